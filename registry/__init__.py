@@ -1,0 +1,1 @@
+"""What training and demo agree on: catalog, faces, photos, versions."""

@@ -1,0 +1,56 @@
+"""The models of the house, each on a card."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from registry.faces import CropSpec
+
+EMOTIONS = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt")
+"""AffectNet's codes 0 to 7; the seven basic emotions are the first seven."""
+
+FERPLUS_MARGIN = 0.0
+"""Margin at which a photo's crop frames the face as FER+ does; measured by benchmarks/crop_margin.py."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelCard:
+    """One word names the model everywhere: package, recipe, experiment, registered model."""
+
+    name: str
+    title: str
+    purpose: str
+    outputs: Mapping[str, str]
+    crop: CropSpec
+    labels: tuple[str, ...] = field(default=())
+
+
+DLN = ModelCard(
+    name="dln",
+    title="Deviation Learning Network",
+    purpose="Tells which of three faces has the odd expression, whoever the people are.",
+    outputs={"expression": "batch 16, unit length", "identity": "batch features, unit length"},
+    crop=CropSpec(size_px=224, margin=FERPLUS_MARGIN),
+)
+FECNET = ModelCard(
+    name="fecnet",
+    title="FECNet",
+    purpose="The baseline: an expression embedding that keeps identity in.",
+    outputs={"expression": "batch 16, unit length"},
+    crop=CropSpec(size_px=224, margin=FERPLUS_MARGIN),
+)
+EMOTION = ModelCard(
+    name="emotion",
+    title="Emotion recognition",
+    purpose="Names the emotion a face shows.",
+    outputs={"logits": "batch labels, scaled by the temperature"},
+    crop=CropSpec(size_px=224, margin=FERPLUS_MARGIN),
+    labels=EMOTIONS,
+)
+PIX2PIXHD = ModelCard(
+    name="pix2pixhd",
+    title="Expression transfer",
+    purpose="Gives one person another person's expression.",
+    outputs={"picture": "batch 3 h w in [0, 1]", "mask": "batch 1 h w in [0, 1]"},
+    crop=CropSpec(size_px=256, margin=0.4),
+)
+CATALOG = {card.name: card for card in (DLN, FECNET, EMOTION, PIX2PIXHD)}

@@ -1,0 +1,1 @@
+"""Train the models and leave versions in the registry."""
