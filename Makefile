@@ -1,0 +1,41 @@
+# Thin lines over the tools. `make demo` and `make test` do everything on a fresh machine.
+PYTHON ?= python3
+BIN := .venv/bin
+UV_VERSION := 0.13.9
+INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.txt
+
+.PHONY: demo test check clean uninstall
+.DEFAULT_GOAL := demo
+
+demo: .venv/demo
+	$(BIN)/python app.py
+
+test: check
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --jaxtyping-packages=registry,training,demo,beartype.beartype $(ARGS)
+
+check: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# Both write a stamp, so that a target is instant when nothing changed.
+.venv/demo: requirements.txt pyproject.toml | $(BIN)/uv
+	$(INSTALL) --editable .
+	touch $@
+
+.venv/dev: requirements.txt pyproject.toml | $(BIN)/uv
+	$(INSTALL) --editable '.[dev]'
+	touch .venv/demo $@
+
+$(BIN)/uv:
+	$(PYTHON) -c "import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v < (3, 13) else 'Expression Studio needs Python 3.11 or 3.12; this is %d.%d. Name one: make PYTHON=python3.12' % v)"
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
+
+clean:
+	rm -rf build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+uninstall: clean
+	rm -rf .venv
