@@ -1,0 +1,1 @@
+"""Networks that turn a face into a vector, and the pair whose difference is the expression."""
