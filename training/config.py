@@ -1,0 +1,50 @@
+"""What every recipe says about its run, whatever it trains."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from training.task import Task
+
+
+class RecipeError(ValueError):
+    """A recipe cannot run as it stands; the message says why and what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe(ABC):
+    """A complete, repeatable description of one training; the defaults are the paper's."""
+
+    data: tuple[Path, ...] = ()
+    """Folders made by `python -m training prepare`."""
+    toy: bool = False
+    """Learn from drawn faces instead of --data: seconds, no data needed."""
+    epochs: int = 10
+    """Passes over the training split."""
+    batch_size: int = 64
+    """Faces a step, on each process."""
+    learning_rate: float = 1e-3
+    """Highest learning rate of the schedule."""
+    weight_decay: float = 5e-4
+    """Decoupled for AdamW, L2 for SGD."""
+    seed: int = 0
+    """Seeds weights, order, augmentation and sampling."""
+    precision: Literal["no", "bf16", "fp16"] = "no"
+    """Arithmetic of the networks' forward pass; weights stay float32."""
+    device: Literal["auto", "cpu"] = "auto"
+    """`auto` takes a GPU if there is one."""
+    workers: int = 0
+    """Processes that read pictures ahead."""
+    checkpoint_steps: int = 200
+    """Steps between checkpoints; one is written after each epoch too."""
+    log_faces: bool = False
+    """Put a contact sheet of training faces into MLflow although they are persons."""
+
+    runs: Path = Path("runs")
+    """Folder for checkpoints of unfinished runs; the same recipe started again goes on from there."""
+
+    @abstractmethod
+    def task(self) -> "Task":
+        """Return what this recipe trains."""

@@ -1,0 +1,109 @@
+"""Prepared faces as training batches."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from filelock import FileLock
+from jaxtyping import UInt8
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, RandomSampler, Sampler
+
+from registry.faces import CropSpec
+from training.datasets.index import Prepared
+from training.datasets.prepare import prepare
+
+
+def toy_set(runs: Path) -> Prepared:
+    """Return the set of drawn faces, prepared once under `runs`."""
+    folder = runs / "toy"
+    runs.mkdir(parents=True, exist_ok=True)
+    with FileLock(runs / "toy.lock"):
+        if not (folder / "index.parquet").exists():
+            prepare("toy", None, folder)
+    return Prepared.open(folder)
+
+
+class Faces(Dataset[dict[str, Tensor]]):
+    """Rows of prepared sets with their targets; a batch is fetched in one go.
+
+    Args:
+        sets: prepared sets.
+        rows: for each set, the rows to take (its index's row numbers).
+        spec: how faces are cut.
+        targets: name -> one value a face, in the order of `sets` and `rows`.
+    """
+
+    def __init__(
+        self,
+        sets: Sequence[Prepared],
+        rows: Sequence[np.ndarray],
+        spec: CropSpec,
+        targets: Mapping[str, np.ndarray],
+    ) -> None:
+        self.pixels = [prepared.faces(spec) for prepared in sets]
+        self.sets = np.concatenate([np.full(len(r), i) for i, r in enumerate(rows)])
+        self.rows = np.concatenate([np.asarray(r, dtype=np.int64) for r in rows])
+        self.targets = {name: torch.from_numpy(values) for name, values in targets.items()}
+        assert all(len(values) == len(self.rows) for values in targets.values())
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def pictures(self, indices: Sequence[int]) -> UInt8[np.ndarray, "batch h w 3"]:
+        """Return the faces at `indices`."""
+        return np.stack([self.pixels[self.sets[i]][self.rows[i]] for i in indices])
+
+    def __getitems__(self, indices: list[int]) -> dict[str, Tensor]:
+        """Return a batch: `faces` (batch, 3, h, w) uint8 RGB, `index`, and the targets."""
+        where = torch.tensor(indices)
+        faces = torch.from_numpy(self.pictures(indices)).permute(0, 3, 1, 2)
+        return {"faces": faces, "index": where} | {k: v[where] for k, v in self.targets.items()}
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        """Return a batch of one."""
+        return self.__getitems__([index])
+
+
+class WeightedSampler(Sampler[int]):
+    """Draws with replacement in proportion to weights; every epoch of every seed its own order."""
+
+    def __init__(self, weights: np.ndarray, seed: int) -> None:
+        self.weights = torch.from_numpy(weights).double()
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order of the next pass."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.weights)
+
+    def __iter__(self) -> Any:
+        generator = torch.Generator().manual_seed(self.seed * 100_003 + self.epoch)
+        drawn = torch.multinomial(self.weights, len(self), replacement=True, generator=generator)
+        return iter(drawn.tolist())
+
+
+def as_fetched(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the batch that `Faces` has already put together."""
+    return batch
+
+
+def batches(
+    faces: Faces, *, size: int, workers: int = 0, sampler: Sampler[int] | None = None
+) -> DataLoader[Any]:
+    """Return shuffled training batches of `size` faces; a last short one is left out."""
+    order = sampler or RandomSampler(faces)
+    return DataLoader(
+        faces,
+        batch_size=min(size, len(faces)),
+        sampler=order,
+        drop_last=True,
+        num_workers=workers,
+        collate_fn=as_fetched,
+        persistent_workers=workers > 0,
+    )

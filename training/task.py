@@ -1,0 +1,108 @@
+"""What a model gives the one loop: networks, optimisers, batches, a step, a validation."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from torch.utils.data import DataLoader
+
+from registry.catalog import ModelCard
+from registry.faces import CropSpec
+from training.config import Recipe, RecipeError
+from training.datasets.index import Prepared
+from training.feed import toy_set
+
+Networks = Mapping[str, nn.Module]
+Batch = dict[str, Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimisation:
+    """An optimiser and the schedule of its learning rate, stepped once per update."""
+
+    optimiser: Optimizer
+    schedule: LRScheduler
+
+
+@dataclass(frozen=True, kw_only=True)
+class Update:
+    """One move of one optimiser; a GAN's step yields two."""
+
+    optimiser: str
+    loss: Tensor
+    metrics: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Production:
+    """What a finished training leaves behind: a network for the registry and what it needs to run.
+
+    `network` maps RGB faces in [0, 1] to the outputs its model card names; `config` rebuilds it.
+    """
+
+    network: nn.Module
+    config: Mapping[str, object]
+    crop: CropSpec
+    labels: tuple[str, ...] = ()
+    temperature: float | None = None
+
+
+class Task(ABC):
+    """One model's side of a training."""
+
+    card: ModelCard | None
+    """The registered model; None for a network that only travels inside others."""
+    crop: CropSpec
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+
+    @cached_property
+    def sets(self) -> tuple[Prepared, ...]:
+        """The prepared data, opened at first use.
+
+        Raises:
+            RecipeError: the recipe names no data.
+        """
+        if self.recipe.toy:
+            return (toy_set(self.recipe.runs),)
+        if not self.recipe.data:
+            raise RecipeError(
+                "This recipe needs data: make it with `python -m training prepare SET SOURCE DEST`, "
+                "then add --data DEST (or train the -smoke variant, which needs none)."
+            )
+        return tuple(Prepared.open(folder) for folder in self.recipe.data)
+
+    @property
+    @abstractmethod
+    def networks(self) -> dict[str, nn.Module]:
+        """The modules that train or judge, by name; the loop wraps each of them."""
+
+    @abstractmethod
+    def parts(self) -> dict[str, nn.Module]:
+        """The network of the paper's table, part by part, for `summary`; needs no data."""
+
+    @abstractmethod
+    def optimisations(self, steps: int) -> dict[str, Optimisation]:
+        """Return the optimisers by name for a training of `steps` steps."""
+
+    @abstractmethod
+    def loader(self) -> DataLoader[Any]:
+        """Return the training batches; their order follows the sampler's epoch and seed."""
+
+    @abstractmethod
+    def step(self, networks: Networks, batch: Batch) -> Iterator[Update]:
+        """Yield this batch's updates; the loop applies each before it asks for the next."""
+
+    @abstractmethod
+    def validate(self, networks: Networks) -> dict[str, float]:
+        """Return the validation metrics; networks come in eval mode, without gradients."""
+
+    @abstractmethod
+    def production(self, networks: Networks) -> Production:
+        """Return what is registered when the training is done."""

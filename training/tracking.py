@@ -1,0 +1,93 @@
+"""What a training tells MLflow; the one place of `training` that knows it."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from registry import store
+from training.datasets.index import Prepared
+
+LONGEST_PARAM = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """One number of one step. Logging the same metric twice leaves one: the time is part of it."""
+
+    key: str
+    value: float
+    step: int
+    timestamp: int
+
+    @classmethod
+    def now(cls, key: str, value: float, step: int) -> "Metric":
+        """Return a metric stamped with the present, in milliseconds."""
+        return cls(key=key, value=value, step=step, timestamp=time.time_ns() // 1_000_000)
+
+
+class Tracker:
+    """One MLflow run, opened or opened again."""
+
+    def __init__(self, experiment: str, name: str, run_id: str = "") -> None:
+        import mlflow
+
+        self.client = store.connect()
+        experiment_id = store.experiment(experiment)
+        mlflow.end_run()
+        run = mlflow.start_run(
+            run_id=run_id or None,
+            experiment_id=experiment_id,
+            run_name=None if run_id else name,
+            log_system_metrics=True,
+        )
+        self.run_id: str = run.info.run_id
+
+    def describe(self, recipe: str, config: Mapping[str, Any], sets: Sequence[Prepared]) -> None:
+        """Log the recipe, as parameters and as config.json, and the data with its digests."""
+        import mlflow
+        from mlflow.data.filesystem_dataset_source import FileSystemDatasetSource
+        from mlflow.data.meta_dataset import MetaDataset
+        from mlflow.data.sources import LocalArtifactDatasetSource
+
+        params = {"recipe": recipe} | {k: str(v)[:LONGEST_PARAM] for k, v in config.items()}
+        mlflow.log_params(params)
+        mlflow.log_dict(json.loads(json.dumps(config, default=str)), "config.json")
+        for data in sets:
+            source: FileSystemDatasetSource = LocalArtifactDatasetSource(str(data.folder))
+            dataset = MetaDataset(source, name=data.name, digest=data.digest[:36])
+            mlflow.log_input(dataset, context="training")
+
+    def commit(self, metrics: Sequence[Metric]) -> None:
+        """Log metrics in batches; safe to repeat."""
+        from mlflow.entities import Metric as MlflowMetric
+
+        for start in range(0, len(metrics), 1000):
+            batch = [MlflowMetric(**asdict(metric)) for metric in metrics[start : start + 1000]]
+            self.client.log_batch(self.run_id, metrics=batch)
+
+    def picture(self, pixels: np.ndarray, file: str) -> None:
+        """Log a picture, HWC uint8, as an artifact."""
+        self.client.log_image(self.run_id, Image.fromarray(pixels), artifact_file=file)
+
+    def file(self, path: Path, folder: str | None = None) -> None:
+        """Log a file as an artifact."""
+        self.client.log_artifact(self.run_id, str(path), folder)
+
+    def tag(self, key: str, value: str) -> None:
+        """Set a tag of the run."""
+        self.client.set_tag(self.run_id, key, value)
+
+    def close(self, status: str = "FINISHED") -> None:
+        """End the run."""
+        import mlflow
+
+        with suppress(Exception):
+            mlflow.flush_async_logging()
+        mlflow.end_run(status)
