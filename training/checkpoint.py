@@ -14,14 +14,17 @@ KEEP = 2
 
 @dataclass(kw_only=True)
 class Progress:
-    """How far a training has come. `pending` are the metrics not yet known to be in MLflow."""
+    """How far a training has come.
+
+    `last` are the newest validation metrics, `pending` those not yet known to be in MLflow.
+    """
 
     run_id: str = ""
     epoch: int = 0
     step_in_epoch: int = 0
     step: int = 0
     seconds: float = 0.0
-    best: dict[str, float] = field(default_factory=dict)
+    last: dict[str, float] = field(default_factory=dict)
     pending: list[Metric] = field(default_factory=list)
 
     @classmethod

@@ -1,12 +1,8 @@
 """What every recipe says about its run, whatever it trains."""
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
-
-if TYPE_CHECKING:
-    from training.task import Task
+from typing import Literal
 
 
 class RecipeError(ValueError):
@@ -14,7 +10,7 @@ class RecipeError(ValueError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe(ABC):
+class Recipe:
     """A complete, repeatable description of one training; the defaults are the paper's."""
 
     data: tuple[Path, ...] = ()
@@ -43,8 +39,4 @@ class Recipe(ABC):
     """Put a contact sheet of training faces into MLflow although they are persons."""
 
     runs: Path = Path("runs")
-    """Folder for checkpoints of unfinished runs; the same recipe started again goes on from there."""
-
-    @abstractmethod
-    def task(self) -> "Task":
-        """Return what this recipe trains."""
+    """Folder for checkpoints of unfinished runs; the same command goes on from there."""

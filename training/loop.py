@@ -5,10 +5,8 @@ import json
 import math
 import time
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -145,8 +143,8 @@ class Loop:
             mean = float(torch.stack(values).mean())
             if not math.isfinite(mean):
                 raise TrainingError(
-                    f"{key} became {mean} by step {self.progress.step}; the last good checkpoint is "
-                    f"in {self.checkpoints.folder}. Try a lower --learning-rate or --precision no."
+                    f"{key} became {mean} by step {self.progress.step}; the last good checkpoint is"
+                    f" in {self.checkpoints.folder}. Try a lower --learning-rate or --precision no."
                 )
             self._record(key, mean)
         self.recent.clear()
@@ -165,8 +163,9 @@ class Loop:
             with torch.inference_mode():
                 metrics = self.task.validate(self.bare_networks())
         self.accelerator.wait_for_everyone()
-        for key, value in metrics.items():
-            self._record(f"validation/{key}", value)
+        self.progress.last = {f"validation/{key}": value for key, value in metrics.items()}
+        for key, value in self.progress.last.items():
+            self._record(key, value)
         shown = "  ".join(f"{key} {value:.4f}" for key, value in metrics.items())
         seconds = self.progress.seconds + time.monotonic() - self.clock
         self._say(f"epoch {self.progress.epoch}/{self.recipe.epochs}  {seconds:.0f} s  {shown}")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -15,7 +16,7 @@ from registry.catalog import ModelCard
 from registry.faces import CropSpec
 from training.config import Recipe, RecipeError
 from training.datasets.index import Prepared
-from training.feed import toy_set
+from training.feed import contact_sheet, toy_set
 
 Networks = Mapping[str, nn.Module]
 Batch = dict[str, Tensor]
@@ -73,8 +74,8 @@ class Task(ABC):
             return (toy_set(self.recipe.runs),)
         if not self.recipe.data:
             raise RecipeError(
-                "This recipe needs data: make it with `python -m training prepare SET SOURCE DEST`, "
-                "then add --data DEST (or train the -smoke variant, which needs none)."
+                "This recipe needs data: make it with `python -m training prepare SET SOURCE DEST` "
+                "and add --data DEST, or train the -smoke variant, which needs none."
             )
         return tuple(Prepared.open(folder) for folder in self.recipe.data)
 
@@ -102,6 +103,12 @@ class Task(ABC):
     @abstractmethod
     def validate(self, networks: Networks) -> dict[str, float]:
         """Return the validation metrics; networks come in eval mode, without gradients."""
+
+    def sheet(self) -> np.ndarray | None:
+        """Return a contact sheet of training faces, HWC uint8; of persons only with `log_faces`."""
+        if not (self.recipe.toy or self.recipe.log_faces):
+            return None
+        return contact_sheet(self.sets[0], self.crop)
 
     @abstractmethod
     def production(self, networks: Networks) -> Production:

@@ -1,6 +1,7 @@
 """What a training tells MLflow; the one place of `training` that knows it."""
 
 import json
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -9,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from PIL import Image
+from registry.versions import Version
 
 from registry import store
 from training.datasets.index import Prepared
@@ -91,3 +94,27 @@ class Tracker:
         with suppress(Exception):
             mlflow.flush_async_logging()
         mlflow.end_run(status)
+
+
+def annotate(
+    version: Version, metrics: Mapping[str, float], items: pd.DataFrame, name: str
+) -> None:
+    """Put metrics and per-item outcomes onto a version: its run, and tags of the version itself."""
+    client = store.connect()
+    for key, value in metrics.items():
+        client.log_metric(version.run_id, key, value)
+        client.set_model_version_tag(version.name, str(version.number), key, f"{value:.4f}")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{name}-version-{version.number}.parquet"
+        items.to_parquet(path, index=False)
+        client.log_artifact(version.run_id, str(path), "evaluation")
+
+
+def artifact(run_id: str, file: str, folder: Path) -> Path:
+    """Fetch an artifact of a run into `folder` and return its path."""
+    return Path(store.connect().download_artifacts(run_id, file, str(folder)))
+
+
+def metrics_of(run_id: str) -> dict[str, float]:
+    """Return the newest value of each metric of a run."""
+    return dict(store.connect().get_run(run_id).data.metrics)

@@ -1,7 +1,7 @@
 """The pair whose difference is the expression.
 
-Zhang et al., "Learning a Facial Expression Embedding Disentangled from Identity" (CVPR 2021): a face
-network minus a frozen identity network, both born from the same face recognition weights.
+Zhang et al., "Learning a Facial Expression Embedding Disentangled from Identity" (CVPR 2021): a
+face network minus a frozen identity network, both born from the same face recognition weights.
 """
 
 from collections.abc import Callable
@@ -35,7 +35,7 @@ class BackboneConfig:
     name: Literal["inception_resnet_v1", "compact"] = "inception_resnet_v1"
     """The paper's InceptionResnetV1, or the starters' compact ResNet."""
     classes: int = 8631
-    """Outputs of the unused logits layer that published InceptionResnetV1 weights carry; 0: none."""
+    """Outputs of the unused logits layer in published InceptionResnetV1 weights; 0: none."""
 
     def build(self) -> nn.Module:
         """Return the network with fresh weights."""

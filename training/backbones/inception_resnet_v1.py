@@ -157,7 +157,7 @@ class InceptionResnetV1(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.last_linear = nn.Linear(1792, self.width, bias=False)
         self.last_bn = nn.BatchNorm1d(self.width, eps=0.001, momentum=0.1)
-        self.logits = nn.Linear(self.width, classes) if classes else None
+        self.logits = nn.Linear(self.width, classes).requires_grad_(False) if classes else None
 
     def taps(self, faces: Float[Tensor, "batch 3 h w"]) -> tuple[Tensor, ...]:
         """Return the feature maps after the stem and each stage, fine to coarse.

@@ -1,0 +1,130 @@
+"""python -m training train | summary | prepare | show | evaluate."""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from tyro.conf import Positional
+
+BAD_INPUT, NO_REGISTRY, STOPPED = 2, 3, 130
+
+
+def train(args: Sequence[str]) -> None:
+    """Train a recipe and register the result as a version, without promoting it."""
+    import torch
+
+    from training.recipes import RECIPES
+    from training.session import train as run
+
+    torch.set_flush_denormal(True)
+    prog = "python -m training train"
+    described = {name: (_purpose(recipe), recipe) for name, recipe in RECIPES.items()}
+    name = next((a for a in args if a in RECIPES), "")
+    _, recipe = tyro.extras.overridable_config_cli(described, args=list(args), prog=prog)
+    version = run(name, recipe, f"{prog} {shlex.join(args)}")
+    if version:
+        print(f"Registered {version.name} version {version.number}.")
+        print(f"Serve it: python -m registry promote {version.name} {version.number}")
+
+
+def summary(args: Sequence[str]) -> None:
+    """Print parameters and multiplications of a recipe's network, part by part."""
+    from training.recipes import RECIPES, task_of
+    from training.summary import summarise
+
+    parser = argparse.ArgumentParser(prog="python -m training summary", description=summary.__doc__)
+    parser.add_argument("recipe", choices=sorted(RECIPES))
+    print(summarise(task_of(RECIPES[parser.parse_args(args).recipe])))
+
+
+def prepare(args: Sequence[str]) -> None:
+    """Cut the faces of a data set once, for every recipe."""
+    from training.datasets.prepare import prepare as run
+
+    def main(
+        set: Annotated[str, Positional],  # noqa: A002
+        source: Annotated[Path | None, Positional],
+        dest: Annotated[Path, Positional],
+        workers: int | None = None,
+    ) -> None:
+        print(run(set, source, dest, workers=workers))
+
+    tyro.cli(main, args=list(args), prog="python -m training prepare", description=prepare.__doc__)
+
+
+def show(args: Sequence[str]) -> None:
+    """Say what a prepared folder holds."""
+    from training.datasets.prepare import show as run
+
+    parser = argparse.ArgumentParser(prog="python -m training show", description=show.__doc__)
+    parser.add_argument("dest", type=Path)
+    print(run(parser.parse_args(args).dest))
+
+
+def evaluate(args: Sequence[str]) -> None:
+    """Measure a version on prepared data; metrics and outcomes go onto the version."""
+    import torch
+
+    from training.datasets.index import Prepared
+    from training.evaluate import evaluate as run
+
+    parser = argparse.ArgumentParser(
+        prog="python -m training evaluate", description=evaluate.__doc__
+    )
+    parser.add_argument("reference", metavar="NAME[@alias|/version]")
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--split", choices=("train", "validation", "test"), default="test")
+    said = parser.parse_args(args)
+    torch.set_flush_denormal(True)
+    for key, value in run(said.reference, Prepared.open(said.data), said.split).items():
+        print(f"{key}  {value:.4f}")
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
+    "train": train,
+    "summary": summary,
+    "prepare": prepare,
+    "show": show,
+    "evaluate": evaluate,
+}
+
+
+def _purpose(recipe: object) -> str:
+    return (type(recipe).__doc__ or "").split("\n")[0]
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command and return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training",
+        epilog="\n".join(f"{name}: {run.__doc__}" for name, run in COMMANDS.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("command", choices=COMMANDS)
+    said = parser.parse_args(argv[:1])
+    from registry.versions import RegistryError
+
+    from training.config import RecipeError
+    from training.datasets.index import PreparedError
+    from training.loop import TrainingError
+
+    try:
+        COMMANDS[said.command](argv[1:])
+    except (RecipeError, PreparedError, TrainingError) as error:
+        print(error, file=sys.stderr)
+        return BAD_INPUT
+    except RegistryError as error:
+        print(error, file=sys.stderr)
+        return NO_REGISTRY
+    except KeyboardInterrupt:
+        print("Stopped; the same command goes on from the last checkpoint.", file=sys.stderr)
+        return STOPPED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,45 @@
+"""Where the frozen identity branch gets its weights."""
+
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from training.backbones.deviation import BackboneConfig, DeviationPair
+from training.config import RecipeError
+from training.starter import files
+
+
+def identity_state(backbone: BackboneConfig, path: Path | None) -> dict[str, Tensor] | None:
+    """Return identity weights from `path`, else from the shipped starter; None where none fits.
+
+    Raises:
+        RecipeError: the file can't be read.
+    """
+    if path is not None:
+        try:
+            return load_file(path)
+        except (OSError, SafetensorError) as error:
+            raise RecipeError(f"{path} can't be read as .safetensors weights: {error}") from error
+    if backbone.name == "compact" and files.is_shipped(files.IDENTITY):
+        return files.Starter.open(files.IDENTITY).weights()
+    return None
+
+
+def start_identity(pair: DeviationPair, backbone: BackboneConfig, path: Path | None) -> None:
+    """Start both branches of a pair from the same identity weights, if there are any.
+
+    Raises:
+        RecipeError: the weights belong to another network.
+    """
+    state = identity_state(backbone, path)
+    if state is None:
+        return
+    try:
+        pair.face.load_state_dict(state)
+        pair.identity.load_state_dict(state)
+    except RuntimeError as error:
+        raise RecipeError(
+            f"{path} holds weights of another network than {backbone.name}."
+        ) from error

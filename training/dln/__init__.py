@@ -1,0 +1,1 @@
+"""The Deviation Learning Network of the CVPR 2021 paper."""

@@ -1,0 +1,52 @@
+"""Deviation -> expression: the network of the paper without its crowd layer."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from training.backbones.deviation import DeviationPair
+from training.dln.config import NetworkConfig
+
+
+class PolynomialHead(nn.Module):
+    """Sum of W_k x^k over k = 1 to `order`, powers element by element, no bias.
+
+    The paper names a "high-order polynomial" instead of more fully connected layers; its formula is
+    not in any source we found, so powers per element are our decision.
+    """
+
+    def __init__(self, inputs: int, outputs: int, order: int) -> None:
+        super().__init__()
+        self.terms = nn.ModuleList(nn.Linear(inputs, outputs, bias=False) for _ in range(order))
+
+    def forward(self, x: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch outputs"]:
+        """Return the polynomial's value."""
+        power = torch.ones_like(x)
+        total = x.new_zeros(len(x), self.terms[0].get_parameter("weight").shape[0])
+        for term in self.terms:
+            power = power * x
+            total = total + term(power)
+        return total
+
+
+class DLN(nn.Module):
+    """Face -> expression of `dims` numbers, and identity; both unit vectors.
+
+    The deviation is normalised over the batch before the polynomial (our decision): unit vectors of
+    512 numbers differ by about 0.01 an element, and powers of that vanish.
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        face, identity = config.backbone.build(), config.backbone.build()
+        identity.load_state_dict(face.state_dict())
+        self.pair = DeviationPair(face, identity, config.squash)
+        self.norm = nn.BatchNorm1d(self.pair.width)
+        self.head = PolynomialHead(self.pair.width, config.dims, config.order)
+
+    def forward(self, faces: Float[Tensor, "batch 3 h w"]) -> dict[str, Tensor]:
+        """Return `expression` (batch, dims) and `identity` (batch, width) for RGB in [0, 1]."""
+        deviation, identity = self.pair(faces)
+        expression = self.head(self.norm(deviation))
+        return {"expression": functional.normalize(expression, dim=1), "identity": identity}

@@ -1,0 +1,1 @@
+"""Seven emotions and contempt, read from a DLN's deviation."""

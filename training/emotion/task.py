@@ -1,0 +1,193 @@
+"""Training the emotion classifier."""
+
+import copy
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from registry import versions
+from registry.catalog import EMOTION as CARD
+from registry.catalog import EMOTIONS
+from registry.faces import CropSpec
+from training.backbones.deviation import BackboneConfig
+from training.config import RecipeError
+from training.datasets.index import Prepared
+from training.emotion.config import EmotionRecipe, NetworkConfig
+from training.emotion.metrics import emotion_metrics, fitted_temperature
+from training.emotion.network import EmotionClassifier
+from training.feed import Faces, batches
+from training.inference import outputs
+from training.optimisation import optimisation
+from training.starter import files
+from training.task import Batch, Networks, Optimisation, Production, Task, Update
+from training.triplets import votes
+
+DLN_STARTER = "dln-compact"
+CONTEMPT = EMOTIONS.index("contempt")
+
+
+class EmotionTask(Task):
+    """A DLN's pair learning to name emotions."""
+
+    card = CARD
+    recipe: EmotionRecipe
+
+    def __init__(self, recipe: EmotionRecipe) -> None:
+        super().__init__(recipe)
+        self.crop = CropSpec(size_px=recipe.size_px, margin=CARD.crop.margin)
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """The seven emotions, and contempt where the data has it."""
+        shown = {int(e) for data in self.sets for e in data.index["emotion"].dropna().unique()}
+        return EMOTIONS if CONTEMPT in shown else EMOTIONS[:CONTEMPT]
+
+    @cached_property
+    def network_config(self) -> NetworkConfig:
+        """The recipe's network, or the DLN's where the recipe starts from one."""
+        config = self.recipe.network
+        if self.recipe.dln:
+            said: Any = versions.config(self.recipe.dln)["network"]
+            backbone = BackboneConfig(**said["backbone"])
+            config = replace(config, backbone=backbone, squash=said["squash"])
+        return config
+
+    @cached_property
+    def classifier(self) -> EmotionClassifier:
+        """The network, its pair taken from a trained DLN if there is one."""
+        torch.manual_seed(self.recipe.seed)
+        classifier = EmotionClassifier(self.network_config, len(self.labels))
+        trained = self._dln_weights()
+        if trained:
+            kept = {k: v for k, v in trained.items() if k.startswith(("pair.", "norm."))}
+            missing = classifier.load_state_dict(kept, strict=False).missing_keys
+            if not set(missing) <= {"classify.weight", "classify.bias", "temperature"}:
+                raise RecipeError(f"{self.recipe.dln} is no DLN this recipe can start from.")
+        return classifier
+
+    def _dln_weights(self) -> dict[str, Tensor] | None:
+        if self.recipe.dln:
+            return versions.weights(self.recipe.dln)
+        compact = self.network_config.backbone.name == "compact"
+        if compact and files.is_shipped(DLN_STARTER):
+            return files.Starter.open(DLN_STARTER).weights()
+        return None
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """The classifier."""
+        return {"emotion": self.classifier}
+
+    def parts(self) -> dict[str, nn.Module]:
+        """Return both branches, normalisation and softmax layer."""
+        network = EmotionClassifier(self.recipe.network, len(EMOTIONS))
+        return {
+            "face branch": network.pair.face,
+            "identity branch (frozen)": network.pair.identity,
+            "normalisation of the deviation": network.norm,
+            "softmax layer": network.classify,
+        }
+
+    def optimisations(self, steps: int) -> dict[str, Optimisation]:
+        """Return the classifier's optimiser."""
+        recipe = self.recipe
+        parameters = self.classifier.parameters()
+        return {
+            "emotion": optimisation(recipe, parameters, steps, recipe.optimiser, recipe.schedule)
+        }
+
+    def loader(self) -> DataLoader[Any]:
+        """Return batches of faces with the target distribution over the labels.
+
+        Raises:
+            RecipeError: no training face has a label.
+        """
+        rows, targets = [], []
+        for data in self.sets:
+            chosen = self._labelled(data, "train")
+            rows.append(chosen)
+            targets.append(self._targets(data, chosen))
+        faces = Faces(self.sets, rows, self.crop, {"target": np.concatenate(targets)})
+        if not len(faces):
+            raise RecipeError("Emotions are learned from labelled faces; the data has none.")
+        return batches(faces, size=self.recipe.batch_size, workers=self.recipe.workers)
+
+    def _labelled(self, data: Prepared, split: str) -> np.ndarray:
+        rows = data.split(split)
+        emotion = data.index["emotion"].to_numpy(dtype=float, na_value=np.nan)[rows]
+        return rows[emotion < len(self.labels)]
+
+    def _targets(self, data: Prepared, rows: np.ndarray) -> Float[np.ndarray, "faces labels"]:
+        index = data.index.iloc[rows]
+        if self.recipe.shades:
+            shares = votes.shares(votes.counts(index)[:, : len(self.labels)])
+        else:
+            emotion = index["emotion"].to_numpy(dtype=np.int64)
+            shares = np.eye(len(self.labels), dtype=np.float32)[emotion]
+        return shares
+
+    @cached_property
+    def class_weights(self) -> Float[Tensor, "labels"]:
+        """Inverse frequency in the training split to the recipe's exponent, mean 1."""
+        said = [self._targets(data, self._labelled(data, "train")).sum(0) for data in self.sets]
+        frequency = torch.from_numpy(np.sum(said, axis=0)).clamp(min=1)
+        weights = frequency**-self.recipe.class_weight
+        return weights / weights.mean()
+
+    def step(self, networks: Networks, batch: Batch) -> Iterator[Update]:
+        """Yield the update of the weighted cross-entropy."""
+        faces = self.recipe.augmentation(batch["faces"]).to(memory_format=torch.channels_last)
+        logits = networks["emotion"](faces)["logits"].float()
+        weights = self.class_weights.to(logits.device)
+        yield Update(
+            optimiser="emotion", loss=weighted_cross_entropy(logits, batch["target"], weights)
+        )
+
+    def validate(self, networks: Networks) -> dict[str, float]:
+        """Return accuracy, mean recall and calibration error on each set's validation faces."""
+        metrics = {}
+        for data in self.sets:
+            rows = self._labelled(data, "validation")
+            if len(rows):
+                judged = emotion_metrics(*self._judged(networks, data, rows))
+                metrics |= {f"{data.name}/{name}": value for name, value in judged.items()}
+        return metrics
+
+    def _judged(
+        self, networks: Networks, data: Prepared, rows: np.ndarray
+    ) -> tuple[Tensor, Tensor]:
+        logits = outputs(networks["emotion"], data, rows, self.crop)["logits"]
+        truth = data.index["emotion"].to_numpy(dtype=float, na_value=np.nan)[rows]
+        return torch.from_numpy(logits), torch.from_numpy(truth).long()
+
+    def production(self, networks: Networks) -> Production:
+        """Return the classifier with its temperature fitted on the first set's validation faces."""
+        classifier = copy.deepcopy(networks["emotion"])
+        rows = self._labelled(self.sets[0], "validation")
+        if len(rows):
+            temperature = fitted_temperature(*self._judged(networks, self.sets[0], rows))
+            classifier.get_buffer("temperature").copy_(temperature)
+        return Production(
+            network=classifier,
+            config={"network": self.network_config, "dln": self.recipe.dln},
+            crop=self.crop,
+            labels=self.labels,
+            temperature=float(classifier.get_buffer("temperature")),
+        )
+
+
+def weighted_cross_entropy(
+    logits: Float[Tensor, "batch labels"],
+    target: Float[Tensor, "batch labels"],
+    weights: Float[Tensor, "labels"],
+) -> Float[Tensor, ""]:
+    """Return -sum w t log p / sum w t; for one-hot targets torch's weighted cross-entropy."""
+    weighted = weights * target
+    return -(weighted * logits.log_softmax(1)).sum() / weighted.sum()

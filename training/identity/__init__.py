@@ -1,0 +1,1 @@
+"""The compact frozen branch, distilled from a face recognition network."""

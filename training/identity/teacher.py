@@ -1,0 +1,83 @@
+"""What the teacher says of every prepared face, computed once."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from filelock import FileLock
+from jaxtyping import Float, UInt8
+from rich.progress import track
+
+from registry.faces import CropSpec
+from training.backbones.deviation import BackboneConfig
+from training.backbones.pretrained import identity_state
+from training.config import RecipeError
+from training.datasets.index import Prepared
+
+TEACHER_PX = 112
+MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)[:, None, None]
+DEVIATION = np.array([0.229, 0.224, 0.225], dtype=np.float32)[:, None, None]
+
+
+class OnnxTeacher:
+    """A face recognition network in ONNX."""
+
+    def __init__(self, path: Path) -> None:
+        import onnxruntime
+
+        try:
+            self.digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+        except OSError as error:
+            raise RecipeError(f"The teacher {path} can't be read: {error.strerror}.") from error
+        self.session = onnxruntime.InferenceSession(str(path))
+        self.input = self.session.get_inputs()[0].name
+
+    def __call__(self, faces: UInt8[np.ndarray, "batch 112 112 3"]) -> Float[np.ndarray, "batch d"]:
+        """Return the teacher's vectors."""
+        x = (faces.transpose(0, 3, 1, 2).astype(np.float32) / 255 - MEAN) / DEVIATION
+        answers: np.ndarray = self.session.run(None, {self.input: x})[0]
+        return answers
+
+
+class CompactTeacher:
+    """The shipped compact network, or seeded random weights: a teacher that needs no file."""
+
+    def __init__(self) -> None:
+        backbone = BackboneConfig(name="compact")
+        torch.manual_seed(0)
+        self.network = backbone.build().eval()
+        state = identity_state(backbone, None)
+        if state is not None:
+            self.network.load_state_dict(state)
+        self.digest = "compact" if state is None else "starter"
+
+    def __call__(self, faces: UInt8[np.ndarray, "batch 112 112 3"]) -> Float[np.ndarray, "batch d"]:
+        """Return the teacher's vectors."""
+        with torch.inference_mode():
+            x = torch.from_numpy(faces).permute(0, 3, 1, 2).float() / 255
+            vectors: np.ndarray = self.network(x).numpy()
+        return vectors
+
+
+def taught(
+    data: Prepared, path: Path | None, margin: float, batch_size: int = 64
+) -> Float[np.ndarray, "faces d"]:
+    """Return the teacher's unit vector for every face of a set, from a file when known already."""
+    teacher = OnnxTeacher(path) if path else CompactTeacher()
+    file = data.folder / "cache" / f"teacher-{teacher.digest}-m{margin}-{data.digest[:12]}.npy"
+    file.parent.mkdir(exist_ok=True)
+    with FileLock(file.with_suffix(".lock")):
+        if not file.exists():
+            pixels = data.faces(CropSpec(size_px=TEACHER_PX, margin=margin))
+            starts = range(0, len(pixels), batch_size)
+            said = [
+                teacher(np.asarray(pixels[i : i + batch_size]))
+                for i in track(starts, description=f"The teacher looks at {data.name}")
+            ]
+            vectors = np.concatenate(said)
+            part = file.with_suffix(".part.npy")
+            np.save(part, vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+            part.rename(file)
+    stored: np.ndarray = np.load(file)
+    return stored

@@ -1,0 +1,34 @@
+"""Answers of a network for many prepared faces."""
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import nn
+
+from registry.faces import CropSpec
+from training.datasets.index import Prepared
+
+
+def outputs(
+    network: nn.Module,
+    data: Prepared,
+    rows: Int[np.ndarray, "faces"],
+    spec: CropSpec,
+    batch_size: int = 256,
+) -> dict[str, Float[np.ndarray, "faces ..."]]:
+    """Return the network's outputs for `rows` of a prepared set, by name.
+
+    The network is called as it is; whoever calls puts it into eval mode. It may return a dict or,
+    then named `out`, a tensor.
+    """
+    device = next((p.device for p in network.parameters()), torch.device("cpu"))
+    pixels = data.faces(spec)
+    parts: dict[str, list[np.ndarray]] = {}
+    with torch.inference_mode():
+        for start in range(0, len(rows), batch_size):
+            batch = torch.from_numpy(pixels[rows[start : start + batch_size]]).permute(0, 3, 1, 2)
+            out = network(batch.to(device).float() / 255)
+            named = out if isinstance(out, dict) else {"out": out}
+            for key, value in named.items():
+                parts.setdefault(key, []).append(value.float().cpu().numpy())
+    return {key: np.concatenate(values) for key, values in parts.items()}

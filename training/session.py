@@ -1,0 +1,73 @@
+"""One training from the command to the registered version."""
+
+import json
+import tempfile
+from pathlib import Path
+
+from registry.versions import Version
+from safetensors.torch import save_file
+
+from registry import versions
+from training.cards import card, markdown
+from training.config import Recipe
+from training.loop import Loop
+from training.recipes import task_of
+from training.task import Production
+from training.tracking import Tracker
+
+
+def train(name: str, recipe: Recipe, command: str) -> Version | None:
+    """Train, register a version without promoting it, and clear the checkpoints away.
+
+    A network that is no registered model leaves its weights in its run, and None is returned.
+    """
+    task = task_of(recipe)
+    loop = Loop(name, recipe, task)
+    version = None
+    try:
+        loop.run()
+        if loop.tracker:
+            version = _hand_over(loop, command)
+    except BaseException as error:
+        if loop.tracker:
+            stopped = isinstance(error, KeyboardInterrupt)
+            loop.tracker.close("KILLED" if stopped else "FAILED")
+        raise
+    return version
+
+
+def _hand_over(loop: Loop, command: str) -> Version | None:
+    task, tracker, progress = loop.task, loop.tracker, loop.progress
+    assert tracker is not None
+    production = task.production({n: m.cpu().eval() for n, m in loop.bare_networks().items()})
+    said = card(loop.name, command, loop.recipe, task, production, progress)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "card.json"
+        path.write_text(json.dumps(said, indent=1))
+        tracker.file(path)
+    version = None
+    if task.card is None:
+        _keep_weights(production, tracker)
+    else:
+        version = versions.find(task.card.name, run_id=tracker.run_id) or versions.register(
+            task.card,
+            production.network,
+            crop=production.crop,
+            run_id=tracker.run_id,
+            config=said["config"],
+            description=markdown(said),
+            labels=production.labels,
+            temperature=production.temperature,
+            data={data.name: data.digest for data in task.sets},
+        )
+    tracker.close()
+    loop.checkpoints.discard()
+    return version
+
+
+def _keep_weights(production: Production, tracker: Tracker) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "weights.safetensors"
+        state = production.network.state_dict()
+        save_file({k: v.contiguous() for k, v in state.items()}, path)
+        tracker.file(path)

@@ -1,0 +1,93 @@
+"""Shipped starters into a registry that lacks them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import gettempdir
+from typing import Any
+
+from filelock import FileLock
+from registry.versions import EmptyRegistry, Version
+from torch import nn
+
+from registry import promotion, store, versions
+from registry.catalog import CATALOG
+from registry.faces import CropSpec
+from training.backbones.deviation import BackboneConfig
+from training.cards import markdown
+from training.dln import config as dln
+from training.dln.network import DLN
+from training.emotion import config as emotion
+from training.emotion.network import EmotionClassifier
+from training.starter import files
+from training.tracking import Metric, Tracker
+
+
+def seed() -> list[str]:
+    """Register every shipped starter that the registry lacks, and say what was done.
+
+    `production` is set where a model has none, or where it still stands on an older starter of
+    ours; a version of somebody's own keeps it. Two seeds at once do the work once.
+    """
+    folder = store.folder() or Path(gettempdir())
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / "seed.lock"):
+        return [line for name in files.STARTERS if files.is_shipped(name) for line in _seed(name)]
+
+
+def _seed(name: str) -> list[str]:
+    starter = files.Starter.open(name)
+    model = starter.card["model"]
+    if versions.find(model, starter=starter.digest):
+        return []
+    version = _register(starter)
+    said = [f"{model} version {version.number} is the starter {name}."]
+    if _is_ours_to_promote(model):
+        promotion.promote(model, version.number)
+        said.append(f"{model} version {version.number} is in production.")
+    return said
+
+
+def _is_ours_to_promote(model: str) -> bool:
+    try:
+        return versions.resolve(f"{model}@{promotion.PRODUCTION}").starter is not None
+    except EmptyRegistry:
+        return True
+
+
+def _register(starter: files.Starter) -> Version:
+    card = starter.card
+    tracker = Tracker(card["model"], starter.name)
+    tracker.describe(card["recipe"], card["config"], [])
+    tracker.commit([Metric.now(k, v, card["steps"]) for k, v in card["metrics"].items()])
+    network = NETWORKS[starter.name](card)
+    network.load_state_dict(starter.weights())
+    version = versions.register(
+        CATALOG[card["model"]],
+        network.eval(),
+        crop=CropSpec(**card["crop"]),
+        run_id=tracker.run_id,
+        config=card["config"],
+        description=markdown(card),
+        labels=tuple(card["labels"]),
+        temperature=card["temperature"],
+        data={data["name"]: data["digest"] for data in card["data"]},
+        starter=starter.digest,
+    )
+    tracker.close()
+    return version
+
+
+def _dln(card: Any) -> nn.Module:
+    said = dict(card["config"]["network"])
+    backbone = BackboneConfig(**said.pop("backbone"))
+    return DLN(dln.NetworkConfig(backbone=backbone, **said))
+
+
+def _emotion(card: Any) -> nn.Module:
+    said = dict(card["config"]["network"])
+    backbone = BackboneConfig(**said.pop("backbone"))
+    config = emotion.NetworkConfig(backbone=backbone, **said)
+    return EmotionClassifier(config, len(card["labels"]))
+
+
+NETWORKS: dict[str, Callable[[Any], nn.Module]] = {"dln-compact": _dln, "emotion-compact": _emotion}

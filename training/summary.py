@@ -1,0 +1,51 @@
+"""Parameters and multiplications of a network, part by part."""
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from training.task import Task
+
+
+def macs(network: nn.Module, example: torch.Tensor) -> int:
+    """Return multiply-accumulates of one forward pass: convolutions and matrix products."""
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        network(example)
+    return int(counter.get_total_flops()) // 2
+
+
+def parameters(network: nn.Module) -> int:
+    """Return the number of parameters, frozen and unused ones too."""
+    return sum(p.numel() for p in network.parameters())
+
+
+def summarise(task: Task) -> str:
+    """Return a table of the parts of a task's network, for one face, and a line with the total."""
+    torch.set_flush_denormal(True)
+    side = task.crop.size_px
+    face = torch.rand(1, 3, side, side)
+    width = 0
+    table = Table("part", "parameters", "MAC", "note", title=f"one face, {side} px")
+    total_parameters, total_macs = 0, 0
+    for name, network in task.parts().items():
+        network.eval()
+        is_branch = hasattr(network, "taps")
+        counted = parameters(network)
+        used = macs(network, face if is_branch else torch.rand(1, width))
+        width = network.width if is_branch else width  # type: ignore[assignment]
+        table.add_row(name, f"{counted:,}", f"{used:,}", _note(network))
+        total_parameters, total_macs = total_parameters + counted, total_macs + used
+    console = Console(width=110)
+    with console.capture() as capture:
+        console.print(table)
+    total = f"total {total_parameters / 1e6:.2f} M parameters, {total_macs / 1e9:.2f} GMac"
+    return capture.get() + total
+
+
+def _note(network: nn.Module) -> str:
+    logits = getattr(network, "logits", None)
+    if logits is None:
+        return ""
+    return f"{parameters(logits):,} in logits: unused, not exported"

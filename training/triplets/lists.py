@@ -1,0 +1,23 @@
+"""Fixed triplets of a prepared set, as rows of its index."""
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Int
+
+from training.datasets.index import Prepared
+
+FACES = ["name_1", "name_2", "name_3"]
+
+
+def fixed(data: Prepared, split: str) -> tuple[pd.DataFrame, Int[np.ndarray, "triplets 3"]]:
+    """Return the set's triplets of `split` and the rows of their faces; none where it has no list.
+
+    Triplets with a face that is not in the set are left out.
+    """
+    if data.triplets is None:
+        return pd.DataFrame({"type": [], "answer": []}), np.zeros((0, 3), dtype=np.int64)
+    chosen = data.triplets[data.triplets["split"] == split]
+    row = pd.Series(np.arange(len(data.index)), index=data.index["name"])
+    rows = np.stack([chosen[name].map(row).to_numpy(dtype=float) for name in FACES], axis=1)
+    known = ~np.isnan(rows).any(1)
+    return chosen[known].reset_index(drop=True), rows[known].astype(np.int64)

@@ -1,0 +1,45 @@
+"""The loss that draws a pair together and pushes the odd one from both."""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from training.triplets.sampling import KINDS, ONE, Triplets
+
+
+def triplet_loss(
+    embeddings: Float[Tensor, "annotators faces dims"],
+    triplets: Triplets,
+    margin: float = 0.2,
+    one_class_margin: float = 0.1,
+) -> Float[Tensor, ""]:
+    """Return max(0, d(a,p) - d(a,n) + m) + max(0, d(a,p) - d(p,n) + m), averaged.
+
+    Plain Euclidean distances and both margins after the authors' later published trainer. Types
+    weigh the same however many a batch holds, and triplets that are already right by the margin
+    leave the average (our decisions: a batch has few one-class and many easy triplets).
+
+    Args:
+        embeddings: each face as each annotator sees it.
+        triplets: positions in the batch, with annotator and type.
+        margin: for two and three classes, in units of the embedding.
+        one_class_margin: for three faces of one class.
+    """
+    who = triplets.annotator
+
+    def distance(i: Tensor, j: Tensor) -> Tensor:
+        squared = (embeddings[who, i] - embeddings[who, j]).square().sum(-1)
+        return (squared + 1e-8).sqrt()  # the root's slope at 0 is infinite
+
+    a, p, n = triplets.anchor, triplets.positive, triplets.negative
+    m = torch.where(triplets.type == ONE, one_class_margin, margin)
+    near = distance(a, p)
+    violation = (near - distance(a, n) + m).clamp(min=0) + (near - distance(p, n) + m).clamp(min=0)
+    return torch.stack([_mean_of_active(violation, triplets.type == kind) for kind in KINDS]).mean()
+
+
+def _mean_of_active(
+    violation: Float[Tensor, "triplets"], chosen: Bool[Tensor, "triplets"]
+) -> Float[Tensor, ""]:
+    mine = violation * chosen
+    return mine.sum() / (mine > 0).sum().clamp(min=1)
