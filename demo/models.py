@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from registry.catalog import CATALOG
+from registry.errors import BadVersion, RegistryError
 
 if TYPE_CHECKING:
     import torch
@@ -101,7 +102,7 @@ class Served:
         """
         import torch
 
-        torch.set_flush_denormal(True)  # holds for the calling thread alone
+        torch.set_flush_denormal(True)  # holds for the calling thread
         asked = time.monotonic()
         self.follow(name)
         place = self._places[name]
@@ -159,8 +160,6 @@ def _identity(model: Model) -> tuple[int, str]:
 
 def _registry_error(name: str, failure: _Failure | None) -> Exception:
     """Return the failure as a RegistryError, whose message a visitor may read."""
-    from registry.versions import BadVersion, RegistryError
-
     assert failure is not None
     if isinstance(failure.error, RegistryError):
         return failure.error.with_traceback(None)
@@ -175,8 +174,7 @@ def smoke_check(model: Model) -> None:
     """
     import torch
 
-    from registry.versions import BadVersion
-
+    torch.set_flush_denormal(True)
     version = model.version
     size = version.crop.size_px
     faces = torch.rand((SMOKE_FACES, 3, size, size), generator=torch.Generator().manual_seed(0))

@@ -16,6 +16,7 @@ from PIL import Image
 
 from demo.models import Model
 from registry.catalog import DLN, EMOTION, PIX2PIXHD
+from registry.errors import EmptyRegistry, RegistryError
 from registry.faces import Crop, CropSpec, Face, FaceCropper, NoFace
 from registry.photos import read_photo
 
@@ -97,6 +98,12 @@ class Stamp:
     run_id: str
     device: str
     seconds: float
+
+    def __str__(self) -> str:
+        run = self.run_id[:8]
+        return (
+            f"{self.model}, version {self.version}, run {run}, {self.device}, {self.seconds:.2f} s"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,8 +228,6 @@ class ExpressionTransfer:
 
     def status(self) -> str:
         """Return in words whether there is a version, and how to get one."""
-        from registry.versions import EmptyRegistry, RegistryError
-
         try:
             version = self._served.model(PIX2PIXHD.name).version
         except EmptyRegistry:
@@ -277,7 +282,7 @@ def _distances(vectors: Float[np.ndarray, "3 d"]) -> Distances:
 
 def _softmax(logits: Float[np.ndarray, "faces labels"]) -> Float[np.ndarray, "faces labels"]:
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
 def _emotion(

@@ -1,0 +1,240 @@
+"""The page's answers in a terminal: python -m demo compare | emotion | embed."""
+
+import argparse
+import json
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from demo.models import Served
+    from demo.predictors import Embedding, EmotionAnswer, Photo, TripletAnswer
+
+DONE, BAD_INPUT, NO_REGISTRY = 0, 2, 3
+
+
+class Photos:
+    """The photos of one command; says which of them cannot be answered, and why."""
+
+    def __init__(self, files: Sequence[Path], which: Sequence[int] | None) -> None:
+        self._files = list(files)
+        self._which = which
+        self.refused = 0
+
+    def check(self) -> bool:
+        """Look at the headers of all files; return whether there is one to go on with."""
+        from registry.photos import PhotoError, check_photo
+
+        for file in tuple(self._files):
+            try:
+                check_photo(file)
+            except PhotoError as error:
+                self._refuse(file, error)
+                self._files.remove(file)
+        return bool(self._files)
+
+    def each(self) -> Iterator[tuple[Path, "Photo"]]:
+        """Yield, one after the other, the photos that have the faces asked for."""
+        from demo.predictors import look
+        from registry.faces import FaceCropper
+        from registry.photos import PhotoError
+
+        cropper = FaceCropper()
+        for file in self._files:
+            try:
+                with _native_silence():
+                    photo = look(file, cropper)
+                for which in self._which or (0,):
+                    photo.face(which)
+            except PhotoError as error:
+                self._refuse(file, error)
+            else:
+                yield file, photo
+
+    def _refuse(self, file: Path, error: Exception) -> None:
+        self.refused += 1
+        told = str(error)
+        print(told if str(file) in told else f"{file}: {told}", file=sys.stderr)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Answer one command; return 0, 2 for a photo that can't be answered, 3 for the registry."""
+    options = _parser().parse_args(arguments)
+    _quiet()
+    photos = Photos(options.files, options.face)
+    if not photos.check() or (photos.refused and options.answer is compare):
+        return BAD_INPUT
+    from demo.models import Served
+    from registry.errors import RegistryError
+
+    try:
+        options.answer(options, photos, Served(poll_seconds=None))
+    except RegistryError as error:
+        print(error, file=sys.stderr)
+        return BAD_INPUT if photos.refused else NO_REGISTRY
+    return BAD_INPUT if photos.refused else DONE
+
+
+def compare(options: argparse.Namespace, photos: Photos, served: "Served") -> None:
+    """Print which two of three photos share an expression."""
+    from demo.predictors import PAIRS, TripletComparer
+
+    looked = [photo for _, photo in photos.each()]
+    if photos.refused:
+        return
+    which = (options.face or (0,)) * 3
+    answer = TripletComparer(served).compare(looked, which)
+    if options.json:
+        boxes = [photo.face(w).box for photo, w in zip(looked, which, strict=True)]
+        _print_json(_told(answer) | {"boxes": boxes})
+        return
+    print(answer.sentence)
+    for i, (one, other) in enumerate(PAIRS):
+        identity = answer.identity_distances and f", identity {answer.identity_distances[i]:.3f}"
+        print(f"  {one} and {other}: expression {answer.distances[i]:.3f}{identity or ''}")
+    print(f"  {answer.stamp}")
+
+
+def emotion(options: argparse.Namespace, photos: Photos, served: "Served") -> None:
+    """Print the emotion of each face of each photo."""
+    from demo.predictors import EmotionRecognizer
+
+    recognizer = EmotionRecognizer(served)
+    rows = []
+    for file, photo in photos.each():
+        for answer in recognizer.recognise(photo, options.face):
+            rows.append(_named(file, answer) | _told(answer))
+            if not options.json:
+                shares = [f"{label} {share:.1%}" for label, share in answer.probabilities.items()]
+                print(f"{file}, face {answer.which + 1}: {answer.sentence}")
+                print(f"  {', '.join(shares)}\n  {answer.stamp}")
+    if options.json and rows:
+        _print_json(rows)
+
+
+def embed(options: argparse.Namespace, photos: Photos, served: "Served") -> None:
+    """Write the vectors of each face of each photo into a table."""
+    from demo.predictors import TripletComparer
+
+    comparer = TripletComparer(served)
+    rows = []
+    for file, photo in photos.each():
+        for face in comparer.embed(photo, options.face):
+            identity = None if face.identity is None else face.identity.tolist()
+            rows.append(
+                _named(file, face)
+                | {"expression": face.expression.tolist(), "identity": identity}
+                | {"model": face.stamp.model, "version": face.stamp.version}
+            )
+    if rows:
+        _write(rows, options.output)
+        print(
+            f"{options.output} holds {len(rows)} faces of {len({r['file'] for r in rows})} photos."
+        )
+
+
+def _named(file: Path, answer: "EmotionAnswer | Embedding") -> dict[str, Any]:
+    """Return which face an answer is about."""
+    return {"file": str(file), "face": answer.which + 1, "box": list(answer.face.box)}
+
+
+def _told(answer: "TripletAnswer | EmotionAnswer") -> dict[str, Any]:
+    """Return what an answer says, and who gave it, as JSON can hold it."""
+    said = {k: v for k, v in vars(answer).items() if k not in ("which", "face", "stamp")}
+    return said | vars(answer.stamp)
+
+
+def _print_json(value: object) -> None:
+    print(json.dumps(value, indent=2))
+
+
+def _write(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """Write all rows or leave the file as it was."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    numbers = pa.list_(pa.float32())
+    named = {"file": pa.string(), "face": pa.int64(), "box": numbers}
+    asked = {"model": pa.string(), "version": pa.int64()}
+    schema = pa.schema(named | {"expression": numbers, "identity": numbers} | asked)
+    unfinished = path.with_suffix(".unfinished")
+    parquet.write_table(pa.Table.from_pylist(rows, schema=schema), unfinished)
+    unfinished.replace(path)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m demo", description="Ask the models in production about photos of faces."
+    )
+    parser.add_argument("--version", action="version", version=version("expression-studio"))
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    first = commands.add_parser("compare", help="which two of three photos share an expression")
+    first.add_argument("files", nargs=3, type=Path, metavar="PHOTO")
+
+    second = commands.add_parser("emotion", help="the emotion of every face")
+    second.add_argument("files", nargs="+", type=Path, metavar="PHOTO")
+
+    third = commands.add_parser("embed", help="every face as vectors, in a table")
+    third.add_argument("files", nargs="+", type=Path, metavar="PHOTO")
+    third.add_argument("-o", "--output", type=_table, required=True, metavar="TABLE.parquet")
+    for command, answer in ((first, compare), (second, emotion), (third, embed)):
+        command.set_defaults(answer=answer)
+        taken = "the largest of each photo" if answer is compare else "all"
+        command.add_argument(
+            "--face",
+            type=_face,
+            metavar="N",
+            help=f"1 is the largest, 2 the next; default: {taken}",
+        )
+    for command in (first, second):
+        command.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def _face(text: str) -> tuple[int, ...]:
+    """Return the face counted from 0, as all code counts."""
+    if not (text.isdecimal() and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no face: 1 is the largest, 2 the next")
+    return (int(text) - 1,)
+
+
+def _table(text: str) -> Path:
+    path = Path(text)
+    if path.suffix != ".parquet":
+        raise argparse.ArgumentTypeError(f"{text!r} doesn't end with .parquet: name such a file")
+    if not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"there is no folder {str(path.parent)!r}: make it first")
+    return path
+
+
+def _quiet() -> None:
+    """Keep what libraries tell their developers out of the terminal."""
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+    for library in ("absl", "alembic", "mlflow", "torch"):
+        logging.getLogger(library).setLevel(logging.ERROR)
+
+
+@contextmanager
+def _native_silence() -> Iterator[None]:
+    """Hide what MediaPipe's C++ writes to the error stream; no setting of its own does."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
