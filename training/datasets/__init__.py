@@ -1,0 +1,1 @@
+"""Sources of faces, and the one form in which training reads them."""

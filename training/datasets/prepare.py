@@ -1,0 +1,226 @@
+"""Photos to crops, once: `prepare` a set, `show` what a folder holds."""
+
+import multiprocessing
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
+from rich.console import Console
+from rich.progress import track
+
+from registry.catalog import EMOTIONS
+from training.datasets import ferplus, lfw_emotion, london, toy
+from training.datasets.cutting import Cutter, Kept
+from training.datasets.index import SCHEMA, SPLITS, TRIPLETS, Prepared, PreparedError, held_by
+from training.datasets.source import Picture, Reading
+
+__all__ = ["READERS", "Prepared", "PreparedError", "Report", "prepare", "show"]
+
+READERS: dict[str, Callable[[Path | None], Reading]] = {
+    "ferplus": ferplus.read,
+    "lfw-emotion": lfw_emotion.read,
+    "london": london.read,
+    "toy": toy.read,
+}
+OURS = {"crops", "cache", "index.parquet", "triplets.parquet", "report.md", ".lock"}
+"""What a prepared folder holds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What `prepare` did; `text` is written as report.md."""
+
+    name: str
+    command: str
+    offered: int
+    """Pictures that the reader took from its source."""
+    dropped: dict[str, list[str]]
+    """Reason -> names of the pictures that gave no crop."""
+    notes: list[str]
+    seconds: float
+    summary: str
+
+    @property
+    def kept(self) -> int:
+        """Faces in the index."""
+        return self.offered - sum(map(len, self.dropped.values()))
+
+    @property
+    def text(self) -> str:
+        """The report as markdown."""
+        lost = [f"{len(names):,} dropped: {why}." for why, names in self.dropped.items()]
+        taken = f"{self.kept:,} faces of {self.offered:,} pictures, in {self.seconds:.0f} s."
+        listed = [f"- {why}: {', '.join(sorted(names))}" for why, names in self.dropped.items()]
+        return "\n".join(
+            [f"# Prepared set {self.name}", "", f"    {self.command}", ""]
+            + [f"- {note}" for note in [taken, *lost, *self.notes]]
+            + ["", "```", self.summary, "```", ""]
+            + (["Without a crop:", "", *listed, ""] if listed else [])
+        )
+
+
+def prepare(
+    set_name: str, source: Path | None, dest: Path, *, workers: int | None = None
+) -> Report:
+    """Cut a set's faces into `dest` and write its index, its fixed triplets and a report.
+
+    It may be stopped at any time and started again: crops that are there are kept.
+
+    Args:
+        set_name: one of `READERS`.
+        source: the set's zip or its unpacked folder; None for drawn faces.
+        dest: a new folder, or one of an earlier run.
+        workers: processes that look for faces; all cores by default.
+
+    Raises:
+        PreparedError: an unknown set, a wrong source, or a folder that holds something else.
+    """
+    began = time.monotonic()
+    reader = READERS.get(set_name.replace("_", "-"))
+    if reader is None:
+        raise PreparedError(f"There is no set {set_name!r}; choose one of {', '.join(READERS)}.")
+    set_name = set_name.replace("_", "-")
+    reading = reader(source)
+    with _claimed(dest, set_name):
+        outcomes = list(_cut(reading, dest, workers or os.cpu_count() or 1))
+        _write(reading, outcomes, dest, set_name)
+        report = Report(
+            name=set_name,
+            command=f"python -m training prepare {set_name} {source or '-'} {dest}",
+            offered=len(reading.pictures),
+            dropped=_dropped(reading.pictures, outcomes),
+            notes=reading.notes,
+            seconds=time.monotonic() - began,
+            summary=show(dest),
+        )
+        (dest / "report.md").write_text(report.text, encoding="utf-8")
+    return report
+
+
+def show(dest: Path) -> str:
+    """Return what a prepared folder holds, in plain text.
+
+    Raises:
+        PreparedError: it isn't a prepared folder.
+    """
+    data = Prepared.open(dest)
+    index = data.index
+    emotions = index["emotion"].map(dict(enumerate(EMOTIONS))).fillna("(none)")
+    by_emotion = pd.crosstab(emotions, index["split"])
+    columns = [split for split in SPLITS if split in by_emotion]
+    rows = [e for e in (*EMOTIONS, "(none)") if e in by_emotion.index]
+    by_emotion = by_emotion.loc[rows, columns]
+    by_emotion.loc["all"] = by_emotion.sum()
+    people = index.groupby("split")["person"].nunique()
+    lines = [f"{data.name}: {len(index):,} faces", by_emotion.to_string()]
+    if index["person"].notna().any():
+        lines.append("persons: " + ", ".join(f"{people[s]:,} {s}" for s in columns))
+    if data.triplets is not None:
+        counted = data.triplets["split"].value_counts()
+        lines.append("triplets: " + ", ".join(f"{n:,} {s}" for s, n in counted.items()))
+    sizes = index["size_px"].quantile([0, 0.5, 1]).astype(int).tolist()
+    lines.append(f"crops: {sizes[0]} to {sizes[2]} px, median {sizes[1]} px")
+    return "\n".join([*lines, f"digest: {data.digest}"])
+
+
+@contextmanager
+def _claimed(dest: Path, set_name: str) -> Iterator[None]:
+    """Keep `dest` to this run; what follows from crops goes first, lest it outlive them."""
+    if dest.exists() and not dest.is_dir():
+        raise PreparedError(f"{dest} is a file; name a new folder.")
+    if dest.is_dir() and any(f.name not in OURS for f in dest.iterdir()):
+        raise PreparedError(f"{dest} holds other things; name a new folder.")
+    if held_by(dest) not in ("", set_name):
+        raise PreparedError(f"{dest} holds another prepared set; name a new folder.")
+    (dest / "crops").mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(dest / ".lock", timeout=0):
+            for file in ("index.parquet", "triplets.parquet", "report.md"):
+                (dest / file).unlink(missing_ok=True)
+            shutil.rmtree(dest / "cache", ignore_errors=True)
+            yield
+    except Timeout:
+        raise PreparedError(f"{dest} is being prepared already; wait for that run.") from None
+
+
+def _cut(reading: Reading, dest: Path, workers: int) -> Iterator[Kept | str]:
+    """Yield what became of each picture, in order, with a progress bar."""
+    cutter = Cutter(
+        source=reading.source, folder=dest, framing=reading.framing, fallback=reading.fallback
+    )
+    with _executor(workers, finds_faces=reading.framing is None) as pool:
+        outcomes = pool.map(cutter, reading.pictures, chunksize=16)
+        yield from track(
+            outcomes,
+            description="crops",
+            total=len(reading.pictures),
+            console=Console(stderr=True),
+        )
+
+
+def _executor(workers: int, *, finds_faces: bool) -> Executor:
+    """Return processes for the slow search for faces, threads where only files are written."""
+    if not finds_faces:
+        return ThreadPoolExecutor(workers)
+    return ProcessPoolExecutor(
+        workers,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=signal.signal,
+        initargs=(signal.SIGINT, signal.SIG_IGN),
+    )
+
+
+def _dropped(pictures: list[Picture], outcomes: list[Kept | str]) -> dict[str, list[str]]:
+    dropped: dict[str, list[str]] = {}
+    for picture, outcome in zip(pictures, outcomes, strict=True):
+        if isinstance(outcome, str):
+            dropped.setdefault(outcome, []).append(picture.name)
+    return dropped
+
+
+def _write(reading: Reading, outcomes: list[Kept | str], dest: Path, set_name: str) -> None:
+    """Write index and triplets; crops that no row names go."""
+    rows = [
+        asdict(picture) | {"source": picture.member} | asdict(kept)
+        for picture, kept in zip(reading.pictures, outcomes, strict=True)
+        if isinstance(kept, Kept)
+    ]
+    if not rows:
+        raise PreparedError(f"None of the pictures of {set_name} gave a face; is it the right one?")
+    known = {row["path"] for row in rows}
+    for file in (dest / "crops").iterdir():
+        if f"crops/{file.name}" not in known:
+            file.unlink()
+    if reading.triplets is not None:
+        joined = _with_digests(reading.triplets, {row["name"]: row["digest"] for row in rows})
+        _save(
+            pa.Table.from_pandas(joined, TRIPLETS, preserve_index=False), dest / "triplets.parquet"
+        )
+    _save(
+        pa.Table.from_pylist(rows, SCHEMA.with_metadata({"set": set_name})), dest / "index.parquet"
+    )
+
+
+def _with_digests(triplets: pd.DataFrame, digests: dict[str, str]) -> pd.DataFrame:
+    """Return the triplets whose three faces are in the set, with their pictures' digests."""
+    joined = triplets.assign(
+        **{f"digest_{i}": triplets[f"name_{i}"].map(digests) for i in (1, 2, 3)}
+    )
+    known = joined[[f"digest_{i}" for i in (1, 2, 3)]].notna().all(axis=1)
+    return joined[known]
+
+
+def _save(table: pa.Table, path: Path) -> None:
+    half = path.with_suffix(".part")
+    pq.write_table(table, half, compression="zstd")
+    half.replace(path)
