@@ -4,26 +4,26 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from registry.catalog import CATALOG
+from registry.entries import Version
 from registry.errors import BadVersion, RegistryError
 
 if TYPE_CHECKING:
     import torch
-
-    import registry.versions
 
 SMOKE_FACES = 2
 FIRST_PAUSE_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 60.0
 
 
+@runtime_checkable
 class Model(Protocol):
     """What a version that answers can do; `registry.versions.ProductionModel` is one."""
 
     @property
-    def version(self) -> "registry.versions.Version":
+    def version(self) -> Version:
         """The version that answers."""
 
     @property
@@ -178,15 +178,20 @@ def smoke_check(model: Model) -> None:
     version = model.version
     size = version.crop.size_px
     faces = torch.rand((SMOKE_FACES, 3, size, size), generator=torch.Generator().manual_seed(0))
-    title = f"Version {version.number} of {version.name}"
     try:
         outputs = model(faces)
     except Exception as error:
-        told = f"{title} fails on faces of {size} px ({error}); promote another version."
+        told = f"{version.title} fails on faces of {size} px ({error}); promote another version."
         raise BadVersion(told) from error
     if missing := sorted(set(CATALOG[version.name].outputs) - set(outputs)):
-        raise BadVersion(f"{title} gives no {' and no '.join(missing)}; promote another version.")
+        raise BadVersion(
+            f"{version.title} gives no {' and no '.join(missing)}; promote another version."
+        )
     if not all(bool(output.isfinite().all()) for output in outputs.values()):
-        raise BadVersion(f"{title} gives numbers that aren't finite; promote another version.")
+        raise BadVersion(
+            f"{version.title} gives numbers that aren't finite; promote another version."
+        )
     if "logits" in outputs and outputs["logits"].shape[1] != len(version.labels):
-        raise BadVersion(f"{title} has not one label for each answer; promote another version.")
+        raise BadVersion(
+            f"{version.title} has not one label for each answer; promote another version."
+        )

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -17,7 +17,7 @@ from PIL import Image
 from demo.models import Model
 from registry.catalog import DLN, EMOTION, PIX2PIXHD
 from registry.errors import EmptyRegistry, RegistryError
-from registry.faces import Crop, CropSpec, Face, FaceCropper, NoFace
+from registry.faces import Crop, CropSpec, Face, FaceCropper, NoFace, to_tensor
 from registry.photos import read_photo
 
 NOT_SURE_BELOW = 0.4
@@ -31,6 +31,7 @@ PAIRS = ((1, 2), (1, 3), (2, 3))
 
 BATCH = 16
 SENTENCE = "{} and {} share an expression; {} is the odd one."
+SURE, NOT_SURE = "{}, {:.0%}", "not sure; {} is likeliest with {:.0%}"
 TIE_SENTENCE = "It is a tie: two pairs are equally close, so none of the three is the odd one."
 NO_TRANSFER = (
     f"No version of {PIX2PIXHD.name} is in production yet, and none ships with this release. "
@@ -40,6 +41,7 @@ NO_TRANSFER = (
 Distances = tuple[float, float, float]
 
 
+@runtime_checkable
 class Versions(Protocol):
     """Where the version that answers comes from; `demo.models.Served` is one."""
 
@@ -187,12 +189,9 @@ class TripletComparer:
         faces = _chosen(photo, which)
         outputs, stamp = _ask(self._served.model(DLN.name), [(photo, face) for face in faces])
         identities = outputs.get("identity", [None] * len(faces))
-        vectors = zip(faces, outputs["expression"], identities, strict=True)
         return [
-            Embedding(
-                which=which, face=photo.face(which), expression=first, identity=second, stamp=stamp
-            )
-            for which, first, second in vectors
+            Embedding(which=n, face=photo.face(n), expression=first, identity=second, stamp=stamp)
+            for n, first, second in zip(faces, outputs["expression"], identities, strict=True)
         ]
 
 
@@ -234,8 +233,7 @@ class ExpressionTransfer:
             return NO_TRANSFER
         except RegistryError as error:
             return str(error)
-        title = f"Version {version.number} of {version.name}"
-        return f"{title} is in production, but this release can't show its pictures yet."
+        return f"{version.title} is in production, but this release can't show its pictures yet."
 
 
 def judge(distances: Distances) -> tuple[tuple[int, int], int, bool]:
@@ -249,8 +247,6 @@ def _ask(
     model: Model, chosen: Sequence[tuple[Photo, int]]
 ) -> tuple[dict[str, Float[np.ndarray, "faces _"]], Stamp]:
     """Return a model's outputs for faces of photos, and who gave them."""
-    from registry.faces import to_tensor
-
     started = time.perf_counter()
     crops = [photo.crop(which, model.version.crop).pixels for photo, which in chosen]
     parts = [model(to_tensor(crops[i : i + BATCH])) for i in range(0, len(crops), BATCH)]
@@ -297,8 +293,6 @@ def _emotion(
         label=label,
         probabilities=ordered,
         sure=sure,
-        sentence=f"{label}, {top:.0%}"
-        if sure
-        else f"not sure; {label} is likeliest with {top:.0%}",
+        sentence=(SURE if sure else NOT_SURE).format(label, top),
         stamp=stamp,
     )

@@ -1,0 +1,193 @@
+"""The alias moves; who answers follows, and never stops answering."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from demo.models import Served
+from registry.errors import BadVersion, EmptyRegistry, Unreachable
+from tests.demo.fakes import FakeRegistry, Network, answers
+
+UNIT = torch.eye(16)
+GOOD = answers(UNIT)
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    served = Served(poll_seconds=0.02)
+    yield served
+    served.close()
+
+
+def until(condition: Callable[[], object], seconds: float = 10) -> bool:
+    """Return whether the condition came true in time."""
+    pause, end = threading.Event(), time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        pause.wait(0.02)
+    return bool(condition())
+
+
+def number(served: Served, name: str = "dln") -> int:
+    return served.model(name).version.number
+
+
+def test_the_version_with_the_alias_answers_and_follows_it(
+    registry: FakeRegistry, served: Served
+) -> None:
+    registry.put("dln", 1, GOOD)
+    assert number(served) == 1
+    registry.put("dln", 2, GOOD)
+    assert until(lambda: number(served) == 2)
+    registry.put("dln", 1, GOOD)
+    assert until(lambda: number(served) == 1)
+    assert served.problem("dln") is None
+
+
+def test_a_store_made_anew_is_another_version_although_it_counts_from_one_again(
+    registry: FakeRegistry, served: Served
+) -> None:
+    registry.put("emotion", 1, lambda faces: {"logits": torch.zeros(len(faces), 8)})
+    first = served.model("emotion")
+    registry.production["emotion"] = replace(first.version, run_id="f" * 32)
+    assert until(lambda: served.model("emotion") is not first)
+
+
+def raises(_faces: Tensor) -> Mapping[str, Tensor]:
+    raise RuntimeError("shapes cannot be multiplied")
+
+
+BROKEN = {
+    "fails on faces of 32 px": raises,
+    "gives no expression and no identity": lambda faces: {"logits": torch.zeros(len(faces), 8)},
+    "numbers that aren't finite": answers(UNIT * float("nan")),
+}
+
+
+@pytest.mark.parametrize("told", BROKEN)
+def test_a_broken_version_leaves_the_old_one_answering_and_is_told(
+    registry: FakeRegistry, served: Served, told: str
+) -> None:
+    registry.put("dln", 1, GOOD)
+    assert number(served) == 1
+    registry.put("dln", 2, BROKEN[told])
+    assert until(lambda: served.problem("dln"))
+    assert number(served) == 1
+    problem = served.problem("dln")
+    assert problem is not None
+    assert problem.startswith("Version 2 of dln")
+    assert told in problem
+    assert problem.endswith("Until then version 1 answers.")
+    registry.put("dln", 3, GOOD)
+    assert until(lambda: number(served) == 3)
+    assert served.problem("dln") is None
+
+
+def test_a_problem_ends_when_the_alias_goes_back(registry: FakeRegistry, served: Served) -> None:
+    registry.put("dln", 1, GOOD)
+    assert number(served) == 1
+    registry.put("dln", 2, raises)
+    assert until(lambda: served.problem("dln"))
+    registry.put("dln", 1, GOOD)
+    assert until(lambda: served.problem("dln") is None)
+    assert registry.loads == [("dln", 1), ("dln", 2)]
+
+
+def test_a_version_with_more_answers_than_labels_is_refused(
+    registry: FakeRegistry, served: Served
+) -> None:
+    registry.put("emotion", 1, lambda faces: {"logits": torch.zeros(len(faces), 7)})
+    with pytest.raises(BadVersion, match="label"):
+        served.model("emotion")
+
+
+def test_a_broken_version_is_not_loaded_at_every_look(
+    registry: FakeRegistry, served: Served
+) -> None:
+    registry.put("dln", 1, raises)
+    with pytest.raises(BadVersion, match="fails on faces"):
+        served.model("dln")
+    assert until(lambda: registry.looks > 5)
+    assert registry.loads == [("dln", 1)]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [EmptyRegistry("Empty: seed."), Unreachable("The server is down."), OSError("disk I/O error")],
+)
+def test_what_is_wrong_at_first_is_told_and_may_come_right(
+    registry: FakeRegistry, served: Served, wrong: Exception
+) -> None:
+    registry.production["dln"] = wrong
+    kind = type(wrong) if not isinstance(wrong, OSError) else BadVersion
+    with pytest.raises(kind, match=str(wrong)):
+        served.model("dln")
+    assert str(wrong) in str(served.problem("dln"))
+    registry.put("dln", 1, GOOD)
+    assert until(lambda: served.problem("dln") is None)
+    assert number(served) == 1
+
+
+def test_a_registry_that_goes_away_stops_no_answer(registry: FakeRegistry, served: Served) -> None:
+    registry.put("dln", 1, GOOD)
+    assert number(served) == 1
+    registry.production["dln"] = Unreachable("The server is down.")
+    assert until(
+        lambda: served.problem("dln") == "The server is down. Until then version 1 answers."
+    )
+    assert number(served) == 1
+
+
+def blocked(gate: threading.Event, network: Network) -> Network:
+    def wait(faces: Tensor) -> Mapping[str, Tensor]:
+        assert gate.wait(10)
+        return network(faces)
+
+    return wait
+
+
+def test_the_old_version_answers_while_the_new_one_is_tried(
+    registry: FakeRegistry, served: Served
+) -> None:
+    gate = threading.Event()
+    registry.put("dln", 1, GOOD)
+    assert number(served) == 1
+    registry.put("dln", 2, blocked(gate, GOOD))
+    assert until(lambda: ("dln", 2) in registry.loads)
+    assert number(served) == 1
+    gate.set()
+    assert until(lambda: number(served) == 2)
+
+
+def test_many_first_visitors_load_a_version_once(registry: FakeRegistry) -> None:
+    gate = threading.Event()
+    registry.put("dln", 1, blocked(gate, GOOD))
+    served = Served(poll_seconds=None)
+    with ThreadPoolExecutor(8) as visitors:
+        models = [visitors.submit(served.model, "dln") for _ in range(8)]
+        gate.set()
+        assert len({id(model.result(10)) for model in models}) == 1
+    assert registry.loads == [("dln", 1)]
+
+
+def test_without_a_watch_the_first_version_stays(registry: FakeRegistry) -> None:
+    served = Served(poll_seconds=None)
+    registry.put("dln", 1, GOOD)
+    assert number(served) == 1
+    registry.put("dln", 2, GOOD)
+    assert number(served) == 1
+
+
+def test_followed_models_are_loaded_before_anyone_asks(
+    registry: FakeRegistry, served: Served
+) -> None:
+    registry.put("dln", 1, GOOD)
+    served.follow("dln", "emotion")
+    assert until(lambda: registry.loads == [("dln", 1)])
+    assert until(lambda: served.problem("emotion"))
+    assert served.problem("dln") is None
