@@ -1,0 +1,149 @@
+"""A version as MLflow keeps it: the entry's tags, and the folder its files lie in."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from registry import store
+from registry.errors import BadVersion
+from registry.faces import CropSpec
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What the user of a version has to know; it travels in the version's tags."""
+
+    crop: CropSpec
+    outputs: Mapping[str, str]
+    labels: tuple[str, ...] = ()
+    temperature: float | None = None
+    data: Mapping[str, str] = field(default_factory=dict)
+    starter: str | None = None
+
+    def tags(self) -> dict[str, str]:
+        """Return MLflow's tags: JSON, and the starter's digest as it is."""
+        tags = {key: json.dumps(value) for key, value in asdict(self).items() if key != "starter"}
+        return tags | ({"starter": self.starter} if self.starter else {})
+
+    @classmethod
+    def read(cls, tags: Mapping[str, str]) -> "Facts":
+        """Return the facts in MLflow's tags.
+
+        Raises:
+            KeyError, TypeError, ValueError: they aren't there, or aren't what `tags` wrote.
+        """
+        crop = CropSpec(**json.loads(tags["crop"]))
+        temperature = json.loads(tags["temperature"])
+        return cls(
+            crop=CropSpec(size_px=int(crop.size_px), margin=float(crop.margin), roll=crop.roll),
+            outputs=dict(json.loads(tags["outputs"])),
+            labels=tuple(json.loads(tags["labels"])),
+            temperature=None if temperature is None else float(temperature),
+            data=dict(json.loads(tags["data"])),
+            starter=tags.get("starter"),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Version(Facts):
+    """One registered version of a model and what its user must know."""
+
+    name: str
+    number: int
+    run_id: str
+    aliases: tuple[str, ...]
+    created: datetime
+    description: str
+
+    @property
+    def title(self) -> str:
+        """What a sentence calls it."""
+        return title(self.name, self.number)
+
+
+def title(name: str, number: int | str) -> str:
+    """Return what a sentence calls a version."""
+    return f"Version {number} of {name}"
+
+
+def read(entry: "ModelVersion") -> Version:
+    """Return an entry of MLflow's registry as a version.
+
+    Raises:
+        BadVersion: it lacks what every version here carries.
+    """
+    try:
+        if entry.status != "READY":
+            raise ValueError(entry.status)
+        facts = Facts.read(entry.tags)
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadVersion(
+            f"{title(entry.name, entry.version)} is incomplete (crop, outputs or labels are "
+            "missing): promote another version, or train one."
+        ) from error
+    return Version(
+        **vars(facts),
+        name=entry.name,
+        number=int(entry.version),
+        run_id=entry.run_id or "",
+        aliases=tuple(sorted(entry.aliases)),
+        created=datetime.fromtimestamp(entry.creation_timestamp / 1000, UTC),
+        description=entry.description or "",
+    )
+
+
+def local_folder(location: str) -> Path | None:
+    """Return the folder an artifact location means on this machine, or None for a server's."""
+    from mlflow.utils.file_utils import local_file_uri_to_path
+    from mlflow.utils.uri import is_local_uri
+
+    return Path(local_file_uri_to_path(location)) if is_local_uri(location) else None
+
+
+def is_at_hand(client: "MlflowClient", version: Version) -> bool:
+    """Return whether the files of a version are where they were put; a server's always are."""
+    where = client.get_model_version_download_uri(version.name, str(version.number))
+    folder = local_folder(where)
+    return folder is None or folder.is_dir()
+
+
+@contextmanager
+def files(client: "MlflowClient", version: Version) -> Iterator[Path]:
+    """Give the folder with the files of a version; a server's are fetched and removed after.
+
+    Raises:
+        BadVersion: the folder is gone, because this checkout was moved or it was deleted.
+    """
+    where = client.get_model_version_download_uri(version.name, str(version.number))
+    folder = local_folder(where)
+    if folder is None:
+        from mlflow.artifacts import download_artifacts
+
+        with TemporaryDirectory(prefix="expression-studio-") as fetched:
+            uri = f"models:/{version.name}/{version.number}"
+            yield Path(download_artifacts(artifact_uri=uri, dst_path=fetched))
+    elif folder.is_dir():
+        yield folder
+    else:
+        raise _gone(version, folder)
+
+
+def _gone(version: Version, folder: Path) -> BadVersion:
+    store_folder = store.folder()
+    if store_folder is None or folder.is_relative_to(store_folder):
+        why = f"its files in {folder} were deleted: put them back, or promote another version"
+    else:
+        why = (
+            f"the store was moved and its files were registered in {folder}: move it back, or "
+            "register again (`python app.py seed` does it for the starters)"
+        )
+    return BadVersion(f"{version.title} can't be loaded, because {why}.")

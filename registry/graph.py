@@ -1,0 +1,122 @@
+"""Exported graph on disk -> module in memory; nothing in the file is executed on the way."""
+
+import io
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import nn
+
+
+class GraphError(ValueError):
+    """What is wrong with a file of a version, as the end of a sentence."""
+
+
+RECORDS = re.compile(
+    r"archive_format|archive_version|byteorder|version|\.data/(version|serialization_id)"
+    r"|models/model\.json|data/sample_inputs/model\.pt"
+    r"|data/weights/(model_weights_config\.json|weight_\d+)"
+    r"|data/constants/(model_constants_config\.json|tensor_\d+)"
+)
+"""All that `torch.export.save` writes for a network of tensors."""
+RAW_TENSOR = re.compile(r"(weight|tensor)_\d+")
+OPERATORS = re.compile(
+    r"torch\.ops\.(aten|prims|higher_order)\.\w+(\.\w+)?|torch\.sym_\w+|math\.\w+"
+    r"|_operator\.(getitem|add|sub|mul|neg|pow|mod|floordiv|truediv|eq|ne|lt|le|gt|ge|and_|or_)"
+)
+SHAPE_NAME = re.compile(
+    r"[suzf]+\d+|Symbol|Integer|Float|Rational|Add|Mul|Pow|Max|Min|Mod|PythonMod|FloorDiv|CeilDiv"
+    r"|CleanDiv|IntTrueDiv|Equality|Unequality|StrictLessThan|LessThan|StrictGreaterThan"
+    r"|GreaterThan|And|Or|Not|true|false|True|False|integer|positive|nonnegative|precision"
+)
+"""Names a shape's expression may hold: sympy evaluates the expression as Python."""
+
+
+def load(path: Path, device: str) -> nn.Module:
+    """Return the graph in a .pt2 file as a module on `device`.
+
+    Raises:
+        GraphError: the file is missing, is no exported graph, or could execute something.
+    """
+    inspect(path)
+    try:
+        program = torch.export.load(path)
+        if device != "cpu":
+            from torch.export.passes import move_to_device_pass
+
+            program = move_to_device_pass(program, device)
+        return program.module()
+    except Exception as error:
+        told = f"torch {torch.__version__} can't read its graph or move it to {device}"
+        raise GraphError(f"{told} ({type(error).__name__})") from error
+
+
+def inspect(path: Path) -> None:
+    """Look through a .pt2 file before torch loads it, which would unpickle whatever it holds.
+
+    Raises:
+        GraphError: it holds more than tensors and a graph of torch's own operators.
+    """
+    if not path.is_file():
+        raise GraphError(f"it has no exported graph {path.name}")
+    try:
+        reader = torch._C.PyTorchFileReader(str(path))
+        names = reader.get_all_records()
+        records = {name: reader.get_record(name) for name in names if not RAW_TENSOR.search(name)}
+        fault = next(_faults(names, records), "")
+    except Exception as error:
+        raise GraphError(f"{path.name} is broken or no exported graph") from error
+    if fault:
+        raise GraphError(f"{fault} in {path.name} could run code when it is loaded")
+
+
+def _faults(names: list[str], records: dict[str, bytes]) -> Iterator[str]:
+    yield from (name for name in names if not RECORDS.fullmatch(name))
+    yield from (name for name in set(names) if names.count(name) > 1)
+    for name, content in records.items():
+        if name.endswith("_config.json"):
+            yield from _pickled_tensors(name, content)
+        elif name.startswith("models/"):
+            yield from _foreign_code(json.loads(content))
+        elif name.endswith(".pt") and not _only_weights(content):
+            yield name
+
+
+def _pickled_tensors(name: str, content: bytes) -> Iterator[str]:
+    for entry in json.loads(content)["config"].values():
+        if entry["use_pickle"] is not False or not RAW_TENSOR.fullmatch(entry["path_name"]):
+            yield f"{entry['path_name']} in {name}"
+
+
+def _only_weights(content: bytes) -> bool:
+    """Return whether torch's restricted unpickler accepts these bytes."""
+    try:
+        with torch.serialization.safe_globals([]):
+            torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception:
+        return False
+    return True
+
+
+def _foreign_code(part: object) -> Iterator[str]:
+    """Yield the operators and expressions of a graph that aren't torch's own."""
+    if isinstance(part, list):
+        for item in part:
+            yield from _foreign_code(item)
+    if not isinstance(part, dict):
+        return
+    for key, value in part.items():
+        if key == "target" and isinstance(value, str) and not OPERATORS.fullmatch(value):
+            yield f"the operator {value[:60]}"
+        elif key == "expr_str" and not _is_shape(value):
+            yield f"the expression {str(value)[:60]}"
+        else:
+            yield from _foreign_code(value)
+
+
+def _is_shape(expression: object) -> bool:
+    if not isinstance(expression, str) or not re.fullmatch(r"[\w\s()'+*/%,.<>=!&|~-]*", expression):
+        return False
+    return all(SHAPE_NAME.fullmatch(word) for word in re.findall(r"[A-Za-z_]\w*", expression))

@@ -1,0 +1,22 @@
+"""The alias that says which version answers."""
+
+from registry import store, versions
+from registry.entries import Version
+from registry.versions import PRODUCTION
+
+__all__ = ["PRODUCTION", "promote"]
+
+
+def promote(name: str, number: int) -> Version:
+    """Let a version answer: move the alias `production` to it.
+
+    Raises:
+        BadVersion: there is no such version, or it is incomplete.
+        EmptyRegistry: the model has no version.
+        Unreachable: the store does not answer.
+    """
+    version = versions.resolve(f"{name}/{number}")
+    client = store.connect()
+    with store.answering():
+        client.set_registered_model_alias(version.name, PRODUCTION, str(version.number))
+    return versions.resolve(f"{name}/{number}")

@@ -1,0 +1,367 @@
+"""What travels from training to the demo: register, resolve, load, list."""
+
+import json
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from registry import entries, export, graph, store
+from registry.catalog import CATALOG, ModelCard
+from registry.entries import Facts, Version
+from registry.errors import BadVersion, EmptyRegistry, RegistryError, Unreachable
+from registry.faces import CropSpec
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import LoggedModel
+    from mlflow.entities.model_registry import ModelVersion
+
+__all__ = [
+    "BadVersion",
+    "EmptyRegistry",
+    "ProductionModel",
+    "RegistryError",
+    "Unreachable",
+    "Version",
+    "best_device",
+    "broken_versions",
+    "config",
+    "find",
+    "list_versions",
+    "load",
+    "register",
+    "resolve",
+    "weights",
+]
+
+PRODUCTION = "production"
+REFERENCE = re.compile(r"(?:models:/)?(?P<name>[\w.-]+)(?:@(?P<alias>[\w.-]+)|/(?P<number>\d+))?")
+
+
+class ProductionModel:
+    """A version in memory. Safe under threads.
+
+    Args:
+        version: what was loaded.
+        device: where it computes: cuda, mps or cpu.
+        network: the exported graph, on that device.
+    """
+
+    def __init__(self, version: Version, device: str, network: nn.Module) -> None:
+        self.version = version
+        self.device = device
+        self._network = network
+
+    def __call__(self, faces: Float[Tensor, "batch 3 h w"]) -> dict[str, Tensor]:
+        """Return the card's outputs on the CPU, float32, for RGB faces in [0, 1].
+
+        Raises:
+            BadVersion: the faces are not cut to the version's crop.
+        """
+        size = self.version.crop.size_px
+        if faces.shape[2:] != (size, size):
+            raise BadVersion(
+                f"{self.version.title} takes faces of {size} x {size} px, not "
+                f"{faces.shape[3]} x {faces.shape[2]}: cut them to its crop."
+            )
+        kind = torch.device(self.device).type
+        with torch.inference_mode(), torch.autocast(kind, enabled=False):
+            outputs = self._network(faces.to(self.device, torch.float32).contiguous())
+            return {key: value.float().cpu() for key, value in outputs.items()}
+
+
+def register(
+    card: ModelCard,
+    network: nn.Module,
+    *,
+    crop: CropSpec,
+    run_id: str,
+    config: Mapping[str, object],
+    description: str,
+    labels: tuple[str, ...] = (),
+    temperature: float | None = None,
+    data: Mapping[str, str] | None = None,
+    starter: str | None = None,
+) -> Version:
+    """Register a network as the newest version of its model; it is not promoted.
+
+    What was stored is compared with the network before anything is registered.
+
+    Args:
+        card: the model.
+        network: maps RGB faces in [0, 1], float32 batch 3 h w, to the card's outputs by name.
+        crop: how faces are cut for it.
+        run_id: the MLflow run it comes from.
+        config: rebuilds the network; plain values.
+        description: Markdown; what a person should know before promoting it.
+        labels: what the columns of `logits` mean.
+        temperature: what the logits were divided by.
+        data: digest of each data set by name.
+        starter: digest of the shipped weights it was made from.
+
+    Raises:
+        BadVersion: the network fails, can't be exported, or its graph computes something else.
+        Unreachable: the store does not answer.
+    """
+    facts = Facts(
+        crop=crop,
+        outputs=dict(card.outputs),
+        labels=tuple(labels),
+        temperature=temperature,
+        data=dict(data or {}),
+        starter=starter,
+    )
+    network = export.frozen(network)
+    export.check_outputs(network, card, crop.size_px)
+    client = store.connect()
+    with store.answering(), TemporaryDirectory() as aside:
+        text = export.card_text(card, facts, description)
+        beside = export.write_beside(Path(aside), network, config, text)
+        place = _place(client, card, run_id)
+        with _undone_on_failure(client, place):
+            export.log(place, network, card, crop.size_px, beside)
+            with _stored(place) as folder:
+                export.check_stored(folder, network, card, crop.size_px)
+        return _enter(client, card, place, description, facts)
+
+
+def resolve(reference: str) -> Version:
+    """Return the version that `dln@production`, `dln/3`, `models:/dln/3` or `dln` means.
+
+    Raises:
+        BadVersion: the reference is malformed or means nothing here.
+        EmptyRegistry: the model has no version, or none in production.
+        Unreachable: the store does not answer.
+    """
+    from mlflow.exceptions import MlflowException
+
+    parts = REFERENCE.fullmatch(reference)
+    if parts is None:
+        raise BadVersion(f"{reference!r} names no version: write dln, dln@production or dln/3.")
+    name, client = parts["name"], store.connect()
+    with store.answering():
+        number = parts["number"] or _aliased(client, name, parts["alias"] or PRODUCTION)
+        try:
+            return entries.read(client.get_model_version(name, number))
+        except MlflowException as error:
+            raise _no_version(name, number) from error
+
+
+def load(version: Version | str, device: str | None = None) -> ProductionModel:
+    """Load a version onto a device (the best there is, unless named).
+
+    Raises:
+        BadVersion: its files are gone, aren't an exported graph, or could run code when loaded.
+        EmptyRegistry, Unreachable: as for `resolve`.
+    """
+    if isinstance(version, str):
+        version = resolve(version)
+    device = device or best_device()
+    with _whole_files(version) as folder:
+        return ProductionModel(version, device, graph.load(folder / export.GRAPH, device))
+
+
+def weights(reference: str) -> dict[str, Tensor]:
+    """Return weights.safetensors of a version, by parameter name, on the CPU.
+
+    Raises:
+        BadVersion: the file is missing or broken.
+        EmptyRegistry, Unreachable: as for `resolve`.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    version = resolve(reference)
+    with _whole_files(version) as folder:
+        try:
+            state: dict[str, Tensor] = load_file(folder / export.BESIDE / export.WEIGHTS)
+        except (OSError, SafetensorError) as error:
+            raise graph.GraphError(f"{export.WEIGHTS} is missing or broken") from error
+    return state
+
+
+def config(reference: str) -> dict[str, Any]:
+    """Return config.json of a version: what rebuilds its network.
+
+    Raises:
+        BadVersion: the file is missing or broken.
+        EmptyRegistry, Unreachable: as for `resolve`.
+    """
+    version = resolve(reference)
+    with _whole_files(version) as folder:
+        try:
+            file = folder / export.BESIDE / export.CONFIG
+            said: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise graph.GraphError(f"{export.CONFIG} is missing or broken") from error
+    return said
+
+
+def list_versions(name: str | None = None) -> list[Version]:
+    """Return the whole versions of a model, or of all, by name and newest first.
+
+    Raises:
+        Unreachable: the store does not answer.
+    """
+    read = [_read_or_fault(entry) for entry in _search(name)]
+    return [version for version in read if isinstance(version, Version)]
+
+
+def broken_versions(name: str | None = None) -> list[BadVersion]:
+    """Return what is wrong with the versions that `list_versions` leaves out.
+
+    Raises:
+        Unreachable: the store does not answer.
+    """
+    read = [_read_or_fault(entry) for entry in _search(name)]
+    return [fault for fault in read if isinstance(fault, BadVersion)]
+
+
+def find(name: str, **fields: object) -> Version | None:
+    """Return the newest version with these fields (`starter=digest`) whose files are at hand.
+
+    Raises:
+        Unreachable: the store does not answer.
+    """
+    client = store.connect()
+    for version in list_versions(name):
+        if all(getattr(version, key) == value for key, value in fields.items()):
+            with store.answering():
+                if entries.is_at_hand(client, version):
+                    return version
+    return None
+
+
+def best_device() -> str:
+    """Return cuda, mps or cpu: the fastest this machine has."""
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _place(client: "MlflowClient", card: ModelCard, run_id: str) -> "LoggedModel":
+    """Create the place of a model beside its run's artifacts."""
+    run = client.get_run(run_id)
+    return client.create_logged_model(
+        run.info.experiment_id, card.name, source_run_id=run_id, params=run.data.params
+    )
+
+
+def _enter(
+    client: "MlflowClient", card: ModelCard, place: "LoggedModel", description: str, facts: Facts
+) -> Version:
+    """Write a logged model into the registry, with all it carries at once."""
+    from mlflow.exceptions import MlflowException
+
+    with suppress(MlflowException):
+        client.create_registered_model(card.name, description=f"**{card.title}.** {card.purpose}")
+    entry = client.create_model_version(
+        card.name,
+        f"models:/{place.model_id}",
+        place.source_run_id,
+        facts.tags(),
+        description=description,
+        model_id=place.model_id,
+    )
+    return entries.read(entry)
+
+
+@contextmanager
+def _stored(place: "LoggedModel") -> Iterator[Path]:
+    """Give the folder of a logged model; a server's is fetched and removed after."""
+    folder = entries.local_folder(place.artifact_location)
+    if folder is not None:
+        yield folder
+        return
+    from mlflow.artifacts import download_artifacts
+
+    with TemporaryDirectory(prefix="expression-studio-") as fetched:
+        yield Path(download_artifacts(artifact_uri=f"models:/{place.model_id}", dst_path=fetched))
+
+
+@contextmanager
+def _undone_on_failure(client: "MlflowClient", place: "LoggedModel") -> Iterator[None]:
+    try:
+        yield
+    except Exception:
+        client.delete_logged_model(place.model_id)
+        folder = entries.local_folder(place.artifact_location)
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+@contextmanager
+def _whole_files(version: Version) -> Iterator[Path]:
+    """Give a version's folder; what is wrong inside is said with the version's name."""
+    client = store.connect()
+    with store.answering(), entries.files(client, version) as folder:
+        try:
+            yield folder
+        except graph.GraphError as error:
+            raise BadVersion(
+                f"{version.title} can't be used, because {error}: promote another version, or "
+                "register it again."
+            ) from error
+
+
+def _aliased(client: "MlflowClient", name: str, alias: str) -> str:
+    """Return the number an alias points to."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        aliases = client.get_registered_model(name).aliases
+    except MlflowException as error:
+        raise _no_version(name) from error
+    if alias in aliases:
+        return str(aliases[alias])
+    if alias != PRODUCTION:
+        known = ", ".join(aliases) or "none"
+        raise BadVersion(f"{name} has no alias {alias} (it has: {known}).")
+    raise _none_in_production(name)
+
+
+def _search(name: str | None) -> list["ModelVersion"]:
+    """Return MLflow's entries by name and newest first; without `name`, of the house's models."""
+    client = store.connect()
+    with store.answering():
+        found = client.search_model_versions(f"name='{name}'" if name else None)
+    ours = [entry for entry in found if name or entry.name in CATALOG]
+    return sorted(ours, key=lambda entry: (entry.name, -int(entry.version)))
+
+
+def _read_or_fault(entry: "ModelVersion") -> Version | BadVersion:
+    try:
+        return entries.read(entry)
+    except BadVersion as fault:
+        return fault
+
+
+def _no_version(name: str, number: str | None = None) -> RegistryError:
+    """Return what to say when a model, or one version of it, isn't there."""
+    if known := [str(entry.version) for entry in _search(name)]:
+        return BadVersion(f"{name} has no version {number}; it has {', '.join(known)}.")
+    if name not in CATALOG:
+        return BadVersion(f"There is no model {name}; the models are {', '.join(CATALOG)}.")
+    return EmptyRegistry(
+        f"No version of {name} is registered: `python app.py seed` registers the starters, "
+        f"`python -m training train {name}` one of your own."
+    )
+
+
+def _none_in_production(name: str) -> RegistryError:
+    known = [str(entry.version) for entry in _search(name)]
+    if not known:
+        return _no_version(name)
+    return EmptyRegistry(
+        f"No version of {name} is in production: `python -m registry promote {name} {known[0]}` "
+        "promotes the newest, `python app.py seed` the starter."
+    )
