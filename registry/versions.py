@@ -2,11 +2,9 @@
 
 import json
 import re
-import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,14 +12,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from registry import entries, export, graph, store
-from registry.catalog import CATALOG, ModelCard
-from registry.entries import Facts, Version
+from registry.catalog import CATALOG
+from registry.entries import Version
 from registry.errors import BadVersion, EmptyRegistry, RegistryError, Unreachable
-from registry.faces import CropSpec
+from registry.registration import register
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import LoggedModel
     from mlflow.entities.model_registry import ModelVersion
 
 __all__ = [
@@ -37,6 +34,7 @@ __all__ = [
     "find",
     "list_versions",
     "load",
+    "metrics",
     "register",
     "resolve",
     "weights",
@@ -76,61 +74,6 @@ class ProductionModel:
         with torch.inference_mode(), torch.autocast(kind, enabled=False):
             outputs = self._network(faces.to(self.device, torch.float32).contiguous())
             return {key: value.float().cpu() for key, value in outputs.items()}
-
-
-def register(
-    card: ModelCard,
-    network: nn.Module,
-    *,
-    crop: CropSpec,
-    run_id: str,
-    config: Mapping[str, object],
-    description: str,
-    labels: tuple[str, ...] = (),
-    temperature: float | None = None,
-    data: Mapping[str, str] | None = None,
-    starter: str | None = None,
-) -> Version:
-    """Register a network as the newest version of its model; it is not promoted.
-
-    What was stored is compared with the network before anything is registered.
-
-    Args:
-        card: the model.
-        network: maps RGB faces in [0, 1], float32 batch 3 h w, to the card's outputs by name.
-        crop: how faces are cut for it.
-        run_id: the MLflow run it comes from.
-        config: rebuilds the network; plain values.
-        description: Markdown; what a person should know before promoting it.
-        labels: what the columns of `logits` mean.
-        temperature: what the logits were divided by.
-        data: digest of each data set by name.
-        starter: digest of the shipped weights it was made from.
-
-    Raises:
-        BadVersion: the network fails, can't be exported, or its graph computes something else.
-        Unreachable: the store does not answer.
-    """
-    facts = Facts(
-        crop=crop,
-        outputs=dict(card.outputs),
-        labels=tuple(labels),
-        temperature=temperature,
-        data=dict(data or {}),
-        starter=starter,
-    )
-    network = export.frozen(network)
-    export.check_outputs(network, card, crop.size_px)
-    client = store.connect()
-    with store.answering(), TemporaryDirectory() as aside:
-        text = export.card_text(card, facts, description)
-        beside = export.write_beside(Path(aside), network, config, text)
-        place = _place(client, card, run_id)
-        with _undone_on_failure(client, place):
-            export.log(place, network, card, crop.size_px, beside)
-            with _stored(place) as folder:
-                export.check_stored(folder, network, card, crop.size_px)
-        return _enter(client, card, place, description, facts)
 
 
 def resolve(reference: str) -> Version:
@@ -205,6 +148,23 @@ def config(reference: str) -> dict[str, Any]:
     return said
 
 
+def metrics(version: Version) -> dict[str, float]:
+    """Return what was measured of a version and of its run, by name; not the machine's load.
+
+    Raises:
+        Unreachable: the store does not answer.
+    """
+    from mlflow.exceptions import MlflowException
+
+    client = store.connect()
+    with store.answering():
+        try:
+            measured = client.get_run(version.run_id).data.metrics
+        except MlflowException:  # the run was deleted, the version stays
+            return {}
+    return {key: value for key, value in sorted(measured.items()) if not key.startswith("system/")}
+
+
 def list_versions(name: str | None = None) -> list[Version]:
     """Return the whole versions of a model, or of all, by name and newest first.
 
@@ -245,58 +205,6 @@ def best_device() -> str:
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
-def _place(client: "MlflowClient", card: ModelCard, run_id: str) -> "LoggedModel":
-    """Create the place of a model beside its run's artifacts."""
-    run = client.get_run(run_id)
-    return client.create_logged_model(
-        run.info.experiment_id, card.name, source_run_id=run_id, params=run.data.params
-    )
-
-
-def _enter(
-    client: "MlflowClient", card: ModelCard, place: "LoggedModel", description: str, facts: Facts
-) -> Version:
-    """Write a logged model into the registry, with all it carries at once."""
-    from mlflow.exceptions import MlflowException
-
-    with suppress(MlflowException):
-        client.create_registered_model(card.name, description=f"**{card.title}.** {card.purpose}")
-    entry = client.create_model_version(
-        card.name,
-        f"models:/{place.model_id}",
-        place.source_run_id,
-        facts.tags(),
-        description=description,
-        model_id=place.model_id,
-    )
-    return entries.read(entry)
-
-
-@contextmanager
-def _stored(place: "LoggedModel") -> Iterator[Path]:
-    """Give the folder of a logged model; a server's is fetched and removed after."""
-    folder = entries.local_folder(place.artifact_location)
-    if folder is not None:
-        yield folder
-        return
-    from mlflow.artifacts import download_artifacts
-
-    with TemporaryDirectory(prefix="expression-studio-") as fetched:
-        yield Path(download_artifacts(artifact_uri=f"models:/{place.model_id}", dst_path=fetched))
-
-
-@contextmanager
-def _undone_on_failure(client: "MlflowClient", place: "LoggedModel") -> Iterator[None]:
-    try:
-        yield
-    except Exception:
-        client.delete_logged_model(place.model_id)
-        folder = entries.local_folder(place.artifact_location)
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
-        raise
 
 
 @contextmanager

@@ -1,0 +1,138 @@
+"""python -m registry list | show | promote: the versions that training made and the demo serves."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from registry.entries import Version
+
+BAD_INPUT, NO_ANSWER = 2, 3
+SHOWN_IN_LIST = ("validation/", "test/")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return 0, 2 for bad input, 3 when the registry is empty or unreachable."""
+    given = _parser().parse_args(arguments)
+    from rich.console import Console
+
+    from registry.errors import BadVersion, RegistryError
+
+    try:
+        given.command(given, Console(markup=False))
+    except RegistryError as error:
+        print(error, file=sys.stderr)
+        return BAD_INPUT if isinstance(error, BadVersion) else NO_ANSWER
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m registry", description="The registered versions of each model."
+    )
+    commands = parser.add_subparsers(required=True, metavar="list | show | promote")
+    listing = commands.add_parser("list", help="list all versions")
+    listing.add_argument("name", nargs="?", metavar="NAME", help="of this model alone")
+    listing.set_defaults(command=_list)
+    show = commands.add_parser("show", help="print all that is known of one version")
+    show.add_argument("reference", metavar="NAME[@alias|/version]", help="NAME: in production")
+    show.set_defaults(command=_show)
+    promote = commands.add_parser("promote", help="let a version answer on the page")
+    promote.add_argument("name", metavar="NAME")
+    promote.add_argument("number", metavar="VERSION", type=int)
+    promote.set_defaults(command=_promote)
+    return parser
+
+
+def _list(given: argparse.Namespace, console: "Console") -> None:
+    from registry import versions
+    from registry.errors import EmptyRegistry
+
+    found = versions.list_versions(given.name)
+    for fault in versions.broken_versions(given.name):
+        print(fault, file=sys.stderr)
+    if not found and given.name:
+        versions.resolve(given.name)
+    if not found:
+        raise EmptyRegistry(
+            "The registry is empty: `python app.py seed` registers the starters, "
+            "`python -m training train emotion-smoke` a first version of your own."
+        )
+    console.print(_table(found))
+
+
+def _table(found: Sequence["Version"]) -> "Table":
+    from rich.table import Table
+
+    from registry import versions
+
+    table = Table("Model", "Version", "Alias", "Created", "Run", "Measured", "Description")
+    for version in found:
+        measured = {
+            key: value
+            for key, value in versions.metrics(version).items()
+            if key.startswith(SHOWN_IN_LIST)
+        }
+        table.add_row(
+            version.name,
+            str(version.number),
+            ", ".join(version.aliases),
+            _when(version),
+            version.run_id[:8],
+            "\n".join(f"{key} {value:.4g}" for key, value in measured.items()),
+            version.description.strip().partition("\n")[0],
+        )
+    return table
+
+
+def _show(given: argparse.Namespace, console: "Console") -> None:
+    from rich.markdown import Markdown
+    from rich.table import Table
+
+    from registry import versions
+
+    version = versions.resolve(given.reference)
+    table = Table("", "", show_header=False)
+    for key, value in _facts(version).items():
+        table.add_row(key, value)
+    for key, number in versions.metrics(version).items():
+        table.add_row(key, f"{number:.6g}")
+    console.print(table)
+    console.print(Markdown(version.description))
+
+
+def _facts(version: "Version") -> dict[str, str]:
+    crop = version.crop
+    facts = {
+        "Model": version.name,
+        "Version": str(version.number),
+        "Aliases": ", ".join(version.aliases),
+        "Created": _when(version),
+        "Run": version.run_id,
+        "Crop": f"{crop.size_px} px, margin {crop.margin:g}, {'eyes level' if crop.roll else 'not turned'}",
+        "Labels": ", ".join(version.labels),
+        "Temperature": "" if version.temperature is None else f"{version.temperature:g}",
+        "Starter": version.starter or "",
+        **{f"Output {name}": shape for name, shape in version.outputs.items()},
+        **{f"Data {name}": digest for name, digest in version.data.items()},
+    }
+    return {key: value for key, value in facts.items() if value}
+
+
+def _promote(given: argparse.Namespace, console: "Console") -> None:
+    from registry.promotion import promote
+
+    version = promote(given.name, given.number)
+    console.print(f"{version.title} is in production.")
+
+
+def _when(version: "Version") -> str:
+    return f"{version.created.astimezone():%Y-%m-%d %H:%M}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
