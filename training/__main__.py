@@ -24,7 +24,7 @@ def train(args: Sequence[str]) -> None:
     prog = "python -m training train"
     described = {name: (_purpose(recipe), recipe) for name, recipe in RECIPES.items()}
     name = next((a for a in args if a in RECIPES), "")
-    _, recipe = tyro.extras.overridable_config_cli(described, args=list(args), prog=prog)
+    recipe = tyro.extras.overridable_config_cli(described, args=list(args), prog=prog)
     version = run(name, recipe, f"{prog} {shlex.join(args)}")
     if version:
         print(f"Registered {version.name} version {version.number}.")

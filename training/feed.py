@@ -32,7 +32,8 @@ def contact_sheet(data: Prepared, spec: CropSpec, faces: int = 64) -> UInt8[np.n
     rows = data.split("train")
     chosen = rows[np.linspace(0, len(rows) - 1, min(faces, len(rows))).astype(int)]
     pixels = torch.from_numpy(data.faces(spec)[chosen]).permute(0, 3, 1, 2)
-    return make_grid(pixels, nrow=8, padding=2).permute(1, 2, 0).numpy()
+    sheet: np.ndarray = make_grid(pixels, nrow=8, padding=2).permute(1, 2, 0).numpy()
+    return sheet
 
 
 class Faces(Dataset[dict[str, Tensor]]):
@@ -97,7 +98,7 @@ class WeightedSampler(Sampler[int]):
         return iter(drawn.tolist())
 
 
-def as_fetched(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+def as_fetched(batch: Any) -> Any:
     """Return the batch that `Faces` has already put together."""
     return batch
 

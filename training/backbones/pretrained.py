@@ -19,9 +19,10 @@ def identity_state(backbone: BackboneConfig, path: Path | None) -> dict[str, Ten
     """
     if path is not None:
         try:
-            return load_file(path)
+            loaded: dict[str, Tensor] = load_file(path)
         except (OSError, SafetensorError) as error:
             raise RecipeError(f"{path} can't be read as .safetensors weights: {error}") from error
+        return loaded
     if backbone.name == "compact" and files.is_shipped(files.IDENTITY):
         return files.Starter.open(files.IDENTITY).weights()
     return None

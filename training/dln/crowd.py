@@ -1,4 +1,4 @@
-"""The crowd layer: each annotator's bias, learned beside the embedding and left out of production."""
+"""The crowd layer: each annotator's bias, learned beside the embedding, never served."""
 
 import torch
 from jaxtyping import Float

@@ -120,7 +120,8 @@ class DLNTask(Task):
 def balanced(classes: np.ndarray, exponent: float) -> np.ndarray:
     """Return sampling weights: 0 as they come, 1 every class equally often."""
     frequency = np.bincount(classes)[classes]
-    return (1.0 / frequency**exponent).astype(np.float64)
+    weights: np.ndarray = 1.0 / frequency.astype(np.float64) ** exponent
+    return weights
 
 
 def triplet_accuracy(network: nn.Module, task: Task, split: str) -> dict[str, float]:

@@ -127,11 +127,10 @@ class EmotionTask(Task):
     def _targets(self, data: Prepared, rows: np.ndarray) -> Float[np.ndarray, "faces labels"]:
         index = data.index.iloc[rows]
         if self.recipe.shades:
-            shares = votes.shares(votes.counts(index)[:, : len(self.labels)])
-        else:
-            emotion = index["emotion"].to_numpy(dtype=np.int64)
-            shares = np.eye(len(self.labels), dtype=np.float32)[emotion]
-        return shares
+            return votes.shares(votes.counts(index)[:, : len(self.labels)])
+        emotion = index["emotion"].to_numpy(dtype=np.int64)
+        one_hot: np.ndarray = np.eye(len(self.labels), dtype=np.float32)[emotion]
+        return one_hot
 
     @cached_property
     def class_weights(self) -> Float[Tensor, "labels"]:
@@ -152,7 +151,7 @@ class EmotionTask(Task):
 
     def validate(self, networks: Networks) -> dict[str, float]:
         """Return accuracy, mean recall and calibration error on each set's validation faces."""
-        metrics = {}
+        metrics: dict[str, float] = {}
         for data in self.sets:
             rows = self._labelled(data, "validation")
             if len(rows):

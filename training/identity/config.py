@@ -19,7 +19,7 @@ class IdentityRecipe(Recipe):
     -> (batch, 128). Without one, the shipped compact network or seeded random weights teach."""
     backbone: BackboneConfig = field(default_factory=lambda: BackboneConfig(name="compact"))
     augmentation: Augmentation = field(
-        default_factory=lambda: Augmentation(rotation_degrees=8, erase=0.2)
+        default_factory=lambda: Augmentation(rotation_degrees=8.0, erase=0.2)
     )
     size_px: int = 64
     """Side of the crops the network sees."""

@@ -71,7 +71,7 @@ class IdentityTask(Task):
 
     def validate(self, networks: Networks) -> dict[str, float]:
         """Return the cosine to the teacher, and how well the vectors verify persons (AUC)."""
-        metrics = {}
+        metrics: dict[str, float] = {}
         for data in self.sets:
             rows = data.split("validation")
             if len(rows):

@@ -24,7 +24,7 @@ def views(
     leaning: Float[Tensor, "annotators emotions"],
     voters: int,
 ) -> Float[Tensor, "annotators faces emotions"]:
-    """Return what each annotator sees in each face: `voters` votes drawn anew, as a distribution."""
+    """Return each annotator's view of each face: `voters` votes drawn anew, as a distribution."""
     weighted = (leaning[:, None] * shares[None]).flatten(0, 1)
     drawn = torch.multinomial(weighted, voters, replacement=True)
     seen = torch.zeros_like(weighted).scatter_add_(
@@ -43,7 +43,7 @@ def hellinger(
 def odd_one(
     seen: Float[Tensor, "triplets 3 emotions"],
 ) -> tuple[Int[Tensor, "triplets"], Float[Tensor, "triplets"]]:
-    """Return which of three (0, 1, 2) is odd, and how much nearer the pair is than the next pair."""
+    """Return which of three (0, 1, 2) is odd, and by how much its pair is the nearest."""
     pairs = torch.stack(
         [hellinger(seen[:, i], seen[:, j]) for i, j in ((1, 2), (0, 2), (0, 1))], dim=1
     )
