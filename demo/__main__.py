@@ -60,7 +60,7 @@ class Photos:
     def _refuse(self, file: Path, error: Exception) -> None:
         self.refused += 1
         told = str(error)
-        print(told if str(file) in told else f"{file}: {told}", file=sys.stderr)
+        print(told if file.name in told else f"{file}: {told}", file=sys.stderr)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

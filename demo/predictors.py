@@ -7,18 +7,16 @@ answers decides. Faces are counted from 0 here and from 1 in sentences.
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import BinaryIO, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from PIL import Image
 
 from demo.models import Model
 from registry.catalog import DLN, EMOTION, PIX2PIXHD
 from registry.errors import EmptyRegistry, RegistryError
 from registry.faces import Crop, CropSpec, Face, FaceCropper, NoFace, to_tensor
-from registry.photos import read_photo
+from registry.photos import PhotoSource, read_photo
 
 NOT_SURE_BELOW = 0.4
 """Probability of the likeliest emotion below which the answer is "not sure"."""
@@ -79,9 +77,7 @@ class Photo:
         return self._crops[key]
 
 
-def look(
-    source: str | Path | bytes | BinaryIO | np.ndarray | Image.Image, cropper: FaceCropper
-) -> Photo:
+def look(source: PhotoSource, cropper: FaceCropper) -> Photo:
     """Read a photo and find its faces; there may be none.
 
     Raises:

@@ -1,0 +1,189 @@
+"""Three faces, two alike; one face, an emotion: what is answered, from which crop, by whom."""
+
+from itertools import combinations, permutations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from demo.models import Served
+from demo.predictors import (
+    NOT_SURE_BELOW,
+    EmotionRecognizer,
+    ExpressionTransfer,
+    Photo,
+    TripletComparer,
+    judge,
+    look,
+)
+from registry.catalog import EMOTIONS
+from registry.errors import EmptyRegistry, Unreachable
+from registry.faces import Crop, CropSpec, Face, FaceCropper, NoFace
+from tests.demo.fakes import FakeRegistry, answers
+
+
+class Cutter(FaceCropper):
+    """Finds as many faces as the first pixel says; the crop of face n is flat, 10 * (n + 1)."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+        self.cuts: list[CropSpec] = []
+
+    def faces(self, photo: np.ndarray) -> list[Face]:
+        self.looks += 1
+        return [face(n) for n in range(int(photo[0, 0, 0]))]
+
+    def crop(self, photo: np.ndarray, face: Face, spec: CropSpec) -> Crop:  # noqa: ARG002
+        self.cuts.append(spec)
+        level = 10 * (int(face.box[0]) + 1)
+        pixels = np.full((spec.size_px, spec.size_px, 3), level, np.uint8)
+        return Crop(pixels=pixels, spec=spec, to_photo=np.eye(2, 3))
+
+
+def face(n: int) -> Face:
+    return Face(
+        box=(float(n), 0.0, n + 20.0, 20.0),
+        keypoints=np.zeros((6, 2)),
+        confidence=0.9,
+    )
+
+
+def photo(faces: int, cutter: FaceCropper | None = None) -> Photo:
+    return look(np.full((40, 40, 3), faces, np.uint8), cutter or Cutter())
+
+
+@pytest.fixture
+def served(registry: FakeRegistry) -> Served:  # noqa: ARG001
+    return Served(poll_seconds=None)
+
+
+def unit(rows: int, seed: int) -> Tensor:
+    vectors = torch.randn((rows, 16), generator=torch.Generator().manual_seed(seed))
+    return torch.nn.functional.normalize(vectors)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_closest_pair_shares_the_expression(
+    registry: FakeRegistry, served: Served, seed: int
+) -> None:
+    expression, identity = unit(3, seed), unit(3, seed + 1000)
+    registry.put("dln", 4, answers(expression, identity))
+    answer = TripletComparer(served).compare([photo(1)] * 3)
+    wanted = {
+        (i + 1, j + 1): sum(float(expression[i, k] - expression[j, k]) ** 2 for k in range(16))
+        ** 0.5
+        for i, j in combinations(range(3), 2)
+    }
+    assert answer.distances == pytest.approx(list(wanted.values()), abs=1e-6)
+    assert answer.identity_distances == pytest.approx(torch.pdist(identity).tolist(), abs=1e-6)
+    assert answer.pair == min(wanted, key=wanted.__getitem__)
+    assert {*answer.pair, answer.odd} == {1, 2, 3}
+    assert answer.sentence == (
+        f"{answer.pair[0]} and {answer.pair[1]} share an expression; {answer.odd} is the odd one."
+    )
+    assert (answer.stamp.model, answer.stamp.version) == ("dln", 4)
+    assert answer.stamp.seconds > 0
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_the_odd_one_is_the_same_wherever_it_lies(
+    registry: FakeRegistry, served: Served, order: tuple[int, ...]
+) -> None:
+    two_alike = torch.nn.functional.normalize(torch.tensor([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0]]))
+    registry.put("dln", 1, answers(two_alike[list(order)]))
+    assert TripletComparer(served).compare([photo(1)] * 3).odd == order.index(2) + 1
+
+
+@pytest.mark.parametrize("distances", [(0.0, 0.0, 0.0), (0.5, 0.9, 0.5), (0.9, 0.5, 0.5004)])
+def test_two_equally_close_pairs_are_a_tie(distances: tuple[float, float, float]) -> None:
+    assert judge(distances)[2]
+
+
+def test_a_tie_is_said(registry: FakeRegistry, served: Served) -> None:
+    registry.put("dln", 1, answers(unit(1, 0)))
+    answer = TripletComparer(served).compare([photo(1)] * 3)
+    assert answer.tie
+    assert answer.sentence.startswith("It is a tie")
+
+
+def brightness(faces: Tensor) -> dict[str, Tensor]:
+    """Tells in the first place of its logits how bright a face is."""
+    logits = torch.zeros(len(faces), len(EMOTIONS))
+    logits[:, 0] = faces.mean((1, 2, 3)) * 255
+    return {"logits": logits}
+
+
+def test_a_photo_is_looked_at_once_and_cut_once_for_each_crop(
+    registry: FakeRegistry, served: Served
+) -> None:
+    registry.put("dln", 1, answers(unit(3, 0)), size_px=64)
+    registry.put("emotion", 1, brightness, size_px=48)
+    cutter = Cutter()
+    shot = photo(1, cutter)
+    for _ in range(2):
+        TripletComparer(served).compare([shot] * 3)
+        EmotionRecognizer(served).recognise(shot)
+        TripletComparer(served).embed(shot)
+    assert cutter.looks == 1
+    assert [spec.size_px for spec in cutter.cuts] == [64, 48]
+
+
+def test_the_chosen_faces_are_compared(registry: FakeRegistry, served: Served) -> None:
+    registry.put(
+        "dln", 1, lambda faces: {"expression": faces[:, 0, :1, 0], "identity": faces[:, 0, :1, 0]}
+    )
+    answer = TripletComparer(served).compare([photo(3)] * 3, which=(0, 2, 1))
+    assert answer.distances == pytest.approx([20 / 255, 10 / 255, 10 / 255])
+
+
+def test_every_face_gets_its_own_emotion_also_beyond_one_batch(
+    registry: FakeRegistry, served: Served
+) -> None:
+    registry.put("emotion", 1, lambda faces: {"logits": brightness(faces)["logits"] / 50})
+    faces = 20
+    found = EmotionRecognizer(served).recognise(photo(faces))
+    assert [answer.which for answer in found] == list(range(faces))
+    for n, answer in enumerate(found):
+        logits = torch.tensor([10 * (n + 1) / 50] + [0.0] * 7)
+        assert answer.probabilities["neutral"] == pytest.approx(
+            float(logits.softmax(0)[0]), abs=1e-5
+        )
+        assert answer.face.box == face(n).box
+    chosen = EmotionRecognizer(served).recognise(photo(faces), [3])
+    assert [answer.probabilities for answer in chosen] == [found[3].probabilities]
+
+
+@pytest.mark.parametrize("top", [0.2, NOT_SURE_BELOW - 0.01, NOT_SURE_BELOW + 0.01, 0.999])
+def test_probabilities_are_sorted_and_a_low_top_is_not_sure(
+    registry: FakeRegistry, served: Served, top: float
+) -> None:
+    shares = torch.full((8,), (1 - top) / 7)
+    shares[5] = top
+    registry.put("emotion", 1, lambda faces: {"logits": shares.log().expand(len(faces), 8) + 30})
+    (answer,) = EmotionRecognizer(served).recognise(photo(1))
+    shown = list(answer.probabilities.values())
+    assert answer.label == next(iter(answer.probabilities)) == "disgust"
+    assert shown == sorted(shown, reverse=True)
+    assert sum(shown) == pytest.approx(1)
+    assert shown[0] == pytest.approx(top, abs=1e-5)
+    assert answer.sure == (top >= NOT_SURE_BELOW)
+    assert answer.sentence.startswith("not sure" if not answer.sure else "disgust")
+
+
+def test_a_missing_face_is_said_before_the_registry_is_asked(served: Served) -> None:
+    with pytest.raises(NoFace):
+        EmotionRecognizer(served).recognise(photo(0))
+    with pytest.raises(NoFace):
+        TripletComparer(served).embed(photo(0))
+    with pytest.raises(NoFace, match="only 2 were found"):
+        TripletComparer(served).compare([photo(3), photo(2), photo(3)], (2, 2, 2))
+    with pytest.raises(EmptyRegistry):
+        EmotionRecognizer(served).recognise(photo(1))
+
+
+def test_transfer_says_how_to_get_a_version(registry: FakeRegistry, served: Served) -> None:
+    transfer = ExpressionTransfer(served)
+    assert "registry promote pix2pixhd" in transfer.status()
+    registry.production["pix2pixhd"] = Unreachable("The server is down.")
+    assert transfer.status() == "The server is down."

@@ -1,0 +1,185 @@
+"""app.py in a process of its own: opens, speaks to nobody outside, ends with all it started."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+pytestmark = [
+    pytest.mark.xdist_group("app"),
+    pytest.mark.skipif(os.name != "posix", reason="ends processes by signals"),
+]
+
+PROJECT = Path(__file__).parent.parent
+OPENS_WITHIN_SECONDS = 40
+"""Four times what a machine of its own needs: tests share theirs."""
+
+GUARD = """
+import os, sys
+
+OUT = os.open(os.environ["GUARD"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+def note(event, args):
+    if event in ("socket.connect", "socket.bind", "socket.sendto"):
+        host = args[1][0] if isinstance(args[1], tuple) else None
+    elif event in ("socket.getaddrinfo", "socket.gethostbyname"):
+        host = args[0]
+    else:
+        return
+    if host is not None:
+        os.write(OUT, f"{host}\\n".encode())
+
+os.write(OUT, b"on guard\\n")
+sys.addaudithook(note)
+"""
+"""Runs first in every Python process of the house, and notes whom it speaks to."""
+
+
+@dataclass
+class House:
+    """A place for app.py: a store, a guard and what it prints."""
+
+    folder: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return os.environ | {
+            "EXPRESSION_STUDIO_STORE": str(self.folder / "store"),
+            "PYTHONPATH": str(self.folder / "guard"),
+            "GUARD": str(self.folder / "spoken"),
+        }
+
+    def open(self, *arguments: str) -> "subprocess.Popen[bytes]":
+        self.output.write_bytes(b"")
+        with self.output.open("wb") as output:
+            command = [sys.executable, "app.py", *arguments]
+            return subprocess.Popen(
+                command, cwd=PROJECT, env=self.environment, stdout=output, stderr=output
+            )
+
+    @property
+    def output(self) -> Path:
+        return self.folder / "output"
+
+    def says(self, words: str) -> str:
+        """Return the first line with these words, waiting for it."""
+        assert until(lambda: words in self.output.read_text()), self.output.read_text()
+        return next(line for line in self.output.read_text().splitlines() if words in line)
+
+    def spoken_to(self) -> set[str]:
+        """Return all hosts that a process of the house connected to, looked up or listened at."""
+        first, *spoken = (self.folder / "spoken").read_text().splitlines()
+        assert first == "on guard"
+        return set(spoken) - {"on guard"}
+
+    def processes(self) -> list[psutil.Process]:
+        return [process for process in psutil.process_iter() if self._holds(process)]
+
+    def _holds(self, process: psutil.Process) -> bool:
+        with suppress(psutil.Error):
+            return process.environ().get("GUARD") == self.environment["GUARD"]
+        return False
+
+
+def until(condition: Callable[[], object], seconds: float = OPENS_WITHIN_SECONDS) -> bool:
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.1)
+    return bool(condition())
+
+
+def answers(url: str) -> bool:
+    with suppress(httpx.TransportError):
+        return httpx.get(url, timeout=10).status_code == httpx.codes.OK
+    return False
+
+
+def unused_port() -> int:
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    folder = tmp_path_factory.mktemp("house")
+    (folder / "guard").mkdir()
+    (folder / "guard" / "sitecustomize.py").write_text(GUARD)
+    house = House(folder)
+    yield house
+    for process in house.processes():
+        process.kill()
+
+
+def test_one_command_opens_both_and_one_ctrl_c_ends_both(house: House) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as busy:
+        wanted = busy.getsockname()[1]
+        started = time.monotonic()
+        app = house.open("--port", str(wanted), "--mlflow-port", str(unused_port()))
+        page = house.says("The page is at").split()[-1]
+        assert time.monotonic() - started < OPENS_WITHIN_SECONDS
+    assert (
+        f"Port {wanted} is busy; the page takes {page.rpartition(':')[2]}."
+        in house.output.read_text()
+    )
+    assert answers(page)
+    mlflow = house.says("MLflow's UI is open at").split()[-1]
+    assert answers(mlflow)
+    assert len(house.processes()) >= 3
+    assert {ip for p in house.processes() for ip in listening(p)} == {"127.0.0.1"}
+    assert house.spoken_to() == {"127.0.0.1"}
+    app.send_signal(signal.SIGINT)
+    assert app.wait(10) == 0
+    assert until(lambda: not house.processes(), 2)
+    assert "Traceback" not in house.output.read_text()
+
+
+def listening(process: psutil.Process) -> list[str]:
+    return [c.laddr.ip for c in process.net_connections() if c.status == psutil.CONN_LISTEN]
+
+
+def test_a_killed_house_leaves_no_mlflow_behind(house: House) -> None:
+    app = house.open("--port", str(unused_port()), "--mlflow-port", str(unused_port()))
+    house.says("MLflow's UI is open at")
+    app.kill()
+    app.wait(10)
+    assert until(lambda: not house.processes(), 5)
+
+
+def test_it_ends_at_once_while_it_still_opens(house: House) -> None:
+    app = house.open("--port", str(unused_port()), "--no-mlflow")
+    assert until(house.processes)
+    house.says("The page is at")
+    app.terminate()
+    assert app.wait(10) == 0
+    assert "MLflow" not in house.output.read_text()
+
+
+def test_the_terminal_speaks_to_nobody(house: House, examples: Path) -> None:
+    (house.folder / "spoken").unlink(missing_ok=True)
+    photos = [str(path) for path in sorted(examples.glob("*.jpg"))][:1]
+    command = [sys.executable, "-m", "demo", "emotion", *photos]
+    answered = subprocess.run(command, cwd=PROJECT, env=house.environment, check=False)
+    assert answered.returncode in (0, 3)
+    assert house.spoken_to() == set()
+
+
+def test_the_version_is_told() -> None:
+    done = subprocess.run(
+        [sys.executable, "app.py", "--version"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "0.1.0\n"
