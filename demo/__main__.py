@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from demo.models import Served
     from demo.predictors import Embedding, EmotionAnswer, Photo, TripletAnswer
 
-DONE, BAD_INPUT, NO_REGISTRY = 0, 2, 3
+DONE, BAD_INPUT, NO_REGISTRY, INTERRUPTED = 0, 2, 3, 130
 
 
 class Photos:
@@ -78,6 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RegistryError as error:
         print(error, file=sys.stderr)
         return BAD_INPUT if photos.refused else NO_REGISTRY
+    except KeyboardInterrupt:
+        return INTERRUPTED
     return BAD_INPUT if photos.refused else DONE
 
 
@@ -211,6 +213,8 @@ def _table(text: str) -> Path:
         raise argparse.ArgumentTypeError(f"{text!r} doesn't end with .parquet: name such a file")
     if not path.parent.is_dir():
         raise argparse.ArgumentTypeError(f"there is no folder {str(path.parent)!r}: make it first")
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise argparse.ArgumentTypeError(f"{text!r} can't be written: name another file")
     return path
 
 
