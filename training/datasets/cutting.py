@@ -3,7 +3,7 @@
 import hashlib
 import io
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,10 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
-from registry.photos import PhotoError, read_photo
 
 from registry.catalog import CATALOG
 from registry.faces import CropSpec, FaceCropper, NoFace
+from registry.photos import PhotoError, read_photo
 from training.datasets.index import PreparedError
 from training.datasets.source import Picture, Source
 
@@ -60,7 +60,7 @@ class Cutter:
     def _kept(self, picture: Picture, digest: str) -> Kept | None:
         margins = (WIDEST, self.fallback) if self.framing is None else (self.framing,)
         for suffix in (".png", ".jpg"):
-            kept = _comment(self.folder / "crops" / f"{picture.name}{suffix}")
+            kept = comment_of(self.folder / "crops" / f"{picture.name}{suffix}")
             if kept and kept.digest == digest and kept.margin in margins:
                 return kept
         return None
@@ -131,12 +131,13 @@ def _write(path: Path, pixels: UInt8[np.ndarray, "size size 3"], kept: Kept) -> 
     half.replace(path)
 
 
-def _comment(path: Path) -> Kept | None:
+def comment_of(path: Path) -> Kept | None:
+    """Return how a crop was cut; None where there is none of ours."""
     if not path.exists():
         return None
     try:
         with Image.open(path) as crop:
-            kept = Kept(**json.loads(crop.info["comment"]))
+            said = json.loads(crop.info["comment"])
+        return Kept(**said | {"box": tuple(said["box"])})
     except (OSError, KeyError, ValueError, TypeError):
         return None
-    return replace(kept, box=tuple(kept.box))

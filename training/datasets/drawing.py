@@ -53,13 +53,13 @@ class Expression:
 
 EXPRESSIONS: Mapping[str, Expression] = {
     "neutral": Expression(),
-    "happy": Expression(smile=1, jaw=0.3, lids=-0.4, width=0.8),
+    "happy": Expression(smile=1.0, jaw=0.3, lids=-0.4, width=0.8),
     "sad": Expression(smile=-0.9, frown=-0.9, lids=-0.5, width=-0.3),
-    "surprise": Expression(jaw=1, brows=1, lids=1, width=-0.8),
-    "fear": Expression(jaw=0.4, brows=0.6, frown=-0.8, lids=1, width=0.8, smile=-0.5),
-    "disgust": Expression(sneer=1, brows=-0.6, lids=-0.8, smile=-0.5),
-    "anger": Expression(frown=1, brows=-0.8, lids=0.3, smile=-0.4, width=-0.5),
-    "contempt": Expression(smirk=1, lids=-0.3, width=0.2),
+    "surprise": Expression(jaw=1.0, brows=1.0, lids=1.0, width=-0.8),
+    "fear": Expression(jaw=0.4, brows=0.6, frown=-0.8, lids=1.0, width=0.8, smile=-0.5),
+    "disgust": Expression(sneer=1.0, brows=-0.6, lids=-0.8, smile=-0.5),
+    "anger": Expression(frown=1.0, brows=-0.8, lids=0.3, smile=-0.4, width=-0.5),
+    "contempt": Expression(smirk=1.0, lids=-0.3, width=0.2),
 }
 
 
@@ -159,8 +159,8 @@ def draw(
     luck = np.random.default_rng((identity_seed, emotion, variant, 2))
     strength = INTENSITIES[variant % len(INTENSITIES)]
     full = vars(EXPRESSIONS[EMOTIONS[emotion]])
-    shift = (float(luck.uniform(-0.04, 0.04)), float(luck.uniform(-0.04, 0.04)))
-    canvas = Canvas(size_px * FINER, person.background, shift, float(luck.uniform(0.94, 1.04)))
+    shift = (float(luck.uniform(-0.02, 0.02)), float(luck.uniform(-0.02, 0.02)))
+    canvas = Canvas(size_px * FINER, person.background, shift, float(luck.uniform(0.97, 1.03)))
     paint(canvas, person, Expression(**{what: much * strength for what, much in full.items()}))
     light = luck.uniform(0.85, 1.1)
     return (np.asarray(canvas.picture.reduce(FINER)) * light).round().clip(0, 255).astype(np.uint8)
@@ -183,15 +183,17 @@ def _darker(color: Color, by: float = 0.7) -> Color:
 
 def _head(canvas: Canvas, person: Person, shown: Expression) -> None:
     w, longer = person.width, 0.05 * shown.jaw
-    canvas.ellipse(0, -0.12, w + 0.10, person.height, person.hair)
+    canvas.ellipse(0.0, -0.12, w + 0.10, person.height, person.hair)
     if person.long_hair:
-        canvas.area([(-w - 0.1, 0), (w + 0.1, 0), (w + 0.15, 1), (-w - 0.15, 1)], person.hair)
-    canvas.ellipse(0, 0.06 + longer, w, person.height + longer, person.skin)
+        canvas.area(
+            [(-w - 0.1, 0.0), (w + 0.1, 0.0), (w + 0.15, 1.0), (-w - 0.15, 1.0)], person.hair
+        )
+    canvas.ellipse(0.0, 0.06 + longer, w, person.height + longer, person.skin)
     if person.beard:
-        canvas.ellipse(0, 0.62, 0.75 * w, person.height + 2 * longer - 0.55, person.hair)
-        canvas.ellipse(0, 0.42, 0.55 * w, 0.2, person.skin)
+        canvas.ellipse(0.0, 0.62, 0.75 * w, person.height + 2 * longer - 0.55, person.hair)
+        canvas.ellipse(0.0, 0.42, 0.55 * w, 0.2, person.skin)
     top = -person.height
-    fringe = [(-w, top + 0.3), (0, top), (w, top + 0.3), (0.8 * w, -person.fringe - 0.1)]
+    fringe = [(-w, top + 0.3), (0.0, top), (w, top + 0.3), (0.8 * w, -person.fringe - 0.1)]
     canvas.area([*fringe, (-0.8 * w, -person.fringe - 0.1)], person.hair)
 
 

@@ -110,7 +110,7 @@ class Prepared:
     def _cut(self, spec: CropSpec, path: Path) -> None:
         half = path.with_suffix(".part")
         shape = (len(self.index), spec.size_px, spec.size_px, 3)
-        faces = open_memmap(half, mode="w+", dtype=np.uint8, shape=shape)
+        faces = open_memmap(half, mode="w+", dtype=np.uint8, shape=shape)  # type: ignore[no-untyped-call]
 
         def fill(row: int, path: str, margin: float) -> None:
             with Image.open(self.folder / path) as crop:

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import shutil
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
@@ -20,7 +21,7 @@ from rich.progress import track
 
 from registry.catalog import EMOTIONS
 from training.datasets import ferplus, lfw_emotion, london, toy
-from training.datasets.cutting import Cutter, Kept
+from training.datasets.cutting import Cutter, Kept, comment_of
 from training.datasets.index import SCHEMA, SPLITS, TRIPLETS, Prepared, PreparedError, held_by
 from training.datasets.source import Picture, Reading
 
@@ -32,7 +33,7 @@ READERS: dict[str, Callable[[Path | None], Reading]] = {
     "london": london.read,
     "toy": toy.read,
 }
-OURS = {"crops", "cache", "index.parquet", "triplets.parquet", "report.md", ".lock"}
+OURS = {"crops", "cache", "index.parquet", "triplets.parquet", "report.md"}
 """What a prepared folder holds."""
 
 
@@ -138,7 +139,7 @@ def _claimed(dest: Path, set_name: str) -> Iterator[None]:
     """Keep `dest` to this run; what follows from crops goes first, lest it outlive them."""
     if dest.exists() and not dest.is_dir():
         raise PreparedError(f"{dest} is a file; name a new folder.")
-    if dest.is_dir() and any(f.name not in OURS for f in dest.iterdir()):
+    if dest.is_dir() and any(not _is_ours(f) for f in dest.iterdir()):
         raise PreparedError(f"{dest} holds other things; name a new folder.")
     if held_by(dest) not in ("", set_name):
         raise PreparedError(f"{dest} holds another prepared set; name a new folder.")
@@ -151,6 +152,10 @@ def _claimed(dest: Path, set_name: str) -> Iterator[None]:
             yield
     except Timeout:
         raise PreparedError(f"{dest} is being prepared already; wait for that run.") from None
+
+
+def _is_ours(file: Path) -> bool:
+    return file.name in OURS or file.name.startswith(".") or file.suffix == ".part"
 
 
 def _cut(reading: Reading, dest: Path, workers: int) -> Iterator[Kept | str]:
@@ -175,9 +180,21 @@ def _executor(workers: int, *, finds_faces: bool) -> Executor:
     return ProcessPoolExecutor(
         workers,
         mp_context=multiprocessing.get_context("spawn"),
-        initializer=signal.signal,
-        initargs=(signal.SIGINT, signal.SIG_IGN),
+        initializer=_follow_parent,
     )
+
+
+def _follow_parent() -> None:
+    """Leave Ctrl-C to the parent process, and end when it ends, however that happens."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def end_too() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=end_too, daemon=True).start()
 
 
 def _dropped(pictures: list[Picture], outcomes: list[Kept | str]) -> dict[str, list[str]]:
@@ -189,7 +206,7 @@ def _dropped(pictures: list[Picture], outcomes: list[Kept | str]) -> dict[str, l
 
 
 def _write(reading: Reading, outcomes: list[Kept | str], dest: Path, set_name: str) -> None:
-    """Write index and triplets; crops that no row names go."""
+    """Write index and triplets; crops of an earlier run that no row names go."""
     rows = [
         asdict(picture) | {"source": picture.member} | asdict(kept)
         for picture, kept in zip(reading.pictures, outcomes, strict=True)
@@ -199,7 +216,7 @@ def _write(reading: Reading, outcomes: list[Kept | str], dest: Path, set_name: s
         raise PreparedError(f"None of the pictures of {set_name} gave a face; is it the right one?")
     known = {row["path"] for row in rows}
     for file in (dest / "crops").iterdir():
-        if f"crops/{file.name}" not in known:
+        if f"crops/{file.name}" not in known and (file.suffix == ".part" or comment_of(file)):
             file.unlink()
     if reading.triplets is not None:
         joined = _with_digests(reading.triplets, {row["name"]: row["digest"] for row in rows})

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import pandas as pd
@@ -36,6 +36,7 @@ class Picture:
     gaze: str | None = None
 
 
+@runtime_checkable
 class Source(Protocol):
     """Where pictures come from; travels to other processes."""
 

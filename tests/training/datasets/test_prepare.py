@@ -1,0 +1,97 @@
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from training.datasets import toy
+from training.datasets.index import Prepared, PreparedError
+from training.datasets.prepare import READERS, prepare
+
+
+class Interrupted(toy.Drawn):
+    """Reads a hundred pictures, then Ctrl-C."""
+
+    left = 100
+
+    def read(self, member: str) -> bytes:
+        Interrupted.left -= 1
+        if Interrupted.left < 0:
+            raise KeyboardInterrupt
+        return super().read(member)
+
+
+def test_a_stopped_run_goes_on_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    prepare("toy", None, whole)
+    with monkeypatch.context() as patch:
+        patch.setattr(toy, "Drawn", Interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            prepare("toy", None, stopped)
+    with pytest.raises(PreparedError, match="prepare"):
+        Prepared.open(stopped)
+    before = {f.name: f.stat().st_mtime_ns for f in (stopped / "crops").glob("*.png")}
+    assert 0 < len(before) <= 100
+    (stopped / "crops" / "person00_sad_0.part").write_bytes(b"half a crop")
+    prepare("toy", None, stopped)
+    after = {f.name: f.stat().st_mtime_ns for f in (stopped / "crops").iterdir()}
+    assert before.items() <= after.items()
+    assert sorted(after) == sorted(f.name for f in (whole / "crops").iterdir())
+    assert Prepared.open(stopped).digest == Prepared.open(whole).digest
+
+
+def test_another_margin_cuts_again_and_forgets_what_was_cut_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from registry.faces import CropSpec
+
+    prepare("toy", None, tmp_path / "toy")
+    before = Prepared.open(tmp_path / "toy")
+    before.faces(CropSpec(size_px=16, margin=0.0))
+    reading = toy.read()
+    wider = type(reading)(**{**vars(reading), "framing": reading.framing + 0.2})
+    monkeypatch.setitem(READERS, "toy", lambda _: wider)
+    prepare("toy", None, tmp_path / "toy")
+    after = Prepared.open(tmp_path / "toy")
+    assert (after.index["margin"] == before.index["margin"] + 0.2).all()
+    assert after.digest != before.digest
+    assert not (tmp_path / "toy" / "cache").exists()
+
+
+def test_the_report_says_what_was_taken_and_how(tmp_path: Path) -> None:
+    report = prepare("toy", None, tmp_path / "toy")
+    text = (tmp_path / "toy" / "report.md").read_text(encoding="utf-8")
+    assert report.kept == 288
+    assert "288 faces of 288 pictures" in text
+    assert f"python -m training prepare toy - {tmp_path / 'toy'}" in text
+
+
+def test_a_folder_with_other_things_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(PreparedError, match="holds other things"):
+        prepare("toy", None, tmp_path)
+    assert [f.name for f in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_folder_being_prepared_is_left_to_that_run(tmp_path: Path) -> None:
+    with FileLock(tmp_path / ".lock"), pytest.raises(PreparedError, match="already"):
+        prepare("toy", None, tmp_path)
+
+
+@pytest.mark.parametrize("name", [n for n in READERS if n != "toy"])
+def test_a_wrong_source_gives_a_sentence(name: str, tmp_path: Path) -> None:
+    text = tmp_path / "notes.txt"
+    text.write_text("no zip")
+    for wrong in (None, tmp_path / "nowhere", text, tmp_path):
+        with pytest.raises(PreparedError) as error:
+            prepare(name, wrong, tmp_path / "dest")
+        assert name in str(error.value)
+        assert str(error.value).endswith(".")
+        assert "\n" not in str(error.value)
+    assert not (tmp_path / "dest").exists()
+
+
+def test_an_unknown_set_names_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(PreparedError, match="ferplus, lfw-emotion, london, toy"):
+        prepare("imagenet", None, tmp_path / "dest")
