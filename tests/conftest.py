@@ -1,10 +1,14 @@
 """What all tests share: where the shared data lies, and a store of their own."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
+
+from registry.store import connect
 
 
 @pytest.fixture(scope="session")
@@ -23,13 +27,33 @@ def examples() -> Path:
 
 
 @pytest.fixture(scope="session")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Use a store of this test process alone; its database is migrated once."""
-    from registry.store import connect
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an empty database, migrated once for all test processes: that takes seconds."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    with FileLock(shared / "migrated.lock"), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EXPRESSION_STUDIO_STORE", str(shared / "migrated"))
+        connect()
+    return shared / "migrated" / "mlflow.db"
 
+
+@pytest.fixture(scope="session")
+def store(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Use a store of this test process alone, shared by its tests."""
     folder = tmp_path_factory.mktemp("store")
+    shutil.copy(migrated, folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         patch.setenv("EXPRESSION_STUDIO_STORE", str(folder))
-        connect()
         yield folder
+
+
+@pytest.fixture
+def fresh_store(migrated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Use an empty store for this test alone."""
+    folder = tmp_path / "store"
+    folder.mkdir()
+    shutil.copy(migrated, folder)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("EXPRESSION_STUDIO_STORE", str(folder))
+    return folder
