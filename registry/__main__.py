@@ -107,13 +107,14 @@ def _show(given: argparse.Namespace, console: "Console") -> None:
 
 def _facts(version: "Version") -> dict[str, str]:
     crop = version.crop
+    turned = "eyes level" if crop.roll else "not turned"
     facts = {
         "Model": version.name,
         "Version": str(version.number),
         "Aliases": ", ".join(version.aliases),
         "Created": _when(version),
         "Run": version.run_id,
-        "Crop": f"{crop.size_px} px, margin {crop.margin:g}, {'eyes level' if crop.roll else 'not turned'}",
+        "Crop": f"{crop.size_px} px, margin {crop.margin:g}, {turned}",
         "Labels": ", ".join(version.labels),
         "Temperature": "" if version.temperature is None else f"{version.temperature:g}",
         "Starter": version.starter or "",

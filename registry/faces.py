@@ -78,7 +78,7 @@ class Face:
 
     @cached_property
     def angle(self) -> float:
-        """Roll in degrees, clockwise in the picture: by the line of the eyes and from eyes to mouth.
+        """Roll in degrees, clockwise in the picture: by the eyes, and from them to the mouth.
 
         The two agree on a frontal face; of a turned head the eyes are near each other and the line
         to the mouth counts for more.

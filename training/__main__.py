@@ -51,7 +51,7 @@ def prepare(args: Sequence[str]) -> None:
         dest: Annotated[Path, Positional],
         workers: int | None = None,
     ) -> None:
-        print(run(set, source, dest, workers=workers))
+        print(run(set, source, dest, workers=workers).summary)
 
     tyro.cli(main, args=list(args), prog="python -m training prepare", description=prepare.__doc__)
 

@@ -1,6 +1,7 @@
 """What a training tells MLflow; the one place of `training` that knows it."""
 
 import json
+import logging
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -41,6 +42,7 @@ class Tracker:
     def __init__(self, experiment: str, name: str, run_id: str = "") -> None:
         import mlflow
 
+        logging.getLogger("mlflow").setLevel(logging.WARNING)
         self.client = store.connect()
         experiment_id = store.experiment(experiment)
         mlflow.end_run()

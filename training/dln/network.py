@@ -1,6 +1,5 @@
 """Deviation -> expression: the network of the paper without its crowd layer."""
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
@@ -22,9 +21,8 @@ class PolynomialHead(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch outputs"]:
         """Return the polynomial's value."""
-        power = torch.ones_like(x)
-        total = x.new_zeros(len(x), self.terms[0].get_parameter("weight").shape[0])
-        for term in self.terms:
+        power, total = x, self.terms[0](x)
+        for term in list(self.terms)[1:]:
             power = power * x
             total = total + term(power)
         return total

@@ -27,7 +27,7 @@ class IdentityRecipe(Recipe):
     """What the crop adds around the bare face; the teacher sees the same."""
     optimiser: OptimiserName = "adamw"
     schedule: ScheduleName = "cosine"
-    epochs: int = 8
+    epochs: int = 6
     batch_size: int = 128
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
