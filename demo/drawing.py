@@ -1,0 +1,145 @@
+"""What the page draws: numbered boxes on a photo, and triangles to scale as SVG."""
+
+import base64
+import io
+from collections.abc import Sequence
+from html import escape
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from PIL import Image, ImageDraw, ImageFont
+
+from demo.predictors import PAIRS, Distances, Photo
+
+SHORTEST_PX, LONGEST_PX = 480, 1280
+"""A photo is shown at most this large, and a small one enlarged: numbers have to be legible."""
+CHOSEN, OTHER, INK = "#4338ca", "#ffffff", "#111827"
+
+VIEW_WIDTH, VIEW_HEIGHT = 320, 240
+LONGEST_EDGE = 190.0
+BADGE_RADIUS = 24.0
+BADGE_AWAY = 34.0
+"""How far from its corner a face stands, in the SVG's units."""
+
+
+def boxed(photo: Photo, chosen: int) -> UInt8[np.ndarray, "h w 3"]:
+    """Return a photo to look at, its faces boxed and numbered from 1; the chosen one stands out."""
+    copy = Image.fromarray(photo.pixels)
+    scale = float(np.clip(max(copy.size), SHORTEST_PX, LONGEST_PX)) / max(copy.size)
+    size = (max(1, round(copy.width * scale)), max(1, round(copy.height * scale)))
+    copy = copy.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    pen = ImageDraw.Draw(copy)
+    line = max(3, max(size) // 200)
+    font = ImageFont.load_default(line * 8)
+    order = sorted(range(len(photo.faces)), key=lambda which: which == chosen)
+    for which in order:
+        box = [edge * scale for edge in photo.faces[which].box]
+        paper, ink = (CHOSEN, OTHER) if which == chosen else (OTHER, INK)
+        pen.rectangle(box, outline=INK, width=line + 2)
+        pen.rectangle(box, outline=paper, width=line)
+        place = pen.textbbox((box[0] + 2 * line, box[1] + line), str(which + 1), font)
+        frame = (place[0] - 2 * line, place[1] - line, place[2] + 2 * line, place[3] + line)
+        pen.rectangle(frame, fill=paper)
+        pen.text((box[0] + 2 * line, box[1] + line), str(which + 1), ink, font)
+    return np.array(copy)
+
+
+def embedded(pixels: UInt8[np.ndarray, "h w 3"]) -> str:
+    """Return a small picture as an address that holds it."""
+    held = io.BytesIO()
+    Image.fromarray(pixels).save(held, "JPEG", quality=88)
+    return f"data:image/jpeg;base64,{base64.b64encode(held.getvalue()).decode()}"
+
+
+def per_unit(*triangles: Distances) -> float:
+    """Return the scale, in SVG units a distance of 1, that shows all these triangles."""
+    return LONGEST_EDGE / max(1e-9, *(max(distances) for distances in triangles))
+
+
+def triangle(
+    distances: Distances,
+    scale: float,
+    *,
+    told: str,
+    pair: tuple[int, int] | None = None,
+    faces: Sequence[str] = (),
+) -> str:
+    """Return an SVG of a triangle whose edges are as long as three distances.
+
+    Args:
+        distances: Of the pairs (1, 2), (1, 3), (2, 3).
+        scale: SVG units a distance of 1.
+        told: The same in words.
+        pair: The edge that stands out.
+        faces: Addresses of the pictures shown at the corners 1, 2 and 3.
+    """
+    points = corners(distances) * scale
+    centre = (points.max(0) + points.min(0)) / 2
+    points = points - centre + np.array([VIEW_WIDTH, VIEW_HEIGHT]) / 2
+    badges = points + BADGE_AWAY * outward(points)
+    parts = [_edge(points, one, other, (one, other) == pair) for one, other in PAIRS]
+    parts += [f'<circle class="corner" cx="{x:.1f}" cy="{y:.1f}" r="5"/>' for x, y in points]
+    for number, (x, y) in enumerate(badges, start=1):
+        parts.append(_badge(number, float(x), float(y), faces[number - 1] if faces else ""))
+    return (
+        f'<svg class="triangle" viewBox="0 0 {VIEW_WIDTH} {VIEW_HEIGHT}" role="img" '
+        f'aria-label="{escape(told)}">{"".join(parts)}</svg>'
+    )
+
+
+def corners(distances: Distances) -> Float[np.ndarray, "3 2"]:
+    """Return places of the corners 1, 2, 3 with these distances, the longest edge level."""
+    longest = int(np.argmax(distances))
+    left, right = PAIRS[longest]
+    top = 6 - left - right
+    base, from_left, from_right = (
+        distances[longest],
+        distances[PAIRS.index((min(left, top), max(left, top)))],
+        distances[PAIRS.index((min(right, top), max(right, top)))],
+    )
+    along = (base**2 + from_left**2 - from_right**2) / (2 * base) if base else 0.0
+    above = max(0.0, from_left**2 - along**2) ** 0.5
+    places = {left: (0.0, 0.0), right: (base, 0.0), top: (along, -above)}
+    return np.array([places[number] for number in (1, 2, 3)])
+
+
+def outward(points: Float[np.ndarray, "3 2"]) -> Float[np.ndarray, "3 2"]:
+    """Return for each corner the direction away from both others, of length 1.
+
+    Corners in one place part in three directions.
+    """
+    fallback = np.array([[-0.87, 0.5], [0.87, 0.5], [0.0, -1.0]])
+    ways = np.zeros((3, 2))
+    for one in range(3):
+        for other in {0, 1, 2} - {one}:
+            way = points[one] - points[other]
+            length = float(np.linalg.norm(way))
+            ways[one] += way / length if length > 1e-6 else fallback[one]
+    lengths = np.linalg.norm(ways, axis=1, keepdims=True)
+    return np.where(lengths > 1e-6, ways / np.maximum(lengths, 1e-6), fallback)
+
+
+def _edge(points: Float[np.ndarray, "3 2"], one: int, other: int, stands_out: bool) -> str:
+    (x1, y1), (x2, y2) = points[one - 1], points[other - 1]
+    kind = "edge closest" if stands_out else "edge"
+    return f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
+
+
+def _badge(number: int, x: float, y: float, face: str) -> str:
+    """Return a face in a circle with its number at the lower right, or the number alone."""
+    if not face:
+        return _number(number, x, y)
+    r = BADGE_RADIUS
+    picture = (
+        f'<image href="{face}" x="{x - r:.1f}" y="{y - r:.1f}" width="{2 * r}" height="{2 * r}" '
+        'clip-path="circle()" preserveAspectRatio="xMidYMid slice"/>'
+        f'<circle class="ring" cx="{x:.1f}" cy="{y:.1f}" r="{r}"/>'
+    )
+    return picture + _number(number, x + 0.72 * r, y + 0.72 * r)
+
+
+def _number(number: int, x: float, y: float) -> str:
+    return (
+        f'<circle class="disc" cx="{x:.1f}" cy="{y:.1f}" r="10"/>'
+        f'<text class="number" x="{x:.1f}" y="{y:.1f}">{number}</text>'
+    )

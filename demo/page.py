@@ -1,0 +1,125 @@
+"""The page: three tabs, the endpoints, and nothing from outside this machine."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import gradio as gr
+
+from demo.models import Served
+from demo.tabs.emotion import EmotionTab
+from demo.tabs.endpoints import Endpoints
+from demo.tabs.house import House
+from demo.tabs.photo import KEPT_SECONDS, Gate
+from demo.tabs.transfer import TransferTab
+from demo.tabs.triplet import TripletTab
+from registry.catalog import DLN, EMOTION
+
+HOST = "127.0.0.1"
+SWEEP_SECONDS = 300
+LOOK_AGAIN_SECONDS = 5
+CSS = Path(__file__).with_name("page.css")
+HEADER = """
+<header class="masthead"><h1>Expression Studio</h1>
+<p>Which two of three people share an expression, whoever they are, and what one face shows.</p>
+</header>
+"""
+PRIVACY = """
+<p class="privacy">Your pictures stay on this machine and are deleted after an hour.
+An expression is not a feeling: the answers say what a face looks like, not what a person feels.</p>
+"""
+
+
+@dataclass(frozen=True)
+class Page:
+    """An open page."""
+
+    url: str
+    _blocks: gr.Blocks
+
+    def close(self) -> None:
+        """Close the page; its pictures are deleted."""
+        self._blocks.close(verbose=False)
+
+
+def create_demo(served: Served, mlflow_url: str | None) -> gr.Blocks:
+    """Return the page, not yet open.
+
+    Args:
+        served: The versions that answer.
+        mlflow_url: MLflow's UI, which versions and runs link to; None leaves the links away.
+    """
+    house = House(served=served, mlflow_url=mlflow_url)
+    with Gate(
+        title="Expression Studio",
+        analytics_enabled=False,
+        delete_cache=(SWEEP_SECONDS, KEPT_SECONDS),
+    ) as demo:
+        gr.HTML(HEADER, apply_default_css=False)
+        state = gr.HTML(elem_id="state", apply_default_css=False)
+        with gr.Tabs():
+            with gr.Tab("Triplet", id="triplet"):
+                TripletTab(house)
+            with gr.Tab("Emotion", id="emotion"):
+                EmotionTab(house)
+            with gr.Tab("Transfer", id="transfer"):
+                TransferTab(house)
+        gr.HTML(PRIVACY, apply_default_css=False)
+        Endpoints(house)
+
+        def problems() -> str:
+            return "".join(dict.fromkeys(house.problem(card) for card in (DLN, EMOTION)))
+
+        gr.on(
+            [demo.load, gr.Timer(LOOK_AGAIN_SECONDS).tick],
+            problems,
+            outputs=state,
+            queue=False,
+            show_progress="hidden",
+            api_visibility="private",
+        )
+    return demo
+
+
+def launch_page(served: Served, *, port: int, mlflow_url: str | None) -> Page:
+    """Open the page on this machine and return at once.
+
+    Args:
+        served: The versions that answer; they begin to load.
+        port: A free one.
+        mlflow_url: MLflow's UI, or None.
+    """
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    demo = create_demo(served, mlflow_url)
+    _, url, _ = demo.launch(
+        server_name=HOST,
+        server_port=port,
+        prevent_thread_lock=True,
+        share=False,
+        quiet=True,
+        inbrowser=False,
+        run_history=False,
+        ssr_mode=False,
+        pwa=False,
+        mcp_server=False,
+        enable_monitoring=False,
+        footer_links=["api"],
+        state_session_capacity=50,
+        theme=theme(),
+        css=CSS.read_text(encoding="utf-8"),
+    )
+    served.follow(DLN.name, EMOTION.name)
+    return Page(url.rstrip("/"), demo)
+
+
+def theme() -> gr.themes.Base:
+    """Return the page's colours and sizes; letters are those Gradio brings along."""
+    plex = gr.themes.LocalFont("IBM Plex Sans", weights=(400, 600, 700))
+    return gr.themes.Base(
+        primary_hue="indigo",
+        secondary_hue="indigo",
+        neutral_hue="slate",
+        radius_size="lg",
+        font=[plex, "system-ui", "sans-serif"],
+        font_mono=["ui-monospace", "monospace"],
+    )

@@ -1,0 +1,59 @@
+"""What all tabs share: who answers, who finds faces, and how answers are signed."""
+
+from dataclasses import dataclass, field, replace
+from html import escape
+
+from demo.models import Served
+from demo.predictors import Stamp
+from registry.catalog import ModelCard
+from registry.errors import RegistryError
+from registry.faces import CropSpec, FaceCropper
+
+SHOWN_CROP_PX = 160
+
+
+@dataclass(frozen=True, kw_only=True)
+class House:
+    """The models in production, one cropper for all, and where MLflow's UI is, if it is open."""
+
+    served: Served
+    mlflow_url: str | None
+    cropper: FaceCropper = field(default_factory=FaceCropper)
+
+    def framing(self, card: ModelCard) -> CropSpec:
+        """Return how the version that answers frames a face, at a size to look at."""
+        try:
+            spec = self.served.model(card.name).version.crop
+        except RegistryError:
+            spec = card.crop
+        return replace(spec, size_px=SHOWN_CROP_PX)
+
+    def problem(self, card: ModelCard) -> str:
+        """Return as HTML why the version in production doesn't answer; nothing when it does."""
+        problem = self.served.problem(card.name)
+        return notice(problem) if problem else ""
+
+    def signed(self, stamp: Stamp) -> str:
+        """Return as HTML who answered, where and in what time."""
+        version = f"{escape(stamp.model)}, version {stamp.version}"
+        run = f"run {escape(stamp.run_id[:8])}"
+        if self.mlflow_url:
+            place = f"{self.mlflow_url}/#"
+            version = _link(f"{place}/models/{stamp.model}/versions/{stamp.version}", version)
+            run = _link(f"{place}/runs/{stamp.run_id}", run)
+        parts = (version, run, escape(stamp.device), f"{stamp.seconds:.2f} s")
+        return f'<p class="stamp">Answered by {" · ".join(parts)}</p>'
+
+
+def notice(sentence: str) -> str:
+    """Return as HTML what went wrong and what to do."""
+    return f'<p class="notice" role="alert">{escape(sentence)}</p>'
+
+
+def empty(sentence: str) -> str:
+    """Return as HTML what to do where no answer is yet."""
+    return f'<p class="empty">{escape(sentence)}</p>'
+
+
+def _link(address: str, text: str) -> str:
+    return f'<a href="{escape(address)}" target="_blank" rel="noopener">{text}</a>'

@@ -1,0 +1,26 @@
+"""One person's expression for another: what is lacking until a version is in production."""
+
+import re
+from html import escape
+
+import gradio as gr
+
+from demo.predictors import ExpressionTransfer
+from demo.tabs.house import House
+
+PURPOSE = (
+    "Here one person's photo will take on another person's expression, as soon as a version can."
+)
+
+
+class TransferTab:
+    """The tab; built where it is made."""
+
+    def __init__(self, house: House) -> None:
+        self._transfer = ExpressionTransfer(house.served)
+        self.status = gr.HTML(self.told, elem_id="transfer-status", apply_default_css=False)
+
+    def told(self) -> str:
+        """Return as HTML whether there is a version, and how to get one."""
+        sentence = re.sub("`(.+?)`", r"<code>\1</code>", escape(self._transfer.status()))
+        return f'<div class="answer"><p class="verdict">{PURPOSE}</p><p>{sentence}</p></div>'

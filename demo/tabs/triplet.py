@@ -1,0 +1,125 @@
+"""Three photos: which two share an expression."""
+
+from collections.abc import Callable, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from demo.drawing import per_unit, triangle
+from demo.predictors import PAIRS, Distances, Photo, TripletAnswer, TripletComparer
+from demo.tabs import examples
+from demo.tabs.house import House, empty, notice
+from demo.tabs.photo import AS_SENT, LATEST, QUEUED, PhotoPlace
+from registry.catalog import DLN
+from registry.errors import RegistryError
+
+HOW_TO_READ = (
+    "The closer two faces stand, the more alike they are: 0 is the same, 2 the opposite. "
+    "Both triangles have one scale; the thick edge joins the closest pair."
+)
+ASK = "Add three photos, each with a face, and read here which two share an expression."
+MORE = {1: "One more photo, and the answer appears here.", 2: "Two more photos to go."}
+
+
+class TripletTab:
+    """The tab; built where it is made."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._comparer = TripletComparer(house.served)
+        with gr.Row(elem_classes="photos"):
+            self.places = [self._place(number) for number in (1, 2, 3)]
+        buttons = self._examples()
+        self.answer = gr.HTML(empty(ASK), elem_id="triplet-answer", apply_default_css=False)
+        for place in self.places:
+            self._follow(place)
+        for button, pictures in buttons:
+            outputs = [output for place in self.places for output in place.outputs]
+            taken = button.click(self._taker(pictures), outputs=outputs, **QUEUED)
+            self._then_answer(taken)
+
+    def _place(self, number: int) -> PhotoPlace:
+        with gr.Column(min_width=240):
+            return PhotoPlace(self._house, DLN, f"Photo {number}")
+
+    def _examples(self) -> list[tuple[gr.Button, Sequence[Path]]]:
+        if not (sets := examples.triplets()):
+            return []
+        with gr.Row(elem_classes="examples"):
+            gr.HTML('<p class="label">Or try three synthetic people</p>', min_width=160)
+            return [
+                (gr.Button(", ".join(map(examples.expression, pictures)), size="sm"), pictures)
+                for pictures in sets
+            ]
+
+    def _taker(self, pictures: Sequence[Path]) -> Callable[[], list[Any]]:
+        def take() -> list[Any]:
+            taken = zip(self.places, pictures, strict=True)
+            return [output for place, path in taken for output in place.take(str(path))]
+
+        return take
+
+    def _follow(self, place: PhotoPlace) -> None:
+        triggers = [place.photo.input, place.photo.clear]
+        taken = gr.on(triggers, place.take_sent, place.photo, place.outputs, **AS_SENT)
+        self._then_answer(taken)
+        asked, shown = [place.state, place.faces], [place.photo, place.note]
+        self._then_answer(place.faces.input(place.show, asked, shown, **LATEST))
+
+    def _then_answer(self, event: Any) -> None:
+        asked = [part for place in self.places for part in (place.state, place.faces)]
+        event.then(self._reply, asked, self.answer, **QUEUED)
+
+    def _reply(self, *given: Photo | int | None) -> str:
+        """Return the answer as HTML, or what is still needed."""
+        photos = [photo for photo in given[::2] if isinstance(photo, Photo)]
+        which = [int(face or 0) for face in given[1::2]]  # type: ignore[arg-type]
+        if len(photos) < len(PAIRS):
+            return empty(MORE.get(len(PAIRS) - len(photos), ASK))
+        try:
+            answer = self._comparer.compare(photos, which)
+        except RegistryError as error:
+            return notice(str(error))
+        return self._told(answer, photos, which)
+
+    def _told(self, answer: TripletAnswer, photos: Sequence[Photo], which: Sequence[int]) -> str:
+        faces = [
+            place.crop(photo, face)
+            for place, photo, face in zip(self.places, photos, which, strict=True)
+        ]
+        known = [answer.distances, answer.identity_distances]
+        scale = per_unit(*(distances for distances in known if distances))
+        figures = _figure("Expression", "decides", answer.distances, scale, faces, answer)
+        if answer.identity_distances:
+            why = "who they are, for comparison"
+            figures += _figure("Identity", why, answer.identity_distances, scale, faces, None)
+        return (
+            f'<div class="answer"><p class="verdict">{escape(answer.sentence)}</p>'
+            f'<div class="triangles">{figures}</div><p class="hint">{HOW_TO_READ}</p>'
+            f"{self._house.signed(answer.stamp)}{self._house.problem(DLN)}</div>"
+        )
+
+
+def _figure(
+    title: str,
+    role: str,
+    distances: Distances,
+    scale: float,
+    faces: Sequence[str],
+    answer: TripletAnswer | None,
+) -> str:
+    pair = answer.pair if answer and not answer.tie else None
+    said = [f"{one} and {other} {d:.2f}" for (one, other), d in zip(PAIRS, distances, strict=True)]
+    told = f"{title} distances as a triangle: {', '.join(said)}."
+    drawn = triangle(distances, scale, told=told, pair=pair, faces=faces)
+    rows = "".join(
+        f"<li{' class=closest' if edge == pair else ''}>{edge[0]} and {edge[1]} "
+        f"<b>{distance:.2f}</b></li>"
+        for edge, distance in zip(PAIRS, distances, strict=True)
+    )
+    return (
+        f"<figure><figcaption><b>{title}</b> {role}</figcaption>{drawn}"
+        f'<ul class="distances">{rows}</ul></figure>'
+    )
