@@ -7,16 +7,17 @@ from html import escape
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from demo.predictors import PAIRS, Distances, Photo
 
 SHORTEST_PX, LONGEST_PX = 480, 1280
 """A photo is shown at most this large, and a small one enlarged: numbers have to be legible."""
 CHOSEN, OTHER, INK = "#4338ca", "#ffffff", "#111827"
+THUMBNAIL_PX = 96
 
-VIEW_WIDTH, VIEW_HEIGHT = 320, 240
-LONGEST_EDGE = 190.0
+VIEW_WIDTH, VIEW_HEIGHT = 320, 260
+LONGEST_EDGE = 170.0
 BADGE_RADIUS = 24.0
 BADGE_AWAY = 34.0
 """How far from its corner a face stands, in the SVG's units."""
@@ -29,19 +30,30 @@ def boxed(photo: Photo, chosen: int) -> UInt8[np.ndarray, "h w 3"]:
     size = (max(1, round(copy.width * scale)), max(1, round(copy.height * scale)))
     copy = copy.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
     pen = ImageDraw.Draw(copy)
-    line = max(3, max(size) // 200)
-    font = ImageFont.load_default(line * 8)
-    order = sorted(range(len(photo.faces)), key=lambda which: which == chosen)
-    for which in order:
-        box = [edge * scale for edge in photo.faces[which].box]
-        paper, ink = (CHOSEN, OTHER) if which == chosen else (OTHER, INK)
-        pen.rectangle(box, outline=INK, width=line + 2)
-        pen.rectangle(box, outline=paper, width=line)
-        place = pen.textbbox((box[0] + 2 * line, box[1] + line), str(which + 1), font)
-        frame = (place[0] - 2 * line, place[1] - line, place[2] + 2 * line, place[3] + line)
-        pen.rectangle(frame, fill=paper)
-        pen.text((box[0] + 2 * line, box[1] + line), str(which + 1), ink, font)
+    for which in sorted(range(len(photo.faces)), key=lambda which: which == chosen):
+        _box(pen, [edge * scale for edge in photo.faces[which].box], which, which == chosen)
     return np.array(copy)
+
+
+def _box(pen: ImageDraw.ImageDraw, box: Sequence[float], which: int, chosen: bool) -> None:
+    line = max(3, max(pen.im.size) // 240)
+    paper, ink = (CHOSEN, OTHER) if chosen else (OTHER, INK)
+    rim = (box[0] - 2, box[1] - 2, box[2] + 2, box[3] + 2)
+    pen.rounded_rectangle(rim, 2 * line, outline=ink, width=line + 4)
+    pen.rounded_rectangle(box, 2 * line, outline=paper, width=line)
+    radius = 8 * line
+    x, y = max(radius, box[0]), max(radius, box[1])
+    round_ = (x - radius, y - radius, x + radius, y + radius)
+    pen.ellipse(round_, fill=paper, outline=ink, width=2)
+    font = ImageFont.load_default(11 * line)
+    pen.text((x, y), str(which + 1), ink, font, anchor="mm")
+
+
+def thumbnail(pixels: UInt8[np.ndarray, "h w 3"]) -> str:
+    """Return the address of a small square picture; of a tall one the upper part."""
+    size = (THUMBNAIL_PX, THUMBNAIL_PX)
+    fitted = ImageOps.fit(Image.fromarray(pixels), size, centering=(0.5, 0.35))
+    return embedded(np.array(fitted))
 
 
 def embedded(pixels: UInt8[np.ndarray, "h w 3"]) -> str:
@@ -74,9 +86,10 @@ def triangle(
         faces: Addresses of the pictures shown at the corners 1, 2 and 3.
     """
     points = corners(distances) * scale
-    centre = (points.max(0) + points.min(0)) / 2
-    points = points - centre + np.array([VIEW_WIDTH, VIEW_HEIGHT]) / 2
-    badges = points + BADGE_AWAY * outward(points)
+    away = BADGE_AWAY * outward(points)
+    taken = np.concatenate([points, points + away])
+    points = points + (np.array([VIEW_WIDTH, VIEW_HEIGHT]) - taken.max(0) - taken.min(0)) / 2
+    badges = points + away
     parts = [_edge(points, one, other, (one, other) == pair) for one, other in PAIRS]
     parts += [f'<circle class="corner" cx="{x:.1f}" cy="{y:.1f}" r="5"/>' for x, y in points]
     for number, (x, y) in enumerate(badges, start=1):

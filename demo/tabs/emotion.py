@@ -1,7 +1,8 @@
 """One photo: the emotion of the face chosen."""
 
-from functools import partial
+from collections.abc import Sequence
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -26,30 +27,21 @@ class EmotionTab:
         with gr.Row():
             with gr.Column(min_width=280):
                 self.place = PhotoPlace(house, EMOTION, "Photo")
-                buttons = self._examples()
             with gr.Column(min_width=280):
                 self.answer = gr.HTML(empty(ASK), elem_id="emotion-answer", apply_default_css=False)
-        self._follow(buttons)
+        singles = [[picture] for picture in examples.pictures()]
+        self._follow(examples.Examples("Or try a synthetic person", singles))
 
-    def _examples(self) -> list[tuple[gr.Button, str]]:
-        if not (pictures := examples.pictures()):
-            return []
-        with gr.Row(elem_classes="examples"):
-            gr.HTML('<p class="label">Or try a synthetic person</p>', min_width=160)
-            return [
-                (gr.Button(picture.stem.replace("_", " "), size="sm"), str(picture))
-                for picture in pictures
-            ]
-
-    def _follow(self, buttons: list[tuple[gr.Button, str]]) -> None:
+    def _follow(self, tried: examples.Examples) -> None:
         place = self.place
-        for button, path in buttons:
-            taken = button.click(partial(place.take, path), outputs=place.outputs, **QUEUED)
-            self._then_answer(taken)
+        self._then_answer(tried.chosen(self._take, place.outputs, **QUEUED))
         triggers = [place.photo.input, place.photo.clear]
         self._then_answer(gr.on(triggers, place.take_sent, place.photo, place.outputs, **AS_SENT))
         asked, shown = [place.state, place.faces], [place.photo, place.note]
         self._then_answer(place.faces.input(place.show, asked, shown, **LATEST))
+
+    def _take(self, pictures: Sequence[Path]) -> list[Any]:
+        return self.place.take(str(pictures[0]))
 
     def _then_answer(self, event: Any) -> None:
         event.then(self._reply, [self.place.state, self.place.faces], self.answer, **QUEUED)
@@ -62,15 +54,9 @@ class EmotionTab:
             (answer,) = self._recognizer.recognise(photo, [which or 0])
         except RegistryError as error:
             return notice(str(error))
-        return (
-            f'<div class="answer"><p class="verdict">{_verdict(answer)}</p>{_bars(answer)}'
-            f'<p class="hint">{THRESHOLD}</p>'
-            f"{self._house.signed(answer.stamp)}{self._house.problem(EMOTION)}</div>"
-        )
-
-
-def _verdict(answer: EmotionAnswer) -> str:
-    return f"Face {answer.which + 1}: {escape(answer.sentence)}"
+        verdict = f"Face {answer.which + 1}: {answer.sentence}"
+        parts = f'{_bars(answer)}<p class="hint">{THRESHOLD}</p>'
+        return self._house.answer(EMOTION, verdict, parts, answer.stamp)
 
 
 def _bars(answer: EmotionAnswer) -> str:

@@ -101,4 +101,4 @@ def _named(answer: Any) -> Answer:
 
 def _told(answer: Any) -> Answer:
     said = {k: v for k, v in vars(answer).items() if k not in ("which", "face", "stamp")}
-    return said | vars(answer.stamp)
+    return {**said, **vars(answer.stamp)}

@@ -28,6 +28,10 @@ class House:
             spec = card.crop
         return replace(spec, size_px=SHOWN_CROP_PX)
 
+    def answer(self, card: ModelCard, verdict: str, parts: str, stamp: Stamp) -> str:
+        """Return an answer as HTML, signed; `parts` is HTML already."""
+        return told(verdict, f"{parts}{self.signed(stamp)}{self.problem(card)}")
+
     def problem(self, card: ModelCard) -> str:
         """Return as HTML why the version in production doesn't answer; nothing when it does."""
         problem = self.served.problem(card.name)
@@ -43,6 +47,11 @@ class House:
             run = _link(f"{place}/runs/{stamp.run_id}", run)
         parts = (version, run, escape(stamp.device), f"{stamp.seconds:.2f} s")
         return f'<p class="stamp">Answered by {" · ".join(parts)}</p>'
+
+
+def told(verdict: str, parts: str) -> str:
+    """Return as HTML what is told at the place of an answer; `parts` is HTML already."""
+    return f'<div class="answer" role="status"><h2>{escape(verdict)}</h2>{parts}</div>'
 
 
 def notice(sentence: str) -> str:

@@ -3,7 +3,6 @@
 from typing import Any
 
 import gradio as gr
-from gradio_client.utils import is_http_url_like
 
 from demo.drawing import boxed, embedded
 from demo.predictors import Photo, look
@@ -12,6 +11,7 @@ from registry.catalog import ModelCard
 from registry.photos import PhotoError
 
 KEPT_SECONDS = 3600
+ADDRESS = ("http://", "https://")
 QUEUED: dict[str, Any] = {
     "concurrency_id": "models",
     "concurrency_limit": 2,
@@ -24,7 +24,7 @@ AS_SENT: dict[str, Any] = LATEST | {"preprocess": False}
 """Gradio would decode a picture and write it anew before we saw it: we take the file itself."""
 
 
-class Gate(gr.Blocks):
+class Gate(gr.Blocks):  # type: ignore[misc]
     """A page that takes files sent to it, and fetches none that only an address is given of."""
 
     async def preprocess_data(
@@ -32,7 +32,7 @@ class Gate(gr.Blocks):
     ) -> list[Any]:
         """Refuse addresses before anything is done about them."""
         for value in inputs:
-            if isinstance(value, dict) and is_http_url_like(str(value.get("path"))):
+            if isinstance(value, dict) and str(value.get("path")).startswith(ADDRESS):
                 raise gr.Error("Send the picture itself, not its address.", print_exception=False)
         ready: list[Any] = await super().preprocess_data(block_fn, inputs, *given, **named)
         return ready
@@ -53,16 +53,14 @@ class PhotoPlace:
             label=name,
             sources=["upload", "webcam", "clipboard"],
             format="jpeg",
-            height=300,
+            height=280,
             buttons=[],
             placeholder="Drop a photo here, or click",
             alt_text=f"{name}, as you gave it",
             elem_classes="photo",
         )
         self.state = gr.State(None, time_to_live=KEPT_SECONDS)
-        self.faces = gr.Radio(
-            [], label=f"Which face of {name.lower()}?", visible=False, elem_classes="faces"
-        )
+        self.faces = gr.Radio([], label="Which face?", visible=False, elem_classes="faces")
         self.note = gr.HTML(elem_classes="note", apply_default_css=False)
 
     @property
@@ -72,7 +70,7 @@ class PhotoPlace:
 
     def take_sent(self, sent: dict[str, Any] | None) -> list[Any]:
         """Look at the photo that the browser sent."""
-        return self.take(sent and sent["path"])
+        return self.take(sent["path"] if sent else None)
 
     def take(self, path: str | None) -> list[Any]:
         """Look at a photo; one that can't be used leaves a sentence and an empty place."""

@@ -6,7 +6,7 @@ from html import escape
 import gradio as gr
 
 from demo.predictors import ExpressionTransfer
-from demo.tabs.house import House
+from demo.tabs.house import House, told
 
 PURPOSE = (
     "Here one person's photo will take on another person's expression, as soon as a version can."
@@ -18,9 +18,9 @@ class TransferTab:
 
     def __init__(self, house: House) -> None:
         self._transfer = ExpressionTransfer(house.served)
-        self.status = gr.HTML(self.told, elem_id="transfer-status", apply_default_css=False)
+        self.status = gr.HTML(self.status_told, elem_id="transfer-status", apply_default_css=False)
 
-    def told(self) -> str:
+    def status_told(self) -> str:
         """Return as HTML whether there is a version, and how to get one."""
         sentence = re.sub("`(.+?)`", r"<code>\1</code>", escape(self._transfer.status()))
-        return f'<div class="answer"><p class="verdict">{PURPOSE}</p><p>{sentence}</p></div>'
+        return told(PURPOSE, f"<p>{sentence}</p>")

@@ -1,7 +1,6 @@
 """Three photos: which two share an expression."""
 
-from collections.abc import Callable, Sequence
-from html import escape
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,35 +30,20 @@ class TripletTab:
         self._comparer = TripletComparer(house.served)
         with gr.Row(elem_classes="photos"):
             self.places = [self._place(number) for number in (1, 2, 3)]
-        buttons = self._examples()
+        tried = examples.Examples("Or try three synthetic people", examples.triplets())
         self.answer = gr.HTML(empty(ASK), elem_id="triplet-answer", apply_default_css=False)
         for place in self.places:
             self._follow(place)
-        for button, pictures in buttons:
-            outputs = [output for place in self.places for output in place.outputs]
-            taken = button.click(self._taker(pictures), outputs=outputs, **QUEUED)
-            self._then_answer(taken)
+        outputs = [output for place in self.places for output in place.outputs]
+        self._then_answer(tried.chosen(self._take, outputs, **QUEUED))
 
     def _place(self, number: int) -> PhotoPlace:
         with gr.Column(min_width=240):
             return PhotoPlace(self._house, DLN, f"Photo {number}")
 
-    def _examples(self) -> list[tuple[gr.Button, Sequence[Path]]]:
-        if not (sets := examples.triplets()):
-            return []
-        with gr.Row(elem_classes="examples"):
-            gr.HTML('<p class="label">Or try three synthetic people</p>', min_width=160)
-            return [
-                (gr.Button(", ".join(map(examples.expression, pictures)), size="sm"), pictures)
-                for pictures in sets
-            ]
-
-    def _taker(self, pictures: Sequence[Path]) -> Callable[[], list[Any]]:
-        def take() -> list[Any]:
-            taken = zip(self.places, pictures, strict=True)
-            return [output for place, path in taken for output in place.take(str(path))]
-
-        return take
+    def _take(self, pictures: Sequence[Path]) -> list[Any]:
+        taken = zip(self.places, pictures, strict=True)
+        return [output for place, path in taken for output in place.take(str(path))]
 
     def _follow(self, place: PhotoPlace) -> None:
         triggers = [place.photo.input, place.photo.clear]
@@ -95,11 +79,8 @@ class TripletTab:
         if answer.identity_distances:
             why = "who they are, for comparison"
             figures += _figure("Identity", why, answer.identity_distances, scale, faces, None)
-        return (
-            f'<div class="answer"><p class="verdict">{escape(answer.sentence)}</p>'
-            f'<div class="triangles">{figures}</div><p class="hint">{HOW_TO_READ}</p>'
-            f"{self._house.signed(answer.stamp)}{self._house.problem(DLN)}</div>"
-        )
+        parts = f'<div class="triangles">{figures}</div><p class="hint">{HOW_TO_READ}</p>'
+        return self._house.answer(DLN, answer.sentence, parts, answer.stamp)
 
 
 def _figure(
@@ -115,7 +96,7 @@ def _figure(
     told = f"{title} distances as a triangle: {', '.join(said)}."
     drawn = triangle(distances, scale, told=told, pair=pair, faces=faces)
     rows = "".join(
-        f"<li{' class=closest' if edge == pair else ''}>{edge[0]} and {edge[1]} "
+        f"<li{' class=closest' if edge == pair else ''}>{edge[0]}–{edge[1]} "
         f"<b>{distance:.2f}</b></li>"
         for edge, distance in zip(PAIRS, distances, strict=True)
     )
