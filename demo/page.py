@@ -35,11 +35,11 @@ class Page:
     """An open page."""
 
     url: str
-    _blocks: gr.Blocks
+    blocks: gr.Blocks
 
     def close(self) -> None:
         """Close the page; its pictures are deleted."""
-        self._blocks.close(verbose=False)
+        self.blocks.close(verbose=False)
 
 
 def create_demo(served: Served, mlflow_url: str | None) -> gr.Blocks:
@@ -63,21 +63,17 @@ def create_demo(served: Served, mlflow_url: str | None) -> gr.Blocks:
             with gr.Tab("Emotion", id="emotion"):
                 EmotionTab(house)
             with gr.Tab("Transfer", id="transfer"):
-                TransferTab(house)
+                transfer = TransferTab(house)
         gr.HTML(PRIVACY, apply_default_css=False)
         Endpoints(house)
 
         def problems() -> str:
             return "".join(dict.fromkeys(house.problem(card) for card in (DLN, EMOTION)))
 
-        gr.on(
-            [demo.load, gr.Timer(LOOK_AGAIN_SECONDS).tick],
-            problems,
-            outputs=state,
-            queue=False,
-            show_progress="hidden",
-            api_visibility="private",
-        )
+        quietly = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+        triggers = [demo.load, gr.Timer(LOOK_AGAIN_SECONDS).tick]
+        gr.on(triggers, problems, outputs=state, **quietly)
+        demo.load(transfer.told_status, outputs=transfer.status, **quietly)
     return demo
 
 

@@ -18,9 +18,9 @@ class TransferTab:
 
     def __init__(self, house: House) -> None:
         self._transfer = ExpressionTransfer(house.served)
-        self.status = gr.HTML(self.status_told, elem_id="transfer-status", apply_default_css=False)
+        self.status = gr.HTML(elem_id="transfer-status", apply_default_css=False)
 
-    def status_told(self) -> str:
+    def told_status(self) -> str:
         """Return as HTML whether there is a version, and how to get one."""
         sentence = re.sub("`(.+?)`", r"<code>\1</code>", escape(self._transfer.status()))
         return told(PURPOSE, f"<p>{sentence}</p>")

@@ -1,0 +1,277 @@
+"""The page from outside: its endpoints, its gate, and what it says when something is wrong."""
+
+import struct
+import time
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import httpx
+import numpy as np
+import pytest
+import torch
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image, ImageFile
+from torch import Tensor
+
+from app import free_port
+from demo.models import Served
+from demo.page import Page, launch_page
+from demo.predictors import TripletComparer, look
+from demo.tabs.house import House
+from demo.tabs.photo import PhotoPlace
+from registry import versions
+from registry.catalog import DLN, EMOTION, EMOTIONS
+from tests.demo.fakes import FakeRegistry, answers
+
+EXPRESSIONS = torch.nn.functional.normalize(torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.1]]))
+IDENTITIES = torch.nn.functional.normalize(torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]))
+
+
+def happy(faces: Tensor) -> dict[str, Tensor]:
+    return {"logits": (5.0 * torch.eye(8)[EMOTIONS.index("happy")]).expand(len(faces), 8)}
+
+
+@pytest.fixture(scope="module")
+def fake() -> Iterator[FakeRegistry]:
+    fake = FakeRegistry()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(versions, "resolve", fake.resolve)
+        patch.setattr(versions, "load", fake.load)
+        yield fake
+
+
+@pytest.fixture(scope="module")
+def page(fake: FakeRegistry) -> Iterator[Page]:
+    fake.put("dln", 3, answers(EXPRESSIONS, IDENTITIES))
+    fake.put("emotion", 2, happy)
+    served = Served(poll_seconds=0.2)
+    page = launch_page(served, port=free_port(17860, "the page"), mlflow_url="http://mlflow")
+    yield page
+    page.close()
+    served.close()
+
+
+@pytest.fixture(scope="module")
+def client(page: Page) -> Client:
+    return Client(page.url, verbose=False, analytics_enabled=False)
+
+
+@pytest.fixture(scope="module")
+def people(examples: Path) -> list[Any]:
+    return [handle_file(path) for path in sorted(examples.glob("*.jpg"))[:3]]
+
+
+@pytest.fixture
+def two_people(people: list[Any], tmp_path: Path) -> Any:
+    """One person beside another who is half as large."""
+    first, second = (Image.open(p["path"]).convert("RGB").resize((320, 320)) for p in people[:2])
+    both = Image.new("RGB", (480, 320))
+    both.paste(first, (0, 0))
+    both.paste(second.resize((160, 160)), (320, 80))
+    both.save(tmp_path / "two.png")
+    return handle_file(tmp_path / "two.png")
+
+
+def test_programs_see_three_endpoints_and_nothing_else(client: Client) -> None:
+    told = client.view_api(return_format="dict", print_info=False)
+    assert set(told["named_endpoints"]) == {"/compare", "/emotion", "/embed"}
+    assert not told["unnamed_endpoints"]
+
+
+def test_compare_answers_like_the_terminal(client: Client, people: list[Any]) -> None:
+    told = client.predict(*people, api_name="/compare")
+    assert (told["pair"], told["odd"], told["tie"]) == ([1, 3], 2, False)
+    assert told["distances"] == pytest.approx(torch.pdist(EXPRESSIONS).tolist(), abs=1e-6)
+    assert told["identity_distances"] == pytest.approx(torch.pdist(IDENTITIES).tolist(), abs=1e-6)
+    assert told["sentence"] == "1 and 3 share an expression; 2 is the odd one."
+    assert (told["model"], told["version"], told["device"]) == ("dln", 3, "cpu")
+    assert [len(box) for box in told["boxes"]] == [4, 4, 4]
+
+
+def test_every_face_or_the_one_asked_for(client: Client, two_people: Any) -> None:
+    told = client.predict(two_people, api_name="/emotion")
+    widths = [answer["box"][2] - answer["box"][0] for answer in told]
+    assert [answer["face"] for answer in told] == [1, 2]
+    assert widths[0] > 1.5 * widths[1]
+    assert next(iter(told[0]["probabilities"])) == told[0]["label"] == "happy"
+    (second,) = client.predict(two_people, face=2, api_name="/emotion")
+    assert second | {"seconds": 0} == told[1] | {"seconds": 0}
+    vectors = client.predict(two_people, api_name="/embed")
+    assert [face["expression"] for face in vectors] == [
+        pytest.approx(row) for row in EXPRESSIONS[:2].tolist()
+    ]
+    assert (vectors[0]["model"], len(vectors[0]["identity"])) == ("dln", 2)
+
+
+def bad_files(folder: Path) -> dict[str, bytes]:
+    picture = folder / "grey.png"
+    Image.fromarray(np.full((200, 200, 3), 90, np.uint8)).save(picture)
+    noise = np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8)
+    Image.fromarray(noise).save(folder / "noise.jpg")
+    return {
+        "is not a picture": b"not a picture",
+        "is empty": b"",
+        "No face was found": picture.read_bytes(),
+        "is damaged or cut off": (folder / "noise.jpg").read_bytes()[:2000],
+        "more than 100 megapixels": png_header(12_000, 10_000),
+    }
+
+
+def png_header(width: int, height: int) -> bytes:
+    """Return the start of a PNG that would take gigabytes to decode."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    data = b"IDAT" + zlib.compress(bytes(1000))
+    chunks = [
+        struct.pack(">I", len(part) - 4) + part + struct.pack(">I", zlib.crc32(part))
+        for part in (header, data)
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+def test_bad_files_give_one_sentence(client: Client, people: list[Any], tmp_path: Path) -> None:
+    for words, content in bad_files(tmp_path).items():
+        (tmp_path / "bad.jpg").write_bytes(content)
+        bad = handle_file(tmp_path / "bad.jpg")
+        started = time.monotonic()
+        for ask in (
+            ([bad], "/emotion"),
+            ([bad], "/embed"),
+            ([people[0], bad, people[1]], "/compare"),
+        ):
+            with pytest.raises(AppError, match=words) as refusal:
+                client.predict(*ask[0], api_name=ask[1])
+            assert is_one_sentence(refusal.value)
+        assert time.monotonic() - started < 5
+    with pytest.raises(AppError, match=r"There is no face 2: only one face was found"):
+        client.predict(people[0], face=2, api_name="/emotion")
+    with pytest.raises(AppError, match=r"There is no face 0"):
+        client.predict(*people, face_2=0, api_name="/compare")
+
+
+def is_one_sentence(error: Exception) -> bool:
+    told = str(error)
+    return told.endswith((".", '."', ".'")) and "\n" not in told and "Traceback" not in told
+
+
+def test_too_many_pixels_are_refused_by_the_header(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[str] = []
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda picture: decoded.append(picture.format))
+    (tmp_path / "large.png").write_bytes(png_header(12_000, 10_000))
+    with pytest.raises(AppError, match="more than 100 megapixels"):
+        client.predict(handle_file(tmp_path / "large.png"), api_name="/emotion")
+    assert not decoded
+
+
+@pytest.mark.parametrize("path", ["http://127.0.0.1:1/secret.png", "https://elsewhere/a.png"])
+def test_addresses_are_not_fetched(client: Client, path: str) -> None:
+    with pytest.raises(AppError, match="Send the picture itself"):
+        client.predict(sent(path), api_name="/emotion")
+
+
+def test_files_of_this_machine_are_not_read(page: Page, people: list[Any]) -> None:
+    ask = f"{page.url}/gradio_api/call/emotion"
+    begun = httpx.post(ask, json={"data": [sent(people[0]["path"]), None]}, timeout=10)
+    told = httpx.get(f"{ask}/{begun.json()['event_id']}", timeout=10).text
+    assert told.startswith("event: error")
+    assert "happy" not in told
+
+
+def sent(path: str) -> dict[str, Any]:
+    """Return a file as the browser names one that it has sent, though it hasn't."""
+    return {"path": path, "orig_name": "a.png", "meta": {"_type": "gradio.FileData"}}
+
+
+@pytest.mark.usefixtures("page")
+def test_an_empty_registry_is_told_and_heals(fake: FakeRegistry, examples: Path) -> None:
+    kept, photo = fake.production.pop("emotion"), handle_file(sorted(examples.glob("*.jpg"))[0])
+    lonely = launch_page(
+        Served(poll_seconds=None), port=free_port(17870, "the page"), mlflow_url=None
+    )
+    try:
+        other = Client(lonely.url, verbose=False, analytics_enabled=False)
+        with pytest.raises(AppError, match="run `python app"):
+            other.predict(photo, api_name="/emotion")
+        fake.production["emotion"] = kept
+        assert other.predict(photo, api_name="/emotion")[0]["version"] == 2
+    finally:
+        lonely.close()
+        fake.production["emotion"] = kept
+
+
+def test_a_version_promoted_while_open_answers(
+    client: Client, fake: FakeRegistry, people: list[Any]
+) -> None:
+    before = fake.production["dln"]
+    fake.put("dln", 4, answers(EXPRESSIONS.flip(0)))
+    until = time.monotonic() + 10
+    while client.predict(*people, api_name="/compare")["version"] != 4:
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    fake.production["dln"] = before
+
+
+def test_nothing_decodes_an_upload_before_the_gate(page: Page) -> None:
+    events = [event for event in page.blocks.fns.values() if takes_picture(event)]
+    assert len(events) == 4
+    assert not any(event.preprocess for event in events)
+
+
+def takes_picture(event: Any) -> bool:
+    return any(isinstance(block, gr.Image) for block in event.inputs)
+
+
+def test_pictures_go_after_an_hour(page: Page) -> None:
+    sweep, age = page.blocks.delete_cache
+    assert sweep + age <= 1.1 * 3600
+    assert not page.blocks.run_history
+    states = [b for b in page.blocks.blocks.values() if isinstance(b, gr.State)]
+    assert {state.time_to_live for state in states} == {3600}
+
+
+@pytest.fixture
+def place(page: Page) -> PhotoPlace:
+    assert page.url
+    with gr.Blocks():
+        return PhotoPlace(House(served=Served(None), mlflow_url=None), EMOTION, "Photo")
+
+
+def test_a_bad_photo_leaves_its_sentence_and_an_empty_place(
+    place: PhotoPlace, tmp_path: Path
+) -> None:
+    (tmp_path / "<b>.jpg").write_text("not a picture")
+    photo, seen, faces, note = place.take(str(tmp_path / "<b>.jpg"))
+    assert photo is None
+    assert seen is None
+    assert faces.visible is False
+    assert "&lt;b&gt;.jpg is not a picture" in note
+    assert place.take_sent(None)[1:2] == [None]
+
+
+def test_several_faces_are_numbered_and_one_is_chosen(place: PhotoPlace, two_people: Any) -> None:
+    photo, seen, faces, note = place.take(two_people["path"])
+    assert faces.choices == [("1", 0), ("2", 1)]
+    assert faces.visible
+    assert photo.alt_text == "Photo with 2 faces, boxed and numbered"
+    assert 'alt="Face 1 of photo, level and cut out"' in note
+    _, second = place.show(seen, 1)
+    assert "Face 2, as the model sees it" in second
+    assert {spec.size_px for _, spec in seen._crops} == {160}
+
+
+def test_answers_are_signed_with_links_to_mlflow(people: list[Any], fake: FakeRegistry) -> None:
+    house = House(served=Served(None), mlflow_url="http://127.0.0.1:5000")
+    photos = [look(person["path"], house.cropper) for person in people]
+    answer = TripletComparer(house.served).compare(photos)
+    told = house.answer(DLN, answer.sentence, "", answer.stamp)
+    assert fake.production["dln"].run_id == answer.stamp.run_id
+    assert f'href="http://127.0.0.1:5000/#/runs/{answer.stamp.run_id}"' in told
+    assert 'href="http://127.0.0.1:5000/#/models/dln/versions/3"' in told
+    assert "dln, version 3" in told
+    unlinked = House(served=Served(None), mlflow_url=None).signed(answer.stamp)
+    assert "href" not in unlinked
