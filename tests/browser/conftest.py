@@ -1,0 +1,102 @@
+"""A whole house for the browser: a registry of its own, the page, and MLflow's UI."""
+
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
+
+from app import MlflowUI, free_port
+from demo.models import Served
+from demo.page import launch_page
+from tests.browser import chromium, networks
+
+THIS_MACHINE = {"127.0.0.1", ""}
+"""Pages may also hold pictures in their own text: those addresses have no host."""
+
+
+@dataclass
+class House:
+    page: str
+    mlflow: MlflowUI
+
+    def mlflow_url(self) -> str:
+        """Return where MLflow's UI is, once it answers."""
+        until = time.monotonic() + 120
+        while True:
+            try:
+                assert self.mlflow.url
+                httpx.get(self.mlflow.url, timeout=10)
+            except httpx.TransportError:
+                assert time.monotonic() < until
+                time.sleep(0.2)
+            else:
+                return self.mlflow.url
+
+
+@dataclass
+class Visitor:
+    """A browser's window, and all it asked for or complained about."""
+
+    context: BrowserContext
+    house: House
+    hosts: set[str] = field(default_factory=set)
+    complaints: list[str] = field(default_factory=list)
+
+    def open(self, *, width: int = 1280, dark: bool = False) -> Page:
+        page = self.context.new_page()
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme="dark" if dark else "light")
+        page.on("console", self._listen)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.goto(self.house.page)
+        page.get_by_role("tab", name="Triplet").wait_for()
+        return page
+
+    def _listen(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.complaints.append(message.text)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if chromium.path() is None:
+        pytest.skip("needs chromium: apt install chromium")
+    with chromium.opened() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def house(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    folder = tmp_path_factory.mktemp("store")
+    shutil.copy(migrated, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        patch.setenv("EXPRESSION_STUDIO_STORE", str(folder))
+        port = free_port(17900, "the page")
+        mlflow = MlflowUI(17950, taken=port)
+        threading.Thread(target=mlflow.run, daemon=True).start()
+        networks.fill_registry()
+        served = Served()
+        page = launch_page(served, port=port, mlflow_url=mlflow.url)
+        yield House(page.url, mlflow)
+        page.close()
+        served.close()
+        mlflow.close()
+
+
+@pytest.fixture
+def visitor(browser: Browser, house: House) -> Iterator[Visitor]:
+    """Yield a visitor; whatever a test does, nobody outside is asked and nothing complains."""
+    with browser.new_context(permissions=["camera"]) as context:
+        visitor = Visitor(context, house)
+        context.on("request", lambda asked: visitor.hosts.add(urlsplit(asked.url).hostname or ""))
+        yield visitor
+        assert "127.0.0.1" in visitor.hosts <= THIS_MACHINE
+        assert not visitor.complaints

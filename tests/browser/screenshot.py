@@ -1,0 +1,43 @@
+"""The README's picture: python -m tests.browser.screenshot docs/page.png
+
+Opens the page over the registry in use, tries the first example and takes the Triplet tab.
+"""
+
+import argparse
+import socket
+from pathlib import Path
+
+from demo.models import Served
+from demo.page import launch_page
+from tests.browser import chromium
+
+WIDTH_PX, HEIGHT_PX = 1200, 900
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("picture", type=Path)
+    parser.add_argument("--dark", action="store_true")
+    parser.add_argument("--example", type=int, default=0, help="counted from 0")
+    options = parser.parse_args()
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    served = Served()
+    page = launch_page(served, port=port, mlflow_url="http://127.0.0.1:5000")
+    with chromium.opened() as browser:
+        view = browser.new_page(
+            viewport={"width": WIDTH_PX, "height": HEIGHT_PX},
+            color_scheme="dark" if options.dark else "light",
+        )
+        view.goto(page.url)
+        view.locator(".examples button").nth(options.example).click()
+        view.locator("#triplet-answer h2").wait_for(timeout=60_000)
+        view.mouse.move(0, 0)
+        view.wait_for_timeout(1000)
+        view.screenshot(path=options.picture, full_page=True)
+    page.close()
+    served.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""What a visitor does and sees, in a real browser, over a real registry."""
+
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.conftest import Visitor
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+ANSWER, EMOTION = "#triplet-answer h2", "#emotion-answer h2"
+PHONE_PX = 375
+FOLLOWS_WITHIN_SECONDS = 10
+CONTRAST = (Path(__file__).parent / "contrast.js").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def people(examples: Path) -> list[Path]:
+    return sorted(examples.glob("*.jpg"))[:3]
+
+
+@pytest.fixture
+def two_people(people: list[Path], tmp_path: Path) -> Path:
+    both = Image.new("RGB", (480, 320))
+    for left, size, person in ((0, 320, people[0]), (320, 160, people[1])):
+        both.paste(Image.open(person).convert("RGB").resize((size, size)), (left, 0))
+    both.save(tmp_path / "two.png")
+    return tmp_path / "two.png"
+
+
+def give(page: Page, place: int, photo: Path) -> None:
+    """Put a photo into one of the visible places; the first is 0."""
+    places = page.locator(".photo:visible")
+    places.nth(place).locator("input[type=file]").set_input_files(photo)
+
+
+def stamp(page: Page) -> Locator:
+    return page.locator("#triplet-answer .stamp")
+
+
+def test_an_answer_and_after_a_promotion_in_mlflow_the_other_version(
+    visitor: Visitor, people: list[Path]
+) -> None:
+    page = visitor.open()
+    for place, photo in enumerate(people):
+        give(page, place, photo)
+    expect(page.locator(ANSWER)).to_contain_text("is the odd one.")
+    expect(stamp(page)).to_contain_text("dln, version 1")
+    triangles = page.get_by_role("img", name="distances as a triangle")
+    expect(triangles).to_have_count(2)
+    promote_in_mlflow(visitor, 2)
+    promoted = time.monotonic()
+    while "version 2" not in stamp(page).inner_text():
+        assert time.monotonic() < promoted + FOLLOWS_WITHIN_SECONDS
+        give(page, 2, people[2])
+        page.wait_for_timeout(1000)
+    expect(page.locator(ANSWER)).to_contain_text("is the odd one.")
+
+
+def promote_in_mlflow(visitor: Visitor, number: int) -> None:
+    """Move the alias `production` as a person does, by clicks in MLflow's own UI."""
+    page = visitor.context.new_page()
+    page.goto(visitor.house.mlflow_url())
+    page.get_by_text("Model training", exact=True).first.click()
+    page.get_by_role("link", name="Model registry").first.click()
+    page.get_by_role("button", name="Try it now").click()  # what is new; shown once
+    page.get_by_role("link", name="dln", exact=True).first.click()
+    page.get_by_role("link", name=f"Version {number}").first.click()
+    page.get_by_role("button", name="Add", exact=True).first.click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("combobox").fill("production")
+    page.keyboard.press("Enter")
+    dialog.get_by_role("button", name="Save aliases").click()
+    expect(dialog).to_be_hidden()
+    page.close()
+
+
+def test_a_bad_photo_is_told_and_the_others_stay(
+    visitor: Visitor, people: list[Path], tmp_path: Path
+) -> None:
+    (tmp_path / "text.jpg").write_text("not a picture")
+    page = visitor.open()
+    give(page, 0, people[0])
+    expect(page.locator(".crop")).to_have_count(1)
+    give(page, 1, tmp_path / "text.jpg")
+    expect(page.get_by_role("alert")).to_contain_text("text.jpg is not a picture")
+    expect(page.locator(".photo img[alt]")).to_have_count(1)
+    give(page, 1, people[1])
+    expect(page.get_by_role("alert")).to_have_count(0)
+    expect(page.locator("#triplet-answer")).to_contain_text("One more photo")
+    give(page, 2, people[2])
+    expect(page.locator(ANSWER)).to_be_visible()
+
+
+def test_the_camera_goes_through_the_same_gate(visitor: Visitor) -> None:
+    page = visitor.open()
+    place = page.locator(".photo").first
+    place.get_by_label("Capture from camera").click()
+    place.get_by_text("Click to Access Webcam").click()
+    place.get_by_label("capture photo").click()
+    expect(page.get_by_role("alert")).to_contain_text("No face was found")
+
+
+def test_faces_are_chosen_by_keyboard(visitor: Visitor, two_people: Path) -> None:
+    page = visitor.open()
+    page.get_by_role("tab", name="Emotion").click()
+    give(page, 0, two_people)
+    expect(page.locator(EMOTION)).to_contain_text("Face 1:")
+    expect(page.locator(".photo:visible img")).to_have_attribute(
+        "alt", "Photo with 2 faces, boxed and numbered"
+    )
+    shares = page.locator("#emotion-answer .share").all_inner_texts()
+    values = [int(share.rstrip("%")) for share in shares]
+    assert len(values) == 8
+    assert values == sorted(values, reverse=True)
+    page.get_by_role("radio", name="1").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator(EMOTION)).to_contain_text("Face 2:")
+    expect(page.locator("#emotion-answer .stamp")).to_contain_text("emotion, version 1")
+
+
+def test_the_keyboard_reaches_all_and_an_example_answers(visitor: Visitor) -> None:
+    page = visitor.open()
+    reached = []
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.ariaLabel ?? ''"))
+        if reached[-1].startswith("Example:"):
+            break
+    assert reached.count("Drop an image file here to upload") == 3
+    assert reached.count("Capture from camera") == 3
+    page.keyboard.press("Enter")
+    expect(page.locator(ANSWER)).to_be_visible()
+    shown = page.locator(".photo img").evaluate_all("all => all.map(image => image.alt)")
+    assert shown == [f"Photo {number} with one face, boxed" for number in (1, 2, 3)]
+    assert page.locator("img:not([alt])").count() == 0
+
+
+def test_there_is_nothing_to_transfer_yet_and_the_tab_says_so(visitor: Visitor) -> None:
+    page = visitor.open()
+    page.get_by_role("tab", name="Transfer").click()
+    status = page.locator("#transfer-status")
+    expect(status).to_contain_text("No version of pix2pixhd is in production yet")
+    expect(status).to_contain_text("python -m registry promote pix2pixhd")
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_it_fits_a_phone_and_its_words_are_legible(
+    visitor: Visitor, two_people: Path, dark: bool
+) -> None:
+    page = visitor.open(width=PHONE_PX, dark=dark)
+    check(page)
+    page.locator(".examples button").first.click()
+    expect(page.locator(ANSWER)).to_be_visible()
+    check(page)
+    page.get_by_role("tab", name="Emotion").click()
+    give(page, 0, two_people)
+    expect(page.locator(EMOTION)).to_be_visible()
+    check(page)
+
+
+def check(page: Page) -> None:
+    """Check that nothing is wider than the window, and all text has WCAG's AA contrast."""
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE_PX
+    assert page.evaluate(CONTRAST) == []
