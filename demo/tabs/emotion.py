@@ -10,7 +10,7 @@ import gradio as gr
 from demo.predictors import NOT_SURE_BELOW, EmotionAnswer, EmotionRecognizer, Photo
 from demo.tabs import examples
 from demo.tabs.house import House, empty, notice
-from demo.tabs.photo import AS_SENT, LATEST, QUEUED, PhotoPlace
+from demo.tabs.photo import QUEUED, PhotoPlace
 from registry.catalog import EMOTION
 from registry.errors import RegistryError
 
@@ -30,15 +30,10 @@ class EmotionTab:
             with gr.Column(min_width=280):
                 self.answer = gr.HTML(empty(ASK), elem_id="emotion-answer", apply_default_css=False)
         singles = [[picture] for picture in examples.pictures()]
-        self._follow(examples.Examples("Or try a synthetic person", singles))
-
-    def _follow(self, tried: examples.Examples) -> None:
-        place = self.place
-        self._then_answer(tried.chosen(self._take, place.outputs, **QUEUED))
-        triggers = [place.photo.input, place.photo.clear]
-        self._then_answer(gr.on(triggers, place.take_sent, place.photo, place.outputs, **AS_SENT))
-        asked, shown = [place.state, place.faces], [place.photo, place.note]
-        self._then_answer(place.faces.input(place.show, asked, shown, **LATEST))
+        tried = examples.Examples("Or try a synthetic person", singles)
+        for event in self.place.follow():
+            self._then_answer(event)
+        self._then_answer(tried.chosen(self._take, self.place.outputs, **QUEUED))
 
     def _take(self, pictures: Sequence[Path]) -> list[Any]:
         return self.place.take(str(pictures[0]))

@@ -22,7 +22,7 @@ class Endpoints:
         self._cropper = house.cropper
         self._comparer = TripletComparer(house.served)
         self._recognizer = EmotionRecognizer(house.served)
-        files = [gr.File(label=f"Photo {n}", visible=False) for n in (1, 2, 3)]
+        files = [_file(f"Photo {n}") for n in (1, 2, 3)]
         faces = [gr.Number(1, precision=0, label=f"Face {n}", visible=False) for n in (1, 2, 3)]
         face = gr.Number(None, precision=0, label="Face; all when left out", visible=False)
         told = gr.JSON(visible=False)
@@ -76,6 +76,17 @@ class Endpoints:
             api_description=answer.__doc__,
             **QUEUED | {"api_visibility": "public"},
         )
+
+
+def _file(label: str) -> gr.File:
+    """Return an input for a file; Gradio's own example of one is an address, which we refuse."""
+    taken = gr.File(label=label, visible=False)
+    taken.example_payload = lambda: {
+        "path": "photo.jpg",
+        "url": "photo.jpg",
+        "meta": {"_type": "gradio.FileData"},
+    }
+    return taken
 
 
 def _in_words(answer: Callable[..., Any]) -> Callable[..., Any]:

@@ -68,14 +68,25 @@ class PhotoPlace:
         """What `take` fills."""
         return [self.photo, self.state, self.faces, self.note]
 
-    def take_sent(self, sent: dict[str, Any] | None) -> list[Any]:
-        """Look at the photo that the browser sent."""
-        return self.take(sent["path"] if sent else None)
+    def follow(self) -> list[Any]:
+        """Follow what the visitor does here; return the events after which to answer anew."""
+        asked, shown = [self.state, self.faces], [self.photo, self.note]
+        return [
+            self.photo.upload(self.take_sent, self.photo, self.outputs, **AS_SENT),
+            self.photo.clear(self.empty, outputs=self.outputs, **LATEST),
+            self.faces.input(self.show, asked, shown, **LATEST),
+        ]
 
-    def take(self, path: str | None) -> list[Any]:
+    def take_sent(self, sent: dict[str, Any]) -> list[Any]:
+        """Look at the photo that the browser sent."""
+        return self.take(sent["path"])
+
+    def empty(self) -> list[Any]:
+        """Forget the photo that the browser has just put away."""
+        return [gr.skip(), None, gr.Radio([], value=None, visible=False), ""]
+
+    def take(self, path: str) -> list[Any]:
         """Look at a photo; one that can't be used leaves a sentence and an empty place."""
-        if path is None:
-            return [None, None, gr.Radio([], value=None, visible=False), ""]
         try:
             seen = look(path, self._house.cropper)
             seen.face(0)

@@ -10,7 +10,7 @@ from demo.drawing import per_unit, triangle
 from demo.predictors import PAIRS, Distances, Photo, TripletAnswer, TripletComparer
 from demo.tabs import examples
 from demo.tabs.house import House, empty, notice
-from demo.tabs.photo import AS_SENT, LATEST, QUEUED, PhotoPlace
+from demo.tabs.photo import QUEUED, PhotoPlace
 from registry.catalog import DLN
 from registry.errors import RegistryError
 
@@ -32,8 +32,8 @@ class TripletTab:
             self.places = [self._place(number) for number in (1, 2, 3)]
         tried = examples.Examples("Or try three synthetic people", examples.triplets())
         self.answer = gr.HTML(empty(ASK), elem_id="triplet-answer", apply_default_css=False)
-        for place in self.places:
-            self._follow(place)
+        for event in (event for place in self.places for event in place.follow()):
+            self._then_answer(event)
         outputs = [output for place in self.places for output in place.outputs]
         self._then_answer(tried.chosen(self._take, outputs, **QUEUED))
 
@@ -44,13 +44,6 @@ class TripletTab:
     def _take(self, pictures: Sequence[Path]) -> list[Any]:
         taken = zip(self.places, pictures, strict=True)
         return [output for place, path in taken for output in place.take(str(path))]
-
-    def _follow(self, place: PhotoPlace) -> None:
-        triggers = [place.photo.input, place.photo.clear]
-        taken = gr.on(triggers, place.take_sent, place.photo, place.outputs, **AS_SENT)
-        self._then_answer(taken)
-        asked, shown = [place.state, place.faces], [place.photo, place.note]
-        self._then_answer(place.faces.input(place.show, asked, shown, **LATEST))
 
     def _then_answer(self, event: Any) -> None:
         asked = [part for place in self.places for part in (place.state, place.faces)]

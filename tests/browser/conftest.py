@@ -5,12 +5,13 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, expect
 
 from app import MlflowUI, free_port
 from demo.models import Served
@@ -54,10 +55,15 @@ class Visitor:
         page.set_viewport_size({"width": width, "height": 900})
         page.emulate_media(color_scheme="dark" if dark else "light")
         page.on("console", self._listen)
+        page.on("response", self._look)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.goto(self.house.page)
-        page.get_by_role("tab", name="Triplet").wait_for()
+        expect(page.locator(".photo input[type=file]")).to_have_count(3)
         return page
+
+    def _look(self, response: Response) -> None:
+        if not response.ok and response.status != HTTPStatus.NOT_MODIFIED:
+            self.complaints.append(f"{response.status} {response.url}")
 
     def _listen(self, message: ConsoleMessage) -> None:
         if message.type == "error":
