@@ -56,23 +56,22 @@ def create_demo(served: Served, mlflow_url: str | None) -> gr.Blocks:
         delete_cache=(SWEEP_SECONDS, KEPT_SECONDS),
     ) as demo:
         gr.HTML(HEADER, apply_default_css=False)
-        state = gr.HTML(elem_id="state", apply_default_css=False)
         with gr.Tabs():
             with gr.Tab("Triplet", id="triplet"):
-                TripletTab(house)
+                triplet = TripletTab(house)
             with gr.Tab("Emotion", id="emotion"):
-                EmotionTab(house)
+                emotion = EmotionTab(house)
             with gr.Tab("Transfer", id="transfer"):
                 transfer = TransferTab(house)
         gr.HTML(PRIVACY, apply_default_css=False)
         Endpoints(house)
 
-        def problems() -> str:
-            return "".join(dict.fromkeys(house.problem(card) for card in (DLN, EMOTION)))
+        def problems() -> tuple[str, str]:
+            return house.problem(DLN), house.problem(EMOTION)
 
         quietly = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
         triggers = [demo.load, gr.Timer(LOOK_AGAIN_SECONDS).tick]
-        gr.on(triggers, problems, outputs=state, **quietly)
+        gr.on(triggers, problems, outputs=[triplet.state, emotion.state], **quietly)
         demo.load(transfer.told_status, outputs=transfer.status, **quietly)
     return demo
 

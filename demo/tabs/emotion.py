@@ -24,6 +24,7 @@ class EmotionTab:
     def __init__(self, house: House) -> None:
         self._house = house
         self._recognizer = EmotionRecognizer(house.served)
+        self.state = gr.HTML(elem_classes="state", apply_default_css=False)
         with gr.Row():
             with gr.Column(min_width=280):
                 self.place = PhotoPlace(house, EMOTION, "Photo")

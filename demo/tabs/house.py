@@ -1,5 +1,6 @@
 """What all tabs share: who answers, who finds faces, and how answers are signed."""
 
+import re
 from dataclasses import dataclass, field, replace
 from html import escape
 
@@ -33,7 +34,7 @@ class House:
         return told(verdict, f"{parts}{self.signed(stamp)}{self.problem(card)}")
 
     def problem(self, card: ModelCard) -> str:
-        """Return as HTML why the version in production doesn't answer; nothing when it does."""
+        """Return as HTML why the version in production doesn't answer, or nothing."""
         problem = self.served.problem(card.name)
         return notice(problem) if problem else ""
 
@@ -56,7 +57,12 @@ def told(verdict: str, parts: str) -> str:
 
 def notice(sentence: str) -> str:
     """Return as HTML what went wrong and what to do."""
-    return f'<p class="notice" role="alert">{escape(sentence)}</p>'
+    return f'<p class="notice" role="alert">{prose(sentence)}</p>'
+
+
+def prose(sentence: str) -> str:
+    """Return a sentence as HTML, `commands` set apart."""
+    return re.sub("`(.+?)`", r"<code>\1</code>", escape(sentence))
 
 
 def empty(sentence: str) -> str:

@@ -1,12 +1,9 @@
 """One person's expression for another: what is lacking until a version is in production."""
 
-import re
-from html import escape
-
 import gradio as gr
 
 from demo.predictors import ExpressionTransfer
-from demo.tabs.house import House, told
+from demo.tabs.house import House, prose, told
 
 PURPOSE = (
     "Here one person's photo will take on another person's expression, as soon as a version can."
@@ -22,5 +19,4 @@ class TransferTab:
 
     def told_status(self) -> str:
         """Return as HTML whether there is a version, and how to get one."""
-        sentence = re.sub("`(.+?)`", r"<code>\1</code>", escape(self._transfer.status()))
-        return told(PURPOSE, f"<p>{sentence}</p>")
+        return told(PURPOSE, f"<p>{prose(self._transfer.status())}</p>")

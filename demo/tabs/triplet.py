@@ -28,6 +28,7 @@ class TripletTab:
     def __init__(self, house: House) -> None:
         self._house = house
         self._comparer = TripletComparer(house.served)
+        self.state = gr.HTML(elem_classes="state", apply_default_css=False)
         with gr.Row(elem_classes="photos"):
             self.places = [self._place(number) for number in (1, 2, 3)]
         tried = examples.Examples("Or try three synthetic people", examples.triplets())

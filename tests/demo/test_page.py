@@ -21,7 +21,7 @@ from app import free_port
 from demo.models import Served
 from demo.page import Page, launch_page
 from demo.predictors import TripletComparer, look
-from demo.tabs.house import House
+from demo.tabs.house import House, notice
 from demo.tabs.photo import PhotoPlace
 from registry import versions
 from registry.catalog import DLN, EMOTION, EMOTIONS
@@ -274,3 +274,9 @@ def test_answers_are_signed_with_links_to_mlflow(people: list[Any], fake: FakeRe
     assert "dln, version 3" in told
     unlinked = House(served=Served(None), mlflow_url=None).signed(answer.stamp)
     assert "href" not in unlinked
+
+
+def test_what_lacks_is_told_with_the_command_set_apart() -> None:
+    told = notice("No <dln>: `python app.py seed` registers it.")
+    assert "No &lt;dln&gt;: <code>python app.py seed</code> registers it." in told
+    assert 'role="alert"' in told
