@@ -12,6 +12,8 @@ from registry.photos import PhotoError
 
 KEPT_SECONDS = 3600
 ADDRESS = ("http://", "https://")
+MARK = {"_type": "gradio.FileData"}
+"""What a file carries that Gradio looks at: of one without it, it doesn't ask where it lies."""
 QUEUED: dict[str, Any] = {
     "concurrency_id": "models",
     "concurrency_limit": 2,
@@ -25,17 +27,26 @@ AS_SENT: dict[str, Any] = LATEST | {"preprocess": False}
 
 
 class Gate(gr.Blocks):  # type: ignore[misc]
-    """A page that takes files sent to it, and fetches none that only an address is given of."""
+    """A page that takes only files sent to it: none named by an address, none of this machine."""
 
     async def preprocess_data(
         self, block_fn: Any, inputs: list[Any], *given: Any, **named: Any
     ) -> list[Any]:
-        """Refuse addresses before anything is done about them."""
-        for value in inputs:
-            if isinstance(value, dict) and str(value.get("path")).startswith(ADDRESS):
-                raise gr.Error("Send the picture itself, not its address.", print_exception=False)
+        """Refuse all else before anything is done about it."""
+        if not all(map(_sent, inputs)):
+            raise gr.Error("Send the picture itself, not its address.", print_exception=False)
         ready: list[Any] = await super().preprocess_data(block_fn, inputs, *given, **named)
         return ready
+
+
+def _sent(value: Any) -> bool:
+    """Tell whether a value is plain, or a file that Gradio itself will look for among those sent.
+
+    Lists and what lies in dicts would be fetched too, and no event takes any.
+    """
+    if not isinstance(value, dict):
+        return not isinstance(value, list)
+    return value.get("meta") == MARK and not str(value.get("path")).startswith(ADDRESS)
 
 
 class PhotoPlace:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import httpx
 import numpy as np
 import pytest
 import torch
@@ -168,25 +167,6 @@ def test_too_many_pixels_are_refused_by_the_header(
     assert not decoded
 
 
-@pytest.mark.parametrize("path", ["http://127.0.0.1:1/secret.png", "https://elsewhere/a.png"])
-def test_addresses_are_not_fetched(client: Client, path: str) -> None:
-    with pytest.raises(AppError, match="Send the picture itself"):
-        client.predict(sent(path), api_name="/emotion")
-
-
-def test_files_of_this_machine_are_not_read(page: Page, people: list[Any]) -> None:
-    ask = f"{page.url}/gradio_api/call/emotion"
-    begun = httpx.post(ask, json={"data": [sent(people[0]["path"]), None]}, timeout=10)
-    told = httpx.get(f"{ask}/{begun.json()['event_id']}", timeout=10).text
-    assert told.startswith("event: error")
-    assert "happy" not in told
-
-
-def sent(path: str) -> dict[str, Any]:
-    """Return a file as the browser names one that it has sent, though it hasn't."""
-    return {"path": path, "orig_name": "a.png", "meta": {"_type": "gradio.FileData"}}
-
-
 @pytest.mark.usefixtures("page")
 def test_an_empty_registry_is_told_and_heals(fake: FakeRegistry, examples: Path) -> None:
     kept, photo = fake.production.pop("emotion"), handle_file(sorted(examples.glob("*.jpg"))[0])
@@ -214,16 +194,6 @@ def test_a_version_promoted_while_open_answers(
         assert time.monotonic() < until
         time.sleep(0.1)
     fake.production["dln"] = before
-
-
-def test_nothing_decodes_an_upload_before_the_gate(page: Page) -> None:
-    events = [event for event in page.blocks.fns.values() if takes_picture(event)]
-    assert len(events) == 4
-    assert not any(event.preprocess for event in events)
-
-
-def takes_picture(event: Any) -> bool:
-    return any(isinstance(block, gr.Image) for block in event.inputs)
 
 
 def test_pictures_go_after_an_hour(page: Page) -> None:

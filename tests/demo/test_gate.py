@@ -1,0 +1,96 @@
+"""The gate: which files the page takes, asked at every event that takes any."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import gradio as gr
+import httpx
+import pytest
+from gradio import processing_utils
+
+from app import free_port
+from demo.models import Served
+from demo.page import Page, launch_page
+from registry import versions
+from tests.demo.fakes import FakeRegistry
+
+FILE = {"meta": {"_type": "gradio.FileData"}}
+ADDRESS = "https://elsewhere.example/a.png"
+FORGED = {
+    "address": FILE | {"path": ADDRESS},
+    "address in a list": [FILE | {"path": ADDRESS}],
+    "address inside": {"inner": FILE | {"path": ADDRESS}},
+    "unmarked": {"path": "PICTURE"},
+    "marked otherwise": {"path": "PICTURE", "meta": {"_type": "another"}},
+    "marked with a word": {"path": "PICTURE", "meta": "gradio.FileData"},
+    "never sent": FILE | {"path": "PICTURE"},
+}
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    """Yield a page over an empty registry: photos are taken all the same."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(versions, "resolve", FakeRegistry().resolve)
+        served = Served(poll_seconds=None)
+        page = launch_page(served, port=free_port(17890, "the page"), mlflow_url=None)
+        yield page
+        page.close()
+        served.close()
+
+
+@pytest.mark.parametrize("kind", FORGED)
+def test_only_files_sent_to_the_page_are_read(
+    page: Page, kind: str, examples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ask every event that takes a file, those of the page itself too, which no program calls."""
+    fetched: list[str] = []
+    monkeypatch.setattr(processing_utils, "async_ssrf_protected_download", fetched.append)
+    picture = shutil.copy(next(examples.glob("*.jpg")), tmp_path)
+    forged = json.loads(json.dumps(FORGED[kind]).replace("PICTURE", str(picture)))
+    events = {n: e for n, e in page.blocks.fns.items() if takes_file(e)}
+    assert len(events) == 7
+    for number, event in events.items():
+        data = [forged if isinstance(block, gr.Image | gr.File) else 1 for block in event.inputs]
+        told = ask(page, number, data)
+        assert not told["success"]
+        error = told["output"]["error"]
+        if kind == "never sent":
+            assert error is None  # Gradio's own refusal: our sentences come after reading
+        else:
+            assert error == "Send the picture itself, not its address."
+    assert not fetched
+
+
+def takes_file(event: Any) -> bool:
+    return any(isinstance(block, gr.Image | gr.File) for block in event.inputs)
+
+
+def ask(page: Page, number: int, data: list[Any]) -> dict[str, Any]:
+    """Ask an event as the browser does, and return what it is told at the end."""
+    queue, session = f"{page.url}/gradio_api/queue", {"session_hash": str(uuid4())}
+    httpx.post(f"{queue}/join", json={"fn_index": number, "data": data, **session}, timeout=10)
+    with httpx.stream("GET", f"{queue}/data", params=session, timeout=20) as lines:
+        told = (json.loads(line[5:]) for line in lines.iter_lines() if line.startswith("data:"))
+        return next(message for message in told if message["msg"] == "process_completed")
+
+
+def test_a_picture_sent_to_the_page_is_read(page: Page, examples: Path) -> None:
+    with next(examples.glob("*.jpg")).open("rb") as picture:
+        (path,) = httpx.post(f"{page.url}/gradio_api/upload", files={"files": picture}).json()
+    for number in (n for n, event in page.blocks.fns.items() if takes_picture(event)):
+        assert ask(page, number, [FILE | {"path": path}])["success"]
+
+
+def test_nothing_decodes_an_upload_before_the_gate(page: Page) -> None:
+    events = [event for event in page.blocks.fns.values() if takes_picture(event)]
+    assert len(events) == 4
+    assert not any(event.preprocess for event in events)
+
+
+def takes_picture(event: Any) -> bool:
+    return any(isinstance(block, gr.Image) for block in event.inputs)
