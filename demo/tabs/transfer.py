@@ -8,6 +8,13 @@ from demo.tabs.house import House, prose, told
 PURPOSE = (
     "Here one person's photo will take on another person's expression, as soon as a version can."
 )
+PLACES = (
+    '<div class="places">'
+    '<p class="empty"><b>The person</b>whose face it stays</p>'
+    '<p class="empty"><b>The expression</b>taken from another person</p>'
+    '<p class="empty"><b>The picture</b>once a version is in production</p>'
+    "</div>"
+)
 
 
 class TransferTab:
@@ -15,6 +22,7 @@ class TransferTab:
 
     def __init__(self, house: House) -> None:
         self._transfer = ExpressionTransfer(house.served)
+        gr.HTML(PLACES, apply_default_css=False)
         self.status = gr.HTML(elem_id="transfer-status", apply_default_css=False)
 
     def told_status(self) -> str:

@@ -1,5 +1,6 @@
 """What a visitor does and sees, in a real browser, over a real registry."""
 
+import re
 import time
 from pathlib import Path
 
@@ -51,6 +52,7 @@ def test_an_answer_and_after_a_promotion_in_mlflow_the_other_version(
     expect(stamp(page)).to_contain_text("dln, version 1")
     triangles = page.get_by_role("img", name="distances as a triangle")
     expect(triangles).to_have_count(2)
+    run_in_mlflow(visitor, stamp(page))
     promote_in_mlflow(visitor, 2)
     promoted = time.monotonic()
     while "version 2" not in stamp(page).inner_text():
@@ -58,6 +60,18 @@ def test_an_answer_and_after_a_promotion_in_mlflow_the_other_version(
         give(page, 2, people[2])
         page.wait_for_timeout(1000)
     expect(page.locator(ANSWER)).to_contain_text("is the odd one.")
+
+
+def run_in_mlflow(visitor: Visitor, signed: Locator) -> None:
+    """Follow the link to the run that made the version."""
+    visitor.house.mlflow_url()
+    link = signed.get_by_role("link", name="run")
+    run_id = (link.get_attribute("href") or "").rpartition("/")[2]
+    with visitor.context.expect_page() as opened:
+        link.click()
+    expect(opened.value).to_have_url(re.compile(f"/experiments/[0-9]+/runs/{run_id}"))
+    expect(opened.value.get_by_text("Logged models (1)")).to_be_visible()
+    opened.value.close()
 
 
 def promote_in_mlflow(visitor: Visitor, number: int) -> None:
@@ -150,6 +164,8 @@ def test_there_is_nothing_to_transfer_yet_and_the_tab_says_so(visitor: Visitor) 
     status = page.locator("#transfer-status")
     expect(status).to_contain_text("No version of pix2pixhd is in production yet")
     expect(status).to_contain_text("python -m registry promote pix2pixhd")
+    for place in ("The person", "The expression", "The picture"):
+        expect(page.get_by_text(place, exact=True)).to_be_visible()
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
