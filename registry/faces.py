@@ -25,6 +25,7 @@ OVERLAP = 0.25
 MOST_TILES = 36
 CONFIDENCE = 0.5
 SAME_FACE = 0.3
+"""Two boxes that share more than this of the smaller one hold one face."""
 
 SIDE_IN_EYE_DISTANCES = 2.55
 SIDE_IN_EYE_MOUTH_DISTANCES = 2.4
@@ -127,10 +128,7 @@ class FaceCropper:
         small, so overlapping tiles are searched.
         """
         height, width = photo.shape[:2]
-        found = self._look(photo, FAR)
-        if not found:
-            found = self._look(np.pad(photo, _frame(photo), constant_values=GREY), NEAR)
-            found = [face.moved(-(width // 2), -(height // 2), photo.shape[:2]) for face in found]
+        found = self._look(photo, FAR) or self._look(photo, NEAR, frame=0.5)
         if not found and max(height, width) > TILE_PX:
             for left, top, right, bottom in _tiles(height, width):
                 inside = self._look(photo[top:bottom, left:right], FAR)
@@ -163,15 +161,18 @@ class FaceCropper:
         )
         return Crop(pixels=_warped(photo, to_photo, spec.size_px), spec=spec, to_photo=to_photo)
 
-    def _look(self, part: UInt8[np.ndarray, "h w 3"], sight: int) -> list[Face]:
-        shrink = LONGEST_PX / max(part.shape[:2])
-        copy = Image.fromarray(part)
-        if shrink < 1:
-            size = (max(1, round(copy.width * shrink)), max(1, round(copy.height * shrink)))
-            copy = copy.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    def _look(self, part: UInt8[np.ndarray, "h w 3"], sight: int, frame: float = 0.0) -> list[Face]:
+        """Detect on a small copy; `frame` adds grey around it, in parts of its sides."""
+        copy = _shrunk(part)
+        height, width = copy.shape[:2]
+        down, right = round(frame * height), round(frame * width)
+        framed = np.pad(copy, ((down, down), (right, right), (0, 0)), constant_values=GREY)
         with self._lock:
-            answer = self._detector(sight).process(np.array(copy))
-        return [_face(detection, part.shape[:2]) for detection in answer.detections or ()]
+            answer = self._detector(sight).process(framed)
+        scale = np.array([part.shape[1] / width, part.shape[0] / height])
+        stretch = scale * framed.shape[1::-1]
+        offset = scale * (right, down)
+        return [_face(found, stretch, offset, part.shape) for found in answer.detections or ()]
 
     def _detector(self, sight: int) -> Any:
         if sight not in self._detectors:
@@ -181,19 +182,23 @@ class FaceCropper:
         return self._detectors[sight]
 
 
-def _frame(photo: UInt8[np.ndarray, "h w 3"]) -> tuple[tuple[int, int], ...]:
-    height, width = photo.shape[:2]
-    return (height // 2,) * 2, (width // 2,) * 2, (0, 0)
+def _shrunk(part: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "a b 3"]:
+    shrink = LONGEST_PX / max(part.shape[:2])
+    if shrink >= 1:
+        return part
+    height, width = (max(1, round(length * shrink)) for length in part.shape[:2])
+    copy = Image.fromarray(part)
+    return np.array(copy.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0))
 
 
-def _face(detection: Any, shape: tuple[int, ...]) -> Face:
+def _face(detection: Any, stretch: np.ndarray, offset: np.ndarray, shape: tuple[int, ...]) -> Face:
     place = detection.location_data
-    box, scale = place.relative_bounding_box, np.array([shape[1], shape[0]])
+    box = place.relative_bounding_box
     corners = np.array([[box.xmin, box.ymin], [box.xmin + box.width, box.ymin + box.height]])
     points = np.array([[point.x, point.y] for point in place.relative_keypoints])
     return Face(
-        box=_clamped(corners * scale, shape),
-        keypoints=points * scale,
+        box=_clamped(corners * stretch - offset, shape),
+        keypoints=points * stretch - offset,
         confidence=float(detection.score[0]),
     )
 
@@ -237,31 +242,32 @@ def _warped(
     photo: UInt8[np.ndarray, "h w 3"], to_photo: Float[np.ndarray, "2 3"], size: int
 ) -> UInt8[np.ndarray, "size size 3"]:
     """Return the photo through an affine map; a shrinking one is averaged before it is sampled."""
-    corners = to_photo @ np.array([[0, size, 0, size], [0, 0, size, size], [1, 1, 1, 1]])
-    low = np.floor(corners.min(1)).astype(int) - 2
-    high = np.ceil(corners.max(1)).astype(int) + 2
-    part = _edge_repeated(photo, low, high)
     scale = math.hypot(to_photo[0, 0], to_photo[1, 0])
-    finer = max(1, math.ceil(scale))  # samples a pixel and direction
-    inner = to_photo - np.array([[0, 0, low[0]], [0, 0, low[1]]])
+    coarser = max(1, int(scale / 4))  # photo pixels averaged beforehand, in each direction
+    finer = max(1, math.ceil(scale / coarser))  # samples of those, averaged afterwards
+    corners = to_photo @ np.array([[0, size, 0, size], [0, 0, size, size], [1, 1, 1, 1]])
+    low = np.floor(corners.min(1)).astype(int) - 2 * coarser
+    high = low + coarser * np.ceil((corners.max(1) - low) / coarser + 2).astype(int)
+    part = Image.fromarray(_edge_repeated(photo, low, high)).reduce(coarser)
+    inner = (to_photo - np.array([[0, 0, low[0]], [0, 0, low[1]]])) / coarser
     inner[:, :2] /= finer
-    cut = Image.fromarray(part).transform(
+    cut = part.transform(
         (size * finer, size * finer),
         Image.Transform.AFFINE,
         tuple(inner.ravel().tolist()),
         Image.Resampling.BICUBIC if scale < 1 else Image.Resampling.BILINEAR,
     )
-    return np.array(cut.reduce(finer) if finer > 1 else cut)
+    return np.array(cut.reduce(finer))
 
 
 def _edge_repeated(
     photo: UInt8[np.ndarray, "h w 3"], low: np.ndarray, high: np.ndarray
 ) -> UInt8[np.ndarray, "a b 3"]:
+    """Return the pixels from `low` (x, y) to `high`, also where they are outside the photo."""
     height, width = photo.shape[:2]
     columns = np.arange(low[0], high[0]).clip(0, width - 1)
     rows = np.arange(low[1], high[1]).clip(0, height - 1)
-    part: np.ndarray = photo[rows[:, None], columns[None]]
-    return part
+    return photo.take(rows, 0).take(columns, 1)
 
 
 def recut(

@@ -2,18 +2,32 @@
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image
 
 MAX_PIXELS = 100_000_000
 SMALLEST_SIDE_PX = 16
 PhotoSource = str | Path | bytes | BinaryIO | np.ndarray | Image.Image
 TOO_LARGE = f"has more than {MAX_PIXELS // 1_000_000} megapixels; scale it down"
-UNREADABLE = "is not a picture this program reads; take a JPEG, PNG, WebP, GIF, BMP or TIFF file"
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF")
+"""What is read; others may start programs (EPS) or are no photos."""
+UNREADABLE = f"is not a picture this program reads; save it as {' or '.join(FORMATS[:2])}"
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""EXIF's orientations and what undoes them."""
 
 
 class PhotoError(ValueError):
@@ -26,7 +40,8 @@ def check_photo(source: PhotoSource) -> None:
     Raises:
         PhotoError: it is missing, empty, no picture, too small or above 100 megapixels.
     """
-    _opened(source)
+    with _opened(source):
+        return
 
 
 def read_photo(source: PhotoSource) -> UInt8[np.ndarray, "h w 3"]:
@@ -38,21 +53,31 @@ def read_photo(source: PhotoSource) -> UInt8[np.ndarray, "h w 3"]:
     Raises:
         PhotoError: it can't be used; nothing above 100 megapixels is decoded.
     """
-    picture = _opened(source)
-    try:
-        picture.load()
-        upright = ImageOps.exif_transpose(picture)
-        return np.array(_in_rgb(upright))
-    except (OSError, SyntaxError, ValueError, EOFError, MemoryError) as error:
-        raise PhotoError(
-            f"{_name(source)} is damaged or cut off; take the picture again or save it anew."
-        ) from error
+    with _opened(source) as picture:
+        try:
+            picture.load()
+            return np.array(_in_rgb(_upright(picture)))
+        except Exception as error:  # Pillow's readers of broken files raise whatever comes
+            raise PhotoError(
+                f"{_name(source)} is damaged or cut off; take the picture again or save it anew."
+            ) from error
 
 
-def _opened(source: PhotoSource) -> Image.Image:
+@contextmanager
+def _opened(source: PhotoSource) -> Iterator[Image.Image]:
+    """Give the picture, undecoded where it comes from a file, and close what was opened."""
     if isinstance(source, np.ndarray):
         source = _of_array(source)
-    picture = source if isinstance(source, Image.Image) else _header(source)
+    if isinstance(source, Image.Image):
+        _check_size(source, source)
+        yield source
+    else:
+        with _header(source) as picture:
+            _check_size(picture, source)
+            yield picture
+
+
+def _check_size(picture: Image.Image, source: PhotoSource) -> None:
     width, height = picture.size
     if width * height > MAX_PIXELS:
         raise PhotoError(f"{_name(source)} {TOO_LARGE}.")
@@ -60,11 +85,10 @@ def _opened(source: PhotoSource) -> Image.Image:
         raise PhotoError(
             f"{_name(source)} is only {width} x {height} pixels; take one with a visible face."
         )
-    return picture
 
 
 def _of_array(pixels: np.ndarray) -> Image.Image:
-    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3):
+    if pixels.dtype != np.uint8 or pixels.ndim < 2 or pixels.shape[2:] not in ((), (3,), (4,)):
         raise PhotoError("An array must hold uint8 pixels, height x width x 3.")
     return Image.fromarray(pixels)
 
@@ -72,39 +96,53 @@ def _of_array(pixels: np.ndarray) -> Image.Image:
 def _header(source: str | Path | bytes | BinaryIO) -> Image.Image:
     name = _name(source)
     if isinstance(source, str | Path):
-        path = Path(source)
-        if not path.exists():
-            raise PhotoError(f"There is no file {name}; check its path.")
-        if not path.is_file():
-            raise PhotoError(f"{name} is a folder; name a picture.")
-        if path.stat().st_size == 0:
-            raise PhotoError(f"{name} is empty; take another file.")
+        _check_file(Path(source))
     opened = io.BytesIO(source) if isinstance(source, bytes) else source
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            return Image.open(opened)
+            return Image.open(opened, formats=FORMATS)
     except Image.DecompressionBombError as error:
         raise PhotoError(f"{name} {TOO_LARGE}.") from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+    except Exception as error:  # as in read_photo
         raise PhotoError(f"{name} {UNREADABLE}.") from error
+
+
+def _check_file(path: Path) -> None:
+    try:
+        found = path.stat()
+    except (OSError, ValueError) as error:
+        raise PhotoError(f"There is no file {path.name}; check its path.") from error
+    if not path.is_file():
+        raise PhotoError(f"{path.name} is no file; name a picture.")
+    if found.st_size == 0:
+        raise PhotoError(f"{path.name} is empty; take another file.")
 
 
 def _name(source: PhotoSource) -> str:
     return Path(source).name if isinstance(source, str | Path) else "The picture"
 
 
+def _upright(picture: Image.Image) -> Image.Image:
+    try:
+        turn = TURNS.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # broken notes don't spoil a picture
+        return picture
+    return picture if turn is None else picture.transpose(turn)
+
+
 def _in_rgb(picture: Image.Image) -> Image.Image:
     if picture.mode.startswith("I") or picture.mode == "F":
-        return Image.fromarray(_to_8_bit(np.asarray(picture, dtype=np.float64))).convert("RGB")
+        return Image.fromarray(_to_8_bit(np.asarray(picture))).convert("RGB")
     if picture.has_transparency_data:
         clear = picture.convert("RGBA")
-        white = Image.new("RGBA", clear.size, "white")
-        return Image.alpha_composite(white, clear).convert("RGB")
+        white = Image.new("RGB", clear.size, "white")
+        white.paste(clear, mask=clear.getchannel("A"))
+        return white
     return picture.convert("RGB")
 
 
 def _to_8_bit(levels: np.ndarray) -> np.ndarray:
     highest = 255 if levels.max() <= 255 else 65535 if levels.max() <= 65535 else levels.max()
-    scaled: np.ndarray = (levels / highest * 255).clip(0, 255).astype(np.uint8)
-    return scaled
+    scaled = np.multiply(levels, 255 / highest, dtype=np.float32)
+    return scaled.clip(0, 255, out=scaled).round(out=scaled).astype(np.uint8)
