@@ -5,13 +5,13 @@ class RegistryError(RuntimeError):
     """The registry gives no answer."""
 
 
-class EmptyRegistry(RegistryError):  # noqa: N818
+class EmptyRegistry(RegistryError):
     """Nothing is registered, or nothing is in production."""
 
 
-class BadVersion(RegistryError):  # noqa: N818
+class BadVersion(RegistryError):
     """A version is not what was asked for, or not whole."""
 
 
-class Unreachable(RegistryError):  # noqa: N818
+class Unreachable(RegistryError):
     """The place where runs and versions are kept does not answer."""

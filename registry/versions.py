@@ -239,10 +239,17 @@ def _aliased(client: "MlflowClient", name: str, alias: str) -> str:
 
 def _search(name: str | None) -> list["ModelVersion"]:
     """Return MLflow's entries by name and newest first; without `name`, of the house's models."""
-    client = store.connect()
+    if name and not REFERENCE.fullmatch(name):
+        return []
+    client, only = store.connect(), f"name='{name}'" if name else None
     with store.answering():
-        found = client.search_model_versions(f"name='{name}'" if name else None)
+        found = client.search_model_versions(only)
+        models = client.search_registered_models(filter_string=only)
+    aliases = {model.name: model.aliases for model in models}
     ours = [entry for entry in found if name or entry.name in CATALOG]
+    for entry in ours:  # MLflow leaves the aliases out of what it finds
+        pointing = aliases.get(entry.name, {}).items()
+        entry.aliases = [alias for alias, number in pointing if int(number) == int(entry.version)]
     return sorted(ours, key=lambda entry: (entry.name, -int(entry.version)))
 
 

@@ -107,7 +107,6 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("command", choices=COMMANDS)
     said = parser.parse_args(argv[:1])
     from registry.versions import RegistryError
-
     from training.config import RecipeError
     from training.datasets.index import PreparedError
     from training.loop import TrainingError

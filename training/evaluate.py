@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 import torch
-from registry.versions import ProductionModel, Version
 from torch import nn
 
 from registry import versions
+from registry.versions import ProductionModel, Version
 from training.config import RecipeError
 from training.datasets.index import Prepared
 from training.emotion.metrics import emotion_metrics

@@ -4,10 +4,10 @@ import json
 import tempfile
 from pathlib import Path
 
-from registry.versions import Version
 from safetensors.torch import save_file
 
 from registry import versions
+from registry.versions import Version
 from training.cards import card, markdown
 from training.config import Recipe
 from training.loop import Loop
@@ -48,6 +48,7 @@ def _hand_over(loop: Loop, command: str) -> Version | None:
     version = None
     if task.card is None:
         _keep_weights(production, tracker)
+        print(f"{loop.name} is no registered model: its weights are in run {tracker.run_id}.")
     else:
         version = versions.find(task.card.name, run_id=tracker.run_id) or versions.register(
             task.card,

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from PIL import Image
-from registry.versions import Version
 
 from registry import store
+from registry.versions import Version
 from training.datasets.index import Prepared
 
 LONGEST_PARAM = 500

@@ -1,5 +1,6 @@
 """Deviation -> expression: the network of the paper without its crowd layer."""
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
@@ -21,11 +22,7 @@ class PolynomialHead(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch outputs"]:
         """Return the polynomial's value."""
-        power, total = x, self.terms[0](x)
-        for term in list(self.terms)[1:]:
-            power = power * x
-            total = total + term(power)
-        return total
+        return torch.stack([term(x**k) for k, term in enumerate(self.terms, start=1)]).sum(0)
 
 
 class DLN(nn.Module):

@@ -122,7 +122,8 @@ class EmotionTask(Task):
     def _labelled(self, data: Prepared, split: str) -> np.ndarray:
         rows = data.split(split)
         emotion = data.index["emotion"].to_numpy(dtype=float, na_value=np.nan)[rows]
-        return rows[emotion < len(self.labels)]
+        labelled: np.ndarray = rows[emotion < len(self.labels)]
+        return labelled
 
     def _targets(self, data: Prepared, rows: np.ndarray) -> Float[np.ndarray, "faces labels"]:
         index = data.index.iloc[rows]

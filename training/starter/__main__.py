@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from registry.versions import RegistryError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from registry import versions
+from registry.versions import RegistryError
 from training.starter import files
 from training.tracking import artifact, metrics_of
 

@@ -6,12 +6,12 @@ from tempfile import gettempdir
 from typing import Any
 
 from filelock import FileLock
-from registry.versions import EmptyRegistry, Version
 from torch import nn
 
 from registry import promotion, store, versions
 from registry.catalog import CATALOG
 from registry.faces import CropSpec
+from registry.versions import EmptyRegistry, Version
 from training.backbones.deviation import BackboneConfig
 from training.cards import markdown
 from training.dln import config as dln

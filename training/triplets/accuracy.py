@@ -27,7 +27,8 @@ def outcomes(
     a, p, n = np.take_along_axis(faces, order, axis=1).T
 
     def distance(i: np.ndarray, j: np.ndarray) -> np.ndarray:
-        return np.linalg.norm(embeddings[i] - embeddings[j], axis=1)
+        apart: np.ndarray = np.linalg.norm(embeddings[i] - embeddings[j], axis=1)
+        return apart
 
     near = distance(a, p)
     return (near < distance(a, n)) & (near < distance(p, n))

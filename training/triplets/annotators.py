@@ -30,7 +30,7 @@ def views(
     seen = torch.zeros_like(weighted).scatter_add_(
         1, drawn, torch.ones_like(drawn, dtype=weighted.dtype)
     )
-    return (seen / voters).unflatten(0, (len(leaning), len(shares)))
+    return (seen / voters).view(len(leaning), *shares.shape)
 
 
 def hellinger(

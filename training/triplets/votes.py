@@ -34,7 +34,8 @@ def is_clear(index: pd.DataFrame) -> np.ndarray:
     )
     several = np.array([v is not None and not np.isscalar(v) for v in index["votes"]])
     left = opinions.sum(1)
-    return (~several & (left > 0)) | (several & (left >= 5) & (against <= 2))
+    clear: np.ndarray = (~several & (left > 0)) | (several & (left >= 5) & (against <= 2))
+    return clear
 
 
 def shares(opinions: Float[np.ndarray, "faces emotions"]) -> Float[np.ndarray, "faces emotions"]:

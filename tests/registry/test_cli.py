@@ -1,0 +1,106 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from registry import store, versions
+from registry.__main__ import main
+from registry.promotion import promote
+from tests.registry.conftest import Register
+
+
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+def test_versions_are_listed_with_what_tells_them_apart(
+    register: Register, capsys: pytest.CaptureFixture[str]
+) -> None:
+    version = register()
+    register(description="[bold]second[/bold]")
+    promote("dln", 1)
+    store.connect().create_model_version("dln", "file:///nothing")
+    assert main(["list"]) == 0
+    said = capsys.readouterr()
+    first = next(line for line in said.out.splitlines() if "production" in line)
+    for fact in ("dln", " 1 ", version.run_id[:8], "validation/accuracy 0.75", "Tiny and quick."):
+        assert fact in first
+    assert "[bold]second[/bold]" in said.out
+    assert said.err.startswith("Version 3 of dln is incomplete")
+
+
+def test_all_that_is_known_of_a_version_is_shown(
+    register: Register, capsys: pytest.CaptureFixture[str]
+) -> None:
+    version = register(
+        labels=("happy", "sad"), temperature=1.25, data={"toy": "0123abcd"}, starter="fedc"
+    )
+    promote("dln", 1)
+    assert main(["show", "dln"]) == 0
+    said = capsys.readouterr().out
+    facts = ("production", version.run_id, "32 px, margin 0.1, eyes level", "happy, sad", "1.25")
+    for fact in (*facts, "0123abcd", "fedc", "batch 4, unit length", "0.75", "Knows nothing [real"):
+        assert fact in said
+
+
+def test_a_promotion_says_what_it_did(
+    register: Register, capsys: pytest.CaptureFixture[str]
+) -> None:
+    register()
+    assert main(["promote", "dln", "1"]) == 0
+    assert capsys.readouterr().out == "Version 1 of dln is in production.\n"
+    assert versions.resolve("dln").number == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "said"),
+    [
+        ("list", 3, "python app.py seed"),
+        ("list emotion", 3, "python app.py seed"),
+        ("list dnl", 2, "There is no model dnl"),
+        ("list d'n", 2, "names no version"),
+        ("show dln", 3, "python app.py seed"),
+        ("show dln@", 2, "names no version"),
+        ("promote dln 1", 3, "python app.py seed"),
+        ("promote dln -1", 2, "names no version"),
+    ],
+)
+def test_a_problem_is_one_sentence_and_an_exit_code(
+    fresh_store: Path, capsys: pytest.CaptureFixture[str], command: str, code: int, said: str
+) -> None:
+    assert fresh_store.is_dir()
+    assert main(command.split()) == code
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert said in told.err
+    assert told.err.count("\n") == 1
+
+
+def test_a_number_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["promote", "dln", "first"])
+    assert stopped.value.code == 2
+    assert "first" in capsys.readouterr().err
+
+
+def test_a_dead_server_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("EXPRESSION_STUDIO_STORE", raising=False)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    assert main(["list"]) == 3
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_help_waits_for_nothing_heavy() -> None:
+    code = (
+        "import sys; from registry.__main__ import main\n"
+        "try: main(['--help'])\n"
+        "finally: assert not {'torch', 'mlflow', 'rich'} & set(sys.modules)"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code], cwd=store.PROJECT, capture_output=True, text=True, check=True
+    )
+    assert "promote" in told.stdout
