@@ -21,6 +21,8 @@ def train(args: Sequence[str]) -> None:
     from training.session import train as run
 
     torch.set_flush_denormal(True)
+    # A stopped run resumes to the same numbers; what has no such form on a GPU warns.
+    torch.use_deterministic_algorithms(True, warn_only=True)
     prog = "python -m training train"
     described = {name: (_purpose(recipe), recipe) for name, recipe in RECIPES.items()}
     name = next((a for a in args if a in RECIPES), "")

@@ -16,7 +16,8 @@ KEEP = 2
 class Progress:
     """How far a training has come.
 
-    `last` are the newest validation metrics, `pending` those not yet known to be in MLflow.
+    `last` are the newest validation metrics, `pending` those not yet known to be in MLflow,
+    `recent` the values of the latest steps, which the next metric is the mean of.
     """
 
     run_id: str = ""
@@ -26,6 +27,7 @@ class Progress:
     seconds: float = 0.0
     last: dict[str, float] = field(default_factory=dict)
     pending: list[Metric] = field(default_factory=list)
+    recent: dict[str, list[float]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, folder: Path) -> "Progress":

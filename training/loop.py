@@ -80,6 +80,8 @@ class Loop:
         """
         self.progress = self.checkpoints.load(self.accelerator) or Progress()
         self.tracker = self._track() if self.accelerator.is_main_process else None
+        for key, values in self.progress.recent.items():
+            self.recent[key] = [torch.tensor(value) for value in values]
         if self.progress.step:
             self._say(f"Going on from step {self.progress.step}, epoch {self.progress.epoch + 1}.")
         self._commit()
@@ -140,7 +142,7 @@ class Loop:
 
     def _log_recent(self) -> None:
         for key, values in self.recent.items():
-            mean = float(torch.stack(values).mean())
+            mean = float(torch.stack([value.cpu() for value in values]).mean())
             if not math.isfinite(mean):
                 raise TrainingError(
                     f"{key} became {mean} by step {self.progress.step}; the last good checkpoint is"
@@ -181,6 +183,7 @@ class Loop:
         now = time.monotonic()
         self.progress.seconds += now - self.clock
         self.clock = now
+        self.progress.recent = {k: [float(v) for v in vs] for k, vs in self.recent.items()}
         self.checkpoints.save(self.accelerator, self.progress)
         self._commit()
 

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from registry.catalog import DLN
 from training.augment import Augmentation
 from training.backbones.deviation import BackboneConfig
 from training.config import Recipe
@@ -23,8 +22,6 @@ class IdentityRecipe(Recipe):
     )
     size_px: int = 64
     """Side of the crops the network sees."""
-    margin: float = DLN.crop.margin
-    """What the crop adds around the bare face; the teacher sees the same."""
     optimiser: OptimiserName = "adamw"
     schedule: ScheduleName = "cosine"
     epochs: int = 6

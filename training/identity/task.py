@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
+from registry.catalog import DLN
 from registry.faces import CropSpec
 from training.feed import Faces, batches
 from training.identity.config import IdentityRecipe
@@ -27,7 +28,7 @@ class IdentityTask(Task):
 
     def __init__(self, recipe: IdentityRecipe) -> None:
         super().__init__(recipe)
-        self.crop = CropSpec(size_px=recipe.size_px, margin=recipe.margin)
+        self.crop = CropSpec(size_px=recipe.size_px, margin=DLN.crop.margin)
 
     @cached_property
     def student(self) -> nn.Module:
@@ -56,7 +57,7 @@ class IdentityTask(Task):
         """Return batches of faces with the teacher's vectors; labels play no part."""
         rows = [data.split("train") for data in self.sets]
         vectors = [
-            taught(data, self.recipe.teacher, self.recipe.margin)[chosen]
+            taught(data, self.recipe.teacher)[chosen]
             for data, chosen in zip(self.sets, rows, strict=True)
         ]
         targets = {"teacher": np.concatenate(vectors)}
@@ -76,7 +77,7 @@ class IdentityTask(Task):
             rows = data.split("validation")
             if len(rows):
                 vectors = outputs(networks["identity"], data, rows, self.crop)["out"]
-                teacher = taught(data, self.recipe.teacher, self.recipe.margin)[rows]
+                teacher = taught(data, self.recipe.teacher)[rows]
                 metrics[f"{data.name}/cosine"] = float((vectors * teacher).sum(1).mean())
                 metrics |= {
                     f"{data.name}/{name}": value
