@@ -53,7 +53,7 @@ COMPACT = DLNRecipe(
     network=NetworkConfig(backbone=BackboneConfig(name="compact")),
     size_px=64,
     batch_size=192,
-    epochs=12,
+    epochs=9,
     optimiser="adamw",
     learning_rate=1.5e-3,
     weight_decay=0.05,

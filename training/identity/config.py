@@ -24,7 +24,7 @@ class IdentityRecipe(Recipe):
     """Side of the crops the network sees."""
     optimiser: OptimiserName = "adamw"
     schedule: ScheduleName = "cosine"
-    epochs: int = 6
+    epochs: int = 5
     batch_size: int = 128
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
