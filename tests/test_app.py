@@ -15,6 +15,8 @@ import httpx
 import psutil
 import pytest
 
+from tests.conftest import unused_port
+
 pytestmark = [
     pytest.mark.xdist_group("app"),
     pytest.mark.skipif(os.name != "posix", reason="ends processes by signals"),
@@ -103,12 +105,6 @@ def answers(url: str) -> bool:
     with suppress(httpx.TransportError):
         return httpx.get(url, timeout=10).status_code == httpx.codes.OK
     return False
-
-
-def unused_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

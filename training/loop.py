@@ -12,6 +12,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import DataLoaderConfiguration
 from rich.console import Console
+from rich.progress import track
 from torch import Tensor, nn
 
 from training.checkpoint import Checkpoints, Progress
@@ -109,7 +110,15 @@ class Loop:
         loader.set_epoch(progress.epoch)
         if progress.step_in_epoch:
             loader = self.accelerator.skip_first_batches(loader, progress.step_in_epoch)
-        for batch in loader:
+        for batch in track(
+            loader,
+            f"epoch {progress.epoch + 1} of {self.recipe.epochs}",
+            total=len(self.loader),
+            completed=progress.step_in_epoch,
+            console=console,
+            transient=True,
+            disable=not self.accelerator.is_main_process,
+        ):
             self._step(batch)
             if progress.step % self.recipe.checkpoint_steps == 0:
                 self._checkpoint()

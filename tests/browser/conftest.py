@@ -13,10 +13,11 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, expect
 
-from app import MlflowUI, free_port
+from app import MlflowUI
 from demo.models import Served
 from demo.page import launch_page
 from tests.browser import chromium, networks
+from tests.conftest import unused_port
 
 THIS_MACHINE = {"127.0.0.1", ""}
 """Pages may also hold pictures in their own text: those addresses have no host."""
@@ -85,8 +86,8 @@ def house(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         patch.setenv("EXPRESSION_STUDIO_STORE", str(folder))
-        port = free_port(17900, "the page")
-        mlflow = MlflowUI(17950, taken=port)
+        port = unused_port()
+        mlflow = MlflowUI(unused_port(), taken=port)
         threading.Thread(target=mlflow.run, daemon=True).start()
         networks.fill_registry()
         served = Served()

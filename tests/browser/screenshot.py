@@ -4,12 +4,12 @@ Opens the page over the registry in use, tries the first example and takes the T
 """
 
 import argparse
-import socket
 from pathlib import Path
 
 from demo.models import Served
 from demo.page import launch_page
 from tests.browser import chromium
+from tests.conftest import unused_port
 
 WIDTH_PX, HEIGHT_PX = 1200, 900
 
@@ -20,10 +20,8 @@ def main() -> None:
     parser.add_argument("--dark", action="store_true")
     parser.add_argument("--example", type=int, default=0, help="counted from 0")
     options = parser.parse_args()
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
     served = Served()
-    page = launch_page(served, port=port, mlflow_url="http://127.0.0.1:5000")
+    page = launch_page(served, port=unused_port(), mlflow_url="http://127.0.0.1:5000")
     with chromium.opened() as browser:
         view = browser.new_page(
             viewport={"width": WIDTH_PX, "height": HEIGHT_PX},

@@ -16,7 +16,6 @@ from gradio_client.exceptions import AppError
 from PIL import Image, ImageFile
 from torch import Tensor
 
-from app import free_port
 from demo.models import Served
 from demo.page import Page, launch_page
 from demo.predictors import TripletComparer, look
@@ -24,8 +23,10 @@ from demo.tabs.house import House, notice
 from demo.tabs.photo import PhotoPlace
 from registry import versions
 from registry.catalog import DLN, EMOTION, EMOTIONS
+from tests.conftest import unused_port
 from tests.demo.fakes import FakeRegistry, answers
 
+pytestmark = pytest.mark.xdist_group("page")
 EXPRESSIONS = torch.nn.functional.normalize(torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.1]]))
 IDENTITIES = torch.nn.functional.normalize(torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]))
 
@@ -48,7 +49,7 @@ def page(fake: FakeRegistry) -> Iterator[Page]:
     fake.put("dln", 3, answers(EXPRESSIONS, IDENTITIES))
     fake.put("emotion", 2, happy)
     served = Served(poll_seconds=0.2)
-    page = launch_page(served, port=free_port(17860, "the page"), mlflow_url="http://mlflow")
+    page = launch_page(served, port=unused_port(), mlflow_url="http://mlflow")
     yield page
     page.close()
     served.close()
