@@ -171,9 +171,7 @@ def test_too_many_pixels_are_refused_by_the_header(
 @pytest.mark.usefixtures("page")
 def test_an_empty_registry_is_told_and_heals(fake: FakeRegistry, examples: Path) -> None:
     kept, photo = fake.production.pop("emotion"), handle_file(sorted(examples.glob("*.jpg"))[0])
-    lonely = launch_page(
-        Served(poll_seconds=None), port=free_port(17870, "the page"), mlflow_url=None
-    )
+    lonely = launch_page(Served(poll_seconds=None), port=unused_port(), mlflow_url=None)
     try:
         other = Client(lonely.url, verbose=False, analytics_enabled=False)
         with pytest.raises(AppError, match="run `python app"):

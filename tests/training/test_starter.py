@@ -1,0 +1,147 @@
+"""Shipped weights: packed small, whole again when opened, and put into a registry once."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from registry import promotion, store, versions
+from registry.catalog import DLN as CARD
+from registry.faces import CropSpec
+from training.backbones.deviation import BackboneConfig
+from training.dln.config import NetworkConfig
+from training.dln.network import DLN
+from training.starter import files, seeding
+
+PROJECT = Path(__file__).parents[2]
+ALL_STARTERS_BYTES = 36_000_000
+COMPACT = NetworkConfig(backbone=BackboneConfig(name="compact"))
+DLN_CARD = {
+    "model": "dln",
+    "recipe": "dln-compact",
+    "command": "python -m training train dln-compact --data data/ferplus",
+    "data": [{"name": "ferplus", "digest": "d" * 64, "training_faces": 3}],
+    "seed": 0,
+    "minutes": 1.5,
+    "epochs": 2,
+    "steps": 7,
+    "machine": "CPU, 2 threads",
+    "metrics": {"validation/triplet_accuracy": 0.5},
+    "crop": {"size_px": 48, "margin": 0.05, "roll": True},
+    "labels": [],
+    "temperature": None,
+    "config": {
+        "network": {
+            "backbone": {"name": "compact", "classes": 8631},
+            "dims": 16, "order": 3, "squash": False,
+        }
+    },
+}  # fmt: skip
+
+
+def trained() -> DLN:
+    """Return a DLN whose branches differ and whose normalisation has seen something."""
+    torch.manual_seed(0)
+    network = DLN(COMPACT).train()
+    for parameter in network.pair.face.parameters():
+        parameter.data += 0.01 * torch.randn_like(parameter)
+    network(torch.rand(8, 3, 48, 48))
+    return network.eval()
+
+
+def identity_of(network: DLN) -> dict[str, Tensor]:
+    return dict(network.pair.identity.state_dict())
+
+
+@pytest.fixture
+def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DLN:
+    """A network packed as the only starters there are."""
+    monkeypatch.setattr(files, "FOLDER", tmp_path)
+    monkeypatch.setattr(files, "STARTERS", ("dln-compact",))
+    network = trained()
+    files.write(files.IDENTITY, identity_of(network), {"recipe": files.IDENTITY})
+    files.write("dln-compact", network.state_dict(), DLN_CARD)
+    return network
+
+
+def test_a_packed_network_comes_back_whole_its_frozen_branch_stored_once(
+    network: DLN, tmp_path: Path
+) -> None:
+    stored = load_file(tmp_path / "dln-compact.safetensors")
+    assert not any(key.startswith("pair.identity") for key in stored)
+    back = DLN(COMPACT)
+    back.load_state_dict(files.Starter.open("dln-compact").weights())
+    for key, value in network.state_dict().items():
+        kept = back.state_dict()[key]
+        if value.ndim > 1:
+            torch.testing.assert_close(kept, value, rtol=1e-3, atol=1e-6)
+        else:
+            assert torch.equal(kept, value), key
+    faces = torch.rand(3, 3, 48, 48)
+    with torch.inference_mode():
+        for name, vectors in network(faces).items():
+            assert (vectors * back.eval()(faces)[name]).sum(1).min() > 0.999
+
+
+def test_a_network_on_another_frozen_branch_is_not_packed(network: DLN) -> None:
+    state = dict(network.state_dict())
+    state["pair.identity.last_linear.weight"] = state["pair.identity.last_linear.weight"] + 1
+    with pytest.raises(ValueError, match="train it with the shipped one"):
+        files.write("dln-compact", state, DLN_CARD)
+
+
+def test_a_starter_enters_a_registry_once_and_a_newer_one_takes_its_place(
+    network: DLN, fresh_store: Path
+) -> None:
+    assert fresh_store.is_dir()
+    assert seeding.seed() == [
+        "dln version 1 is the starter dln-compact.",
+        "dln version 1 is in production.",
+    ]
+    assert seeding.seed() == []
+    version = versions.resolve("dln")
+    assert version.data == {"ferplus": "d" * 64}
+    assert versions.metrics(version)["validation/triplet_accuracy"] == 0.5
+    assert "train dln-compact --data data/ferplus" in version.description
+    files.write("dln-compact", network.state_dict(), DLN_CARD | {"seed": 1})
+    assert "dln version 2 is in production." in seeding.seed()
+
+
+def test_somebodys_own_version_stays_in_production(network: DLN, fresh_store: Path) -> None:
+    assert fresh_store.is_dir()
+    run = store.connect().create_run(store.experiment("dln"))
+    versions.register(
+        CARD, network, crop=CropSpec(size_px=48, margin=0.1), run_id=run.info.run_id, config={},
+        description="My own.",
+    )  # fmt: skip
+    promotion.promote("dln", 1)
+    assert seeding.seed() == ["dln version 2 is the starter dln-compact."]
+    assert versions.resolve("dln").number == 1
+
+
+def test_the_shipped_starters_are_small_and_their_cards_say_how_they_were_made() -> None:
+    assert sum(f.stat().st_size for f in files.FOLDER.glob("*.safetensors")) < ALL_STARTERS_BYTES
+    for name in (files.IDENTITY, *files.STARTERS):
+        starter = files.Starter.open(name)
+        assert (files.FOLDER / f"{name}.safetensors").stat().st_size <= files.LARGEST_BYTES
+        assert starter.card["command"].startswith(f"python -m training train {name} ")
+        assert {"data", "seed", "minutes", "machine", "metrics"} <= starter.card.keys()
+        if name in seeding.NETWORKS:
+            seeding.NETWORKS[name](starter.card).load_state_dict(starter.weights())
+
+
+@pytest.mark.timeout(400)
+def test_two_that_seed_at_once_seed_once(fresh_store: Path) -> None:
+    assert fresh_store.is_dir()
+    seeds = [
+        subprocess.Popen([sys.executable, "app.py", "seed"], cwd=PROJECT, stdout=subprocess.PIPE)
+        for _ in range(2)
+    ]
+    assert [seed.wait(300) for seed in seeds] == [0, 0]
+    for name in ("dln", "emotion"):
+        assert [version.number for version in versions.list_versions(name)] == [1]
+        assert versions.resolve(name).number == 1
