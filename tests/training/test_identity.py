@@ -1,16 +1,20 @@
+from collections import Counter
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
 
 from registry.faces import CropSpec, FaceCropper
 from registry.photos import read_photo
+from training.datasets import lfw_emotion
 from training.datasets.index import Prepared
 from training.datasets.prepare import prepare
 from training.identity.teacher import FRAME, LEFT, TEACHER_PX, TOP, taught
 from training.verification import verification_auc
 
-# Of five points in 112 x 112 px: Deng et al., "ArcFace" (CVPR 2019), as its published code has it.
+PICTURES = 150
+# Heights in 112 px: Deng et al., "ArcFace" (CVPR 2019), as its published code aligns faces.
 TEMPLATE_EYES, TEMPLATE_MOUTH = 51.6, 92.3
 
 
@@ -29,26 +33,27 @@ def test_the_teacher_sees_eyes_and_mouth_where_it_learned_them(examples: Path) -
     assert abs(middle - TEACHER_PX / 2) < 4
 
 
-def test_the_teacher_knows_londoners_again(shared_data: Path, tmp_path: Path) -> None:
+def test_the_teacher_knows_people_of_the_news_again(shared_data: Path, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
-    source = tmp_path / "london"
-    source.mkdir()
-    names = sorted(path.name for path in (shared_data / "london").glob("*_0[38].jpg"))[:24]
-    for name in [*names, "info.csv"]:
-        (source / name).symlink_to(shared_data / "london" / name)
-    prepare("london", source, tmp_path / "data", workers=2)
+    with ZipFile(shared_data / "lfw_emotion.zip") as archive:
+        pictures = [name for name in archive.namelist() if name.startswith("images/A")]
+        counted = Counter(map(lfw_emotion.person_of, pictures))
+        several = [name for name in pictures if counted[lfw_emotion.person_of(name)] > 1]
+        archive.extractall(tmp_path / "source", [*several[:PICTURES], "legend.csv"])
+    prepare("lfw-emotion", tmp_path / "source", tmp_path / "data", workers=2)
     data = Prepared.open(tmp_path / "data")
-    vectors = taught(data, shared_data / "weights" / "mobilefacenet.onnx")
+    teacher, rows = shared_data / "weights" / "mobilefacenet.onnx", np.arange(len(data.index))
+    vectors = taught(data, teacher)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-4)
-    rows = np.arange(len(data.index))
     found = verification_auc(vectors, data, rows)
+    by_grey_levels = verification_auc(_grey_levels(data), data, rows)
     assert found is not None
-    assert found > 0.9
-    assert found > (verification_auc(_grey_level(data), data, rows) or 0)
-    assert taught(data, shared_data / "weights" / "mobilefacenet.onnx").tolist() == vectors.tolist()
+    assert by_grey_levels is not None
+    assert found > 0.8 > by_grey_levels + 0.1
+    assert taught(data, teacher).tolist() == vectors.tolist()
 
 
-def _grey_level(data: Prepared) -> np.ndarray:
+def _grey_levels(data: Prepared) -> np.ndarray:
     """Return tiny pictures as vectors: what anyone could compare."""
     small = data.faces(CropSpec(size_px=8, margin=0.05)).reshape(len(data.index), -1) / 255.0
     centred = small - small.mean(1, keepdims=True)
