@@ -172,7 +172,7 @@ class Loop:
         metrics: dict[str, float] = {}
         if self.accelerator.is_main_process:
             with torch.inference_mode():
-                metrics = self.task.validate(self.bare_networks())
+                metrics = self.task.validate(self._unwrapped())
         self.accelerator.wait_for_everyone()
         self.progress.last = {f"validation/{key}": value for key, value in metrics.items()}
         for key, value in self.progress.last.items():
@@ -182,9 +182,16 @@ class Loop:
         self._say(f"epoch {self.progress.epoch}/{self.recipe.epochs}  {seconds:.0f} s  {shown}")
 
     def bare_networks(self) -> dict[str, nn.Module]:
-        """Return the networks without the wrappers of mixed precision and several processes."""
+        """Return the networks in float32 and without any wrapper; they train no more after that."""
+        return self._unwrapped(keep_fp32_wrapper=False)
+
+    def _unwrapped(self, *, keep_fp32_wrapper: bool = True) -> dict[str, nn.Module]:
+        """Return the networks without the wrappers of several processes.
+
+        Accelerate takes the wrapper of mixed precision off for good: never during training.
+        """
         return {
-            name: self.accelerator.unwrap_model(network, keep_fp32_wrapper=False)
+            name: self.accelerator.unwrap_model(network, keep_fp32_wrapper=keep_fp32_wrapper)
             for name, network in self.networks.items()
         }
 
