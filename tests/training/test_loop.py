@@ -1,21 +1,32 @@
 """Trainings that are killed, stopped and resumed: the real command in a process of its own."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from registry import store, versions
+from training.datasets.index import Prepared
+from training.datasets.prepare import prepare
+from training.recipes import RECIPES, task_of
+from training.tracking import artifact
+
+pytestmark = pytest.mark.xdist_group("trainings")
 
 TRAIN = [
     sys.executable, "-m", "training", "train", "dln-smoke",
-    "--epochs", "3", "--batch-size", "24", "--checkpoint-steps", "2",
+    "--epochs", "3", "--batch-size", "24", "--checkpoint-steps", "2", "--precision", "bf16",
 ]  # fmt: skip
+EPOCH_STEPS = 8
 
 
 def start(runs: Path, folder: Path, *fields: str) -> subprocess.Popen[str]:
@@ -26,9 +37,9 @@ def start(runs: Path, folder: Path, *fields: str) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def kill_after_a_checkpoint(training: subprocess.Popen[str], runs: Path) -> None:
+def kill_in_the_second_epoch(training: subprocess.Popen[str], runs: Path) -> None:
     deadline = time.monotonic() + 120
-    while not list(runs.glob("dln-smoke-*/step-*[0-9]")):
+    while not list(runs.glob(f"dln-smoke-*/step-{EPOCH_STEPS + 2:09d}")):
         assert training.poll() is None, training.stderr and training.stderr.read()
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -43,37 +54,71 @@ def history(number: int) -> dict[str, list[tuple[int, float]]]:
     return {k: [(m.step, m.value) for m in client.get_metric_history(run, k)] for k in keys}
 
 
-@pytest.fixture
-def own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("EXPRESSION_STUDIO_STORE", str(tmp_path / "store"))
-    return tmp_path / "store"
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of a store in use, beside which trainings keep their checkpoints."""
+    folder = tmp_path_factory.mktemp("trainings")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EXPRESSION_STUDIO_STORE", str(folder / "store"))
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def unbroken(folder: Path) -> versions.Version:
+    out, err = start(folder / "unbroken", folder / "store").communicate(timeout=180)
+    assert "Registered dln version 1." in out, err
+    return versions.resolve("dln/1")
 
 
 @pytest.mark.timeout(400)
 def test_a_killed_training_ends_with_the_weights_and_metrics_of_an_unbroken_one(
-    tmp_path: Path, own_store: Path
+    folder: Path, unbroken: versions.Version
 ) -> None:
-    out, err = start(tmp_path / "unbroken", own_store).communicate(timeout=180)
-    assert "Registered dln version 1." in out, err
-    broken = start(tmp_path / "broken", own_store)
-    kill_after_a_checkpoint(broken, tmp_path / "broken")
-    out, err = start(tmp_path / "broken", own_store).communicate(timeout=180)
+    broken = start(folder / "broken", folder / "store")
+    kill_in_the_second_epoch(broken, folder / "broken")
+    out, err = start(folder / "broken", folder / "store").communicate(timeout=180)
     assert "Going on from step" in err
     assert "Registered dln version 2." in out, err
     first, second = versions.weights("dln/1"), versions.weights("dln/2")
     assert first.keys() == second.keys()
     for name, value in first.items():
         assert torch.equal(value, second[name]), name
-    assert history(1) == history(2)
-    assert len(history(1)["validation/triplet_accuracy"]) == 3
-    assert not list((tmp_path / "broken").glob("dln-smoke-*"))
+    assert history(unbroken.number) == history(2)
+    assert len(history(2)["validation/triplet_accuracy"]) == 3
+    assert not list((folder / "broken").glob("dln-smoke-*"))
 
 
-def test_a_recipe_without_data_says_what_to_do(own_store: Path) -> None:
+def test_a_run_tells_what_it_learned_from_and_how(
+    folder: Path, unbroken: versions.Version, tmp_path: Path
+) -> None:
+    client = store.connect()
+    run = client.get_run(unbroken.run_id)
+    toy = Prepared.open(folder / "unbroken" / "toy")
+    (given,) = run.inputs.dataset_inputs
+    assert (given.dataset.name, given.dataset.digest) == ("toy", toy.digest[:36])
+    assert unbroken.data == {"toy": toy.digest}
+    assert run.data.params["recipe"] == "dln-smoke"
+    assert run.data.params["batch_size"] == "24"
+    recipe = json.loads(artifact(unbroken.run_id, "config.json", tmp_path).read_text())
+    assert recipe["network"]["backbone"]["name"] == "compact"
+    card = json.loads(artifact(unbroken.run_id, "card.json", tmp_path).read_text())
+    assert "--batch-size 24" in card["command"]
+    with Image.open(artifact(unbroken.run_id, "faces.png", tmp_path)) as sheet:
+        assert sheet.width > 300
+
+
+def test_persons_are_put_into_mlflow_only_when_asked(folder: Path, tmp_path: Path) -> None:
+    prepare("toy", None, tmp_path / "people")
+    recipe = replace(RECIPES["dln-compact"], data=(tmp_path / "people",), runs=folder)
+    assert task_of(recipe).sheet() is None
+    assert task_of(replace(recipe, log_faces=True)).sheet() is not None
+
+
+def test_a_recipe_without_data_says_what_to_do(folder: Path) -> None:
     said = subprocess.run(
         [sys.executable, "-m", "training", "train", "dln-compact"],
         capture_output=True, text=True, timeout=120,
-        env=os.environ | {"EXPRESSION_STUDIO_STORE": str(own_store)}, check=False,
+        env=os.environ | {"EXPRESSION_STUDIO_STORE": str(folder / "store")}, check=False,
     )  # fmt: skip
     assert said.returncode == 2
     assert "python -m training prepare" in said.stderr
