@@ -92,8 +92,10 @@ def _triplets(
     if len(triplets):
         odd = triplets["answer"].to_numpy(dtype=np.int64)
         at = where[: faces.size].reshape(faces.shape)
-        triplets["right"] = accuracy.outcomes(said["expression"], at, odd)
-        metrics = accuracy.accuracy(triplets["right"].to_numpy(), triplets["type"])
+        right = accuracy.outcomes(said["expression"], at, odd)
+        triplets["right"] = right
+        metrics = accuracy.accuracy(right, triplets["type"])
+        metrics |= accuracy.intervals(right, triplets["type"], lists.clusters(data, faces))
     if "identity" in said:
         auc = verification_auc(said["identity"], data, needed)
         metrics |= {} if auc is None else {"identity_verification_auc": auc}

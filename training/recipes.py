@@ -10,15 +10,19 @@ from training.dln.task import DLNTask
 from training.emotion.config import RECIPES as EMOTION
 from training.emotion.config import EmotionRecipe
 from training.emotion.task import EmotionTask
+from training.fecnet.config import RECIPES as FECNET
+from training.fecnet.config import FECNetRecipe
+from training.fecnet.task import FECNetTask
 from training.identity.config import RECIPES as IDENTITY
 from training.identity.config import IdentityRecipe
 from training.identity.task import IdentityTask
 from training.task import Task
 
-RECIPES: Mapping[str, Recipe] = {**DLN, **EMOTION, **IDENTITY}
+RECIPES: Mapping[str, Recipe] = {**DLN, **EMOTION, **FECNET, **IDENTITY}
 TASKS: Mapping[type[Recipe], Callable[[Any], Task]] = {
     DLNRecipe: DLNTask,
     EmotionRecipe: EmotionTask,
+    FECNetRecipe: FECNetTask,
     IdentityRecipe: IdentityTask,
 }
 

@@ -24,24 +24,18 @@ def parameters(network: nn.Module) -> int:
 def summarise(task: Task) -> str:
     """Return a table of the parts of a task's network, for one face, and a line with the total."""
     torch.set_flush_denormal(True)
-    side = task.crop.size_px
-    face = torch.rand(1, 3, side, side)
-    width = 0
-    table = Table("part", "parameters", "MAC", "note", title=f"one face, {side} px")
-    total_parameters, total_macs = 0, 0
-    for name, network in task.parts().items():
-        network.eval()
-        is_branch = hasattr(network, "taps")
-        counted = parameters(network)
-        used = macs(network, face if is_branch else torch.rand(1, width))
-        width = network.width if is_branch else width  # type: ignore[assignment]
+    table = Table("part", "parameters", "MAC", "note", title=f"one face, {task.crop.size_px} px")
+    total_parameters, total_macs, remarks = 0, 0, ""
+    for name, (network, example, note) in task.parts().items():
+        counted, used = parameters(network), macs(network.eval(), example)
         table.add_row(name, f"{counted:,}", f"{used:,}", _note(network))
+        remarks += f"{name}: {note}.\n" if note else ""
         total_parameters, total_macs = total_parameters + counted, total_macs + used
     console = Console(width=110)
     with console.capture() as capture:
         console.print(table)
     total = f"total {total_parameters / 1e6:.2f} M parameters, {total_macs / 1e9:.2f} GMac"
-    return capture.get() + total
+    return capture.get() + remarks + total
 
 
 def _note(network: nn.Module) -> str:

@@ -4,9 +4,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -53,6 +55,14 @@ class Production:
     temperature: float | None = None
 
 
+class Part(NamedTuple):
+    """A part of a network as `summary` counts it: with what goes into it for one face."""
+
+    network: nn.Module
+    example: Tensor
+    note: str = ""
+
+
 class Task(ABC):
     """One model's side of a training."""
 
@@ -85,8 +95,12 @@ class Task(ABC):
         """The modules that train or judge, by name; the loop wraps each of them."""
 
     @abstractmethod
-    def parts(self) -> dict[str, nn.Module]:
+    def parts(self) -> dict[str, Part]:
         """The network of the paper's table, part by part, for `summary`; needs no data."""
+
+    def example(self) -> Float[Tensor, "1 3 h w"]:
+        """Return one face of noise, for `parts`."""
+        return torch.rand(1, 3, self.crop.size_px, self.crop.size_px)
 
     @abstractmethod
     def optimisations(self, steps: int) -> dict[str, Optimisation]:

@@ -1,13 +1,15 @@
 import subprocess
 import sys
 from dataclasses import replace
+from typing import get_args
 
+import pytest
 import torch
 from torch.nn import functional
 
 from training.backbones.deviation import BackboneConfig
 from training.dln.config import RECIPES, NetworkConfig
-from training.dln.crowd import CrowdLayer
+from training.dln.crowd import CrowdKind, CrowdLayer
 from training.dln.network import DLN, PolynomialHead
 from training.dln.task import DLNTask
 from training.triplets.loss import triplet_loss
@@ -39,16 +41,34 @@ def test_the_head_is_the_polynomial() -> None:
     torch.testing.assert_close(head(x), expected)
 
 
-def test_the_crowd_layer_starts_as_everybodys_own_view_and_is_one_matrix_each() -> None:
-    crowd = CrowdLayer(3, 16)
-    e = functional.normalize(torch.randn(5, 16), dim=1)
-    torch.testing.assert_close(crowd(e), e.expand(3, -1, -1))
-    with torch.no_grad():
-        crowd.weight += 0.1 * torch.randn_like(crowd.weight)
-    for r in range(3):
+@pytest.mark.parametrize("kind", get_args(CrowdKind))
+def test_each_annotator_has_a_view_of_their_own_and_the_first_is_the_anchor(
+    kind: CrowdKind,
+) -> None:
+    crowd, annotators = CrowdLayer(3, 4, kind), range(1, 3)
+    e = functional.normalize(torch.randn(5, 4), dim=1)
+    torch.testing.assert_close(crowd(e).embeddings, e.expand(3, -1, -1))
+    assert crowd(e).penalty == 0
+    for parameter in crowd.parameters():
+        parameter.data += 0.3 * torch.randn_like(parameter)
+    found, own, moved = crowd(e), torch.eye(4), torch.zeros(())
+    torch.testing.assert_close(found.embeddings[0], e)
+    for r in annotators:
+        weight = own if crowd.weight is None else crowd.weight[r - 1]
+        weight = weight if weight.ndim == 2 else weight.diag()
+        bias = torch.zeros(4) if crowd.bias is None else crowd.bias[r - 1]
+        moved = moved + (weight - own).square().sum() + bias.square().sum()
         for face in range(5):
-            seen = crowd.weight[r] @ e[face]
-            torch.testing.assert_close(crowd(e)[r, face], seen / seen.norm())
+            seen = weight @ e[face] + bias
+            torch.testing.assert_close(found.embeddings[r, face], seen / seen.norm())
+    torch.testing.assert_close(found.penalty, moved / len(annotators))
+
+
+def test_a_crowd_of_one_is_nobodys_bias() -> None:
+    e = functional.normalize(torch.randn(5, 4), dim=1)
+    found = CrowdLayer(1, 4)(e)
+    torch.testing.assert_close(found.embeddings, e[None])
+    assert found.penalty == 0
 
 
 def test_outputs_are_unit_vectors_and_twins_learn_though_they_start_equal() -> None:

@@ -58,8 +58,9 @@ class CompactResNet(nn.Module):
             )
             for stage, out in enumerate(widths)
         )
+        self.features = widths[-1]
         self.dropout = nn.Dropout(dropout)
-        self.last_linear = nn.Linear(widths[-1], width, bias=False)
+        self.last_linear = nn.Linear(self.features, width, bias=False)
         self.last_bn = nn.BatchNorm1d(width)
 
     def taps(self, faces: Float[Tensor, "batch 3 h w"]) -> tuple[Tensor, ...]:

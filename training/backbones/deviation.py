@@ -20,6 +20,8 @@ class Backbone(Protocol):
     """Face -> unit vector of `width` numbers, with its feature maps on request."""
 
     width: int
+    features: int
+    """Channels of the coarsest map."""
 
     def taps(self, faces: Tensor) -> tuple[Tensor, ...]:
         """Return feature maps, fine to coarse."""

@@ -137,6 +137,7 @@ class InceptionResnetV1(nn.Module):
     """
 
     width = 512
+    features = 1792
 
     def __init__(self, classes: int | None = None, dropout: float = 0.6) -> None:
         super().__init__()
@@ -155,7 +156,7 @@ class InceptionResnetV1(nn.Module):
         self.block8 = block8(scale=1.0, relu=False)
         self.avgpool_1a = nn.AdaptiveAvgPool2d(1)
         self.dropout = nn.Dropout(dropout)
-        self.last_linear = nn.Linear(1792, self.width, bias=False)
+        self.last_linear = nn.Linear(self.features, self.width, bias=False)
         self.last_bn = nn.BatchNorm1d(self.width, eps=0.001, momentum=0.1)
         self.logits = nn.Linear(self.width, classes).requires_grad_(False) if classes else None
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from training.backbones.deviation import BackboneConfig, DeviationPair
 from training.config import RecipeError
@@ -34,12 +34,21 @@ def start_identity(pair: DeviationPair, backbone: BackboneConfig, path: Path | N
     Raises:
         RecipeError: the weights belong to another network.
     """
+    start_face(pair.face, backbone, path)
+    start_face(pair.identity, backbone, path)
+
+
+def start_face(network: nn.Module, backbone: BackboneConfig, path: Path | None) -> None:
+    """Start a face network from identity weights, if there are any.
+
+    Raises:
+        RecipeError: the weights belong to another network.
+    """
     state = identity_state(backbone, path)
     if state is None:
         return
     try:
-        pair.face.load_state_dict(state)
-        pair.identity.load_state_dict(state)
+        network.load_state_dict(state)
     except RuntimeError as error:
         raise RecipeError(
             f"{path} holds weights of another network than {backbone.name}."

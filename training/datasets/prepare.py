@@ -185,8 +185,9 @@ def _executor(workers: int, *, finds_faces: bool) -> Executor:
 
 
 def _follow_parent() -> None:
-    """Leave Ctrl-C to the parent process, and end when it ends, however that happens."""
+    """Leave Ctrl-C and words to the parent process, and end when it ends, however that happens."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # MediaPipe's C++ chats; faults are raised
     parent = multiprocessing.parent_process()
     assert parent is not None
 

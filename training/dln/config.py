@@ -1,14 +1,10 @@
 """What can be said about a DLN training, and the recipes we name."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from registry.catalog import DLN
-from training.augment import Augmentation
 from training.backbones.deviation import BackboneConfig
-from training.config import Recipe
-from training.optimisation import OptimiserName, ScheduleName
-from training.triplets.sampling import Sampling
+from training.dln.crowd import CrowdKind
+from training.triplets.config import TripletRecipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,34 +15,20 @@ class NetworkConfig:
     dims: int = 16
     """Length of the expression vector; 16 in the paper."""
     order: int = 3
-    """Highest power of the polynomial head."""
+    """Highest power of the polynomial head, 1 to 5."""
     squash: bool = False
     """Subtract after a sigmoid, as the authors' later published code does."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class DLNRecipe(Recipe):
-    """Learn expression from triplets. Optimiser and margins follow the authors' later code."""
+class DLNRecipe(TripletRecipe):
+    """Learn expression as the deviation from identity, from triplets."""
 
     network: NetworkConfig = field(default_factory=NetworkConfig)
-    sampling: Sampling = field(default_factory=Sampling)
-    augmentation: Augmentation = field(default_factory=Augmentation)
-    identity_weights: Path | None = None
-    """Face recognition weights (.safetensors) both branches start from; else the shipped starter,
-    or seeded random weights where no starter has the backbone's shape."""
-    size_px: int = DLN.crop.size_px
-    """Side of the crops the network sees."""
-    margin: float = 0.2
-    """Least lead of a pair over the odd one, for two and three classes."""
-    one_class_margin: float = 0.1
-    """The same where all three show one emotion."""
-    balance: float = 0.5
-    """0 draws faces as they come, 1 every emotion equally often."""
-    optimiser: OptimiserName = "sgd"
-    schedule: ScheduleName = "cosine"
-    epochs: int = 100
-    learning_rate: float = 2e-3
-    weight_decay: float = 5e-5
+    crowd: CrowdKind = "matrix"
+    """What the crowd layer gives each annotator."""
+    crowd_penalty: float = 0.01
+    """Weight of the annotators' mean squared distance from everybody's own view."""
 
 
 COMPACT = DLNRecipe(
@@ -58,7 +40,6 @@ COMPACT = DLNRecipe(
     learning_rate=1.5e-3,
     weight_decay=0.05,
     precision="bf16",
-    workers=0,
 )
 SMOKE = DLNRecipe(
     network=NetworkConfig(backbone=BackboneConfig(name="compact")),

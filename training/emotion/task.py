@@ -26,7 +26,7 @@ from training.feed import Faces, batches
 from training.inference import outputs
 from training.optimisation import optimisation
 from training.starter import files
-from training.task import Batch, Networks, Optimisation, Production, Task, Update
+from training.task import Batch, Networks, Optimisation, Part, Production, Task, Update
 from training.triplets import votes
 
 DLN_STARTER = "dln-compact"
@@ -85,14 +85,15 @@ class EmotionTask(Task):
         """The classifier."""
         return {"emotion": self.classifier}
 
-    def parts(self) -> dict[str, nn.Module]:
+    def parts(self) -> dict[str, Part]:
         """Return both branches, normalisation and softmax layer."""
         network = EmotionClassifier(self.recipe.network, len(EMOTIONS))
+        face, deviation = self.example(), torch.rand(1, network.pair.width)
         return {
-            "face branch": network.pair.face,
-            "identity branch (frozen)": network.pair.identity,
-            "normalisation of the deviation": network.norm,
-            "softmax layer": network.classify,
+            "face branch": Part(network.pair.face, face),
+            "identity branch (frozen)": Part(network.pair.identity, face),
+            "normalisation of the deviation": Part(network.norm, deviation),
+            "softmax layer": Part(network.classify, deviation),
         }
 
     def optimisations(self, steps: int) -> dict[str, Optimisation]:

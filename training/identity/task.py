@@ -16,7 +16,7 @@ from training.identity.config import IdentityRecipe
 from training.identity.teacher import taught
 from training.inference import outputs
 from training.optimisation import optimisation
-from training.task import Batch, Networks, Optimisation, Production, Task, Update
+from training.task import Batch, Networks, Optimisation, Part, Production, Task, Update
 from training.verification import verification_auc
 
 
@@ -41,9 +41,9 @@ class IdentityTask(Task):
         """The student."""
         return {"identity": self.student}
 
-    def parts(self) -> dict[str, nn.Module]:
+    def parts(self) -> dict[str, Part]:
         """Return the student."""
-        return {"identity network": self.recipe.backbone.build()}
+        return {"identity network": Part(self.recipe.backbone.build(), self.example())}
 
     def optimisations(self, steps: int) -> dict[str, Optimisation]:
         """Return the student's optimiser."""

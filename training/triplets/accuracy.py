@@ -1,8 +1,12 @@
 """How often the nearest pair is the one people chose."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
+
+from training.triplets.intervals import interval
 
 TYPES = {
     "ONE_CLASS_TRIPLET": "one_class",
@@ -36,6 +40,30 @@ def outcomes(
 
 def accuracy(right: Bool[np.ndarray, "triplets"], types: pd.Series) -> dict[str, float]:
     """Return the share of right triplets over all and by type."""
-    named = pd.Series(right).groupby(types.map(TYPES).to_numpy()).mean()
-    by_type = {f"triplet_accuracy_{name}": float(share) for name, share in named.items()}
-    return {"triplet_accuracy": float(np.mean(right))} | by_type
+    return {name: float(right[chosen].mean()) for name, chosen in _by_type(types)}
+
+
+def intervals(
+    right: Bool[np.ndarray, "triplets"],
+    types: pd.Series,
+    clusters: Int[np.ndarray, "triplets 3"],
+) -> dict[str, float]:
+    """Return the ends of the 95 % interval of each share that `accuracy` returns.
+
+    Args:
+        right: outcome of each triplet.
+        types: type of each triplet.
+        clusters: which photo or person each face belongs to; see `interval`.
+    """
+    found: dict[str, float] = {}
+    for name, chosen in _by_type(types):
+        low, high = interval(right[chosen].astype(np.float64), clusters[chosen])
+        found |= {f"{name}_low": low, f"{name}_high": high}
+    return found
+
+
+def _by_type(types: pd.Series) -> Iterator[tuple[str, Bool[np.ndarray, "triplets"]]]:
+    named = types.map(TYPES).to_numpy()
+    yield "triplet_accuracy", np.ones(len(types), dtype=bool)
+    for name in pd.unique(named):
+        yield f"triplet_accuracy_{name}", named == name

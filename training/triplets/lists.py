@@ -21,3 +21,12 @@ def fixed(data: Prepared, split: str) -> tuple[pd.DataFrame, Int[np.ndarray, "tr
     rows = np.stack([chosen[name].map(row).to_numpy(dtype=float) for name in FACES], axis=1)
     known = ~np.isnan(rows).any(1)
     return chosen[known].reset_index(drop=True), rows[known].astype(np.int64)
+
+
+def clusters(data: Prepared, faces: Int[np.ndarray, "triplets 3"]) -> Int[np.ndarray, "triplets 3"]:
+    """Return which person each face is of, or which photo where the set doesn't know persons."""
+    person = data.index["person"]
+    if person.isna().any():
+        return faces
+    codes: np.ndarray = pd.factorize(person)[0][faces]
+    return codes

@@ -12,24 +12,28 @@ def triplet_loss(
     triplets: Triplets,
     margin: float = 0.2,
     one_class_margin: float = 0.1,
+    *,
+    squared: bool = False,
 ) -> Float[Tensor, ""]:
     """Return max(0, d(a,p) - d(a,n) + m) + max(0, d(a,p) - d(p,n) + m), averaged.
 
-    Plain Euclidean distances and both margins after the authors' later published trainer. Types
-    weigh the same however many a batch holds, and triplets that are already right by the margin
-    leave the average (our decisions: a batch has few one-class and many easy triplets).
+    Plain Euclidean distances and both margins after the authors' later published trainer; FECNet
+    (Vemulapalli & Agarwala, CVPR 2019) squares the distances. Types weigh the same however many a
+    batch holds, and triplets that are already right by the margin leave the average (our decisions:
+    a batch has few one-class and many easy triplets).
 
     Args:
         embeddings: each face as each annotator sees it.
         triplets: positions in the batch, with annotator and type.
         margin: for two and three classes, in units of the embedding.
         one_class_margin: for three faces of one class.
+        squared: d is the squared distance.
     """
     who = triplets.annotator
 
     def distance(i: Tensor, j: Tensor) -> Tensor:
-        squared = (embeddings[who, i] - embeddings[who, j]).square().sum(-1)
-        return (squared + 1e-8).sqrt()  # the root's slope at 0 is infinite
+        square = (embeddings[who, i] - embeddings[who, j]).square().sum(-1)
+        return square if squared else (square + 1e-8).sqrt()  # its slope at 0 is infinite
 
     a, p, n = triplets.anchor, triplets.positive, triplets.negative
     m = torch.where(triplets.type == ONE, one_class_margin, margin)

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pandas as pd
+import pytest
 import torch
 
 from training.triplets.accuracy import accuracy, outcomes
@@ -24,7 +25,9 @@ def random_triplets(faces: int, annotators: int, count: int) -> Triplets:
     )
 
 
-def test_the_loss_is_the_formula() -> None:
+@pytest.mark.parametrize("squared", [False, True])
+def test_the_loss_is_the_formula(squared: bool) -> None:
+    power = 2 if squared else 1
     torch.manual_seed(0)
     seen = torch.nn.functional.normalize(torch.randn(3, 8, 4), dim=-1)
     triplets = random_triplets(8, 3, 40)
@@ -36,12 +39,12 @@ def test_the_loss_is_the_formula() -> None:
         )
         kind = int(triplets.type[i])
         margin = 0.1 if kind == 1 else 0.2
-        term = max(0.0, math.dist(a, p) - math.dist(a, n) + margin)
-        term += max(0.0, math.dist(a, p) - math.dist(p, n) + margin)
+        near, far, farther = (math.dist(*ends) ** power for ends in ((a, p), (a, n), (p, n)))
+        term = max(0.0, near - far + margin) + max(0.0, near - farther + margin)
         if term > 0:
             by_type[kind].append(term)
     expected = sum(sum(terms) / len(terms) for terms in by_type.values()) / 3
-    assert abs(float(triplet_loss(seen, triplets)) - expected) < 1e-4
+    assert abs(float(triplet_loss(seen, triplets, squared=squared)) - expected) < 1e-4
 
 
 def test_equal_embeddings_still_give_finite_gradients() -> None:

@@ -1,0 +1,1 @@
+"""FECNet, the baseline: an expression embedding on frozen face recognition features."""

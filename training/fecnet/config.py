@@ -1,0 +1,55 @@
+"""What can be said about a FECNet training, and the recipes we name."""
+
+from dataclasses import dataclass, field
+
+from training.backbones.deviation import BackboneConfig
+from training.triplets.config import TripletRecipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkConfig:
+    """FECNet's shape; the defaults are the paper's numbers."""
+
+    backbone: BackboneConfig = field(default_factory=BackboneConfig)
+    dims: int = 16
+    """Length of the expression vector."""
+    reduced: int = 512
+    """Channels of the 1x1 convolution before the dense block."""
+    layers: int = 5
+    """Layers of the dense block."""
+    growth: int = 64
+    """Channels each layer of the dense block adds."""
+    hidden: int = 512
+    """Width of the fully connected layer before the embedding."""
+    dropout: float = 0.5
+    """Share of that layer dropped in training."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FECNetRecipe(TripletRecipe):
+    """Learn expression on frozen face recognition features, from triplets: the baseline."""
+
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    squared_distances: bool = True
+
+
+COMPACT = FECNetRecipe(
+    network=NetworkConfig(backbone=BackboneConfig(name="compact")),
+    size_px=64,
+    batch_size=192,
+    epochs=9,
+    optimiser="adamw",
+    learning_rate=1.5e-3,
+    weight_decay=0.05,
+    precision="bf16",
+)
+SMOKE = FECNetRecipe(
+    network=NetworkConfig(backbone=BackboneConfig(name="compact")),
+    toy=True,
+    size_px=48,
+    batch_size=48,
+    epochs=3,
+    optimiser="adamw",
+)
+RECIPES = {"fecnet": FECNetRecipe(), "fecnet-compact": COMPACT, "fecnet-smoke": SMOKE}
+"""FECNet on the paper's backbone, on the starters', and a try of a few seconds."""

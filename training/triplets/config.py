@@ -1,0 +1,36 @@
+"""What can be said about any training on triplets; DLN and FECNet have it in common."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from registry.catalog import DLN
+from training.augment import Augmentation
+from training.config import Recipe
+from training.optimisation import OptimiserName, ScheduleName
+from training.triplets.sampling import Sampling
+
+
+@dataclass(frozen=True, kw_only=True)
+class TripletRecipe(Recipe):
+    """Learn from triplets. Optimiser and margins follow the DLN authors' later code."""
+
+    sampling: Sampling = field(default_factory=Sampling)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    identity_weights: Path | None = None
+    """Face recognition weights (.safetensors) the branches start from; else the shipped starter,
+    or seeded random weights where no starter has the backbone's shape."""
+    size_px: int = DLN.crop.size_px
+    """Side of the crops the network sees."""
+    margin: float = 0.2
+    """Least lead of a pair over the odd one, for two and three classes."""
+    one_class_margin: float = 0.1
+    """The same where all three show one emotion."""
+    squared_distances: bool = False
+    """Compare squared distances, as FECNet does, instead of plain ones."""
+    balance: float = 0.5
+    """0 draws faces as they come, 1 every emotion equally often."""
+    optimiser: OptimiserName = "sgd"
+    schedule: ScheduleName = "cosine"
+    epochs: int = 100
+    learning_rate: float = 2e-3
+    weight_decay: float = 5e-5

@@ -1,0 +1,110 @@
+"""Training any embedding on triplets: the same faces, questions, loss and accuracy for all."""
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from registry.catalog import ModelCard
+from registry.faces import CropSpec
+from training.config import RecipeError
+from training.feed import Faces, WeightedSampler, batches
+from training.inference import outputs
+from training.task import Batch, Networks, Task, Update
+from training.triplets import accuracy, lists, votes
+from training.triplets.config import TripletRecipe
+from training.triplets.loss import triplet_loss
+
+
+class Seen(NamedTuple):
+    """Faces as each annotator sees them, unit vectors, and what is added to the loss for it."""
+
+    embeddings: Float[Tensor, "annotators faces dims"]
+    penalty: Float[Tensor, ""]
+
+
+class TripletTask(Task):
+    """A network, named like its card, that learns which of three faces is odd."""
+
+    card: ModelCard
+    recipe: TripletRecipe
+
+    def __init__(self, recipe: TripletRecipe) -> None:
+        super().__init__(recipe)
+        self.crop = CropSpec(size_px=recipe.size_px, margin=self.card.crop.margin)
+
+    @abstractmethod
+    def seen(self, networks: Networks, faces: Float[Tensor, "batch 3 h w"]) -> Seen:
+        """Return the faces' embeddings for the loss."""
+
+    def loader(self) -> DataLoader[Any]:
+        """Return batches of faces with their vote distributions.
+
+        Raises:
+            RecipeError: the training split has fewer than three labelled faces.
+        """
+        rows, opinions = [], []
+        for data in self.sets:
+            train = data.split("train")
+            chosen = train[votes.is_clear(data.index)[train]]
+            rows.append(chosen)
+            opinions.append(votes.counts(data.index)[chosen])
+        said = np.concatenate(opinions)
+        if len(said) < 3:
+            raise RecipeError("Triplets are made of labelled faces; the training split has none.")
+        targets = {"shares": votes.shares(said), "single": said.sum(1) <= 1}
+        faces = Faces(self.sets, rows, self.crop, targets)
+        sampler = WeightedSampler(balanced(said.argmax(1), self.recipe.balance), self.recipe.seed)
+        return batches(
+            faces, size=self.recipe.batch_size, workers=self.recipe.workers, sampler=sampler
+        )
+
+    def step(self, networks: Networks, batch: Batch) -> Iterator[Update]:
+        """Yield the update for the triplets drawn from this batch."""
+        recipe = self.recipe
+        faces = recipe.augmentation(batch["faces"]).to(memory_format=torch.channels_last)
+        triplets = recipe.sampling.draw(batch["shares"], batch["single"], recipe.seed)
+        seen = self.seen(networks, faces)
+        loss = triplet_loss(
+            seen.embeddings.float(),
+            triplets,
+            recipe.margin,
+            recipe.one_class_margin,
+            squared=recipe.squared_distances,
+        )
+        counted = torch.tensor(float(len(triplets)))
+        yield Update(
+            optimiser=self.card.name,
+            loss=loss + seen.penalty,
+            metrics={"triplets": counted, "penalty": seen.penalty},
+        )
+
+    def validate(self, networks: Networks) -> dict[str, float]:
+        """Return the accuracy on the sets' fixed validation triplets, over all and by type."""
+        return triplet_accuracy(networks[self.card.name], self, "validation")
+
+
+def balanced(classes: np.ndarray, exponent: float) -> np.ndarray:
+    """Return sampling weights: 0 as they come, 1 every class equally often."""
+    frequency = np.bincount(classes)[classes]
+    weights: np.ndarray = 1.0 / frequency.astype(np.float64) ** exponent
+    return weights
+
+
+def triplet_accuracy(network: nn.Module, task: Task, split: str) -> dict[str, float]:
+    """Return the accuracy on every set's fixed triplets of `split`; empty without a list."""
+    found: dict[str, float] = {}
+    for data in task.sets:
+        triplets, faces = lists.fixed(data, split)
+        if len(triplets):
+            needed, where = np.unique(faces, return_inverse=True)
+            vectors = outputs(network, data, needed, task.crop)["expression"]
+            odd = triplets["answer"].to_numpy(dtype=np.int64)
+            right = accuracy.outcomes(vectors, where.reshape(faces.shape), odd)
+            found |= accuracy.accuracy(right, triplets["type"])
+    return found
