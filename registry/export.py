@@ -144,7 +144,7 @@ def log(
     from mlflow.models import Model
 
     try:
-        with plain_math():
+        with graph.exporting, plain_math():
             Model.log(
                 artifact_path=None,
                 name=card.name,

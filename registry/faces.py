@@ -132,7 +132,7 @@ class FaceCropper:
         if not found and max(height, width) > TILE_PX:
             for left, top, right, bottom in _tiles(height, width):
                 inside = self._look(photo[top:bottom, left:right], FAR)
-                found += [face.moved(left, top, photo.shape[:2]) for face in inside]
+                found += [face.moved(float(left), float(top), photo.shape[:2]) for face in inside]
         return sorted(_without_doubles(found), key=lambda face: -face.side)
 
     def one(self, photo: UInt8[np.ndarray, "h w 3"], which: int = 0) -> Face:

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,6 +35,11 @@ SHAPE_NAME = re.compile(
 """Names a shape's expression may hold: sympy evaluates the expression as Python."""
 
 
+exporting = threading.RLock()
+"""Held by whoever exports or reads a graph: torch.export keeps both in states of the process, and
+a page that loads one version while another is registered mixes them up."""
+
+
 def load(path: Path, device: str) -> nn.Module:
     """Return the graph in a .pt2 file as a module on `device`.
 
@@ -42,12 +48,13 @@ def load(path: Path, device: str) -> nn.Module:
     """
     inspect(path)
     try:
-        program = torch.export.load(path)
-        if device != "cpu":
-            from torch.export.passes import move_to_device_pass
+        with exporting:
+            program = torch.export.load(path)
+            if device != "cpu":
+                from torch.export.passes import move_to_device_pass
 
-            program = move_to_device_pass(program, device)
-        return program.module()
+                program = move_to_device_pass(program, device)
+            return program.module()
     except Exception as error:
         told = f"torch {torch.__version__} can't read its graph or move it to {device}"
         raise GraphError(f"{told} ({type(error).__name__})") from error

@@ -137,8 +137,9 @@ def face_at(*, x: int, y: int, eyes: int, degrees: int) -> Face:
     upright = np.array([(-0.5, -0.5), (0.5, -0.5), (0, 0), (0, 0.5), (-1, -0.4), (1, -0.4)]) * eyes
     a = math.radians(degrees)
     turn = np.array([[math.cos(a), math.sin(a)], [-math.sin(a), math.cos(a)]])
+    left, top, right, bottom = map(float, (x - eyes, y - eyes, x + eyes, y + eyes))
     return Face(
-        box=(x - eyes, y - eyes, x + eyes, y + eyes),
+        box=(left, top, right, bottom),
         keypoints=upright @ turn + (x, y),
         confidence=1.0,
     )
@@ -149,7 +150,7 @@ def test_shrinking_does_not_alias(cropper: FaceCropper, size: int) -> None:
     stripes = np.zeros((1200, 1200, 3), np.uint8)
     stripes[:, ::2] = 255
     face = face_at(x=600, y=600, eyes=400, degrees=0)
-    pixels = cropper.crop(stripes, face, CropSpec(size_px=size, margin=0)).pixels
+    pixels = cropper.crop(stripes, face, CropSpec(size_px=size, margin=0.0)).pixels
     assert pixels.mean() == pytest.approx(127.5, abs=2)
     assert pixels.std() < (2 if size < 200 else 20)
 

@@ -202,6 +202,26 @@ def test_many_threads_may_ask_one_model(register: Register) -> None:
         torch.testing.assert_close(found, alone[part::8])
 
 
+def test_versions_are_read_and_asked_while_others_are_registered(register: Register) -> None:
+    first, given, done = register(), faces(2), threading.Event()
+    wanted = versions.load(first, "cpu")(given)["expression"]
+
+    def read_and_ask() -> int:
+        times = 0
+        while not done.is_set():
+            torch.testing.assert_close(versions.load(first, "cpu")(given)["expression"], wanted)
+            times += 1
+        return times
+
+    with ThreadPoolExecutor(2) as pool:
+        reading = [pool.submit(read_and_ask) for _ in range(2)]
+        try:
+            assert [register().number for _ in range(3)] == [2, 3, 4]
+        finally:
+            done.set()
+    assert all(reader.result() > 1 for reader in reading)
+
+
 def test_faces_of_another_size_are_refused(register: Register) -> None:
     model = versions.load(register(), "cpu")
     with pytest.raises(BadVersion, match="takes faces of 32 x 32 px, not 48 x 32"):
