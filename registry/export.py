@@ -3,6 +3,7 @@
 import copy
 import json
 import threading
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -144,7 +145,8 @@ def log(
     from mlflow.models import Model
 
     try:
-        with graph.exporting, plain_math():
+        with graph.exporting, plain_math(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="No complete tensor found")
             Model.log(
                 artifact_path=None,
                 name=card.name,
