@@ -6,6 +6,7 @@ from jaxtyping import Int
 
 from training.datasets.index import Prepared
 
+FEWEST_PERSONS = 20
 FACES = ["name_1", "name_2", "name_3"]
 
 
@@ -24,9 +25,12 @@ def fixed(data: Prepared, split: str) -> tuple[pd.DataFrame, Int[np.ndarray, "tr
 
 
 def clusters(data: Prepared, faces: Int[np.ndarray, "triplets 3"]) -> Int[np.ndarray, "triplets 3"]:
-    """Return which person each face is of, or which photo where the set doesn't know persons."""
-    person = data.index["person"]
-    if person.isna().any():
+    """Return which person each face is of, for intervals over persons.
+
+    Which photo, where the set doesn't know persons, or so few that drawing them says nothing.
+    """
+    person = data.index["person"].iloc[np.unique(faces)]
+    if person.isna().any() or person.nunique() < FEWEST_PERSONS:
         return faces
-    codes: np.ndarray = pd.factorize(person)[0][faces]
+    codes: np.ndarray = pd.factorize(data.index["person"])[0][faces]
     return codes

@@ -1,9 +1,14 @@
 """Intervals against a plain loop, and against what they promise."""
 
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 
+from training.datasets.index import Prepared
 from training.triplets.intervals import interval
+from training.triplets.lists import clusters
 
 
 def test_the_interval_is_the_vertex_bootstraps() -> None:
@@ -39,6 +44,18 @@ def test_shared_photos_widen_it_and_the_truth_lies_inside() -> None:
     many_low, many_high = asked(6000)
     assert few_high - few_low > 2 * (many_high - many_low)
     assert few_low < (1 - hard.mean()) ** 3 < few_high
+
+
+def test_persons_are_drawn_where_there_are_enough_of_them() -> None:
+    def asked(people: list[str | None]) -> list[int]:
+        data = Prepared(Path(), "toy", pd.DataFrame({"person": people}), None)
+        faces = np.arange(len(people) // 3 * 3).reshape(-1, 3)
+        return clusters(data, faces).ravel().tolist()
+
+    many = [f"person {i // 2}" for i in range(60)]
+    assert asked(many) == [i // 2 for i in range(60)]
+    assert asked(many[:30]) == list(range(30))
+    assert asked([*many[:-1], None]) == list(range(60))
 
 
 def test_no_difference_gives_zero() -> None:
