@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from registry.entries import Version
 
 BAD_INPUT, NO_ANSWER = 2, 3
-SHOWN_IN_LIST = ("validation/", "test/")
+SHOWN_IN_LIST = ("test/", "validation/")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,37 +66,36 @@ def _list(given: argparse.Namespace, console: "Console") -> None:
 
 
 def _table(found: Sequence["Version"]) -> "Table":
-    from rich.table import Table
+    """Return a table that keeps every word in a terminal of 80 columns."""
+    from rich.box import SIMPLE
+    from rich.table import Column, Table
 
+    table = Table(Column("Version", no_wrap=True), Column("Measured", overflow="fold"), box=SIMPLE)
+    for version in found:
+        known = [f"{version.name} {version.number}", *version.aliases]
+        made = [_when(version), f"run {version.run_id[:8]}"]
+        described = version.description.strip().partition("\n")[0]
+        table.add_row("\n".join(known + made), "\n".join([described, *_measured(version)]))
+    return table
+
+
+def _measured(version: "Version") -> list[str]:
+    """Return what was measured on a test split, or else in validation, a line each."""
     from registry import versions
 
-    table = Table("Model", "Version", "Alias", "Created", "Run", "Measured", "Description")
-    for version in found:
-        measured = {
-            key: value
-            for key, value in versions.metrics(version).items()
-            if key.startswith(SHOWN_IN_LIST)
-        }
-        table.add_row(
-            version.name,
-            str(version.number),
-            ", ".join(version.aliases),
-            _when(version),
-            version.run_id[:8],
-            "\n".join(f"{key} {value:.4g}" for key, value in measured.items()),
-            version.description.strip().partition("\n")[0],
-        )
-    return table
+    known = versions.metrics(version)
+    kind = next((kind for kind in SHOWN_IN_LIST if any(key.startswith(kind) for key in known)), "-")
+    return [f"{key} {value:.4g}" for key, value in known.items() if key.startswith(kind)]
 
 
 def _show(given: argparse.Namespace, console: "Console") -> None:
     from rich.markdown import Markdown
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from registry import versions
 
     version = versions.resolve(given.reference)
-    table = Table("", "", show_header=False)
+    table = Table(Column(no_wrap=True), Column(overflow="fold"), show_header=False)
     for key, value in _facts(version).items():
         table.add_row(key, value)
     for key, number in versions.metrics(version).items():

@@ -59,6 +59,3 @@ class Augmentation:
         inside = (rows >= top) & (rows < top + tall / 3) & (columns >= left)
         patch = inside & (columns < left + wide / 3) & (chosen < self.erase)
         return torch.where(patch, x.mean((1, 2, 3), keepdim=True), x)
-
-
-NONE = Augmentation(mirror=0.0, rotation_degrees=0.0, scale=0.0, shift=0.0, light=0.0, erase=0.0)

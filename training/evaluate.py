@@ -76,7 +76,10 @@ def _emotions(
             "probability": top.values.numpy(),
         }
     )
-    return emotion_metrics(logits, truth) | {"faces": float(len(rows))}, items
+    right = items["answer"] == items["emotion"]
+    shares = right.groupby(items["emotion"]).mean()
+    recall = {f"recall_{label}": float(share) for label, share in shares.items()}
+    return emotion_metrics(logits, truth) | recall | {"faces": float(len(rows))}, items
 
 
 def _triplets(

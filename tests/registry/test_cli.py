@@ -24,10 +24,11 @@ def test_versions_are_listed_with_what_tells_them_apart(
     store.connect().create_model_version("dln", "file:///nothing")
     assert main(["list"]) == 0
     said = capsys.readouterr()
-    first = next(line for line in said.out.splitlines() if "production" in line)
-    for fact in ("dln", " 1 ", version.run_id[:8], "validation/accuracy 0.75", "Tiny and quick."):
+    second, first = said.out.split("dln 2")[1].split("dln 1")
+    for fact in (version.run_id[:8], "production", "validation/accuracy 0.75", "Tiny and quick."):
         assert fact in first
-    assert "[bold]second[/bold]" in said.out
+    assert "production" not in second
+    assert "[bold]second[/bold]" in second
     assert said.err.startswith("Version 3 of dln is incomplete")
 
 
@@ -43,6 +44,19 @@ def test_all_that_is_known_of_a_version_is_shown(
     facts = ("production", version.run_id, "32 px, margin 0.1, eyes level", "happy, sad", "1.25")
     for fact in (*facts, "0123abcd", "fedc", "batch 4, unit length", "0.75", "Knows nothing [real"):
         assert fact in said
+
+
+def test_a_narrow_terminal_loses_no_word(
+    register: Register, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    version, long = register(starter="f" * 64), "test/lfw-emotion/triplet_accuracy_three_class_high"
+    store.connect().log_metric(version.run_id, long, 0.75)
+    for command in ("list", "show dln/1"):
+        assert main(command.split()) == 0
+        told = capsys.readouterr().out
+        assert "…" not in told
+        assert long in told
 
 
 def test_a_promotion_says_what_it_did(

@@ -1,10 +1,11 @@
 """What can be said about a DLN training, and the recipes we name."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from training.backbones.deviation import BackboneConfig
 from training.dln.crowd import CrowdKind
-from training.triplets.config import TripletRecipe
+from training.triplets.config import COMPACT, SMOKE, TripletRecipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,8 +15,8 @@ class NetworkConfig:
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
     dims: int = 16
     """Length of the expression vector; 16 in the paper."""
-    order: int = 3
-    """Highest power of the polynomial head, 1 to 5."""
+    order: Literal[1, 2, 3, 4, 5] = 3
+    """Highest power of the polynomial head."""
     squash: bool = False
     """Subtract after a sigmoid, as the authors' later published code does."""
 
@@ -31,23 +32,10 @@ class DLNRecipe(TripletRecipe):
     """Weight of the annotators' mean squared distance from everybody's own view."""
 
 
-COMPACT = DLNRecipe(
-    network=NetworkConfig(backbone=BackboneConfig(name="compact")),
-    size_px=64,
-    batch_size=192,
-    epochs=9,
-    optimiser="adamw",
-    learning_rate=1.5e-3,
-    weight_decay=0.05,
-    precision="bf16",
-)
-SMOKE = DLNRecipe(
-    network=NetworkConfig(backbone=BackboneConfig(name="compact")),
-    toy=True,
-    size_px=48,
-    batch_size=48,
-    epochs=3,
-    optimiser="adamw",
-)
-RECIPES = {"dln": DLNRecipe(), "dln-compact": COMPACT, "dln-smoke": SMOKE}
+SMALL = NetworkConfig(backbone=BackboneConfig(name="compact"))
+RECIPES = {
+    "dln": DLNRecipe(),
+    "dln-compact": DLNRecipe(network=SMALL, **COMPACT),
+    "dln-smoke": DLNRecipe(network=SMALL, **SMOKE),
+}
 """The paper's network, the starter's, and a try of a few seconds."""

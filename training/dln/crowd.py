@@ -1,24 +1,15 @@
 """The crowd layer: each annotator's bias, learned beside the embedding, never served."""
 
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from training.triplets.loss import Seen
+
 CrowdKind = Literal["matrix", "scale", "bias", "scale_bias"]
-
-
-class Views(NamedTuple):
-    """Each face as each annotator sees it, and how far the annotators are from agreeing.
-
-    `penalty` is the mean over the annotators that are free of the squared distance from everybody's
-    own view.
-    """
-
-    embeddings: Float[Tensor, "annotators faces dims"]
-    penalty: Float[Tensor, ""]
 
 
 class CrowdLayer(nn.Module):
@@ -51,8 +42,12 @@ class CrowdLayer(nn.Module):
         self.weight = None if kind == "bias" else nn.Parameter(each)
         self.bias = nn.Parameter(torch.zeros(self.free, dims)) if kind.endswith("bias") else None
 
-    def forward(self, embeddings: Float[Tensor, "faces dims"]) -> Views:
-        """Return each face as each annotator sees it; the first sees it as it is."""
+    def forward(self, embeddings: Float[Tensor, "faces dims"]) -> Seen:
+        """Return each face as each annotator sees it, and how far they are from agreeing.
+
+        The first sees it as it is. The penalty is the mean over the others of the squared distance
+        from everybody's own view.
+        """
         seen = embeddings.expand(self.free, -1, -1)
         if self.weight is not None and self.kind == "matrix":
             seen = torch.einsum("rij,fj->rfi", self.weight, embeddings)
@@ -61,7 +56,7 @@ class CrowdLayer(nn.Module):
         if self.bias is not None:
             seen = seen + self.bias[:, None]
         everybody = torch.cat([embeddings[None], seen])
-        return Views(functional.normalize(everybody, dim=-1), self._disagreement())
+        return Seen(functional.normalize(everybody, dim=-1), self._disagreement())
 
     def _disagreement(self) -> Float[Tensor, ""]:
         total = self.start.new_zeros(())

@@ -11,9 +11,9 @@ from training.backbones.pretrained import start_identity
 from training.dln.config import DLNRecipe
 from training.dln.crowd import CrowdLayer
 from training.dln.network import DLN
-from training.optimisation import optimisation
-from training.task import Networks, Optimisation, Part, Production
-from training.triplets.task import Seen, TripletTask
+from training.task import Networks, Part, Production
+from training.triplets.loss import Seen
+from training.triplets.task import TripletTask
 
 
 class DLNTask(TripletTask):
@@ -52,18 +52,10 @@ class DLNTask(TripletTask):
             f"polynomial head of order {self.recipe.network.order}": Part(network.head, deviation),
         }
 
-    def optimisations(self, steps: int) -> dict[str, Optimisation]:
-        """Return one optimiser over both networks."""
-        parameters = [*self.dln.parameters(), *self.crowd.parameters()]
-        recipe = self.recipe
-        return {
-            "dln": optimisation(recipe, parameters, steps, recipe.optimiser, recipe.schedule),
-        }
-
     def seen(self, networks: Networks, faces: Float[Tensor, "batch 3 h w"]) -> Seen:
         """Return the faces as the crowd layer's annotators see them."""
-        views = networks["crowd"](networks["dln"](faces)["expression"])
-        return Seen(views.embeddings, self.recipe.crowd_penalty * views.penalty)
+        seen: Seen = networks["crowd"](networks["dln"](faces)["expression"])
+        return seen._replace(penalty=self.recipe.crowd_penalty * seen.penalty)
 
     def production(self, networks: Networks) -> Production:
         """Return the DLN without its crowd layer."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from training.backbones.deviation import BackboneConfig
-from training.triplets.config import TripletRecipe
+from training.triplets.config import COMPACT, SMOKE, TripletRecipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,23 +33,10 @@ class FECNetRecipe(TripletRecipe):
     squared_distances: bool = True
 
 
-COMPACT = FECNetRecipe(
-    network=NetworkConfig(backbone=BackboneConfig(name="compact")),
-    size_px=64,
-    batch_size=192,
-    epochs=9,
-    optimiser="adamw",
-    learning_rate=1.5e-3,
-    weight_decay=0.05,
-    precision="bf16",
-)
-SMOKE = FECNetRecipe(
-    network=NetworkConfig(backbone=BackboneConfig(name="compact")),
-    toy=True,
-    size_px=48,
-    batch_size=48,
-    epochs=3,
-    optimiser="adamw",
-)
-RECIPES = {"fecnet": FECNetRecipe(), "fecnet-compact": COMPACT, "fecnet-smoke": SMOKE}
+SMALL = NetworkConfig(backbone=BackboneConfig(name="compact"))
+RECIPES = {
+    "fecnet": FECNetRecipe(),
+    "fecnet-compact": FECNetRecipe(network=SMALL, **COMPACT),
+    "fecnet-smoke": FECNetRecipe(network=SMALL, **SMOKE),
+}
 """FECNet on the paper's backbone, on the starters', and a try of a few seconds."""

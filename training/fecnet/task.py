@@ -10,9 +10,9 @@ from registry.catalog import FECNET as CARD
 from training.backbones.pretrained import start_face
 from training.fecnet.config import FECNetRecipe
 from training.fecnet.network import FECNet
-from training.optimisation import optimisation
-from training.task import Networks, Optimisation, Part, Production
-from training.triplets.task import Seen, TripletTask
+from training.task import Networks, Part, Production
+from training.triplets.loss import Seen
+from training.triplets.task import TripletTask
 
 PUBLISHED = (
     "The 223.48 M parameters and 8.18 GMac published for FECNet can't be reproduced from its "
@@ -47,13 +47,6 @@ class FECNetTask(TripletTask):
         return {
             "face network (frozen)": Part(network.face, face),
             "dense block, hidden layer, embedding": Part(network.head, maps, PUBLISHED),
-        }
-
-    def optimisations(self, steps: int) -> dict[str, Optimisation]:
-        """Return the head's optimiser."""
-        recipe, parameters = self.recipe, self.fecnet.parameters()
-        return {
-            "fecnet": optimisation(recipe, parameters, steps, recipe.optimiser, recipe.schedule),
         }
 
     def seen(self, networks: Networks, faces: Float[Tensor, "batch 3 h w"]) -> Seen:

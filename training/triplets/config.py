@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from registry.catalog import DLN
 from training.augment import Augmentation
@@ -34,3 +35,23 @@ class TripletRecipe(Recipe):
     epochs: int = 100
     learning_rate: float = 2e-3
     weight_decay: float = 5e-5
+
+
+COMPACT: dict[str, Any] = {
+    "size_px": 64,
+    "batch_size": 192,
+    "epochs": 9,
+    "optimiser": "adamw",
+    "learning_rate": 1.5e-3,
+    "weight_decay": 0.05,
+    "precision": "bf16",
+}
+"""The budget of every compact network: they are compared with each other."""
+SMOKE: dict[str, Any] = {
+    "toy": True,
+    "size_px": 48,
+    "batch_size": 48,
+    "epochs": 3,
+    "optimiser": "adamw",
+}
+"""A try of a few seconds on drawn faces."""

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 CHUNK = 50
-"""Resamples weighed at once: 30,000 triplets of these take 12 MB."""
+"""Resamples weighed at once, for the memory's sake."""
 
 
 def interval(

@@ -1,10 +1,19 @@
 """The loss that draws a pair together and pushes the odd one from both."""
 
+from typing import NamedTuple
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from training.triplets.sampling import KINDS, ONE, Triplets
+
+
+class Seen(NamedTuple):
+    """Faces as each annotator sees them, unit vectors, and what a loss adds for their biases."""
+
+    embeddings: Float[Tensor, "annotators faces dims"]
+    penalty: Float[Tensor, ""]
 
 
 def triplet_loss(

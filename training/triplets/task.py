@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,17 +15,11 @@ from registry.faces import CropSpec
 from training.config import RecipeError
 from training.feed import Faces, WeightedSampler, batches
 from training.inference import outputs
-from training.task import Batch, Networks, Task, Update
+from training.optimisation import optimisation
+from training.task import Batch, Networks, Optimisation, Task, Update
 from training.triplets import accuracy, lists, votes
 from training.triplets.config import TripletRecipe
-from training.triplets.loss import triplet_loss
-
-
-class Seen(NamedTuple):
-    """Faces as each annotator sees them, unit vectors, and what is added to the loss for it."""
-
-    embeddings: Float[Tensor, "annotators faces dims"]
-    penalty: Float[Tensor, ""]
+from training.triplets.loss import Seen, triplet_loss
 
 
 class TripletTask(Task):
@@ -41,6 +35,13 @@ class TripletTask(Task):
     @abstractmethod
     def seen(self, networks: Networks, faces: Float[Tensor, "batch 3 h w"]) -> Seen:
         """Return the faces' embeddings for the loss."""
+
+    def optimisations(self, steps: int) -> dict[str, Optimisation]:
+        """Return one optimiser over all networks."""
+        recipe = self.recipe
+        parameters = [p for network in self.networks.values() for p in network.parameters()]
+        built = optimisation(recipe, parameters, steps, recipe.optimiser, recipe.schedule)
+        return {self.card.name: built}
 
     def loader(self) -> DataLoader[Any]:
         """Return batches of faces with their vote distributions.
