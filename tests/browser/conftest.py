@@ -23,6 +23,12 @@ THIS_MACHINE = {"127.0.0.1", ""}
 """Pages may also hold pictures in their own text: those addresses have no host."""
 
 
+PATIENCE_MS = 60_000
+"""How long what has to appear may take: MLflow's page is slow while other tests use the cores. What
+the page promises within a time is timed by its own test."""
+expect.set_options(timeout=PATIENCE_MS)
+
+
 @dataclass
 class House:
     page: str
