@@ -25,6 +25,9 @@ class Recipe:
     """Highest learning rate of the schedule."""
     weight_decay: float = 5e-4
     """Decoupled for AdamW, L2 for SGD."""
+    averaging: float = 0.0
+    """Share of the running average of the weights kept at each step, such as 0.999; the average is
+    what is validated and registered. 0 takes the last weights."""
     seed: int = 0
     """Seeds weights, order, augmentation and sampling."""
     precision: Literal["no", "bf16", "fp16"] = "no"

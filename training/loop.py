@@ -14,6 +14,7 @@ from accelerate.utils import DataLoaderConfiguration
 from rich.console import Console
 from rich.progress import track
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from training.checkpoint import Checkpoints, Progress
 from training.config import Recipe
@@ -62,6 +63,7 @@ class Loop:
         self.loader = prepare(self.task.loader())
         steps = len(self.loader) * self.recipe.epochs
         networks = self.task.networks
+        self.averages = {name: self._average(network) for name, network in networks.items()}
         optimisations = self.task.optimisations(steps)
         self.networks: dict[str, nn.Module] = {
             name: prepare(network.to(memory_format=torch.channels_last))
@@ -72,6 +74,14 @@ class Loop:
         self.optimisers = {name: prepare(o.optimiser) for name, o in optimisations.items()}
         self.schedules = {name: o.schedule for name, o in optimisations.items()}
         self.accelerator.register_for_checkpointing(*self.schedules.values())
+        if self.recipe.averaging:
+            self.accelerator.register_for_checkpointing(*self.averages.values())
+
+    def _average(self, network: nn.Module) -> AveragedModel:
+        average = get_ema_multi_avg_fn(self.recipe.averaging)
+        return AveragedModel(
+            network, self.accelerator.device, multi_avg_fn=average, use_buffers=True
+        )
 
     def run(self) -> Progress:
         """Train to the end and return the progress, all metrics committed.
@@ -106,6 +116,7 @@ class Loop:
     def _epoch(self) -> None:
         progress = self.progress
         self._mode(train=True)
+        self.task.begin(progress.epoch)
         loader = self.loader
         loader.set_epoch(progress.epoch)
         if progress.step_in_epoch:
@@ -130,6 +141,9 @@ class Loop:
         self._seed()
         for update in self.task.step(self.networks, batch):
             self._apply(update)
+        if self.recipe.averaging:
+            for name, network in self._unwrapped().items():
+                self.averages[name].update_parameters(network)
         self.progress.step += 1
         self.progress.step_in_epoch += 1
         if self.progress.step % LOG_STEPS == 0:
@@ -172,7 +186,7 @@ class Loop:
         metrics: dict[str, float] = {}
         if self.accelerator.is_main_process:
             with torch.inference_mode():
-                metrics = self.task.validate(self._unwrapped())
+                metrics = self.task.validate(self._judged())
         self.accelerator.wait_for_everyone()
         self.progress.last = {f"validation/{key}": value for key, value in metrics.items()}
         for key, value in self.progress.last.items():
@@ -183,7 +197,15 @@ class Loop:
 
     def bare_networks(self) -> dict[str, nn.Module]:
         """Return the networks in float32 and without any wrapper; they train no more after that."""
-        return self._unwrapped(keep_fp32_wrapper=False)
+        return (
+            self._averaged() if self.recipe.averaging else self._unwrapped(keep_fp32_wrapper=False)
+        )
+
+    def _judged(self) -> dict[str, nn.Module]:
+        return self._averaged() if self.recipe.averaging else self._unwrapped()
+
+    def _averaged(self) -> dict[str, nn.Module]:
+        return {name: average.module.eval() for name, average in self.averages.items()}
 
     def _unwrapped(self, *, keep_fp32_wrapper: bool = True) -> dict[str, nn.Module]:
         """Return the networks without the wrappers of several processes.

@@ -110,6 +110,9 @@ class Task(ABC):
     def loader(self) -> DataLoader[Any]:
         """Return the training batches; their order follows the sampler's epoch and seed."""
 
+    def begin(self, epoch: int) -> None:
+        """Take note that epoch `epoch`, from 0, begins or goes on."""
+
     @abstractmethod
     def step(self, networks: Networks, batch: Batch) -> Iterator[Update]:
         """Yield this batch's updates; the loop applies each before it asks for the next."""

@@ -1,10 +1,10 @@
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import torch
 
 from training.augment import Augmentation
 
-NONE = Augmentation(mirror=0.0, rotation_degrees=0.0, scale=0.0, shift=0.0, light=0.0, erase=0.0)
+NONE = Augmentation(**{range.name: 0.0 for range in fields(Augmentation)})
 
 
 def test_nothing_allowed_changes_nothing() -> None:

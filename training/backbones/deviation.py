@@ -5,7 +5,7 @@ face network minus a frozen identity network, both born from the same face recog
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol, cast
 
 import torch
@@ -48,6 +48,26 @@ class BackboneConfig:
         return builders[self.name]()
 
 
+@dataclass(frozen=True, kw_only=True)
+class PairConfig:
+    """The networks that look at a face, and what is taken of them."""
+
+    backbone: BackboneConfig = field(default_factory=BackboneConfig)
+    subtract: bool = True
+    """Take the frozen identity vector from the face vector: the paper's idea. Without it the face
+    vector is used as it is, for comparison and as a quick start of the face branch."""
+    squash: bool = False
+    """Subtract after a sigmoid, as the authors' later published code does."""
+    mirror: bool = False
+    """Answer with the mean over the face and its mirror image; training sees one of the two."""
+
+    def build(self) -> "DeviationPair":
+        """Return the pair with fresh weights, the same in both branches."""
+        face, identity = self.backbone.build(), self.backbone.build()
+        identity.load_state_dict(face.state_dict())
+        return DeviationPair(face, identity, self)
+
+
 class Deviation(NamedTuple):
     """What the pair says of a batch of faces."""
 
@@ -64,15 +84,16 @@ class DeviationPair(nn.Module):
     Args:
         face: the trainable network.
         identity: its frozen twin.
-        squash: put both vectors through a sigmoid before the subtraction, as the authors' later
-            published code does.
+        config: whether and how the difference is taken.
     """
 
-    def __init__(self, face: nn.Module, identity: nn.Module, squash: bool = False) -> None:
+    def __init__(
+        self, face: nn.Module, identity: nn.Module, config: PairConfig | None = None
+    ) -> None:
         super().__init__()
         self.face = face
         self.identity = identity.requires_grad_(False).eval()
-        self.squash = squash
+        self.config = config or PairConfig()
 
     @property
     def width(self) -> int:
@@ -94,5 +115,19 @@ class DeviationPair(nn.Module):
         with torch.no_grad():
             identity = self.identity(faces)
         face = self.face(faces)
-        difference = face.sigmoid() - identity.sigmoid() if self.squash else face - identity
-        return Deviation(difference, identity)
+        if not self.config.subtract:
+            return Deviation(face, identity)
+        squash = self.config.squash
+        return Deviation(
+            face.sigmoid() - identity.sigmoid() if squash else face - identity, identity
+        )
+
+    def views(self, faces: Float[Tensor, "batch 3 h w"]) -> tuple[Tensor, ...]:
+        """Return what an answer is the mean over: the faces, in eval mode perhaps mirrored too."""
+        mirrored = self.config.mirror and not self.training
+        return (faces, faces.flip(3)) if mirrored else (faces,)
+
+    def difference(self, faces: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch width"]:
+        """Return the deviation alone; the identity network works only where it is subtracted."""
+        face: Tensor = self(faces).difference if self.config.subtract else self.face(faces)
+        return face

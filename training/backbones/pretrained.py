@@ -6,9 +6,30 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from registry import versions
 from training.backbones.deviation import BackboneConfig, DeviationPair
 from training.config import RecipeError
 from training.starter import files
+
+
+def start_from(network: nn.Module, reference: str) -> None:
+    """Start a network's pair, and what normalises its deviation, from a trained version.
+
+    Of a version that subtracts no identity only the face branch is taken: the rest never trained.
+
+    Raises:
+        RecipeError: the version has no such branches.
+        RegistryError: there is no such version.
+    """
+    subtracts = versions.config(reference)["network"].get("subtract")
+    taken = ("pair.face.",) if subtracts is False else ("pair.", "norm.")
+    state = {k: v for k, v in versions.weights(reference).items() if k.startswith(taken)}
+    try:
+        missing = network.load_state_dict(state, strict=False).missing_keys
+    except RuntimeError as error:
+        raise RecipeError(f"{reference} has another backbone than this recipe.") from error
+    if any(key.startswith("pair.face.") for key in missing):
+        raise RecipeError(f"{reference} has no face branch to start from.")
 
 
 def identity_state(backbone: BackboneConfig, path: Path | None) -> dict[str, Tensor] | None:

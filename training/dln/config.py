@@ -3,22 +3,19 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from training.backbones.deviation import BackboneConfig
+from training.backbones.deviation import BackboneConfig, PairConfig
 from training.dln.crowd import CrowdKind
 from training.triplets.config import COMPACT, SMOKE, TripletRecipe
 
 
 @dataclass(frozen=True, kw_only=True)
-class NetworkConfig:
+class NetworkConfig(PairConfig):
     """The DLN's shape."""
 
-    backbone: BackboneConfig = field(default_factory=BackboneConfig)
     dims: int = 16
     """Length of the expression vector; 16 in the paper."""
     order: Literal[1, 2, 3, 4, 5] = 3
     """Highest power of the polynomial head."""
-    squash: bool = False
-    """Subtract after a sigmoid, as the authors' later published code does."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +23,9 @@ class DLNRecipe(TripletRecipe):
     """Learn expression as the deviation from identity, from triplets."""
 
     network: NetworkConfig = field(default_factory=NetworkConfig)
+    start: str | None = None
+    """Version whose branches to start from, such as models:/emotion@production, instead of two
+    equal ones with identity weights."""
     crowd: CrowdKind = "matrix"
     """What the crowd layer gives each annotator."""
     crowd_penalty: float = 0.01

@@ -5,7 +5,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.backbones.deviation import DeviationPair
 from training.dln.config import NetworkConfig
 
 
@@ -34,14 +33,16 @@ class DLN(nn.Module):
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
-        face, identity = config.backbone.build(), config.backbone.build()
-        identity.load_state_dict(face.state_dict())
-        self.pair = DeviationPair(face, identity, config.squash)
+        self.pair = config.build()
         self.norm = nn.BatchNorm1d(self.pair.width)
         self.head = PolynomialHead(self.pair.width, config.dims, config.order)
 
     def forward(self, faces: Float[Tensor, "batch 3 h w"]) -> dict[str, Tensor]:
         """Return `expression` (batch, dims) and `identity` (batch, width) for RGB in [0, 1]."""
-        deviation, identity = self.pair(faces)
-        expression = self.head(self.norm(deviation))
-        return {"expression": functional.normalize(expression, dim=1), "identity": identity}
+        seen = [self.pair(view) for view in self.pair.views(faces)]
+        expression = torch.stack([self.head(self.norm(view.difference)) for view in seen]).mean(0)
+        identity = torch.stack([view.identity for view in seen]).mean(0)
+        return {
+            "expression": functional.normalize(expression, dim=1),
+            "identity": functional.normalize(identity, dim=1),
+        }

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from registry.catalog import DLN as CARD
-from training.backbones.pretrained import start_identity
+from training.backbones.pretrained import start_from, start_identity
 from training.dln.config import DLNRecipe
 from training.dln.crowd import CrowdLayer
 from training.dln.network import DLN
@@ -28,6 +28,8 @@ class DLNTask(TripletTask):
         torch.manual_seed(self.recipe.seed)
         dln = DLN(self.recipe.network)
         start_identity(dln.pair, self.recipe.network.backbone, self.recipe.identity_weights)
+        if self.recipe.start:
+            start_from(dln, self.recipe.start)
         return dln
 
     @cached_property

@@ -1,34 +1,32 @@
 """What can be said about training the emotion classifier, and the recipes we name."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from registry.catalog import EMOTION
 from training.augment import Augmentation
-from training.backbones.deviation import BackboneConfig
+from training.backbones.deviation import BackboneConfig, PairConfig
 from training.config import Recipe
 from training.optimisation import OptimiserName, ScheduleName
-
-
-@dataclass(frozen=True, kw_only=True)
-class NetworkConfig:
-    """The classifier's shape; with --dln it is the DLN's."""
-
-    backbone: BackboneConfig = field(default_factory=BackboneConfig)
-    squash: bool = False
-    """Subtract after a sigmoid, as the authors' later published code does."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EmotionRecipe(Recipe):
     """A DLN whose embedding makes way for a softmax layer; the paper's optimiser and schedule."""
 
-    dln: str | None = None
-    """Trained DLN to start from, such as models:/dln@production. Without one: the shipped starter,
-    or seeded random weights where no starter has the backbone's shape."""
-    network: NetworkConfig = field(default_factory=NetworkConfig)
+    start: str | None = None
+    """Version whose branches to start from, such as models:/dln@production (the paper's way).
+    Without one: the shipped identity weights in both branches, or seeded random weights where no
+    starter has the backbone's shape."""
+    network: PairConfig = field(default_factory=PairConfig)
     augmentation: Augmentation = field(default_factory=Augmentation)
     size_px: int = EMOTION.crop.size_px
     """Side of the crops the network sees."""
+    early_px: int | None = None
+    """Side of the crops in the early epochs, smaller and therefore faster."""
+    early_share: float = 0.8
+    """Share of the epochs that are early."""
+    mixup: float = 0.0
+    """Both parameters of the Beta distribution that two faces are mixed by (Zhang et al., 2018)."""
     class_weight: float = 1.0
     """Exponent of the cross-entropy's inverse frequency weights; 0 weighs every face the same."""
     shades: bool = False
@@ -41,7 +39,7 @@ class EmotionRecipe(Recipe):
 
 
 COMPACT = EmotionRecipe(
-    network=NetworkConfig(backbone=BackboneConfig(name="compact")),
+    network=PairConfig(backbone=BackboneConfig(name="compact"), mirror=True),
     size_px=64,
     class_weight=0.0,
     shades=True,
@@ -51,10 +49,20 @@ COMPACT = EmotionRecipe(
     batch_size=128,
     learning_rate=1e-3,
     weight_decay=0.05,
+    averaging=0.998,
     precision="bf16",
 )
+ALONE = replace(
+    COMPACT,
+    network=replace(COMPACT.network, subtract=False),
+    early_px=48,
+    mixup=0.2,
+    epochs=45,
+    learning_rate=2e-3,
+    averaging=0.999,
+)
 SMOKE = EmotionRecipe(
-    network=NetworkConfig(backbone=BackboneConfig(name="compact")),
+    network=PairConfig(backbone=BackboneConfig(name="compact")),
     toy=True,
     size_px=48,
     class_weight=0.0,
@@ -62,5 +70,10 @@ SMOKE = EmotionRecipe(
     epochs=3,
     batch_size=48,
 )
-RECIPES = {"emotion": EmotionRecipe(), "emotion-compact": COMPACT, "emotion-smoke": SMOKE}
-"""The paper's classifier, the starter's, and a try of a few seconds."""
+RECIPES = {
+    "emotion": EmotionRecipe(),
+    "emotion-compact": COMPACT,
+    "emotion-alone-compact": ALONE,
+    "emotion-smoke": SMOKE,
+}
+"""The paper's classifier, the starter's, the face branch alone, and a try of a few seconds."""

@@ -4,8 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from training.backbones.deviation import DeviationPair
-from training.emotion.config import NetworkConfig
+from training.backbones.deviation import PairConfig
 
 
 class EmotionClassifier(nn.Module):
@@ -17,15 +16,15 @@ class EmotionClassifier(nn.Module):
 
     temperature: Tensor
 
-    def __init__(self, config: NetworkConfig, labels: int) -> None:
+    def __init__(self, config: PairConfig, labels: int) -> None:
         super().__init__()
-        self.pair = DeviationPair(config.backbone.build(), config.backbone.build(), config.squash)
-        self.pair.identity.load_state_dict(self.pair.face.state_dict())
+        self.pair = config.build()
         self.norm = nn.BatchNorm1d(self.pair.width)
         self.classify = nn.Linear(self.pair.width, labels)
         self.register_buffer("temperature", torch.ones(()))
 
     def forward(self, faces: Float[Tensor, "batch 3 h w"]) -> dict[str, Tensor]:
         """Return `logits` (batch, labels) for RGB in [0, 1]."""
-        logits = self.classify(self.norm(self.pair(faces).difference))
+        deviations = [self.pair.difference(view) for view in self.pair.views(faces)]
+        logits = torch.stack([self.classify(self.norm(each)) for each in deviations]).mean(0)
         return {"logits": logits / self.temperature}

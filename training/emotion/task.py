@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -10,26 +9,25 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.distributions import Beta
+from torch.nn import functional
 from torch.utils.data import DataLoader
 
-from registry import versions
 from registry.catalog import EMOTION as CARD
 from registry.catalog import EMOTIONS
 from registry.faces import CropSpec
-from training.backbones.deviation import BackboneConfig
+from training.backbones.pretrained import start_from, start_identity
 from training.config import RecipeError
 from training.datasets.index import Prepared
-from training.emotion.config import EmotionRecipe, NetworkConfig
+from training.emotion.config import EmotionRecipe
 from training.emotion.metrics import emotion_metrics, fitted_temperature
 from training.emotion.network import EmotionClassifier
 from training.feed import Faces, batches
 from training.inference import outputs
 from training.optimisation import optimisation
-from training.starter import files
 from training.task import Batch, Networks, Optimisation, Part, Production, Task, Update
 from training.triplets import votes
 
-DLN_STARTER = "dln-compact"
 CONTEMPT = EMOTIONS.index("contempt")
 
 
@@ -50,35 +48,15 @@ class EmotionTask(Task):
         return EMOTIONS if CONTEMPT in shown else EMOTIONS[:CONTEMPT]
 
     @cached_property
-    def network_config(self) -> NetworkConfig:
-        """The recipe's network, or the DLN's where the recipe starts from one."""
-        config = self.recipe.network
-        if self.recipe.dln:
-            said: Any = versions.config(self.recipe.dln)["network"]
-            backbone = BackboneConfig(**said["backbone"])
-            config = replace(config, backbone=backbone, squash=said["squash"])
-        return config
-
-    @cached_property
     def classifier(self) -> EmotionClassifier:
-        """The network, its pair taken from a trained DLN if there is one."""
+        """The network, its branches started from a trained version or from identity weights."""
         torch.manual_seed(self.recipe.seed)
-        classifier = EmotionClassifier(self.network_config, len(self.labels))
-        trained = self._dln_weights()
-        if trained:
-            kept = {k: v for k, v in trained.items() if k.startswith(("pair.", "norm."))}
-            missing = classifier.load_state_dict(kept, strict=False).missing_keys
-            if not set(missing) <= {"classify.weight", "classify.bias", "temperature"}:
-                raise RecipeError(f"{self.recipe.dln} is no DLN this recipe can start from.")
+        config = self.recipe.network
+        classifier = EmotionClassifier(config, len(self.labels))
+        start_identity(classifier.pair, config.backbone, None)
+        if self.recipe.start:
+            start_from(classifier, self.recipe.start)
         return classifier
-
-    def _dln_weights(self) -> dict[str, Tensor] | None:
-        if self.recipe.dln:
-            return versions.weights(self.recipe.dln)
-        compact = self.network_config.backbone.name == "compact"
-        if compact and files.is_shipped(DLN_STARTER):
-            return files.Starter.open(DLN_STARTER).weights()
-        return None
 
     @property
     def networks(self) -> dict[str, nn.Module]:
@@ -142,14 +120,21 @@ class EmotionTask(Task):
         weights = frequency**-self.recipe.class_weight
         return weights / weights.mean()
 
+    def begin(self, epoch: int) -> None:
+        """Tell early epochs from late ones."""
+        self.early = epoch < self.recipe.early_share * self.recipe.epochs
+
     def step(self, networks: Networks, batch: Batch) -> Iterator[Update]:
         """Yield the update of the weighted cross-entropy."""
-        faces = self.recipe.augmentation(batch["faces"]).to(memory_format=torch.channels_last)
-        logits = networks["emotion"](faces)["logits"].float()
+        faces, target = self.recipe.augmentation(batch["faces"]), batch["target"]
+        if self.early and self.recipe.early_px:
+            size = (self.recipe.early_px, self.recipe.early_px)
+            faces = functional.interpolate(faces, size, mode="bilinear", antialias=True)
+        if self.recipe.mixup:
+            faces, target = mixed(faces, target, self.recipe.mixup)
+        logits = networks["emotion"](faces.to(memory_format=torch.channels_last))["logits"].float()
         weights = self.class_weights.to(logits.device)
-        yield Update(
-            optimiser="emotion", loss=weighted_cross_entropy(logits, batch["target"], weights)
-        )
+        yield Update(optimiser="emotion", loss=weighted_cross_entropy(logits, target, weights))
 
     def validate(self, networks: Networks) -> dict[str, float]:
         """Return accuracy, mean recall and calibration error on each set's validation faces."""
@@ -177,11 +162,20 @@ class EmotionTask(Task):
             classifier.get_buffer("temperature").copy_(temperature)
         return Production(
             network=classifier,
-            config={"network": self.network_config, "dln": self.recipe.dln},
+            config={"network": self.recipe.network, "start": self.recipe.start},
             crop=self.crop,
             labels=self.labels,
             temperature=float(classifier.get_buffer("temperature")),
         )
+
+
+def mixed(
+    faces: Float[Tensor, "batch 3 h w"], target: Float[Tensor, "batch labels"], alpha: float
+) -> tuple[Float[Tensor, "batch 3 h w"], Float[Tensor, "batch labels"]]:
+    """Return each face mixed with another of the batch, and its target alike."""
+    share = float(Beta(alpha, alpha).sample())
+    other = torch.randperm(len(faces), device=faces.device)
+    return torch.lerp(faces[other], faces, share), torch.lerp(target[other], target, share)
 
 
 def weighted_cross_entropy(

@@ -12,11 +12,10 @@ from registry import promotion, store, versions
 from registry.catalog import CATALOG
 from registry.faces import CropSpec
 from registry.versions import EmptyRegistry, Version
-from training.backbones.deviation import BackboneConfig
+from training.backbones.deviation import BackboneConfig, PairConfig
 from training.cards import markdown
 from training.dln import config as dln
 from training.dln.network import DLN
-from training.emotion import config as emotion
 from training.emotion.network import EmotionClassifier
 from training.starter import files
 from training.tracking import Metric, Tracker
@@ -86,8 +85,7 @@ def _dln(card: Any) -> nn.Module:
 def _emotion(card: Any) -> nn.Module:
     said = dict(card["config"]["network"])
     backbone = BackboneConfig(**said.pop("backbone"))
-    config = emotion.NetworkConfig(backbone=backbone, **said)
-    return EmotionClassifier(config, len(card["labels"]))
+    return EmotionClassifier(PairConfig(backbone=backbone, **said), len(card["labels"]))
 
 
 NETWORKS: dict[str, Callable[[Any], nn.Module]] = {"dln-compact": _dln, "emotion-compact": _emotion}
