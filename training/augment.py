@@ -34,7 +34,7 @@ class Augmentation:
     """Probability of a face of fewer pixels; how few, a third of the side at least, all share."""
     jpeg: float = 0.15
     """Probability of JPEG's blocks, quality 20 to 80."""
-    noise: float = 0.03
+    noise: float = 0.02
     """Largest standard deviation of a sensor's noise."""
     grey: float = 0.2
     """Probability of a face without colour."""

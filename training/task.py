@@ -112,6 +112,7 @@ class Task(ABC):
 
     def begin(self, epoch: int) -> None:
         """Take note that epoch `epoch`, from 0, begins or goes on."""
+        del epoch
 
     @abstractmethod
     def step(self, networks: Networks, batch: Batch) -> Iterator[Update]:

@@ -4,7 +4,7 @@ import torch
 
 from training.augment import Augmentation
 
-NONE = Augmentation(**{range.name: 0.0 for range in fields(Augmentation)})
+NONE = Augmentation(**{one.name: 0.0 for one in fields(Augmentation)})
 
 
 def test_nothing_allowed_changes_nothing() -> None:

@@ -54,10 +54,11 @@ COMPACT = EmotionRecipe(
 )
 ALONE = replace(
     COMPACT,
-    network=replace(COMPACT.network, subtract=False),
+    network=replace(COMPACT.network, subtract=False, mirror=False),
     early_px=48,
+    early_share=0.9,
     mixup=0.2,
-    epochs=45,
+    epochs=28,
     learning_rate=2e-3,
     averaging=0.999,
 )
