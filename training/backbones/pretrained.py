@@ -1,13 +1,13 @@
 """Where the frozen identity branch gets its weights."""
 
-from pathlib import Path
+from collections.abc import Sequence
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from registry import versions
+from training.backbones import published
 from training.backbones.deviation import BackboneConfig, DeviationPair
+from training.backbones.published import IdentityWeights
 from training.config import RecipeError
 from training.starter import files
 
@@ -32,45 +32,49 @@ def start_from(network: nn.Module, reference: str) -> None:
         raise RecipeError(f"{reference} has no face branch to start from.")
 
 
-def identity_state(backbone: BackboneConfig, path: Path | None) -> dict[str, Tensor] | None:
-    """Return identity weights from `path`, else from the shipped starter; None where none fits.
+def identity_state(
+    backbone: BackboneConfig, weights: IdentityWeights | None
+) -> dict[str, Tensor] | None:
+    """Return the chosen identity weights, else the shipped starter's; None where none fits.
 
     Raises:
-        RecipeError: the file can't be read.
+        RecipeError: they can't be fetched or read, or are published for another backbone.
     """
-    if path is not None:
-        try:
-            loaded: dict[str, Tensor] = load_file(path)
-        except (OSError, SafetensorError) as error:
-            raise RecipeError(f"{path} can't be read as .safetensors weights: {error}") from error
-        return loaded
+    if weights is not None:
+        if str(weights) in published.PUBLISHED and backbone.name != "inception_resnet_v1":
+            raise RecipeError(f"{weights} fits inception_resnet_v1 alone, not {backbone.name}.")
+        return published.weights(weights)
     if backbone.name == "compact" and files.is_shipped(files.IDENTITY):
         return files.Starter.open(files.IDENTITY).weights()
     return None
 
 
-def start_identity(pair: DeviationPair, backbone: BackboneConfig, path: Path | None) -> None:
+def start_identity(
+    pair: DeviationPair, backbone: BackboneConfig, weights: IdentityWeights | None
+) -> None:
     """Start both branches of a pair from the same identity weights, if there are any.
 
     Raises:
-        RecipeError: the weights belong to another network.
+        RecipeError: as for `identity_state`, or the weights belong to another network.
     """
-    start_face(pair.face, backbone, path)
-    start_face(pair.identity, backbone, path)
+    _start([pair.face, pair.identity], backbone, weights)
 
 
-def start_face(network: nn.Module, backbone: BackboneConfig, path: Path | None) -> None:
+def start_face(
+    network: nn.Module, backbone: BackboneConfig, weights: IdentityWeights | None
+) -> None:
     """Start a face network from identity weights, if there are any.
 
     Raises:
-        RecipeError: the weights belong to another network.
+        RecipeError: as for `identity_state`, or the weights belong to another network.
     """
-    state = identity_state(backbone, path)
-    if state is None:
-        return
-    try:
-        network.load_state_dict(state)
-    except RuntimeError as error:
-        raise RecipeError(
-            f"{path} holds weights of another network than {backbone.name}."
-        ) from error
+    _start([network], backbone, weights)
+
+
+def _start(
+    networks: Sequence[nn.Module], backbone: BackboneConfig, weights: IdentityWeights | None
+) -> None:
+    state = identity_state(backbone, weights)
+    if state is not None:
+        for network in networks:
+            published.load_into(network, state, str(weights or files.IDENTITY))

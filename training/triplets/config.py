@@ -1,11 +1,11 @@
 """What can be said about any training on triplets; DLN and FECNet have it in common."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from registry.catalog import DLN
 from training.augment import Augmentation
+from training.backbones.published import IdentityWeights
 from training.config import Recipe
 from training.optimisation import OptimiserName, ScheduleName
 from training.triplets.sampling import Sampling
@@ -17,9 +17,10 @@ class TripletRecipe(Recipe):
 
     sampling: Sampling = field(default_factory=Sampling)
     augmentation: Augmentation = field(default_factory=Augmentation)
-    identity_weights: Path | None = None
-    """Face recognition weights (.safetensors) the branches start from; else the shipped starter,
-    or seeded random weights where no starter has the backbone's shape."""
+    identity_weights: IdentityWeights | None = None
+    """Face recognition weights the branches start from: a .safetensors or .pt file, or published
+    ones by their name, fetched once (112 or 116 MB); else the shipped starter, or seeded random
+    weights where no starter has the backbone's shape."""
     size_px: int = DLN.crop.size_px
     """Side of the crops the network sees."""
     margin: float = 0.2
