@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.progress import track
 
 from registry.catalog import EMOTIONS
-from training.datasets import ferplus, lfw_emotion, london, toy
+from training.datasets import ferplus, ict, lfw_emotion, london, toy
 from training.datasets.cutting import Cutter, Kept, comment_of
 from training.datasets.index import SCHEMA, SPLITS, TRIPLETS, Prepared, PreparedError, held_by
 from training.datasets.source import Picture, Reading
@@ -29,6 +29,7 @@ __all__ = ["READERS", "Prepared", "PreparedError", "Report", "prepare", "show"]
 
 READERS: dict[str, Callable[[Path | None], Reading]] = {
     "ferplus": ferplus.read,
+    "ict": ict.read,
     "lfw-emotion": lfw_emotion.read,
     "london": london.read,
     "toy": toy.read,
