@@ -1,10 +1,11 @@
 # Thin lines over the tools. `make demo` and `make test` do everything on a fresh machine.
 PYTHON ?= python3
+SHARED ?= $(EXPRESSION_STUDIO_DATA)
 BIN := .venv/bin
 UV_VERSION := 0.13.9
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.txt
 
-.PHONY: demo test check clean uninstall
+.PHONY: demo test check results clean uninstall
 .DEFAULT_GOAL := demo
 
 demo: .venv/demo
@@ -18,6 +19,10 @@ check: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Needs the shared data (SHARED=its folder); prepared sets go to data/, the page to docs/RESULTS.md.
+results: .venv/dev
+	$(BIN)/python benchmarks/results.py $(SHARED) data
 
 # Both write a stamp, so that a target is instant when nothing changed.
 .venv/demo: requirements.txt pyproject.toml | $(BIN)/uv

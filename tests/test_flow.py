@@ -26,7 +26,7 @@ def test_from_toy_faces_to_an_answer_about_a_photo(tmp_path: Path, examples: Pat
     run("training", "train", "dln-smoke", *runs)
     run("registry", "promote", "dln", "1")
     said = run(
-        "training", "train", "emotion-smoke", *runs, "--dln", "models:/dln@production",
+        "training", "train", "emotion-smoke", *runs, "--start", "models:/dln@production",
         "--epochs", "1",
     )  # fmt: skip
     assert "Registered emotion version 1." in said

@@ -1,11 +1,11 @@
-"""python -m training train | summary | prepare | show | evaluate."""
+"""python -m training train | summary | prepare | show | evaluate | compare."""
 
 import argparse
 import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 from tyro.conf import Positional
@@ -86,12 +86,53 @@ def evaluate(args: Sequence[str]) -> None:
         print(f"{key}  {value:.4f}")
 
 
+def compare(args: Sequence[str]) -> None:
+    """Compare two recipes, trained alike, or two versions, on the same triplets and people."""
+    import torch
+    from rich.console import Console
+
+    from training import compare as comparison
+    from training.datasets.index import Prepared
+
+    def main(
+        first: Annotated[str, Positional],
+        second: Annotated[str, Positional],
+        data: tuple[Path, ...] = (),
+        versions: bool = False,
+        seeds: int = 3,
+        epochs: int | None = None,
+        split: Literal["train", "validation", "test"] = "test",
+    ) -> None:
+        """Compare two recipes, trained alike, or two versions, on the same triplets and people.
+
+        Args:
+            first: a recipe such as dln-compact; with --versions a version such as dln/2.
+            second: what it is compared with.
+            data: prepared folders to train and compare on; the smoke recipes need none.
+            versions: compare registered versions; nothing is trained.
+            seeds: trainings of each recipe, with seeds 0, 1, ...
+            epochs: of every training; the recipes' own by default.
+            split: whose triplets and people are asked about.
+        """
+        if versions:
+            sets = [Prepared.open(folder) for folder in data]
+            rows = comparison.compare_versions(first, second, sets, split)
+        else:
+            rows = comparison.compare_recipes(first, second, data, seeds, epochs, split)
+        title = f"{split}, 95 % intervals, difference paired"
+        Console(width=120).print(comparison.table(rows, first, second, title))
+
+    torch.set_flush_denormal(True)
+    tyro.cli(main, args=list(args), prog="python -m training compare")
+
+
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "train": train,
     "summary": summary,
     "prepare": prepare,
     "show": show,
     "evaluate": evaluate,
+    "compare": compare,
 }
 
 

@@ -7,16 +7,17 @@ from torch import nn
 
 from registry import versions
 from registry.versions import ProductionModel, Version
+from training.behaviour import behaviour, latency
 from training.config import RecipeError
 from training.datasets.index import Prepared
-from training.emotion.metrics import emotion_metrics
+from training.emotion.metrics import with_intervals
 from training.inference import outputs
 from training.tracking import annotate
-from training.triplets import accuracy, lists
-from training.verification import verification_auc
+from training.triplets import votes
+from training.triplets.measures import judge
 
 
-class _Served(nn.Module):
+class Served(nn.Module):
     """A registered version, called like a network."""
 
     def __init__(self, model: ProductionModel) -> None:
@@ -24,6 +25,7 @@ class _Served(nn.Module):
         self.model = model
 
     def forward(self, faces: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return the version's outputs for RGB faces in [0, 1]."""
         return self.model(faces)
 
 
@@ -36,22 +38,25 @@ def evaluate(reference: str, data: Prepared, split: str = "test") -> dict[str, f
         split: train, validation or test.
 
     Returns:
-        Metrics, also logged as `SPLIT/SET/METRIC`.
+        Metrics, also logged as `SPLIT/SET/METRIC`, and latencies on this machine.
 
     Raises:
         RecipeError: the set holds nothing this model can be measured on.
     """
     version = versions.resolve(reference)
-    network = _Served(versions.load(version))
+    network, crop = Served(versions.load(version)), version.crop
     if "logits" in version.outputs:
         metrics, items = _emotions(network, version, data, split)
     else:
-        metrics, items = _triplets(network, version, data, split)
+        judged = judge(network, data, crop, split)
+        metrics, items = judged.metrics(intervals=True), judged.triplets
     if not metrics:
         raise RecipeError(
             f"{data.name} holds nothing in split {split} that {version.name} can be measured on."
         )
+    metrics |= behaviour(network, data, data.split(split), crop)
     named = {f"{split}/{data.name}/{key}": value for key, value in metrics.items()}
+    named |= latency(network, crop)
     annotate(version, named, items, f"{split}-{data.name}")
     return named
 
@@ -79,27 +84,17 @@ def _emotions(
     right = items["answer"] == items["emotion"]
     shares = right.groupby(items["emotion"]).mean()
     recall = {f"recall_{label}": float(share) for label, share in shares.items()}
-    return emotion_metrics(logits, truth) | recall | {"faces": float(len(rows))}, items
+    metrics = with_intervals(logits, truth) | recall | {"faces": float(len(rows))}
+    return metrics | _by_majority(logits, data, rows), items
 
 
-def _triplets(
-    network: nn.Module, version: Version, data: Prepared, split: str
-) -> tuple[dict[str, float], pd.DataFrame]:
-    triplets, faces = lists.fixed(data, split)
-    rows = data.split(split)
-    if not len(rows):
-        return {}, pd.DataFrame()
-    needed, where = np.unique(np.concatenate([faces.ravel(), rows]), return_inverse=True)
-    said = outputs(network, data, needed, version.crop)
-    metrics: dict[str, float] = {}
-    if len(triplets):
-        odd = triplets["answer"].to_numpy(dtype=np.int64)
-        at = where[: faces.size].reshape(faces.shape)
-        right = accuracy.outcomes(said["expression"], at, odd)
-        triplets["right"] = right
-        metrics = accuracy.accuracy(right, triplets["type"])
-        metrics |= accuracy.intervals(right, triplets["type"], lists.clusters(data, faces))
-    if "identity" in said:
-        auc = verification_auc(said["identity"], data, needed)
-        metrics |= {} if auc is None else {"identity_verification_auc": auc}
-    return metrics, triplets
+def _by_majority(logits: torch.Tensor, data: Prepared, rows: np.ndarray) -> dict[str, float]:
+    """Return the same by the second protocol of FER+, on the faces on which a majority agrees."""
+    truth = votes.majority(data.index.iloc[rows])
+    clear = ~np.isnan(truth)
+    if not clear.any():
+        return {}
+    judged = with_intervals(logits[clear], torch.from_numpy(truth[clear]).long())
+    return {f"majority/{key}": value for key, value in judged.items()} | {
+        "majority/faces": float(clear.sum())
+    }

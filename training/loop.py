@@ -19,7 +19,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from training.checkpoint import Checkpoints, Progress
 from training.config import Recipe
 from training.task import Batch, Task, Update
-from training.tracking import Metric, Tracker
+from training.tracking import RUN_FOLDER, Metric, Tracker
 
 LOG_STEPS = 10
 console = Console(stderr=True)
@@ -107,6 +107,7 @@ class Loop:
         tracker = Tracker(experiment, self.name, self.progress.run_id)
         if not self.progress.run_id:
             tracker.describe(self.name, asdict(self.recipe), self.task.sets)
+            tracker.tag(RUN_FOLDER, self.checkpoints.folder.name)
             sheet = self.task.sheet()
             if sheet is not None:
                 tracker.picture(sheet, "faces.png")

@@ -19,6 +19,8 @@ from registry.versions import Version
 from training.datasets.index import Prepared
 
 LONGEST_PARAM = 500
+RUN_FOLDER = "run_folder"
+"""Tag: the name of the folder of a run's checkpoints, the same for the same recipe."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +112,16 @@ def annotate(
         path = Path(folder) / f"{name}-version-{version.number}.parquet"
         items.to_parquet(path, index=False)
         client.log_artifact(version.run_id, str(path), "evaluation")
+
+
+def finished(model: str, folder: str) -> str | None:
+    """Return the newest finished run of a model whose checkpoints lay in a folder of this name."""
+    found = store.connect().search_runs(
+        [store.experiment(model)],
+        f"tags.{RUN_FOLDER} = '{folder}' and attributes.status = 'FINISHED'",
+        max_results=1,
+    )
+    return found[0].info.run_id if found else None
 
 
 def artifact(run_id: str, file: str, folder: Path) -> Path:

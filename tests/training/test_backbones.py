@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from training.backbones.compact import CompactResNet
-from training.backbones.deviation import BackboneConfig, DeviationPair
+from training.backbones.deviation import BackboneConfig, DeviationPair, PairConfig
 from training.backbones.inception_resnet_v1 import InceptionResnetV1
 from training.summary import macs, parameters
 
@@ -74,6 +74,9 @@ def test_the_difference_is_the_branches_difference() -> None:
     plain = DeviationPair(*branches)(faces)
     torch.testing.assert_close(plain.difference, faces.flatten(1) - faces.flatten(1).tanh())
     torch.testing.assert_close(plain.identity, faces.flatten(1).tanh())
-    squashed = DeviationPair(*branches, squash=True)(faces).difference
+    squashed = DeviationPair(*branches, PairConfig(squash=True))(faces).difference
     expected = 1 / (1 + torch.exp(-faces.flatten(1))) - faces.flatten(1).tanh().sigmoid()
     torch.testing.assert_close(squashed, expected)
+    whole = DeviationPair(*branches, PairConfig(subtract=False))
+    torch.testing.assert_close(whole(faces).difference, faces.flatten(1))
+    torch.testing.assert_close(whole.difference(faces), faces.flatten(1))

@@ -84,7 +84,7 @@ def test_a_killed_training_ends_with_the_weights_and_metrics_of_an_unbroken_one(
     for name, value in first.items():
         assert torch.equal(value, second[name]), name
     assert history(unbroken.number) == history(2)
-    assert len(history(2)["validation/triplet_accuracy"]) == 3
+    assert len(history(2)["validation/toy/triplet_accuracy"]) == 3
     assert not list((folder / "broken").glob("dln-smoke-*"))
 
 

@@ -32,7 +32,7 @@ class DLNRecipe(TripletRecipe):
     """Weight of the annotators' mean squared distance from everybody's own view."""
 
 
-SMALL = NetworkConfig(backbone=BackboneConfig(name="compact"))
+SMALL = NetworkConfig(backbone=BackboneConfig(name="compact"), mirror=True)
 RECIPES = {
     "dln": DLNRecipe(),
     "dln-compact": DLNRecipe(network=SMALL, **COMPACT),

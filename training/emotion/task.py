@@ -40,6 +40,7 @@ class EmotionTask(Task):
     def __init__(self, recipe: EmotionRecipe) -> None:
         super().__init__(recipe)
         self.crop = CropSpec(size_px=recipe.size_px, margin=CARD.crop.margin)
+        self.early = False
 
     @cached_property
     def labels(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
 
-from training.triplets.intervals import interval
+from training.triplets.estimates import Share
 
 TYPES = {
     "ONE_CLASS_TRIPLET": "one_class",
@@ -38,28 +38,23 @@ def outcomes(
     return (near < distance(a, n)) & (near < distance(p, n))
 
 
-def accuracy(right: Bool[np.ndarray, "triplets"], types: pd.Series) -> dict[str, float]:
-    """Return the share of right triplets over all and by type."""
-    return {name: float(right[chosen].mean()) for name, chosen in _by_type(types)}
-
-
-def intervals(
+def shares(
     right: Bool[np.ndarray, "triplets"],
     types: pd.Series,
     clusters: Int[np.ndarray, "triplets 3"],
-) -> dict[str, float]:
-    """Return the ends of the 95 % interval of each share that `accuracy` returns.
+) -> dict[str, Share]:
+    """Return the share of right triplets over all and by type.
 
     Args:
         right: outcome of each triplet.
         types: type of each triplet.
         clusters: which photo or person each face belongs to; see `interval`.
     """
-    found: dict[str, float] = {}
-    for name, chosen in _by_type(types):
-        low, high = interval(right[chosen].astype(np.float64), clusters[chosen])
-        found |= {f"{name}_low": low, f"{name}_high": high}
-    return found
+    values = right.astype(np.float64)
+    return {
+        name: Share(right=values[chosen], clusters=clusters[chosen])
+        for name, chosen in _by_type(types)
+    }
 
 
 def _by_type(types: pd.Series) -> Iterator[tuple[str, Bool[np.ndarray, "triplets"]]]:

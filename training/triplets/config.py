@@ -41,10 +41,12 @@ class TripletRecipe(Recipe):
 COMPACT: dict[str, Any] = {
     "size_px": 64,
     "batch_size": 192,
-    "epochs": 9,
+    "epochs": 6,
     "optimiser": "adamw",
-    "learning_rate": 1.5e-3,
+    "learning_rate": 1e-3,
     "weight_decay": 0.05,
+    "averaging": 0.998,
+    "sampling": Sampling(voters=20, leaning=0.25),
     "precision": "bf16",
 }
 """The budget of every compact network: they are compared with each other."""

@@ -11,7 +11,7 @@ CHUNK = 50
 
 def interval(
     values: Float[np.ndarray, "triplets"],
-    clusters: Int[np.ndarray, "triplets 3"],
+    clusters: Int[np.ndarray, "triplets faces"],
     *,
     resamples: int = 1000,
     seed: int = 0,

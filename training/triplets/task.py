@@ -7,19 +7,19 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from registry.catalog import ModelCard
 from registry.faces import CropSpec
 from training.config import RecipeError
 from training.feed import Faces, WeightedSampler, batches
-from training.inference import outputs
 from training.optimisation import optimisation
 from training.task import Batch, Networks, Optimisation, Task, Update
-from training.triplets import accuracy, lists, votes
+from training.triplets import votes
 from training.triplets.config import TripletRecipe
 from training.triplets.loss import Seen, triplet_loss
+from training.triplets.measures import judge
 
 
 class TripletTask(Task):
@@ -86,8 +86,12 @@ class TripletTask(Task):
         )
 
     def validate(self, networks: Networks) -> dict[str, float]:
-        """Return the accuracy on the sets' fixed validation triplets, over all and by type."""
-        return triplet_accuracy(networks[self.card.name], self, "validation")
+        """Return what `judge` finds on the validation faces of every set."""
+        network, metrics = networks[self.card.name], {}
+        for data in self.sets:
+            measured = judge(network, data, self.crop, "validation").metrics()
+            metrics |= {f"{data.name}/{key}": value for key, value in measured.items()}
+        return metrics
 
 
 def balanced(classes: np.ndarray, exponent: float) -> np.ndarray:
@@ -95,17 +99,3 @@ def balanced(classes: np.ndarray, exponent: float) -> np.ndarray:
     frequency = np.bincount(classes)[classes]
     weights: np.ndarray = 1.0 / frequency.astype(np.float64) ** exponent
     return weights
-
-
-def triplet_accuracy(network: nn.Module, task: Task, split: str) -> dict[str, float]:
-    """Return the accuracy on every set's fixed triplets of `split`; empty without a list."""
-    found: dict[str, float] = {}
-    for data in task.sets:
-        triplets, faces = lists.fixed(data, split)
-        if len(triplets):
-            needed, where = np.unique(faces, return_inverse=True)
-            vectors = outputs(network, data, needed, task.crop)["expression"]
-            odd = triplets["answer"].to_numpy(dtype=np.int64)
-            right = accuracy.outcomes(vectors, where.reshape(faces.shape), odd)
-            found |= accuracy.accuracy(right, triplets["type"])
-    return found

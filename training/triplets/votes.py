@@ -38,6 +38,22 @@ def is_clear(index: pd.DataFrame) -> np.ndarray:
     return clear
 
 
+def majority(index: pd.DataFrame) -> Float[np.ndarray, "faces"]:
+    """Return the emotion that more than half of the votes name, NaN where none does.
+
+    Votes given by one person alone are dropped first; unknown and no face count as votes. After the
+    majority rule of Barsoum et al. (2016).
+    """
+    out = np.full(len(index), np.nan)
+    for row, votes in enumerate(index["votes"]):
+        if votes is not None and not np.isscalar(votes):
+            said = np.asarray(votes)
+            said = np.where(said > 1, said, 0)
+            if said.max() > said.sum() / 2 and said.argmax() < len(EMOTIONS):
+                out[row] = said.argmax()
+    return out
+
+
 def shares(opinions: Float[np.ndarray, "faces emotions"]) -> Float[np.ndarray, "faces emotions"]:
     """Return the votes as distributions; a face without an opinion stays all zero."""
     total = opinions.sum(1, keepdims=True)

@@ -1,0 +1,49 @@
+"""Two recipes trained alike and compared, stopped in between and gone on with."""
+
+from pathlib import Path
+
+import pytest
+
+from registry import versions
+from training import compare
+from training.__main__ import main
+from training.config import RecipeError
+from training.datasets.index import Prepared
+from training.datasets.prepare import prepare
+
+pytestmark = pytest.mark.xdist_group("trainings")
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.usefixtures("fresh_store")
+def test_two_recipes_are_trained_once_and_compared_on_the_same_questions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    prepare("toy", None, tmp_path / "toy")
+
+    def rows() -> list[tuple[str, float, float]]:
+        found = compare.compare_recipes(
+            "dln-smoke", "fecnet-smoke", [tmp_path / "toy"], seeds=2, epochs=1, split="test"
+        )
+        assert all(len(row.cells()) == 4 for row in found)
+        return [(row.metric, row.first.value, row.second.value) for row in found]
+
+    first = rows()
+    assert {"toy triplet_accuracy", "toy leak_auc", "toy adversarial"} <= {r[0] for r in first}
+    assert [v.number for v in versions.list_versions("dln")] == [2, 1]
+    assert [v.number for v in versions.list_versions("fecnet")] == [2, 1]
+    assert rows() == first
+    assert len(versions.list_versions("dln")) == 2
+
+    data = [Prepared.open(tmp_path / "toy")]
+    for row in compare.compare_versions("dln/1", "dln/1", data, "test"):
+        assert row.first.lead(row.second) == (0, 0)
+    with pytest.raises(RecipeError, match="no fixed triplets"):
+        compare.compare_versions("dln/1", "dln/2", data, "train")
+    assert main(["compare", "dln/1", "fecnet/1", "--versions", "--data", "toy"]) == 0
+
+
+def test_what_learns_no_triplets_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", "emotion", "dln-smoke"]) == 2
+    assert "emotion is no recipe that learns triplets; choose from" in capsys.readouterr().err

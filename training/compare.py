@@ -1,0 +1,133 @@
+"""Two embeddings on the same questions: registered versions, or recipes trained alike."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from rich.table import Table
+
+from registry import versions
+from registry.versions import Version
+from training.config import Recipe, RecipeError
+from training.datasets.index import Prepared
+from training.evaluate import Served
+from training.feed import toy_set
+from training.loop import run_folder
+from training.recipes import RECIPES
+from training.session import train
+from training.tracking import finished
+from training.triplets.config import TripletRecipe
+from training.triplets.estimates import Estimate
+from training.triplets.measures import judge
+
+Split = Literal["train", "validation", "test"]
+
+
+class Row(NamedTuple):
+    """One number of both, with the 95 % interval of their paired difference."""
+
+    metric: str
+    first: Estimate
+    second: Estimate
+
+    def cells(self) -> tuple[str, ...]:
+        """Return the row in words."""
+        told = (_told(each.value, each.interval()) for each in (self.first, self.second))
+        lead = self.first.lead(self.second)
+        return self.metric, *told, _told(self.first.value - self.second.value, lead, "+")
+
+
+def compare_versions(first: str, second: str, data: Sequence[Prepared], split: Split) -> list[Row]:
+    """Return what both versions reach on the sets' triplets and people.
+
+    An emotion classifier takes part with the square root of its softmax.
+
+    Raises:
+        RegistryError: there is no such version.
+        RecipeError: the sets hold nothing to compare on.
+    """
+    return _rows([versions.resolve(first)], [versions.resolve(second)], data, split)
+
+
+def compare_recipes(
+    first: str, second: str, data: Sequence[Path], seeds: int, epochs: int | None, split: Split
+) -> list[Row]:
+    """Train both recipes with seeds 0, 1, ... on the same data and compare their means.
+
+    A training that an earlier, stopped comparison finished is taken as it is.
+
+    Raises:
+        RecipeError: a recipe doesn't exist or learns no triplets, or there is nothing to compare.
+    """
+    trained = []
+    for name in (first, second):
+        plans = [_plan(name, data, seed, epochs) for seed in range(seeds)]
+        trained.append([_trained(name, plan) for plan in plans])
+    sets = [Prepared.open(folder) for folder in data] or [toy_set(RECIPES[first].runs)]
+    return _rows(*trained, sets, split)
+
+
+def table(rows: Sequence[Row], first: str, second: str, title: str) -> Table:
+    """Return the rows for a terminal."""
+    shown = Table("", first, second, "difference", title=title)
+    for row in rows:
+        shown.add_row(*row.cells())
+    return shown
+
+
+def markdown(rows: Sequence[Row], first: str, second: str) -> str:
+    """Return the rows as a Markdown table."""
+    lines = [("", first, second, "difference"), ("---",) * 4, *(row.cells() for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _plan(name: str, data: Sequence[Path], seed: int, epochs: int | None) -> Recipe:
+    recipe = RECIPES.get(name)
+    if not isinstance(recipe, TripletRecipe):
+        fit = ", ".join(n for n, known in RECIPES.items() if isinstance(known, TripletRecipe))
+        raise RecipeError(f"{name} is no recipe that learns triplets; choose from {fit}.")
+    return replace(recipe, data=tuple(data), seed=seed, epochs=epochs or recipe.epochs)
+
+
+def _trained(name: str, recipe: Recipe) -> Version:
+    model = name.partition("-")[0]
+    run_id = finished(model, run_folder(name, recipe).name)
+    version = versions.find(model, run_id=run_id) if run_id else None
+    if version is None:
+        folders = " ".join(map(str, recipe.data))
+        said = f"--data {folders} " if folders else ""
+        options = f"{said}--seed {recipe.seed} --epochs {recipe.epochs}"
+        version = train(name, recipe, f"python -m training train {name} {options}")
+    if version is None:
+        raise RecipeError(f"{name} leaves no version to compare.")
+    return version
+
+
+def _rows(
+    first: Sequence[Version], second: Sequence[Version], data: Sequence[Prepared], split: Split
+) -> list[Row]:
+    rows = []
+    for each in data:
+        one, other = (_mean(several, each, split) for several in (first, second))
+        rows += [Row(f"{each.name} {key}", one[key], other[key]) for key in one if key in other]
+    if not rows:
+        names = ", ".join(each.name for each in data)
+        raise RecipeError(f"{names}: no fixed triplets and no persons in {split} to compare on.")
+    return rows
+
+
+def _mean(several: Sequence[Version], data: Prepared, split: Split) -> dict[str, Estimate]:
+    judged = [
+        judge(Served(versions.load(version)), data, version.crop, split).estimates
+        for version in several
+    ]
+    return {
+        key: type(estimate).mean([each[key] for each in judged])
+        for key, estimate in judged[0].items()
+    }
+
+
+def _told(value: float, interval: tuple[float, float], sign: str = "") -> str:
+    low, high = interval
+    return f"{value:{sign}.3f} ({low:{sign}.3f} to {high:{sign}.3f})"
