@@ -72,7 +72,7 @@ def create_demo(served: Served, mlflow_url: str | None) -> gr.Blocks:
         quietly = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
         triggers = [demo.load, gr.Timer(LOOK_AGAIN_SECONDS).tick]
         gr.on(triggers, problems, outputs=[triplet.state, emotion.state], **quietly)
-        demo.load(transfer.told_status, outputs=transfer.status, **quietly)
+        demo.load(transfer.told_status, outputs=transfer.outputs, **quietly)
     return demo
 
 

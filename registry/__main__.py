@@ -1,8 +1,9 @@
 """python -m registry list | show | promote: the versions that training made and the demo serves."""
 
 import argparse
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 BAD_INPUT, NO_ANSWER = 2, 3
 SHOWN_IN_LIST = ("test/", "validation/")
+LOGGED_WHILE_LEARNING = re.compile("train/[^/]+")
+ENDS_OF_INTERVAL = ("_low", "_high")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -98,10 +101,24 @@ def _show(given: argparse.Namespace, console: "Console") -> None:
     table = Table(Column(no_wrap=True), Column(overflow="fold"), show_header=False)
     for key, value in _facts(version).items():
         table.add_row(key, value)
-    for key, number in versions.metrics(version).items():
+    for key, number in _not_on_card(versions.metrics(version), version.description).items():
         table.add_row(key, f"{number:.6g}")
     console.print(table)
     console.print(Markdown(version.description))
+
+
+def _not_on_card(measured: Mapping[str, float], card: str) -> dict[str, float]:
+    """Return the metrics that no table of the card has; what is said once needs no row here."""
+    from registry.export import number
+
+    told = {
+        key
+        for key, value in measured.items()
+        if not LOGGED_WHILE_LEARNING.fullmatch(key) and f"| {number(value)} " in card
+    }
+    for end in ENDS_OF_INTERVAL:
+        told |= {key for key in measured if key.endswith(end) and key.removesuffix(end) in told}
+    return {key: value for key, value in measured.items() if key not in told}
 
 
 def _facts(version: "Version") -> dict[str, str]:

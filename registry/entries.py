@@ -101,6 +101,16 @@ def read(entry: "ModelVersion") -> Version:
     )
 
 
+def describe(version: Version, text: str) -> None:
+    """Put a description, Markdown, in place of the version's old one.
+
+    Raises:
+        Unreachable: the store does not answer.
+    """
+    with store.answering():
+        store.connect().update_model_version(version.name, str(version.number), text)
+
+
 def local_folder(location: str) -> Path | None:
     """Return the folder an artifact location means on this machine, or None for a server's."""
     from mlflow.utils.file_utils import local_file_uri_to_path

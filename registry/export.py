@@ -105,6 +105,11 @@ def _compare(exported: nn.Module, network: nn.Module, faces: Tensor) -> None:
             raise graph.GraphError(f"{key} differs by {worst:.2g} at batch {len(faces)}")
 
 
+def number(value: float) -> str:
+    """Return a measured number as cards show it: three places, none of a whole number above 1."""
+    return f"{value:,.0f}" if value > 1 and value.is_integer() else f"{value:.3f}"
+
+
 def card_text(card: ModelCard, facts: Facts, description: str) -> str:
     """Return the model card as Markdown."""
     rows = {

@@ -30,6 +30,7 @@ __all__ = [
     "Version",
     "best_device",
     "broken_versions",
+    "card",
     "config",
     "find",
     "list_versions",
@@ -146,6 +147,16 @@ def config(reference: str) -> dict[str, Any]:
         except (OSError, ValueError) as error:
             raise graph.GraphError(f"{export.CONFIG} is missing or broken") from error
     return said
+
+
+def card(version: Version | str) -> str:
+    """Return the model card of a version, Markdown, as it stands now: measuring adds to it.
+
+    Raises:
+        BadVersion, EmptyRegistry, Unreachable: as for `resolve`.
+    """
+    named = version if isinstance(version, str) else f"{version.name}/{version.number}"
+    return resolve(named).description
 
 
 def metrics(version: Version) -> dict[str, float]:

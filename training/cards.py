@@ -1,15 +1,40 @@
-"""The card of a trained network: how it came about, so that anyone can make it again."""
+"""The card of a trained network: what it is for, how it came about, how good it is.
+
+One form for all, after Mitchell et al., "Model Cards for Model Reporting" (2019).
+"""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import torch
 
+from registry import entries, versions
+from registry.catalog import CATALOG
+from registry.versions import Version
+from training import tracking
+from training.cardtexts import CONFIGURED, LICENCES, MISUSE, TEXTS, UNKNOWN_LICENCE
 from training.checkpoint import Progress
 from training.config import Recipe
+from training.results import by_group, overall
 from training.task import Production, Task
+
+HEADINGS = (
+    "What it is",
+    "Intended use",
+    "Misuse",
+    "Data",
+    "How it was made",
+    "Results",
+    "Results by group",
+    "Known failures",
+    "Our decisions",
+)
+LONGEST = 5000
+"""Letters that MLflow keeps of a description in a database that counts them."""
+ELSEWHERE = "Validation and latency are left out for want of room; the run has them."
 
 
 def card(
@@ -48,19 +73,81 @@ def machine() -> str:
 
 
 def markdown(card: Mapping[str, Any]) -> str:
-    """Return a card as text for people."""
-    data = ", ".join(
-        f"{d['name']} ({d['training_faces']:,} training faces, digest {d['digest'][:12]})"
-        for d in card["data"]
+    """Return a card as text for people, at most 5,000 letters under the headings of `HEADINGS`.
+
+    Args:
+        card: as `card` returns it. It may have `failures`, each with `picture`, `credit`, `answer`
+            and `truth`.
+    """
+    model = card["model"]
+    text = TEXTS[model]
+    head = f"{CATALOG[model].title}, trained by recipe `{card['recipe']}`"
+    bodies = {
+        "What it is": text.what,
+        "Intended use": _bullets(text.uses),
+        "Misuse": _bullets([*MISUSE, "More in docs/ethics.md."]),
+        "Data": _bullets([_set(data) for data in card["data"]]),
+        "How it was made": _made(card),
+        "Known failures": _bullets([*text.failures, *map(_failure, card.get("failures", ()))]),
+        "Our decisions": _bullets([*text.decisions, *_configured(card["config"]["network"])]),
+    }
+    return _written(head, bodies, model, card["metrics"])
+
+
+def refresh(version: Version) -> None:
+    """Write all that was measured of a version by now into its card, MLflow's description.
+
+    A description that isn't in our form is somebody's own and stays.
+
+    Raises:
+        Unreachable: the store does not answer.
+    """
+    head, *parts = re.split(r"^## ", versions.card(version), flags=re.MULTILINE)
+    bodies = {title: body.strip() for title, _, body in (part.partition("\n") for part in parts)}
+    if tuple(bodies) == HEADINGS and version.name in TEXTS:
+        metrics = tracking.metrics_of(version.run_id)
+        entries.describe(version, _written(head.strip(), bodies, version.name, metrics))
+
+
+def _written(head: str, bodies: Mapping[str, str], model: str, metrics: Mapping[str, float]) -> str:
+    """Put a card together with all results, or with those on the test split if it gets too long."""
+    tested = {key: value for key, value in metrics.items() if key.startswith("test/")}
+    text = ""
+    for shown, note in ((metrics, ""), (tested, ELSEWHERE)):
+        results = [TEXTS[model].protocol, note, overall(shown) or "Nothing was measured yet."]
+        said = {
+            **bodies,
+            "Results": "\n\n".join(filter(None, results)),
+            "Results by group": by_group(shown) or "No group was measured by itself yet.",
+        }
+        text = "\n\n".join([head, *(f"## {title}\n\n{said[title]}" for title in HEADINGS)]) + "\n"
+        if len(text) <= LONGEST:
+            return text
+    return f"{text[: LONGEST - 2]}…\n"
+
+
+def _set(data: Mapping[str, Any]) -> str:
+    licence = LICENCES.get(data["name"], UNKNOWN_LICENCE)
+    return f"{data['name']}, {data['training_faces']:,} training faces: {licence}."
+
+
+def _made(card: Mapping[str, Any]) -> str:
+    return (
+        f"`{card['command']}`\n\nSeed {card['seed']}, {card['epochs']} epochs, "
+        f"{card['minutes']} minutes, on {card['machine']}."
     )
-    metrics = "\n".join(f"| {key} | {value:.4f} |" for key, value in card["metrics"].items())
-    return f"""{card["model"]}, trained by recipe `{card["recipe"]}`
 
-- Made with `{card["command"]}`, seed {card["seed"]}
-- Data: {data}
-- Took {card["minutes"]} minutes, {card["epochs"]} epochs, on {card["machine"]}
 
-| metric | value |
-|---|---|
-{metrics}
-"""
+def _failure(shown: Mapping[str, str]) -> str:
+    """Name a picture that may be shown and what is wrong with the answer to it."""
+    told = f"answered {shown['answer']}, the truth is {shown['truth']}"
+    return f"`{shown['picture']}` ({shown['credit']}): {told}."
+
+
+def _configured(network: Mapping[str, Any]) -> list[str]:
+    said = {**network, "backbone": network["backbone"]["name"]}
+    return [line for (key, value), line in CONFIGURED.items() if said.get(key) == value]
+
+
+def _bullets(lines: Sequence[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)

@@ -9,6 +9,7 @@ import gradio as gr
 
 from demo.predictors import NOT_SURE_BELOW, EmotionAnswer, EmotionRecognizer, Photo
 from demo.tabs import examples
+from demo.tabs.card import CardFold, card_of, no_card
 from demo.tabs.house import House, empty, notice
 from demo.tabs.photo import QUEUED, PhotoPlace
 from registry.catalog import EMOTION
@@ -30,6 +31,7 @@ class EmotionTab:
                 self.place = PhotoPlace(house, EMOTION, "Photo")
             with gr.Column(min_width=280):
                 self.answer = gr.HTML(empty(ASK), elem_id="emotion-answer", apply_default_css=False)
+                self.card = CardFold()
         singles = [[picture] for picture in examples.pictures()]
         tried = examples.Examples("Or try a synthetic person", singles)
         for event in self.place.follow():
@@ -40,19 +42,21 @@ class EmotionTab:
         return self.place.take(str(pictures[0]))
 
     def _then_answer(self, event: Any) -> None:
-        event.then(self._reply, [self.place.state, self.place.faces], self.answer, **QUEUED)
+        outputs = [self.answer, *self.card.outputs]
+        event.then(self.reply, [self.place.state, self.place.faces], outputs, **QUEUED)
 
-    def _reply(self, photo: Photo | None, which: int | None) -> str:
-        """Return the answer as HTML, or what is still needed."""
+    def reply(self, photo: Photo | None, which: int | None) -> list[Any]:
+        """Return the answer as HTML, or what is still needed, and the card of who answered."""
         if photo is None:
-            return empty(ASK)
+            return [empty(ASK), *no_card()]
         try:
             (answer,) = self._recognizer.recognise(photo, [which or 0])
         except RegistryError as error:
-            return notice(str(error))
+            return [notice(str(error)), *no_card()]
         verdict = f"Face {answer.which + 1}: {answer.sentence}"
         parts = f'{_bars(answer)}<p class="hint">{THRESHOLD}</p>'
-        return self._house.answer(EMOTION, verdict, parts, answer.stamp)
+        told = self._house.answer(EMOTION, verdict, parts, answer.stamp)
+        return [told, *card_of(answer.stamp.model, answer.stamp.version)]
 
 
 def _bars(answer: EmotionAnswer) -> str:

@@ -9,6 +9,7 @@ import gradio as gr
 from demo.drawing import per_unit, triangle
 from demo.predictors import PAIRS, Distances, Photo, TripletAnswer, TripletComparer
 from demo.tabs import examples
+from demo.tabs.card import CardFold, card_of, no_card
 from demo.tabs.house import House, empty, notice
 from demo.tabs.photo import QUEUED, PhotoPlace
 from registry.catalog import DLN
@@ -33,6 +34,7 @@ class TripletTab:
             self.places = [self._place(number) for number in (1, 2, 3)]
         tried = examples.Examples("Or try three synthetic people", examples.triplets())
         self.answer = gr.HTML(empty(ASK), elem_id="triplet-answer", apply_default_css=False)
+        self.card = CardFold()
         for event in (event for place in self.places for event in place.follow()):
             self._then_answer(event)
         outputs = [output for place in self.places for output in place.outputs]
@@ -48,19 +50,20 @@ class TripletTab:
 
     def _then_answer(self, event: Any) -> None:
         asked = [part for place in self.places for part in (place.state, place.faces)]
-        event.then(self._reply, asked, self.answer, **QUEUED)
+        event.then(self.reply, asked, [self.answer, *self.card.outputs], **QUEUED)
 
-    def _reply(self, *given: Photo | int | None) -> str:
-        """Return the answer as HTML, or what is still needed."""
+    def reply(self, *given: Photo | int | None) -> list[Any]:
+        """Return the answer as HTML, or what is still needed, and the card of who answered."""
         photos = [photo for photo in given[::2] if isinstance(photo, Photo)]
         which = [int(face or 0) for face in given[1::2]]  # type: ignore[arg-type]
         if len(photos) < len(PAIRS):
-            return empty(MORE.get(len(PAIRS) - len(photos), ASK))
+            return [empty(MORE.get(len(PAIRS) - len(photos), ASK)), *no_card()]
         try:
             answer = self._comparer.compare(photos, which)
         except RegistryError as error:
-            return notice(str(error))
-        return self._told(answer, photos, which)
+            return [notice(str(error)), *no_card()]
+        told = self._told(answer, photos, which)
+        return [told, *card_of(answer.stamp.model, answer.stamp.version)]
 
     def _told(self, answer: TripletAnswer, photos: Sequence[Photo], which: Sequence[int]) -> str:
         faces = [

@@ -19,8 +19,10 @@ from torch import Tensor
 from demo.models import Served
 from demo.page import Page, launch_page
 from demo.predictors import TripletComparer, look
+from demo.tabs.emotion import EmotionTab
 from demo.tabs.house import House, notice
 from demo.tabs.photo import PhotoPlace
+from demo.tabs.triplet import TripletTab
 from registry import versions
 from registry.catalog import DLN, EMOTION, EMOTIONS
 from tests.conftest import unused_port
@@ -243,6 +245,33 @@ def test_answers_are_signed_with_links_to_mlflow(people: list[Any], fake: FakeRe
     assert "dln, version 3" in told
     unlinked = House(served=Served(None), mlflow_url=None).signed(answer.stamp)
     assert "href" not in unlinked
+
+
+def test_the_card_under_an_answer_is_that_of_the_version_that_gave_it(
+    people: list[Any], fake: FakeRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(versions, "card", lambda reference: f"![card]({reference}) <b>")
+    house = House(served=Served(None), mlflow_url=None)
+    with gr.Blocks():
+        triplet, emotion = TripletTab(house), EmotionTab(house)
+    photos = [look(person["path"], house.cropper) for person in people]
+    asked = [part for photo in photos for part in (photo, 0)]
+    before = fake.production["dln"]
+    first = triplet.reply(*asked)
+    fake.put("dln", 4, answers(EXPRESSIONS))
+    try:
+        told = triplet.reply(*asked)
+    finally:
+        fake.production["dln"] = before
+    for answer, fold, text in (first, told):
+        assert "dln, version 3" in answer
+        assert (fold.label, fold.visible) == ("Model card of dln, version 3", True)
+        assert text == "[card](dln/3) &lt;b>"
+    _, fold, text = emotion.reply(photos[0], 0)
+    assert (fold.visible, text) == (True, "[card](emotion/2) &lt;b>")
+    for _, fold, text in (emotion.reply(None, None), triplet.reply(*[None] * 6)):
+        assert (fold.visible, text) == (False, "")
+    assert not triplet.card.fold.open
 
 
 def test_what_lacks_is_told_with_the_command_set_apart() -> None:

@@ -46,6 +46,24 @@ def test_all_that_is_known_of_a_version_is_shown(
         assert fact in said
 
 
+def test_a_card_is_shown_as_text_and_what_it_tells_is_told_once(
+    register: Register, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = "| test | toy |\n|---|---|\n| accuracy | 0.640 (0.59 to 0.69) |"
+    version = register(description=f"Tiny.\n\n## Results\n\n{table}\n")
+    measured = {"accuracy": 0.64, "accuracy_low": 0.594, "accuracy_high": 0.686, "later": 0.3125}
+    for key, value in measured.items():
+        store.connect().log_metric(version.run_id, f"test/toy/{key}", value)
+    assert main(["show", "dln/1"]) == 0
+    said = capsys.readouterr().out
+    assert "## Results" not in said
+    assert "|---" not in said
+    assert said.count("0.640 (0.59 to 0.69)") == 1
+    assert "test/toy/accuracy" not in said
+    assert "0.3125" in said.split("test/toy/later")[1]
+    assert "validation/accuracy" in said
+
+
 def test_a_narrow_terminal_loses_no_word(
     register: Register, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
