@@ -13,7 +13,7 @@ from training.datasets.head import Head
 
 WEAKEST = 0.6
 """Least part of a prototype that a picture shows."""
-STRONGEST = 1.5
+STRONGEST = 2.0
 """The largest weight of a shape: brows are shown to move farther than the mesh was modelled."""
 REST = 0.03
 """What the jaw is closed by, of jawOpen: the neutral mesh parts its lips."""
@@ -59,12 +59,12 @@ PROTOTYPES: Mapping[str, tuple[Weights, ...]] = {
         | {"eyeSquint": 0.7, "eyeBlink": 0.2, "mouthLowerDown": 0.3},
     ),
     "anger": (
-        {"browDown": 1.4, "eyeSquint": 0.5, "mouthPress": 1.0, "mouthRollLower": 0.25}
-        | {"mouthRollUpper": 0.25, "noseSneer": 0.2, "mouthShrugLower": 0.3},
-        {"browDown": 1.4, "eyeWide": 0.5, "mouthPress": 0.8, "mouthFrown": 0.4}
-        | {"mouthRollUpper": 0.3, "jawForward": 0.3},
-        {"browDown": 1.4, "eyeWide": 0.4, "noseSneer": 0.35, "jawOpen": 0.15}
-        | {"mouthLowerDown": 0.9, "mouthUpperUp": 0.35, "mouthFunnel": 0.35},
+        {"browDown": 2.0, "browInnerUp": -0.8, "eyeSquint": 0.7, "mouthPress": 0.8}
+        | {"mouthRollLower": 0.4, "mouthRollUpper": 0.4, "mouthFrown": 0.8, "noseSneer": 0.35},
+        {"browDown": 2.0, "browInnerUp": -0.8, "eyeWide": 0.4, "mouthPress": 0.6}
+        | {"mouthFrown": 1.1, "mouthRollUpper": 0.4, "noseSneer": 0.4, "jawForward": 0.4},
+        {"browDown": 2.0, "browInnerUp": -0.8, "eyeWide": 0.3, "noseSneer": 0.35}
+        | {"jawOpen": 0.2, "mouthLowerDown": 1.3, "mouthUpperUp": 0.35, "mouthFunnel": 0.5},
     ),
     "contempt": (
         {"mouthSmile_1": 1.0, "mouthDimple_1": 0.9, "cheekSquint_1": 0.5, "mouthPress": 0.2},
