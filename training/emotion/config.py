@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 from registry.catalog import EMOTION
-from training.augment import Augmentation
+from training.augment import GENTLE, Augmentation
 from training.backbones.deviation import BackboneConfig, PairConfig
 from training.config import Recipe
 from training.optimisation import OptimiserName, ScheduleName
@@ -40,6 +40,7 @@ class EmotionRecipe(Recipe):
 
 COMPACT = EmotionRecipe(
     network=PairConfig(backbone=BackboneConfig(name="compact"), mirror=True),
+    augmentation=GENTLE,
     size_px=64,
     class_weight=0.0,
     shades=True,
@@ -55,6 +56,7 @@ COMPACT = EmotionRecipe(
 ALONE = replace(
     COMPACT,
     network=replace(COMPACT.network, subtract=False, mirror=False),
+    augmentation=Augmentation(),
     early_px=48,
     early_share=0.9,
     mixup=0.2,

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from registry.catalog import DLN
-from training.augment import Augmentation
+from training.augment import GENTLE, Augmentation
 from training.backbones.published import IdentityWeights
 from training.config import Recipe
 from training.optimisation import OptimiserName, ScheduleName
@@ -40,6 +40,7 @@ class TripletRecipe(Recipe):
 
 COMPACT: dict[str, Any] = {
     "size_px": 64,
+    "augmentation": GENTLE,
     "batch_size": 192,
     "epochs": 6,
     "optimiser": "adamw",

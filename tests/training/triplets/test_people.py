@@ -7,7 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from training.datasets import ict, lfw_emotion
 from training.datasets.index import Prepared
+from training.datasets.splits import persons
 from training.triplets import people
 from training.triplets.estimates import Area, Share, auc
 from training.triplets.leak import leak, stacked
@@ -51,14 +53,19 @@ def test_questions_keep_their_rules_and_their_seed() -> None:
     pd.testing.assert_frame_equal(people.drawn(index(), "test"), people.drawn(index(), "test"))
 
 
-def test_the_committed_lists_name_kept_persons_only() -> None:
-    for name, persons in (("london", 22), ("lfw-emotion", 1430)):
-        with (people.LISTS / f"people_{name}.parquet").open("rb") as file:
-            table = pd.read_parquet(file)
-        assert set(table["split"]) == {"validation", "test"}
-        assert len(table) < 30_000
-        seen = table.melt(value_vars=people.FACES)["value"].dropna()
-        assert seen.str.rpartition("_")[0].nunique() <= persons
+@pytest.mark.parametrize("name", ["london", "lfw-emotion", "ict"])
+def test_the_committed_lists_name_no_person_of_a_training(name: str) -> None:
+    with (people.LISTS / f"people_{name}.parquet").open("rb") as file:
+        table = pd.read_parquet(file)
+    assert set(table["split"]) == {"validation", "test"}
+    if name == "ict":
+        kept = {f"ict{n:03d}": part for part, numbers in ict.PERSONS.items() for n in numbers}
+    else:
+        kept = persons(name.replace("-", "_"))
+    for split, names in table.groupby("split")[people.FACES]:
+        seen = names.melt()["value"].dropna()
+        who = seen.str.partition("_")[0] if name == "ict" else seen.map(lfw_emotion.person_of)
+        assert {kept.get(person) for person in who} == {split}
 
 
 def test_an_identity_network_leaks_all_and_an_expression_network_nothing() -> None:
