@@ -31,8 +31,11 @@ SOURCES = {
 DLN, EMOTION = "dln@production", "emotion@production"
 PROJECT = Path(__file__).parent.parent
 HEAD = "| measure | data | reached (95 % interval) | aimed at |\n|---|---|---|---|"
-TRIPLETS = (("one-class", "one_class", 0.66), ("two-class", "two_class", 0.86))
-TRIPLETS += (("three-class", "three_class", 0.84),)
+TRIPLETS = (
+    ("one-class", "one_class", 0.66),
+    ("two-class", "two_class", 0.86),
+    ("three-class", "three_class", 0.84),
+)
 PEOPLE = ("london", "ict", "lfw-emotion")
 
 
@@ -47,9 +50,9 @@ def main(shared: Path, data: Path) -> None:
         emotion |= evaluate(EMOTION, each)
     lines = [HEAD, *_rows(dln, emotion)]
     lead = markdown(compare_versions(DLN, EMOTION, list(sets.values()), "test"), "dln", "softmax")
+    script, folders = PROJECT / "benchmarks" / "judges.py", [str(data / name) for name in SOURCES]
     judges = subprocess.run(
-        [sys.executable, PROJECT / "benchmarks" / "judges.py", shared, "--markdown"]
-        + [data / name for name in SOURCES],
+        [sys.executable, str(script), str(shared), *folders, "--markdown"],
         check=True, text=True, stdout=subprocess.PIPE,
     ).stdout  # fmt: skip
     fecnet = PROJECT / "docs" / "fecnet.md"

@@ -23,19 +23,21 @@ Change = Callable[[Tensor], Tensor]
 def moved(faces: Float[Tensor, "batch 3 h w"], share: float) -> Float[Tensor, "batch 3 h w"]:
     """Return the faces as a crop moved right and down by a share of its side shows them."""
     by = round(share * faces.shape[3])
-    wider = functional.pad(faces, [0, 0, by, by], padding_mode="edge")
+    wider: Tensor = functional.pad(faces, [0, 0, by, by], padding_mode="edge")
     return wider[..., by:, by:]
 
 
 def small(faces: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch 3 h w"]:
     """Return the faces as if they were 24 px in their photo."""
     few = functional.resize(faces, [SMALL_PX, SMALL_PX], antialias=True)
-    return functional.resize(few, list(faces.shape[2:]), antialias=True)
+    again: Tensor = functional.resize(few, list(faces.shape[2:]), antialias=True)
+    return again
 
 
 def blurred(faces: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch 3 h w"]:
     """Return the faces out of focus: a Gaussian of 2.5 % of the side."""
-    return functional.gaussian_blur(faces, [9, 9], [0.025 * faces.shape[3]])
+    out: Tensor = functional.gaussian_blur(faces, [9, 9], [0.025 * faces.shape[3]])
+    return out
 
 
 CHANGES: Mapping[str, Change] = {

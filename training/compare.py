@@ -60,12 +60,12 @@ def compare_recipes(
     Raises:
         RecipeError: a recipe doesn't exist or learns no triplets, or there is nothing to compare.
     """
-    trained = []
-    for name in (first, second):
-        plans = [_plan(name, data, seed, epochs) for seed in range(seeds)]
-        trained.append([_trained(name, plan) for plan in plans])
+    one, other = (
+        [_trained(name, _plan(name, data, seed, epochs)) for seed in range(seeds)]
+        for name in (first, second)
+    )
     sets = [Prepared.open(folder) for folder in data] or [toy_set(RECIPES[first].runs)]
-    return _rows(*trained, sets, split)
+    return _rows(one, other, sets, split)
 
 
 def table(rows: Sequence[Row], first: str, second: str, title: str) -> Table:

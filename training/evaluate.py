@@ -8,6 +8,7 @@ from torch import nn
 from registry import versions
 from registry.versions import ProductionModel, Version
 from training.behaviour import behaviour, latency
+from training.cards import refresh
 from training.config import RecipeError
 from training.datasets.index import Prepared
 from training.emotion.metrics import with_intervals
@@ -30,7 +31,7 @@ class Served(nn.Module):
 
 
 def evaluate(reference: str, data: Prepared, split: str = "test") -> dict[str, float]:
-    """Measure a version on one split and put metrics and per-item outcomes onto it.
+    """Measure a version on one split and put metrics and per-item outcomes onto it and its card.
 
     Args:
         reference: NAME, NAME@alias or NAME/version.
@@ -58,6 +59,7 @@ def evaluate(reference: str, data: Prepared, split: str = "test") -> dict[str, f
     named = {f"{split}/{data.name}/{key}": value for key, value in metrics.items()}
     named |= latency(network, crop)
     annotate(version, named, items, f"{split}-{data.name}")
+    refresh(version)
     return named
 
 

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -41,7 +40,7 @@ def test_what_a_network_minds_is_told_and_what_it_does_not_mind_is_zero(tmp_path
 
 
 def test_a_moved_crop_shows_what_lies_to_the_right_and_below() -> None:
-    faces = torch.from_numpy(np.arange(400, dtype=np.float32)).view(1, 1, 20, 20).expand(1, 3, 20, 20)
+    faces = torch.arange(1200.0).view(1, 3, 20, 20)
     assert torch.equal(moved(faces, 0.05)[..., :-1, :-1], faces[..., 1:, 1:])
 
 

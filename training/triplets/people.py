@@ -47,7 +47,7 @@ def asked(data: Prepared, split: str) -> pd.DataFrame:
         [row.get(name, -1) for name in names if isinstance(name, str)]
         for names in table[FACES].itertuples(index=False)
     ]
-    table = table.assign(rows=rows)
+    table = table.assign(rows=pd.Series(rows, index=table.index, dtype=object))
     return table[[min(three) >= 0 for three in rows]].reset_index(drop=True)
 
 
@@ -78,7 +78,7 @@ class _People:
         self.emotion = index["emotion"].to_numpy(dtype=np.int64)
         at = pd.Series(np.arange(len(index)))
         self.of_person = {p: rows.to_numpy() for p, rows in at.groupby(self.person)}
-        self.of_emotion = {int(e): rows.to_numpy() for e, rows in at.groupby(self.emotion)}
+        self.of_emotion = {e: np.flatnonzero(self.emotion == e) for e in set(self.emotion.tolist())}
 
     def pairs(self) -> Iterator[tuple[object, ...]]:
         """Yield pairs of one person, each followed by pairs of two people like it."""

@@ -87,7 +87,8 @@ class TripletTask(Task):
 
     def validate(self, networks: Networks) -> dict[str, float]:
         """Return what `judge` finds on the validation faces of every set."""
-        network, metrics = networks[self.card.name], {}
+        network = networks[self.card.name]
+        metrics: dict[str, float] = {}
         for data in self.sets:
             measured = judge(network, data, self.crop, "validation").metrics()
             metrics |= {f"{data.name}/{key}": value for key, value in measured.items()}
