@@ -7,6 +7,7 @@ draws the lists again that are kept in training/datasets/lists (names only).
 
 import sys
 from collections.abc import Iterator
+from functools import lru_cache
 from importlib import resources
 from itertools import combinations
 from pathlib import Path
@@ -25,9 +26,12 @@ COLUMNS = ["split", "kind", "same_person", *FACES]
 PAIRS_OF_PERSON = 10
 OTHERS_OF_PAIR = 5
 MOST = 3000
+IN_VAIN = 300
+"""Draws in a row that give nothing new, after which there is nothing more to draw."""
 LISTS = resources.files("training.datasets") / "lists"
 
 
+@lru_cache(maxsize=16)
 def asked(data: Prepared, split: str) -> pd.DataFrame:
     """Return the questions about a set's people in `split`: the list we keep, else one drawn now.
 
@@ -98,10 +102,11 @@ class _People:
     def triplets(self, kind: str) -> Iterator[tuple[object, ...]]:
         """Yield distinct triplets; the third face is the odd one."""
         found: dict[tuple[int, ...], None] = {}
-        persons = list(self.of_person)
-        for _ in range(4 * MOST if len(persons) > 2 else 0):
+        persons, in_vain = list(self.of_person), 0
+        while len(found) < MOST and in_vain < IN_VAIN and persons:
             three = self._triplet(kind, self.of_person[persons[self.luck.integers(len(persons))]])
-            if three and len(found) < MOST:
+            in_vain = in_vain + 1 if three is None or three in found else 0
+            if three:
                 found[three] = None
         for three in found:
             yield kind, None, *self.names[list(three)]
