@@ -52,7 +52,8 @@ def asked(data: Prepared, split: str) -> pd.DataFrame:
         for names in table[FACES].itertuples(index=False)
     ]
     table = table.assign(rows=pd.Series(rows, index=table.index, dtype=object))
-    return table[[min(three) >= 0 for three in rows]].reset_index(drop=True)
+    known = np.array([min(faces) >= 0 for faces in rows], dtype=bool)
+    return table[known].reset_index(drop=True)
 
 
 def drawn(index: pd.DataFrame, split: str, seed: int = 0) -> pd.DataFrame:
