@@ -32,7 +32,9 @@ def test_from_toy_faces_to_an_answer_about_a_photo(tmp_path: Path, examples: Pat
     assert "Registered emotion version 1." in said
     assert "python -m registry promote emotion 1" in said
     run("registry", "promote", "emotion", "1")
-    assert "production" in run("registry", "show", "emotion@production")
+    shown = " ".join(run("registry", "show", "emotion@production").split())
+    assert "production" in shown
+    assert shown.index("train dln-smoke") < shown.index("train emotion-smoke")
 
     measured = run("training", "evaluate", "emotion", str(tmp_path / "runs" / "toy"))
     assert 0 <= float(measured.split("test/toy/accuracy")[1].split()[0]) <= 1

@@ -45,6 +45,7 @@ def card(
         "model": task.card.name if task.card else name,
         "recipe": name,
         "command": command,
+        "before": _before(getattr(recipe, "start", None)),
         "data": [
             {"name": data.name, "digest": data.digest, "training_faces": len(data.split("train"))}
             for data in task.sets
@@ -63,6 +64,17 @@ def card(
     }
     plain: dict[str, Any] = json.loads(json.dumps(said, default=asdict))
     return plain
+
+
+def _before(start: str | None) -> list[dict[str, Any]]:
+    """Return the trainings that led to the version this one started from, first to last."""
+    if start is None:
+        return []
+    said = tracking.card_of(versions.resolve(start).run_id)
+    if said is None:
+        return []
+    known = {key: said[key] for key in ("command", "seed", "minutes", "epochs", "machine", "data")}
+    return [*said.get("before", []), known]
 
 
 def machine() -> str:
@@ -132,9 +144,11 @@ def _set(data: Mapping[str, Any]) -> str:
 
 
 def _made(card: Mapping[str, Any]) -> str:
-    return (
-        f"`{card['command']}`\n\nSeed {card['seed']}, {card['epochs']} epochs, "
-        f"{card['minutes']} minutes, on {card['machine']}."
+    """Say each training in turn, where this one started from another's weights."""
+    return "\n\n".join(
+        f"`{each['command']}`\n\nSeed {each['seed']}, {each['epochs']} epochs, "
+        f"{each['minutes']} minutes, on {each['machine']}."
+        for each in [*card.get("before", ()), card]
     )
 
 

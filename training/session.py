@@ -1,6 +1,5 @@
 """One training from the command to the registered version."""
 
-import json
 import tempfile
 from pathlib import Path
 
@@ -41,10 +40,7 @@ def _hand_over(loop: Loop, command: str) -> Version | None:
     assert tracker is not None
     production = task.production({n: m.cpu().eval() for n, m in loop.bare_networks().items()})
     said = card(loop.name, command, loop.recipe, task, production, progress)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "card.json"
-        path.write_text(json.dumps(said, indent=1))
-        tracker.file(path)
+    tracker.card(said)
     version = None
     if task.card is None:
         _keep_weights(production, tracker)

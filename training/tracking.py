@@ -19,6 +19,7 @@ from registry.versions import Version
 from training.datasets.index import Prepared
 
 LONGEST_PARAM = 500
+CARD = "card.json"
 RUN_FOLDER = "run_folder"
 """Tag: the name of the folder of a run's checkpoints, the same for the same recipe."""
 
@@ -87,6 +88,10 @@ class Tracker:
         """Log a file as an artifact."""
         self.client.log_artifact(self.run_id, str(path), folder)
 
+    def card(self, said: Mapping[str, Any]) -> None:
+        """Log the card of the network that the run trained."""
+        self.client.log_dict(self.run_id, dict(said), CARD)
+
     def tag(self, key: str, value: str) -> None:
         """Set a tag of the run."""
         self.client.set_tag(self.run_id, key, value)
@@ -122,6 +127,16 @@ def finished(model: str, folder: str) -> str | None:
         max_results=1,
     )
     return found[0].info.run_id if found else None
+
+
+def card_of(run_id: str) -> dict[str, Any] | None:
+    """Return the card of the network that a run trained; None where there is none."""
+    client = store.connect()
+    if CARD not in [file.path for file in client.list_artifacts(run_id)]:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        said: dict[str, Any] = json.loads(artifact(run_id, CARD, Path(folder)).read_text())
+    return said
 
 
 def artifact(run_id: str, file: str, folder: Path) -> Path:

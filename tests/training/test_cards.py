@@ -49,6 +49,13 @@ def test_every_model_that_trains_has_every_heading_filled_in_order(model: str) -
     assert "python -m training train" in section(text, "How it was made")
 
 
+def test_the_trainings_before_this_one_are_told_first() -> None:
+    earlier = {"command": "train first", "seed": 3, "minutes": 9.0, "epochs": 4, "machine": "GPU"}
+    made = section(cards.markdown(said(before=[earlier])), "How it was made")
+    assert made.index("`train first`") < made.index("Seed 3, 4 epochs, 9.0 minutes, on GPU")
+    assert made.index("on GPU") < made.index("`python -m training train dln-compact")
+
+
 def test_an_interval_stands_in_the_cell_of_its_metric() -> None:
     ends = {f"{ACCURACY}_low": 0.594, f"{ACCURACY}_high": 0.686}
     text = cards.markdown(

@@ -25,6 +25,7 @@ pytestmark = pytest.mark.xdist_group("trainings")
 TRAIN = [
     sys.executable, "-m", "training", "train", "dln-smoke",
     "--epochs", "3", "--batch-size", "24", "--checkpoint-steps", "2", "--precision", "bf16",
+    "--averaging", "0.9",
 ]  # fmt: skip
 EPOCH_STEPS = 8
 

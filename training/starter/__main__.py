@@ -1,6 +1,5 @@
 """python -m training.starter SOURCE: pack a trained network as a shipped starter."""
 
-import json
 import sys
 import tempfile
 from pathlib import Path
@@ -13,7 +12,7 @@ from torch import Tensor
 from registry import versions
 from registry.versions import RegistryError
 from training.starter import files
-from training.tracking import artifact, metrics_of
+from training.tracking import artifact, card_of, metrics_of
 
 Source = Annotated[str, tyro.conf.Positional]
 
@@ -26,12 +25,14 @@ def pack(source: Source) -> None:
     """
     is_version = "/" in source or "@" in source
     run_id = versions.resolve(source).run_id if is_version else source
-    with tempfile.TemporaryDirectory() as folder:
-        card = json.loads(artifact(run_id, "card.json", Path(folder)).read_text())
-        state: dict[str, Tensor]
-        if is_version:
-            state = versions.weights(source)
-        else:
+    card = card_of(run_id)
+    if card is None:
+        raise ValueError(f"The run of {source} has no card: only networks we trained are packed.")
+    state: dict[str, Tensor]
+    if is_version:
+        state = versions.weights(source)
+    else:
+        with tempfile.TemporaryDirectory() as folder:
             state = load_file(artifact(run_id, "weights.safetensors", Path(folder)))
     measured = {k: v for k, v in metrics_of(run_id).items() if k.startswith("test/")}
     card["metrics"] |= measured

@@ -57,6 +57,7 @@ def _register(starter: files.Starter) -> Version:
     card = starter.card
     tracker = Tracker(card["model"], starter.name)
     tracker.describe(card["recipe"], card["config"], [])
+    tracker.card(card)
     tracker.commit([Metric.now(k, v, card["steps"]) for k, v in card["metrics"].items()])
     network = NETWORKS[starter.name](card)
     network.load_state_dict(starter.weights())
