@@ -81,9 +81,7 @@ EMOTION = CardText(
     "answers. In brackets, where there are any: 95 % intervals.",
     failures=(
         "Rare emotions are mostly missed: fear, disgust, contempt.",
-        "Faint anger and sadness pass for neutral, open surprise for happy; an early "
-        "starter did so on `angry_02.jpg`, `sad_01.jpg`, `sad_06.jpg` and `surprised_02.jpg` of "
-        "demo/examples (SFHQ, MIT).",
+        "Faint anger, sadness and surprise pass for neutral.",
         "A face that shows none of the labels still gets one.",
     ),
     decisions=(
