@@ -244,12 +244,12 @@ class Head:
 @lru_cache(maxsize=2)
 def _loaded(file: Path) -> Head:
     if not file.is_file():
-        raise PreparedError(f"There is no {file}; name the folder that holds {FILE}.")
+        raise PreparedError(f"There is no {file}; name the ict folder, the one with {FILE}.")
     try:
         with np.load(file) as kept:
             arrays = {name: kept[name] for name in ARRAYS}
     except (OSError, KeyError, ValueError, BadZipFile) as error:
-        raise PreparedError(f"{file} isn't ICT-FaceKit's head: {error}.") from error
+        raise PreparedError(f"{file} isn't the head of ict: take ICT-FaceKit's {FILE}.") from error
     faces = arrays["faces"]
     seen = np.ones(len(arrays["neutral"]), bool)
     for part in UNSEEN:

@@ -177,10 +177,10 @@ def test_a_source_without_the_head_is_refused_in_a_sentence(tmp_path: Path) -> N
     with pytest.raises(PreparedError, match=r"There is no .*ict_deltas\.npz"):
         ict.read(tmp_path)
     (tmp_path / FILE).write_bytes(b"something else")
-    with pytest.raises(PreparedError, match="isn't ICT-FaceKit's head"):
+    with pytest.raises(PreparedError, match="isn't the head of ict"):
         ict.read(tmp_path)
     np.savez(tmp_path / FILE, neutral=np.zeros((3, 3)))
-    with pytest.raises(PreparedError, match="isn't ICT-FaceKit's head"):
+    with pytest.raises(PreparedError, match="isn't the head of ict"):
         ict.read(tmp_path)
 
 
