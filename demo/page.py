@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import mkdtemp
 
 import gradio as gr
 
@@ -85,6 +86,8 @@ def launch_page(served: Served, *, port: int, mlflow_url: str | None) -> Page:
         mlflow_url: MLflow's UI, or None.
     """
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    # Gradio names uploads by what they hold: in one folder, a page that closes takes another's.
+    os.environ.setdefault("GRADIO_TEMP_DIR", mkdtemp(prefix="expression-studio-"))
     demo = create_demo(served, mlflow_url)
     _, url, _ = demo.launch(
         server_name=HOST,

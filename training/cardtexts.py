@@ -85,7 +85,7 @@ EMOTION = CardText(
         "A face that shows none of the labels still gets one.",
     ),
     decisions=(
-        "FER+ and lfw-emotion stand in for AffectNet and RAF-DB, with contempt as eighth label.",
+        "Sets that may be had stand in for AffectNet and RAF-DB, with contempt as eighth label.",
         "Without `--start`, both branches begin with identity weights, not with a trained DLN.",
         "The deviation is normalised over the batch; a temperature is fitted on validation faces.",
     ),
