@@ -5,6 +5,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 import gradio as gr
@@ -201,6 +202,7 @@ def test_pictures_go_after_an_hour(page: Page) -> None:
     sweep, age = page.blocks.delete_cache
     assert sweep + age <= 1.1 * 3600
     assert not page.blocks.run_history
+    assert Path(page.blocks.GRADIO_CACHE) != Path(gettempdir()) / "gradio"  # other pages' too
     states = [b for b in page.blocks.blocks.values() if isinstance(b, gr.State)]
     assert {state.time_to_live for state in states} == {3600}
 
