@@ -27,8 +27,8 @@ from rich.table import Table
 
 from registry import versions
 from training.datasets.index import Prepared
-from training.evaluate import Served
 from training.identity.teacher import taught
+from training.inference import Served
 from training.triplets.estimates import Estimate
 from training.triplets.measures import estimated, judge, needed
 

@@ -34,6 +34,8 @@ HEADINGS = (
 )
 LONGEST = 5000
 """Letters that MLflow keeps of a description in a database that counts them."""
+HANDED_ON = ("command", "seed", "minutes", "epochs", "machine", "data")
+"""What a card keeps of the trainings before its own."""
 ELSEWHERE = "Validation and latency are left out for want of room; the run has them."
 
 
@@ -45,7 +47,7 @@ def card(
         "model": task.card.name if task.card else name,
         "recipe": name,
         "command": command,
-        "before": _before(getattr(recipe, "start", None)),
+        "before": _before(recipe),
         "data": [
             {"name": data.name, "digest": data.digest, "training_faces": len(data.split("train"))}
             for data in task.sets
@@ -66,15 +68,18 @@ def card(
     return plain
 
 
-def _before(start: str | None) -> list[dict[str, Any]]:
-    """Return the trainings that led to the version this one started from, first to last."""
-    if start is None:
-        return []
-    said = tracking.card_of(versions.resolve(start).run_id)
-    if said is None:
-        return []
-    known = {key: said[key] for key in ("command", "seed", "minutes", "epochs", "machine", "data")}
-    return [*said.get("before", []), known]
+def _before(recipe: Recipe) -> list[dict[str, Any]]:
+    """Return the trainings that led to the versions this one learned from, first to last."""
+    chain: dict[str, dict[str, Any]] = {}
+    for reference in (getattr(recipe, "start", None), getattr(recipe, "teacher", None)):
+        said = _card_of_version(reference) if isinstance(reference, str) else None
+        for each in [*said.get("before", []), said] if said else []:
+            chain[each["command"]] = {key: each[key] for key in HANDED_ON}
+    return list(chain.values())
+
+
+def _card_of_version(reference: str) -> dict[str, Any] | None:
+    return tracking.card_of(versions.resolve(reference).run_id)
 
 
 def machine() -> str:

@@ -11,8 +11,8 @@ from registry import versions
 from registry.versions import Version
 from training.config import Recipe, RecipeError
 from training.datasets.index import Prepared
-from training.evaluate import Served
 from training.feed import toy_set
+from training.inference import Served
 from training.loop import run_folder
 from training.recipes import RECIPES
 from training.session import train

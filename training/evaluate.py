@@ -6,28 +6,16 @@ import torch
 from torch import nn
 
 from registry import versions
-from registry.versions import ProductionModel, Version
+from registry.versions import Version
 from training.behaviour import behaviour, latency
 from training.cards import refresh
 from training.config import RecipeError
 from training.datasets.index import Prepared
 from training.emotion.metrics import with_intervals
-from training.inference import outputs
+from training.inference import Served, outputs
 from training.tracking import annotate
 from training.triplets import votes
 from training.triplets.measures import judge
-
-
-class Served(nn.Module):
-    """A registered version, called like a network."""
-
-    def __init__(self, model: ProductionModel) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, faces: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return the version's outputs for RGB faces in [0, 1]."""
-        return self.model(faces)
 
 
 def evaluate(reference: str, data: Prepared, split: str = "test") -> dict[str, float]:

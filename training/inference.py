@@ -6,7 +6,20 @@ from jaxtyping import Float, Int
 from torch import nn
 
 from registry.faces import CropSpec
+from registry.versions import ProductionModel
 from training.datasets.index import Prepared
+
+
+class Served(nn.Module):
+    """A registered version, called like a network."""
+
+    def __init__(self, model: ProductionModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, faces: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return the version's outputs for RGB faces in [0, 1]."""
+        return self.model(faces)
 
 
 def outputs(

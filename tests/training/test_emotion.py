@@ -1,8 +1,59 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
 import torch
+from torch import Tensor, nn
 from torch.nn import functional
 
+from registry import store as registry_store
+from registry import versions
+from registry.catalog import EMOTION, EMOTIONS
+from training.config import RecipeError
+from training.emotion.config import RECIPES
 from training.emotion.metrics import emotion_metrics, fitted_temperature
-from training.emotion.task import weighted_cross_entropy
+from training.emotion.task import EmotionTask, weighted_cross_entropy
+
+SMOKE = RECIPES["emotion-smoke"]
+
+
+class Decided(nn.Module):
+    """Sure of the same emotion whatever the face."""
+
+    def __init__(self, emotion: int, labels: int) -> None:
+        super().__init__()
+        self.register_buffer("logits", functional.one_hot(torch.tensor(emotion), labels) * 40.0)
+
+    def forward(self, faces: Tensor) -> dict[str, Tensor]:
+        logits = self.get_buffer("logits") + faces.mean((1, 2, 3))[:, None]
+        return {"logits": logits}
+
+
+def registered(emotion: int, labels: tuple[str, ...]) -> str:
+    run = registry_store.connect().create_run(registry_store.experiment("emotion"))
+    version = versions.register(
+        EMOTION, Decided(emotion, len(labels)), crop=EMOTION.crop, run_id=run.info.run_id,
+        config={}, description="A teacher.", labels=labels,
+    )  # fmt: skip
+    return f"models:/emotion/{version.number}"
+
+
+@pytest.mark.usefixtures("store")
+def test_a_teacher_takes_its_share_of_every_target(tmp_path: Path) -> None:
+    teacher = registered(EMOTIONS.index("fear"), EMOTIONS)
+    recipe = replace(SMOKE, runs=tmp_path, teacher=teacher, teacher_share=0.25)
+    task, alone = EmotionTask(recipe), EmotionTask(replace(recipe, teacher=None))
+    learned = task.loader().dataset.targets["target"]  # type: ignore[attr-defined]
+    said = alone.loader().dataset.targets["target"]  # type: ignore[attr-defined]
+    certain = torch.eye(len(EMOTIONS))[EMOTIONS.index("fear")]
+    torch.testing.assert_close(learned, 0.75 * said + 0.25 * certain)
+
+
+@pytest.mark.usefixtures("store")
+def test_a_teacher_of_other_emotions_is_refused(tmp_path: Path) -> None:
+    teacher = registered(0, EMOTIONS[:7])
+    with pytest.raises(RecipeError, match=r"has to know neutral.+contempt"):
+        EmotionTask(replace(SMOKE, runs=tmp_path, teacher=teacher)).loader()
 
 
 def test_one_hot_targets_give_torchs_weighted_cross_entropy() -> None:

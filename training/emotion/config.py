@@ -31,6 +31,11 @@ class EmotionRecipe(Recipe):
     """Exponent of the cross-entropy's inverse frequency weights; 0 weighs every face the same."""
     shades: bool = False
     """Learn the whole distribution of the votes instead of the most voted emotion."""
+    teacher: str | None = None
+    """Classifier whose answers are part of the targets, such as models:/emotion@production; other
+    annotators of other sets mean other things by one word, a teacher evens them out."""
+    teacher_share: float = 0.5
+    """Its part of each target; the rest is what people said."""
     optimiser: OptimiserName = "sgd"
     schedule: ScheduleName = "constant"
     epochs: int = 10

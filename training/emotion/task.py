@@ -1,7 +1,7 @@
 """Training the emotion classifier."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch.distributions import Beta
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
+from registry import versions
 from registry.catalog import EMOTION as CARD
 from registry.catalog import EMOTIONS
 from registry.faces import CropSpec
@@ -23,7 +24,7 @@ from training.emotion.config import EmotionRecipe
 from training.emotion.metrics import emotion_metrics, fitted_temperature
 from training.emotion.network import EmotionClassifier
 from training.feed import Faces, batches
-from training.inference import outputs
+from training.inference import Served, outputs
 from training.optimisation import optimisation
 from training.task import Batch, Networks, Optimisation, Part, Production, Task, Update
 from training.triplets import votes
@@ -106,6 +107,16 @@ class EmotionTask(Task):
         return labelled
 
     def _targets(self, data: Prepared, rows: np.ndarray) -> Float[np.ndarray, "faces labels"]:
+        """Return what is learned of each face: the people's word, mixed with the teacher's."""
+        said = self._said(data, rows)
+        if self.recipe.teacher is None:
+            return said
+        taught = probabilities(self.recipe.teacher, self.labels, data, rows)
+        share = self.recipe.teacher_share
+        target: np.ndarray = ((1 - share) * said + share * taught).astype(np.float32)
+        return target
+
+    def _said(self, data: Prepared, rows: np.ndarray) -> Float[np.ndarray, "faces labels"]:
         index = data.index.iloc[rows]
         if self.recipe.shades:
             return votes.shares(votes.counts(index)[:, : len(self.labels)])
@@ -116,7 +127,7 @@ class EmotionTask(Task):
     @cached_property
     def class_weights(self) -> Float[Tensor, "labels"]:
         """Inverse frequency in the training split to the recipe's exponent, mean 1."""
-        said = [self._targets(data, self._labelled(data, "train")).sum(0) for data in self.sets]
+        said = [self._said(data, self._labelled(data, "train")).sum(0) for data in self.sets]
         frequency = torch.from_numpy(np.sum(said, axis=0)).clamp(min=1)
         weights = frequency**-self.recipe.class_weight
         return weights / weights.mean()
@@ -168,6 +179,26 @@ class EmotionTask(Task):
             labels=self.labels,
             temperature=float(classifier.get_buffer("temperature")),
         )
+
+
+def probabilities(
+    reference: str, labels: Sequence[str], data: Prepared, rows: np.ndarray
+) -> Float[np.ndarray, "faces labels"]:
+    """Return the distributions that a registered classifier gives for some faces.
+
+    Raises:
+        RecipeError: it answers with other labels.
+        RegistryError: there is no such version.
+    """
+    version = versions.resolve(reference)
+    if tuple(version.labels) != tuple(labels):
+        raise RecipeError(
+            f"{version.title} knows {', '.join(version.labels) or 'no labels'}; a teacher of this "
+            f"data has to know {', '.join(labels)}."
+        )
+    logits = outputs(Served(versions.load(version)), data, rows, version.crop)["logits"]
+    distributions: np.ndarray = torch.from_numpy(logits).softmax(1).numpy()
+    return distributions
 
 
 def mixed(
