@@ -14,7 +14,7 @@ persons:
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +30,7 @@ from training.datasets.index import Prepared
 from training.identity.teacher import taught
 from training.inference import Served
 from training.triplets.estimates import Estimate
-from training.triplets.measures import estimated, judge, needed
+from training.triplets.measures import Judged, estimated, judge, needed
 
 LANDMARKER = Path("weights/face_landmarker_v2_with_blendshapes.task")
 TEACHER = Path("weights/mobilefacenet.onnx")
@@ -39,42 +39,56 @@ MEASURES = (
     *("triplet_accuracy_one_class", "triplet_accuracy_two_class", "triplet_accuracy_three_class"),
     *("adversarial", "three_people", "leak_auc", "leak_auc_alike"),
 )
-Judge = Callable[[Prepared, str], Mapping[str, Estimate]]
+Said = Mapping[str, Judged]
+"""What each judge reaches on one set."""
 
 
-def main(shared: Path, folders: list[Path], split: str, *, markdown: bool) -> None:
+def main(shared: Path, folders: list[Path], split: str) -> None:
     """Ask every judge about every set and print the table."""
     torch.set_flush_denormal(True)
-    judges: dict[str, Judge] = {
-        "dln": _served("dln@production"),
-        "softmax": _served("emotion@production"),
-        "blendshapes": lambda data, of: _blendshapes(shared / LANDMARKER, data, of),
-        "identity": lambda data, of: estimated(taught(data, shared / TEACHER), data, of)[0],
-    }
-    rows = [["", *judges]]
-    for folder in folders:
-        data = Prepared.open(folder)
-        found = {name: ask(data, split) for name, ask in judges.items()}
-        for measure in (m for m in MEASURES if m in found["dln"]):
-            told = [_told(each[measure]) for each in found.values()]
-            rows.append([f"{data.name} {measure}", *told])
-    if markdown:
-        rows.insert(1, ["---"] * len(rows[0]))
-        sys.stdout.write("\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n")
-        return
-    table = Table(*rows[0], title=f"{split}, share right or AUC, 95 % interval")
-    for row in rows[1:]:
+    found = {folder.name: ask(shared, Prepared.open(folder), split) for folder in folders}
+    head, *rows = cells(found)
+    table = Table(*head, title=f"{split}, share right or AUC, 95 % interval")
+    for row in rows:
         table.add_row(*row)
     Console(file=sys.stdout, width=130).print(table)
 
 
-def _served(reference: str) -> Judge:
+def ask(shared: Path, data: Prepared, split: str) -> Said:
+    """Return what every judge reaches on a set."""
+    vectors = {
+        "blendshapes": _blendshapes(shared / LANDMARKER, data, split),
+        "identity": taught(data, shared / TEACHER),
+    }
+    return {
+        "dln": _served("dln@production", data, split),
+        "softmax": _served("emotion@production", data, split),
+    } | {name: Judged(*estimated(each, data, split), {}) for name, each in vectors.items()}
+
+
+def cells(found: Mapping[str, Said]) -> list[list[str]]:
+    """Return the table, its head first: a row for each set and measure, a column for each judge."""
+    rows = [
+        [f"{name} {measure}", *(told(each.estimates[measure]) for each in said.values())]
+        for name, said in found.items()
+        for measure in MEASURES
+        if measure in said["dln"].estimates
+    ]
+    return [["", *next(iter(found.values()))], *rows]
+
+
+def told(estimate: Estimate) -> str:
+    """Return a number with its interval."""
+    low, high = estimate.interval()
+    return f"{estimate.value:.3f} ({low:.3f} to {high:.3f})"
+
+
+def _served(reference: str, data: Prepared, split: str) -> Judged:
     version = versions.resolve(reference)
-    network = Served(versions.load(version))
-    return lambda data, split: judge(network, data, version.crop, split).estimates
+    return judge(Served(versions.load(version)), data, version.crop, split)
 
 
-def _blendshapes(model: Path, data: Prepared, split: str) -> Mapping[str, Estimate]:
+def _blendshapes(model: Path, data: Prepared, split: str) -> Float[np.ndarray, "faces 52"]:
     from mediapipe.tasks.python import BaseOptions, vision
 
     options = vision.FaceLandmarkerOptions(
@@ -87,7 +101,7 @@ def _blendshapes(model: Path, data: Prepared, split: str) -> Mapping[str, Estima
     lost = rows[np.isnan(vectors[rows]).any(1)]
     vectors[lost] = np.nanmean(vectors[rows], axis=0)
     print(f"{data.name}: no landmarks in {len(lost)} of {len(rows)} faces", file=sys.stderr)
-    return estimated(vectors, data, split)[0]
+    return vectors
 
 
 def _looked_at(landmarker: object, path: Path) -> Float[np.ndarray, "52"] | float:
@@ -102,11 +116,6 @@ def _looked_at(landmarker: object, path: Path) -> Float[np.ndarray, "52"] | floa
     return np.array([shape.score for shape in found[0]]) if found else np.nan
 
 
-def _told(estimate: Estimate) -> str:
-    low, high = estimate.interval()
-    return f"{estimate.value:.3f} ({low:.3f} to {high:.3f})"
-
-
 def _stderr() -> Console:
     return Console(stderr=True)
 
@@ -118,6 +127,5 @@ if __name__ == "__main__":
     parser.add_argument("shared", type=Path, help="folder with weights/")
     parser.add_argument("folders", type=Path, nargs="+", help="prepared sets")
     parser.add_argument("--split", default="test", choices=("train", "validation", "test"))
-    parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
-    said = parser.parse_args()
-    main(said.shared, said.folders, said.split, markdown=said.markdown)
+    arguments = parser.parse_args()
+    main(arguments.shared, arguments.folders, arguments.split)

@@ -2,25 +2,25 @@
 
     python benchmarks/results.py ../shared/data data
 
-Evaluates the versions in production on the test splits of the prepared sets in the second folder
-(sets that are missing there are prepared from the first), compares dln with the square root of the
-emotion classifier's softmax, asks the ready-made judges, and adds the comparison with FECNet that
-docs/fecnet.md keeps (it is a training of hours: see the command there).
+Asks dln and emotion in production and the ready-made judges about the test splits of the prepared
+sets in the second folder (sets that are missing there are prepared from the first), and adds the
+comparison with FECNet that docs/fecnet.md keeps (it is a training of hours: see the command there).
 """
 
 import argparse
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
+from judges import Said, ask, cells, told
 
 from registry import versions
-from training.compare import compare_versions, markdown
+from training.behaviour import behaviour
+from training.compare import Row, markdown
 from training.datasets.index import Prepared
 from training.datasets.prepare import prepare
 from training.evaluate import evaluate
+from training.inference import Served
 
 SOURCES = {
     "ferplus": "ferplus.zip",
@@ -36,34 +36,33 @@ TRIPLETS = (
     ("two-class", "two_class", 0.86),
     ("three-class", "three_class", 0.84),
 )
-PEOPLE = ("london", "ict", "lfw-emotion")
+PEOPLE = {"london": "0.95", "ict": "0.80", "lfw-emotion": "0.05 above the softmax"}
+"""Sets that know persons, and what was aimed at for adversarial triplets."""
+NEWS = "lfw-emotion"
 
 
 def main(shared: Path, data: Path) -> None:
     """Measure all and write the page."""
     torch.set_flush_denormal(True)
     sets = {name: _prepared(name, shared, data) for name in SOURCES}
-    dln: dict[str, float] = {}
+    said = {name: ask(shared, each, "test") for name, each in sets.items()}
     emotion: dict[str, float] = {}
     for each in sets.values():
-        dln |= evaluate(DLN, each)
         emotion |= evaluate(EMOTION, each)
-    lines = [HEAD, *_rows(dln, emotion)]
-    lead = markdown(compare_versions(DLN, EMOTION, list(sets.values()), "test"), "dln", "softmax")
-    script, folders = PROJECT / "benchmarks" / "judges.py", [str(data / name) for name in SOURCES]
-    judges = subprocess.run(
-        [sys.executable, str(script), str(shared), *folders, "--markdown"],
-        check=True, text=True, stdout=subprocess.PIPE,
-    ).stdout  # fmt: skip
+    version = versions.resolve(DLN)
+    moved = behaviour(
+        Served(versions.load(version)), sets[NEWS], sets[NEWS].split("test"), version.crop
+    )
     fecnet = PROJECT / "docs" / "fecnet.md"
+    compared = fecnet.read_text(encoding="utf-8") if fecnet.exists() else ""
     page = PAGE.format(
-        dln=versions.resolve(DLN).title,
+        dln=version.title,
         emotion=versions.resolve(EMOTION).title,
-        targets="\n".join(lines),
-        lead=lead,
-        judges=judges.strip(),
-        fecnet=fecnet.read_text(encoding="utf-8").strip() if fecnet.exists() else NO_FECNET,
-        behaviour="\n".join(_behaviour(dln, emotion)),
+        targets="\n".join([HEAD, *_dln(said), *_emotion(emotion), *_fecnet(compared)]),
+        lead=markdown(_against(said, "softmax"), "dln", "softmax"),
+        judges="\n".join(_table(cells(said))),
+        fecnet=compared.strip() or NO_FECNET,
+        behaviour="\n".join(_behaviour(moved, emotion)),
     )
     (PROJECT / "docs" / "RESULTS.md").write_text(page, encoding="utf-8")
 
@@ -74,44 +73,79 @@ def _prepared(name: str, shared: Path, data: Path) -> Prepared:
     return Prepared.open(data / name)
 
 
-def _rows(dln: Mapping[str, float], emotion: Mapping[str, float]) -> Iterator[str]:
-    """Yield what was aimed at, row by row."""
+def _dln(said: Mapping[str, Said]) -> Iterator[str]:
+    """Yield what was aimed at with the embedding, row by row."""
+    mine = {name: each["dln"] for name, each in said.items()}
     for title, kind, aim in TRIPLETS:
-        key = f"test/ferplus/triplet_accuracy_{kind}"
-        yield _row(f"dln, {title}", "FER+ test triplets", _told(dln, key), f"at least {aim}")
+        share = mine["ferplus"].estimates[f"triplet_accuracy_{kind}"]
+        yield _row(f"dln, {title}", "FER+ test triplets", told(share), f"at least {aim}")
+    leads = {row.metric: row for row in _against(said, "softmax")}
+    for title, kind, _ in TRIPLETS:
+        lead = leads[f"ferplus triplet_accuracy_{kind}"].cells()[-1]
+        yield _row(f"dln less softmax, {title}", "FER+ test triplets", lead, "above 0")
+    for name in PEOPLE:
+        own = f"the identity vector's own {mine[name].extra['identity_leak_auc']:.3f}"
+        leak = f"{told(mine[name].estimates['leak_auc'])}; {own}"
+        yield _row("dln, identity leak", f"{name} test persons", leak, "at most 0.60")
+    for name, figure in PEOPLE.items():
+        share = mine[name].estimates["adversarial"]
+        yield _row("dln, adversarial", f"{name} test persons", told(share), figure)
+    lead = leads[f"{NEWS} adversarial"].cells()[-1]
+    yield _row("dln less softmax, adversarial", f"{NEWS} test persons", lead, "at least 0.05")
+    for row in _against(said, "blendshapes"):
+        if row.metric in (f"{NEWS} adversarial", f"{NEWS} three_people"):
+            what = row.metric.removeprefix(f"{NEWS} ").replace("_", " ")
+            title = f"dln less blendshapes, {what}"
+            yield _row(title, f"{NEWS} test persons", row.cells()[-1], "at least 0.05")
+    auc = f"{mine[NEWS].extra['identity_verification_auc']:.3f}"
+    yield _row("identity, verification", f"{NEWS} test persons", auc, "0.93")
+
+
+def _emotion(found: Mapping[str, float]) -> Iterator[str]:
     protocols = (("", "most votes", 0.85), ("majority/", "over half of the votes", 0.88))
     for prefix, protocol, aim in protocols:
-        where = f"FER+ test, {protocol}, {emotion[f'test/ferplus/{prefix}faces']:,.0f} faces"
-        key = f"test/ferplus/{prefix}accuracy"
-        yield _row("emotion, FER+", where, _told(emotion, key), f"at least {aim}")
-        key = f"test/ferplus/{prefix}calibration_error"
-        yield _row("emotion, calibration", where, _told(emotion, key), "at most 0.03")
-    for name in PEOPLE:
-        key = f"test/{name}/leak_auc"
-        own = f"the identity vector's own {dln[f'test/{name}/identity_leak_auc']:.3f}"
-        told = f"{_told(dln, key)}; {own}"
-        yield _row("dln, identity leak", f"{name} test persons", told, "at most 0.60")
-    aims = {"london": "0.95", "ict": "0.80", "lfw-emotion": "0.05 above the softmax"}
-    for name in PEOPLE:
-        told = _told(dln, f"test/{name}/adversarial")
-        yield _row("dln, adversarial", f"{name} test persons", told, aims[name])
-    auc = f"{dln['test/lfw-emotion/identity_verification_auc']:.3f}"
-    yield _row("identity, verification", "lfw-emotion test persons", auc, "0.93")
+        where = f"FER+ test, {protocol}, {found[f'test/ferplus/{prefix}faces']:,.0f} faces"
+        accuracy = _metric(found, f"test/ferplus/{prefix}accuracy")
+        yield _row("emotion, FER+", where, accuracy, f"at least {aim}")
+        error = _metric(found, f"test/ferplus/{prefix}calibration_error")
+        yield _row("emotion, calibration", where, error, "at most 0.03")
+
+
+def _fecnet(compared: str) -> Iterator[str]:
+    """Yield the row of the whole list from the kept comparison's table."""
+    for line in compared.splitlines():
+        cell = [each.strip() for each in line.split("|")]
+        if cell[1:2] == ["ferplus triplet_accuracy"]:
+            yield _row("dln less fecnet, all types", "FER+ test triplets", cell[4], "none set")
+
+
+def _against(said: Mapping[str, Said], peer: str) -> list[Row]:
+    """Return dln's estimates beside another judge's."""
+    return [
+        Row(f"{name} {key}", one, each[peer].estimates[key])
+        for name, each in said.items()
+        for key, one in each["dln"].estimates.items()
+    ]
 
 
 def _behaviour(dln: Mapping[str, float], emotion: Mapping[str, float]) -> Iterator[str]:
     yield "| change | dln: moves by | emotion: keeps its answer |\n|---|---|---|"
-    start = "test/lfw-emotion/behaviour/"
     for key, moved in dln.items():
-        if key.startswith(start):
-            yield f"| {key.removeprefix(start)} | {moved:.2f} | {emotion[key]:.0%} |"
+        yield _row(
+            key.removeprefix("behaviour/"), f"{moved:.2f}", f"{emotion[f'test/{NEWS}/{key}']:.0%}"
+        )
 
 
-def _row(*cells: str) -> str:
-    return f"| {' | '.join(cells)} |"
+def _table(rows: list[list[str]]) -> Iterator[str]:
+    head, *others = rows
+    yield from (_row(*line) for line in (head, ["---"] * len(head), *others))
 
 
-def _told(metrics: Mapping[str, float], key: str) -> str:
+def _row(*columns: str) -> str:
+    return f"| {' | '.join(columns)} |"
+
+
+def _metric(metrics: Mapping[str, float], key: str) -> str:
     return f"{metrics[key]:.3f} ({metrics[f'{key}_low']:.3f} to {metrics[f'{key}_high']:.3f})"
 
 
