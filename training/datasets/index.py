@@ -46,7 +46,16 @@ TRIPLETS = pa.schema(
     {f"{what}_{i}": pa.string() for what in ("digest", "name") for i in (1, 2, 3)}
     | {"type": pa.string(), "annotator": pa.string(), "answer": pa.int32(), "split": pa.string()}
 )
-"""Of triplets.parquet; `answer` (1 to 3) is the odd one."""
+"""Of triplets.parquet; `answer` (1 to 3) is the odd one, null where too few people agree on it."""
+ANSWERS = pa.schema(
+    {
+        "triplet": pa.int32(),
+        "annotator": pa.dictionary(pa.int32(), pa.string()),
+        "answer": pa.int8(),
+    }
+)
+"""Of answers.parquet, where a set names its annotators: whom (`annotator`) which face (1 to 3) of
+which row of triplets.parquet seemed odd to."""
 MEASURED = ("path", "box", "face_confidence", "size_px")
 """Columns that follow from the pictures by measurement and may differ a hair between machines."""
 
@@ -58,11 +67,19 @@ class PreparedError(ValueError):
 class Prepared:
     """A folder made by `prepare`; open it with `Prepared.open`."""
 
-    def __init__(self, folder: Path, name: str, index: pd.DataFrame, triplets: pd.DataFrame | None):
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        index: pd.DataFrame,
+        triplets: pd.DataFrame | None,
+        answers: pd.DataFrame | None = None,
+    ) -> None:
         self.folder = folder
         self.name = name
         self.index = index
         self.triplets = triplets
+        self.answers = answers
 
     @classmethod
     def open(cls, folder: Path | str) -> "Prepared":
@@ -73,9 +90,10 @@ class Prepared:
         """
         folder = Path(folder)
         table = _read(folder / "index.parquet", SCHEMA)
-        fixed = folder / "triplets.parquet"
-        triplets = _read(fixed, TRIPLETS).to_pandas() if fixed.exists() else None
-        return cls(folder, held_by(folder), table.to_pandas(), triplets)
+        asked, said = folder / "triplets.parquet", folder / "answers.parquet"
+        triplets = _read(asked, TRIPLETS).to_pandas() if asked.exists() else None
+        answers = _read(said, ANSWERS).to_pandas() if said.exists() else None
+        return cls(folder, held_by(folder), table.to_pandas(), triplets, answers)
 
     @cached_property
     def digest(self) -> str:
@@ -83,6 +101,8 @@ class Prepared:
         index = self.index.drop(columns=list(MEASURED))
         tables = [index] if self.triplets is None else [index, self.triplets]
         lines = [line for table in tables for line in sorted(_lines(table))]
+        if self.answers is not None:
+            lines.append(_fingerprint(self.answers))
         return hashlib.sha256("\n".join([self.name, *lines]).encode()).hexdigest()
 
     def split(self, name: str) -> Int[np.ndarray, "rows"]:
@@ -151,6 +171,12 @@ def _read(path: Path, schema: pa.Schema) -> pa.Table:
 def _lines(table: pd.DataFrame) -> list[str]:
     columns = [_plain(table[column]) for column in table]
     return [json.dumps(row) for row in zip(*columns, strict=True)]
+
+
+def _fingerprint(answers: pd.DataFrame) -> str:
+    """Return the digest of millions of answers, in their order, which is that of the triplets."""
+    rows = pd.util.hash_pandas_object(answers, index=False).to_numpy()
+    return hashlib.sha256(rows.tobytes()).hexdigest()
 
 
 def _plain(column: pd.Series) -> list[object]:

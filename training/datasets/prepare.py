@@ -22,7 +22,15 @@ from rich.progress import track
 from registry.catalog import EMOTIONS
 from training.datasets import ferplus, ict, lfw_emotion, london, toy
 from training.datasets.cutting import Cutter, Kept, comment_of
-from training.datasets.index import SCHEMA, SPLITS, TRIPLETS, Prepared, PreparedError, held_by
+from training.datasets.index import (
+    ANSWERS,
+    SCHEMA,
+    SPLITS,
+    TRIPLETS,
+    Prepared,
+    PreparedError,
+    held_by,
+)
 from training.datasets.source import Picture, Reading
 
 __all__ = ["READERS", "Prepared", "PreparedError", "Report", "prepare", "show"]
@@ -34,7 +42,8 @@ READERS: dict[str, Callable[[Path | None], Reading]] = {
     "london": london.read,
     "toy": toy.read,
 }
-OURS = {"crops", "cache", "index.parquet", "triplets.parquet", "report.md"}
+WRITTEN = ("index.parquet", "triplets.parquet", "answers.parquet", "report.md")
+OURS = {"crops", "cache", *WRITTEN}
 """What a prepared folder holds."""
 
 
@@ -147,7 +156,7 @@ def _claimed(dest: Path, set_name: str) -> Iterator[None]:
     (dest / "crops").mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(dest / ".lock", timeout=0):
-            for file in ("index.parquet", "triplets.parquet", "report.md"):
+            for file in WRITTEN:
                 (dest / file).unlink(missing_ok=True)
             shutil.rmtree(dest / "cache", ignore_errors=True)
             yield
@@ -222,12 +231,22 @@ def _write(reading: Reading, outcomes: list[Kept | str], dest: Path, set_name: s
             file.unlink()
     if reading.triplets is not None:
         joined = _with_digests(reading.triplets, {row["name"]: row["digest"] for row in rows})
+        if reading.answers is not None:
+            _write_answers(reading.answers, joined.index, dest)
         _save(
             pa.Table.from_pandas(joined, TRIPLETS, preserve_index=False), dest / "triplets.parquet"
         )
     _save(
         pa.Table.from_pylist(rows, SCHEMA.with_metadata({"set": set_name})), dest / "index.parquet"
     )
+
+
+def _write_answers(answers: pd.DataFrame, kept: pd.Index, dest: Path) -> None:
+    """Write the answers about the triplets that are kept, by their place among these."""
+    place = pd.Series(range(len(kept)), index=kept)
+    about = answers["triplet"].map(place)
+    said = answers.assign(triplet=about)[about.notna()]
+    _save(pa.Table.from_pandas(said, ANSWERS, preserve_index=False), dest / "answers.parquet")
 
 
 def _with_digests(triplets: pd.DataFrame, digests: dict[str, str]) -> pd.DataFrame:

@@ -54,7 +54,9 @@ class Reading:
         framing: the margin of pictures that are already cropped, roll and all; None where a face
             has to be found.
         fallback: the margin to assume where a face had to be found and wasn't; None drops it.
-        triplets: fixed triplets as name_1, name_2, name_3, type, annotator, answer, split.
+        triplets: fixed triplets as name_1, name_2, name_3, type, annotator, answer, split; `answer`
+            is missing where too few people agree.
+        answers: every annotator's own: triplet (its position in `triplets`), annotator, answer.
         notes: what was taken or dropped and why, a sentence each.
     """
 
@@ -63,6 +65,7 @@ class Reading:
     framing: float | None = None
     fallback: float | None = None
     triplets: pd.DataFrame | None = None
+    answers: pd.DataFrame | None = None
     notes: list[str] = field(default_factory=list)
 
 

@@ -13,11 +13,12 @@ FACES = ["name_1", "name_2", "name_3"]
 def fixed(data: Prepared, split: str) -> tuple[pd.DataFrame, Int[np.ndarray, "triplets 3"]]:
     """Return the set's triplets of `split` and the rows of their faces; none where it has no list.
 
-    Triplets with a face that is not in the set are left out.
+    Triplets with a face that is not in the set, or on which too few people agree, are left out.
     """
     if data.triplets is None:
         return pd.DataFrame({"type": [], "answer": []}), np.zeros((0, 3), dtype=np.int64)
-    chosen = data.triplets[data.triplets["split"] == split]
+    agreed = data.triplets["answer"].notna()
+    chosen = data.triplets[(data.triplets["split"] == split) & agreed]
     row = pd.Series(np.arange(len(data.index)), index=data.index["name"])
     rows = np.stack([chosen[name].map(row).to_numpy(dtype=float) for name in FACES], axis=1)
     known = ~np.isnan(rows).any(1)
