@@ -1,5 +1,6 @@
 """Prepared faces as training batches."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,8 +37,24 @@ def contact_sheet(data: Prepared, spec: CropSpec, faces: int = 64) -> UInt8[np.n
     return sheet
 
 
-class Faces(Dataset[dict[str, Tensor]]):
-    """Rows of prepared sets with their targets; a batch is fetched in one go.
+class Items(Dataset[dict[str, Tensor]], ABC):
+    """What batches are made of; a batch is fetched in one go."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Return how many there are."""
+
+    @abstractmethod
+    def __getitems__(self, items: list[int]) -> dict[str, Tensor]:
+        """Return a batch."""
+
+    def __getitem__(self, item: int) -> dict[str, Tensor]:
+        """Return a batch of one item."""
+        return self.__getitems__([item])
+
+
+class Faces(Items):
+    """Rows of prepared sets with their targets.
 
     Args:
         sets: prepared sets.
@@ -72,13 +89,12 @@ class Faces(Dataset[dict[str, Tensor]]):
         faces = torch.from_numpy(self.pictures(indices)).permute(0, 3, 1, 2)
         return {"faces": faces, "index": where} | {k: v[where] for k, v in self.targets.items()}
 
-    def __getitem__(self, index: int) -> dict[str, Tensor]:
-        """Return a batch of one."""
-        return self.__getitems__([index])
-
 
 class WeightedSampler(Sampler[int]):
-    """Draws with replacement in proportion to weights; every epoch of every seed its own order."""
+    """Draws in proportion to weights; every epoch of every seed its own order.
+
+    Equal weights draw each item once an epoch, others draw with replacement.
+    """
 
     def __init__(self, weights: np.ndarray, seed: int) -> None:
         self.weights = torch.from_numpy(weights).double()
@@ -94,6 +110,8 @@ class WeightedSampler(Sampler[int]):
 
     def __iter__(self) -> Any:
         generator = torch.Generator().manual_seed(self.seed * 100_003 + self.epoch)
+        if bool((self.weights == self.weights[0]).all()):
+            return iter(torch.randperm(len(self), generator=generator).tolist())
         drawn = torch.multinomial(self.weights, len(self), replacement=True, generator=generator)
         return iter(drawn.tolist())
 
@@ -104,13 +122,13 @@ def as_fetched(batch: Any) -> Any:
 
 
 def batches(
-    faces: Faces, *, size: int, workers: int = 0, sampler: Sampler[int] | None = None
+    items: Items, *, size: int, workers: int = 0, sampler: Sampler[int] | None = None
 ) -> DataLoader[Any]:
-    """Return shuffled training batches of `size` faces; a last short one is left out."""
-    order = sampler or RandomSampler(faces)
+    """Return shuffled training batches of `size` items; a last short one is left out."""
+    order = sampler or RandomSampler(items)
     return DataLoader(
-        faces,
-        batch_size=min(size, len(faces)),
+        items,
+        batch_size=min(size, len(items)),
         sampler=order,
         drop_last=True,
         num_workers=workers,

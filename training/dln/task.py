@@ -36,7 +36,7 @@ class DLNTask(TripletTask):
     def crowd(self) -> CrowdLayer:
         """The annotators' views."""
         recipe = self.recipe
-        return CrowdLayer(recipe.sampling.annotators, recipe.network.dims, recipe.crowd)
+        return CrowdLayer(self.material.annotators, recipe.network.dims, recipe.crowd)
 
     @property
     def networks(self) -> dict[str, nn.Module]:

@@ -52,7 +52,7 @@ class FECNetTask(TripletTask):
     def seen(self, networks: Networks, faces: Float[Tensor, "batch 3 h w"]) -> Seen:
         """Return the embeddings, the same for every annotator."""
         expression = networks["fecnet"](faces)["expression"]
-        everybody = expression.expand(self.recipe.sampling.annotators, -1, -1)
+        everybody = expression.expand(self.material.annotators, -1, -1)
         return Seen(everybody, expression.new_zeros(()))
 
     def production(self, networks: Networks) -> Production:

@@ -31,6 +31,16 @@ class TripletRecipe(Recipe):
     """Compare squared distances, as FECNet does, instead of plain ones."""
     balance: float = 0.5
     """0 draws faces as they come, 1 every emotion equally often."""
+    judged_share: float = 0.5
+    """Of a step's faces, how many come in threes that a set's own annotators judged; the rest are
+    labelled faces, from which triplets are drawn. Where data has only one of them, all are such."""
+    hierarchy: float = 0.0
+    """Share of the loss that comes from triplets at two levels, drawn from the emotion labels: see
+    training.triplets.hierarchy."""
+    fine_margin: float = 0.1
+    """Least lead there of a pair of one emotion over another emotion of its group."""
+    coarse_margin: float = 0.3
+    """The same of a pair of one group over a face of another group."""
     optimiser: OptimiserName = "sgd"
     schedule: ScheduleName = "cosine"
     epochs: int = 100

@@ -15,14 +15,21 @@ def fixed(data: Prepared, split: str) -> tuple[pd.DataFrame, Int[np.ndarray, "tr
 
     Triplets with a face that is not in the set, or on which too few people agree, are left out.
     """
+    table, faces = asked(data, split)
+    agreed = table["answer"].notna().to_numpy()
+    return table[agreed].reset_index(drop=True), faces[agreed]
+
+
+def asked(data: Prepared, split: str) -> tuple[pd.DataFrame, Int[np.ndarray, "triplets 3"]]:
+    """Return the same numbered like the set's table, with those on which too few people agree."""
     if data.triplets is None:
-        return pd.DataFrame({"type": [], "answer": []}), np.zeros((0, 3), dtype=np.int64)
-    agreed = data.triplets["answer"].notna()
-    chosen = data.triplets[(data.triplets["split"] == split) & agreed]
+        nothing = pd.DataFrame({"type": [], "answer": []}, dtype=object)
+        return nothing, np.zeros((0, 3), dtype=np.int64)
+    chosen = data.triplets[data.triplets["split"] == split]
     row = pd.Series(np.arange(len(data.index)), index=data.index["name"])
     rows = np.stack([chosen[name].map(row).to_numpy(dtype=float) for name in FACES], axis=1)
     known = ~np.isnan(rows).any(1)
-    return chosen[known].reset_index(drop=True), rows[known].astype(np.int64)
+    return chosen[known], rows[known].astype(np.int64)
 
 
 def clusters(data: Prepared, faces: Int[np.ndarray, "triplets 3"]) -> Int[np.ndarray, "triplets 3"]:

@@ -19,8 +19,7 @@ class Seen(NamedTuple):
 def triplet_loss(
     embeddings: Float[Tensor, "annotators faces dims"],
     triplets: Triplets,
-    margin: float = 0.2,
-    one_class_margin: float = 0.1,
+    margins: tuple[float, float, float] = (0.1, 0.2, 0.2),
     *,
     squared: bool = False,
 ) -> Float[Tensor, ""]:
@@ -34,8 +33,7 @@ def triplet_loss(
     Args:
         embeddings: each face as each annotator sees it.
         triplets: positions in the batch, with annotator and type.
-        margin: for two and three classes, in units of the embedding.
-        one_class_margin: for three faces of one class.
+        margins: for one, two and three classes, in units of the embedding.
         squared: d is the squared distance.
     """
     who = triplets.annotator
@@ -45,8 +43,8 @@ def triplet_loss(
         return square if squared else (square + 1e-8).sqrt()  # its slope at 0 is infinite
 
     a, p, n = triplets.anchor, triplets.positive, triplets.negative
-    m = torch.where(triplets.type == ONE, one_class_margin, margin)
     near = distance(a, p)
+    m = near.new_tensor(margins)[triplets.type - ONE]
     violation = (near - distance(a, n) + m).clamp(min=0) + (near - distance(p, n) + m).clamp(min=0)
     return torch.stack([_mean_of_active(violation, triplets.type == kind) for kind in KINDS]).mean()
 

@@ -1,6 +1,6 @@
 """Triplets out of a batch of faces, answered by annotators."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from jaxtyping import Float, Int
@@ -24,6 +24,14 @@ class Triplets:
 
     def __len__(self) -> int:
         return len(self.anchor)
+
+
+def joined(first: Triplets, second: Triplets) -> Triplets:
+    """Return the triplets of both."""
+    names = [field.name for field in fields(Triplets)]
+    return Triplets(
+        **{name: torch.cat([getattr(first, name), getattr(second, name)]) for name in names}
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,9 +2,9 @@
 
 from abc import abstractmethod
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -13,13 +13,15 @@ from torch.utils.data import DataLoader
 from registry.catalog import ModelCard
 from registry.faces import CropSpec
 from training.config import RecipeError
-from training.feed import Faces, WeightedSampler, batches
+from training.feed import WeightedSampler, batches
 from training.optimisation import optimisation
 from training.task import Batch, Networks, Optimisation, Task, Update
-from training.triplets import votes
+from training.triplets import hierarchy
 from training.triplets.config import TripletRecipe
 from training.triplets.loss import Seen, triplet_loss
+from training.triplets.material import Material, as_triplets
 from training.triplets.measures import judge
+from training.triplets.sampling import Triplets, joined
 
 
 class TripletTask(Task):
@@ -43,47 +45,63 @@ class TripletTask(Task):
         built = optimisation(recipe, parameters, steps, recipe.optimiser, recipe.schedule)
         return {self.card.name: built}
 
+    @cached_property
+    def material(self) -> Material:
+        """What the training split holds to learn from."""
+        return Material(self.sets, self.crop, self.recipe.sampling.annotators)
+
     def loader(self) -> DataLoader[Any]:
-        """Return batches of faces with their vote distributions.
+        """Return batches of labelled faces and of threes that annotators judged.
 
         Raises:
-            RecipeError: the training split has fewer than three labelled faces.
+            RecipeError: the training split has neither judged threes nor three labelled faces.
         """
-        rows, opinions = [], []
-        for data in self.sets:
-            train = data.split("train")
-            chosen = train[votes.is_clear(data.index)[train]]
-            rows.append(chosen)
-            opinions.append(votes.counts(data.index)[chosen])
-        said = np.concatenate(opinions)
-        if len(said) < 3:
-            raise RecipeError("Triplets are made of labelled faces; the training split has none.")
-        targets = {"shares": votes.shares(said), "single": said.sum(1) <= 1}
-        faces = Faces(self.sets, rows, self.crop, targets)
-        sampler = WeightedSampler(balanced(said.argmax(1), self.recipe.balance), self.recipe.seed)
+        material, recipe = self.material, self.recipe
+        if len(material) < 3 and not len(material.threes.kind):
+            raise RecipeError(
+                "Triplets come with a set or are made of labelled faces; the training split has "
+                "none of either."
+            )
+        weights = material.weights(recipe.balance, recipe.judged_share)
         return batches(
-            faces, size=self.recipe.batch_size, workers=self.recipe.workers, sampler=sampler
+            material,
+            size=material.items(recipe.batch_size, weights),
+            workers=recipe.workers,
+            sampler=WeightedSampler(weights, recipe.seed),
         )
 
     def step(self, networks: Networks, batch: Batch) -> Iterator[Update]:
         """Yield the update for the triplets drawn from this batch."""
-        recipe = self.recipe
-        faces = recipe.augmentation(batch["faces"]).to(memory_format=torch.channels_last)
-        triplets = recipe.sampling.draw(batch["shares"], batch["single"], recipe.seed)
+        faces = self.recipe.augmentation(batch["faces"]).to(memory_format=torch.channels_last)
         seen = self.seen(networks, faces)
-        loss = triplet_loss(
-            seen.embeddings.float(),
-            triplets,
-            recipe.margin,
-            recipe.one_class_margin,
-            squared=recipe.squared_distances,
-        )
+        embeddings, triplets = seen.embeddings.float(), self._triplets(batch)
+        recipe = self.recipe
+        margins = (recipe.one_class_margin, recipe.margin, recipe.margin)
+        loss = triplet_loss(embeddings, triplets, margins, squared=recipe.squared_distances)
+        if recipe.hierarchy:
+            loss = torch.lerp(loss, self._hierarchical(embeddings, batch), recipe.hierarchy)
         counted = torch.tensor(float(len(triplets)))
         yield Update(
             optimiser=self.card.name,
             loss=loss + seen.penalty,
             metrics={"triplets": counted, "penalty": seen.penalty},
         )
+
+    def _triplets(self, batch: Batch) -> Triplets:
+        """Return what annotators said about the batch: named ones, and simulated ones."""
+        said = as_triplets(*(batch[key] for key in ("three", "annotator", "answer", "kind")))
+        shares, single = (_labelled(batch, key) for key in ("shares", "single"))
+        if len(shares) < 3:
+            return said
+        return joined(self.recipe.sampling.draw(shares, single, self.recipe.seed), said)
+
+    def _hierarchical(
+        self, embeddings: Float[Tensor, "annotators faces dims"], batch: Batch
+    ) -> Float[Tensor, ""]:
+        shares, recipe = _labelled(batch, "shares"), self.recipe
+        triplets = hierarchy.draw(embeddings[0, : len(shares)], shares)
+        margins = (0.0, recipe.fine_margin, recipe.coarse_margin)
+        return triplet_loss(embeddings, triplets, margins, squared=recipe.squared_distances)
 
     def validate(self, networks: Networks) -> dict[str, float]:
         """Return what `judge` finds on the validation faces of every set."""
@@ -95,8 +113,6 @@ class TripletTask(Task):
         return metrics
 
 
-def balanced(classes: np.ndarray, exponent: float) -> np.ndarray:
-    """Return sampling weights: 0 as they come, 1 every class equally often."""
-    frequency = np.bincount(classes)[classes]
-    weights: np.ndarray = 1.0 / frequency.astype(np.float64) ** exponent
-    return weights
+def _labelled(batch: Batch, key: str) -> Tensor:
+    """Return what is known of the labelled faces, which come first."""
+    return batch[key][: len(batch["faces"]) - batch["three"].numel()]
