@@ -60,11 +60,18 @@ def prepare(args: Sequence[str]) -> None:
 
 def show(args: Sequence[str]) -> None:
     """Say what a prepared folder holds."""
+    from training.datasets.index import Prepared
     from training.datasets.prepare import show as run
+    from training.datasets.sheet import write_sheet
 
     parser = argparse.ArgumentParser(prog="python -m training show", description=show.__doc__)
     parser.add_argument("dest", type=Path)
-    print(run(parser.parse_args(args).dest))
+    parser.add_argument("--sheet", type=Path, metavar="PNG", help="write a labelled contact sheet")
+    said = parser.parse_args(args)
+    print(run(said.dest))
+    if said.sheet:
+        write_sheet(Prepared.open(said.dest), said.sheet)
+        print(f"{said.sheet} shows some faces of each emotion.")
 
 
 def evaluate(args: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from filelock import FileLock
-from jaxtyping import UInt8
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, RandomSampler, Sampler
 from torchvision.utils import make_grid
@@ -114,6 +114,13 @@ class WeightedSampler(Sampler[int]):
             return iter(torch.randperm(len(self), generator=generator).tolist())
         drawn = torch.multinomial(self.weights, len(self), replacement=True, generator=generator)
         return iter(drawn.tolist())
+
+
+def balanced(classes: Int[np.ndarray, "faces"], exponent: float) -> Float[np.ndarray, "faces"]:
+    """Return sampling weights: 0 as they come, 1 every class equally often."""
+    frequency = np.bincount(classes)[classes]
+    weights: np.ndarray = 1.0 / frequency.astype(np.float64) ** exponent
+    return weights
 
 
 def as_fetched(batch: Any) -> Any:

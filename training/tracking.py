@@ -16,7 +16,8 @@ from PIL import Image
 
 from registry import store
 from registry.versions import Version
-from training.datasets.index import Prepared
+from training.datasets.counts import counts
+from training.datasets.index import SPLITS, Prepared
 
 LONGEST_PARAM = 500
 CARD = "card.json"
@@ -58,19 +59,34 @@ class Tracker:
         self.run_id: str = run.info.run_id
 
     def describe(self, recipe: str, config: Mapping[str, Any], sets: Sequence[Prepared]) -> None:
-        """Log the recipe, as parameters and as config.json, and the data with its digests."""
+        """Log the recipe, as parameters and as config.json, and the data of each split.
+
+        A set's digest, its counts and the report of its preparation go with it.
+        """
         import mlflow
-        from mlflow.data.filesystem_dataset_source import FileSystemDatasetSource
-        from mlflow.data.meta_dataset import MetaDataset
-        from mlflow.data.sources import LocalArtifactDatasetSource
 
         params = {"recipe": recipe} | {k: str(v)[:LONGEST_PARAM] for k, v in config.items()}
         mlflow.log_params(params)
         mlflow.log_dict(json.loads(json.dumps(config, default=str)), "config.json")
         for data in sets:
-            source: FileSystemDatasetSource = LocalArtifactDatasetSource(str(data.folder))
-            dataset = MetaDataset(source, name=data.name, digest=data.digest[:36])
-            mlflow.log_input(dataset, context="training")
+            self._describe(data)
+
+    def _describe(self, data: Prepared) -> None:
+        import mlflow
+        from mlflow.data.filesystem_dataset_source import FileSystemDatasetSource
+        from mlflow.data.meta_dataset import MetaDataset
+        from mlflow.data.sources import LocalArtifactDatasetSource
+
+        source: FileSystemDatasetSource = LocalArtifactDatasetSource(str(data.folder))
+        held = {split: counts(data, split) for split in SPLITS if len(data.split(split))}
+        for split, found in held.items():
+            part = MetaDataset(source, name=f"{data.name} {split}", digest=data.digest[:36])
+            tags = {key: json.dumps(value)[:LONGEST_PARAM] for key, value in found.items()}
+            mlflow.log_input(part, context=split, tags=tags)
+        mlflow.log_dict(held, f"data/{data.name}.json")
+        report = data.folder / "report.md"
+        if report.exists():
+            mlflow.log_artifact(str(report), f"data/{data.name}")
 
     def commit(self, metrics: Sequence[Metric]) -> None:
         """Log metrics in batches; safe to repeat."""

@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from registry import store, versions
+from registry.catalog import EMOTIONS
 from training.datasets.index import Prepared
 from training.datasets.prepare import prepare
 from training.recipes import RECIPES, task_of
@@ -95,8 +96,15 @@ def test_a_run_tells_what_it_learned_from_and_how(
     client = store.connect()
     run = client.get_run(unbroken.run_id)
     toy = Prepared.open(folder / "unbroken" / "toy")
-    (given,) = run.inputs.dataset_inputs
-    assert (given.dataset.name, given.dataset.digest) == ("toy", toy.digest[:36])
+    given = {each.dataset.name: each for each in run.inputs.dataset_inputs}
+    assert given.keys() == {"toy train", "toy validation", "toy test"}
+    assert {each.dataset.digest for each in given.values()} == {toy.digest[:36]}
+    tags = {tag.key: tag.value for tag in given["toy test"].tags}
+    assert tags["mlflow.data.context"] == "test"
+    assert json.loads(tags["emotions"]) == dict.fromkeys(EMOTIONS, 6)
+    assert json.loads(tags["triplets"]) == {"TWO_CLASS_TRIPLET": 120}
+    report = artifact(unbroken.run_id, "data/toy/report.md", tmp_path).read_text()
+    assert toy.digest in report
     assert unbroken.data == {"toy": toy.digest}
     assert run.data.params["recipe"] == "dln-smoke"
     assert run.data.params["batch_size"] == "24"

@@ -27,8 +27,14 @@ class EmotionRecipe(Recipe):
     """Share of the epochs that are early."""
     mixup: float = 0.0
     """Both parameters of the Beta distribution that two faces are mixed by (Zhang et al., 2018)."""
+    balance: float = 0.0
+    """0 draws faces as they come, 1 every emotion equally often."""
+    source_balance: float = 0.0
+    """The same for the sets: 0 as large as they are, 1 each equally often."""
     class_weight: float = 1.0
     """Exponent of the cross-entropy's inverse frequency weights; 0 weighs every face the same."""
+    contempt: bool = False
+    """Name contempt too, where the data has it; the paper's seven leave it out."""
     shades: bool = False
     """Learn the whole distribution of the votes instead of the most voted emotion."""
     teacher: str | None = None
@@ -48,6 +54,7 @@ COMPACT = EmotionRecipe(
     augmentation=GENTLE,
     size_px=64,
     class_weight=0.0,
+    contempt=True,
     shades=True,
     optimiser="adamw",
     schedule="cosine",
@@ -74,6 +81,7 @@ SMOKE = EmotionRecipe(
     toy=True,
     size_px=48,
     class_weight=0.0,
+    contempt=True,
     optimiser="adamw",
     epochs=3,
     batch_size=48,

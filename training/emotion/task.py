@@ -23,7 +23,7 @@ from training.datasets.index import Prepared
 from training.emotion.config import EmotionRecipe
 from training.emotion.metrics import emotion_metrics, fitted_temperature
 from training.emotion.network import EmotionClassifier
-from training.feed import Faces, batches
+from training.feed import Faces, WeightedSampler, balanced, batches
 from training.inference import Served, outputs
 from training.optimisation import optimisation
 from training.task import Batch, Networks, Optimisation, Part, Production, Task, Update
@@ -45,7 +45,9 @@ class EmotionTask(Task):
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
-        """The seven emotions, and contempt where the data has it."""
+        """The paper's seven emotions, and contempt where the recipe and the data have it."""
+        if not self.recipe.contempt:
+            return EMOTIONS[:CONTEMPT]
         shown = {int(e) for data in self.sets for e in data.index["emotion"].dropna().unique()}
         return EMOTIONS if CONTEMPT in shown else EMOTIONS[:CONTEMPT]
 
@@ -98,7 +100,18 @@ class EmotionTask(Task):
         faces = Faces(self.sets, rows, self.crop, {"target": np.concatenate(targets)})
         if not len(faces):
             raise RecipeError("Emotions are learned from labelled faces; the data has none.")
-        return batches(faces, size=self.recipe.batch_size, workers=self.recipe.workers)
+        return batches(
+            faces,
+            size=self.recipe.batch_size,
+            workers=self.recipe.workers,
+            sampler=self._sampler(faces),
+        )
+
+    def _sampler(self, faces: Faces) -> WeightedSampler:
+        emotions = faces.targets["target"].argmax(1).numpy()
+        weights = balanced(emotions, self.recipe.balance)
+        weights *= balanced(faces.sets, self.recipe.source_balance)
+        return WeightedSampler(weights, self.recipe.seed)
 
     def _labelled(self, data: Prepared, split: str) -> np.ndarray:
         rows = data.split(split)

@@ -31,6 +31,8 @@ class TripletRecipe(Recipe):
     """Compare squared distances, as FECNet does, instead of plain ones."""
     balance: float = 0.5
     """0 draws faces as they come, 1 every emotion equally often."""
+    source_balance: float = 0.0
+    """The same for the sets: 0 as large as they are, 1 each equally often."""
     judged_share: float = 0.5
     """Of a step's faces, how many come in threes that a set's own annotators judged; the rest are
     labelled faces, from which triplets are drawn. Where data has only one of them, all are such."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from registry.faces import CropSpec
 from training.datasets.index import Prepared
-from training.feed import Faces, Items
+from training.feed import Faces, Items, balanced
 from training.triplets import lists, votes
 from training.triplets.accuracy import TYPES
 from training.triplets.sampling import Triplets
@@ -48,7 +48,8 @@ class Material(Items):
         said = np.concatenate(
             [votes.counts(d.index)[r] for d, r in zip(sets, labelled, strict=True)]
         )
-        self.emotions: Int[np.ndarray, labelled] = said.argmax(1)
+        self.emotions: np.ndarray = said.argmax(1)
+        self.sources = np.repeat(np.arange(len(sets)), [len(rows) for rows in labelled])
         self.labelled = len(said)
         self.names: list[str] = [f"simulated/{i}" for i in range(simulated)] if len(said) else []
         threes = [self._judged(data) for data in sets]
@@ -80,14 +81,18 @@ class Material(Items):
     def __len__(self) -> int:
         return self.labelled + len(self.threes.kind)
 
-    def weights(self, balance: float, judged_share: float) -> Float[np.ndarray, "items"]:
+    def weights(
+        self, balance: float, source_balance: float, judged_share: float
+    ) -> Float[np.ndarray, "items"]:
         """Return how often each item is to be drawn.
 
         Args:
             balance: 0 draws labelled faces as they come, 1 every emotion equally often.
+            source_balance: the same for the sets they are of.
             judged_share: of the faces drawn, how many come in judged threes, where there are both.
         """
-        single, threes = balanced(self.emotions, balance), np.ones(len(self.threes.kind))
+        single = balanced(self.emotions, balance) * balanced(self.sources, source_balance)
+        threes = np.ones(len(self.threes.kind))
         if not len(single) or not len(threes):
             return np.concatenate([single, threes])
         per_three = judged_share / 3 / threes.sum()
@@ -132,13 +137,6 @@ def as_triplets(
         annotator=annotator[at, which].long(),
         type=kind[at].long(),
     )
-
-
-def balanced(classes: Int[np.ndarray, "faces"], exponent: float) -> Float[np.ndarray, "faces"]:
-    """Return sampling weights: 0 as they come, 1 every class equally often."""
-    frequency = np.bincount(classes)[classes]
-    weights: np.ndarray = 1.0 / frequency.astype(np.float64) ** exponent
-    return weights
 
 
 def _labelled(data: Prepared) -> Int[np.ndarray, "faces"]:

@@ -62,7 +62,7 @@ class TripletTask(Task):
                 "Triplets come with a set or are made of labelled faces; the training split has "
                 "none of either."
             )
-        weights = material.weights(recipe.balance, recipe.judged_share)
+        weights = material.weights(recipe.balance, recipe.source_balance, recipe.judged_share)
         return batches(
             material,
             size=material.items(recipe.batch_size, weights),

@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from registry.catalog import DLN
+from registry.catalog import DLN, EMOTIONS
 from registry.faces import CropSpec
 from training.datasets import toy
 from training.datasets.index import Prepared, PreparedError
 from training.datasets.prepare import prepare
+from training.datasets.sheet import CAPTION_PX, COLUMNS, FACE_PX, SPEC, sheet
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +79,15 @@ def test_unknown_splits_and_tilted_faces_are_refused(folder: Path) -> None:
         data.split("valid")
     with pytest.raises(PreparedError, match="level already"):
         data.faces(CropSpec(size_px=32, margin=0.0, roll=False))
+
+
+def test_the_contact_sheet_shows_every_emotion(folder: Path) -> None:
+    data = Prepared.open(folder)
+    picture = np.asarray(sheet(data))
+    tile = FACE_PX + CAPTION_PX
+    assert picture.shape == (len(EMOTIONS) * tile, COLUMNS * FACE_PX, 3)
+    sad = np.flatnonzero(data.index["emotion"] == EMOTIONS.index("sad"))
+    row = EMOTIONS.index("sad") * tile + CAPTION_PX
+    shown = picture[row : row + FACE_PX, :FACE_PX]
+    assert any((shown == face).all() for face in data.faces(SPEC)[sad])
+    assert (picture[row - CAPTION_PX : row, :FACE_PX] < 128).any(), "it has a caption"

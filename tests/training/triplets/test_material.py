@@ -18,7 +18,7 @@ from training.datasets.prepare import READERS, prepare
 from training.datasets.source import Reading
 from training.dln.config import RECIPES
 from training.dln.task import DLNTask
-from training.feed import WeightedSampler
+from training.feed import WeightedSampler, balanced
 from training.triplets import hierarchy, lists
 from training.triplets.material import NOBODY, Material, as_triplets
 
@@ -110,7 +110,7 @@ def test_both_kinds_of_faces_meet_in_a_batch_in_the_stated_share(
 ) -> None:
     material = Material([labelled, named], SPEC, simulated=5)
     assert material.annotators == 5 + 3
-    weights = material.weights(balance=0.5, judged_share=0.75)
+    weights = material.weights(balance=0.5, source_balance=0.5, judged_share=0.75)
     assert material.items(300, weights) == 150
     items = [item for _ in range(20) for item in WeightedSampler(weights, seed=1)]
     threes = sum(item >= material.labelled for item in items)
@@ -182,3 +182,12 @@ def test_the_odd_face_of_the_hierarchy_is_a_hard_one() -> None:
     apart = (embeddings[triplets.anchor] - embeddings[triplets.negative]).norm(dim=1)
     anybody = torch.nn.functional.pdist(embeddings)
     assert apart.mean() < anybody.quantile(0.25)
+
+
+@pytest.mark.parametrize(("exponent", "share"), [(0.0, 0.1), (0.5, 0.25), (1.0, 0.5)])
+def test_the_exponent_leads_from_as_they_come_to_each_equally_often(
+    exponent: float, share: float
+) -> None:
+    classes = np.repeat([0, 1], [10, 90])
+    weights = balanced(classes, exponent)
+    assert weights[classes == 0].sum() / weights.sum() == pytest.approx(share)
