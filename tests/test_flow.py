@@ -36,6 +36,9 @@ def test_from_toy_faces_to_an_answer_about_a_photo(tmp_path: Path, examples: Pat
     assert "production" in shown
     assert shown.index("train dln-smoke") < shown.index("train emotion-smoke")
 
+    judged = run("training", "evaluate", "dln", str(tmp_path / "runs" / "toy"))
+    accuracy = float(judged.split("test/toy/triplet_accuracy  ")[1].split()[0])
+    assert f"test, toy: two class {accuracy:.2%} of 120, all {accuracy:.2%} of 120" in judged
     measured = run("training", "evaluate", "emotion", str(tmp_path / "runs" / "toy"))
     assert 0 <= float(measured.split("test/toy/accuracy")[1].split()[0]) <= 1
 

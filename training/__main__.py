@@ -80,6 +80,7 @@ def evaluate(args: Sequence[str]) -> None:
 
     from training.datasets.index import Prepared
     from training.evaluate import evaluate as run
+    from training.results import as_published
 
     parser = argparse.ArgumentParser(
         prog="python -m training evaluate", description=evaluate.__doc__
@@ -89,8 +90,11 @@ def evaluate(args: Sequence[str]) -> None:
     parser.add_argument("--split", choices=("train", "validation", "test"), default="test")
     said = parser.parse_args(args)
     torch.set_flush_denormal(True)
-    for key, value in run(said.reference, Prepared.open(said.data), said.split).items():
+    metrics = run(said.reference, Prepared.open(said.data), said.split)
+    for key, value in metrics.items():
         print(f"{key}  {value:.4f}")
+    for line in as_published(metrics):
+        print(line)
 
 
 def compare(args: Sequence[str]) -> None:

@@ -15,7 +15,8 @@ from training.emotion.metrics import with_intervals
 from training.inference import Served, outputs
 from training.tracking import annotate
 from training.triplets import votes
-from training.triplets.measures import judge
+from training.triplets.estimates import Share
+from training.triplets.measures import Judged, judge
 
 
 def evaluate(reference: str, data: Prepared, split: str = "test") -> dict[str, float]:
@@ -38,7 +39,7 @@ def evaluate(reference: str, data: Prepared, split: str = "test") -> dict[str, f
         metrics, items = _emotions(network, version, data, split)
     else:
         judged = judge(network, data, crop, split)
-        metrics, items = judged.metrics(intervals=True), judged.triplets
+        metrics, items = judged.metrics(intervals=True) | _counted(judged), judged.triplets
     if not metrics:
         raise RecipeError(
             f"{data.name} holds nothing in split {split} that {version.name} can be measured on."
@@ -49,6 +50,16 @@ def evaluate(reference: str, data: Prepared, split: str = "test") -> dict[str, f
     annotate(version, named, items, f"{split}-{data.name}")
     refresh(version)
     return named
+
+
+def _counted(judged: Judged) -> dict[str, float]:
+    """Return of how many triplets each accuracy is the share."""
+    name = "triplet_accuracy"
+    return {
+        key.replace(name, "triplets"): float(len(estimate.right))
+        for key, estimate in judged.estimates.items()
+        if key.startswith(name) and isinstance(estimate, Share)
+    }
 
 
 def _emotions(

@@ -42,6 +42,33 @@ def by_group(metrics: Mapping[str, float]) -> str:
     return "\n\n".join(_tables([result for result in _results(metrics) if result.group]))
 
 
+def as_published(metrics: Mapping[str, float]) -> Iterator[str]:
+    """Yield a line for each split of each set, in the form in which papers print it.
+
+    Triplets: accuracy by type and over all, of how many. Emotions: accuracy, and its mean over the
+    classes (mean recall).
+    """
+    for key, value in metrics.items():
+        start, _, metric = key.rpartition("/")
+        title = start.replace("/", ", ")
+        if metric == "triplet_accuracy":
+            shares = [_share(metrics, start, kind) for kind in ("_one_class", "_two_class")]
+            shares += [_share(metrics, start, "_three_class"), _share(metrics, start, "")]
+            yield f"{title}: {', '.join(filter(None, shares))}"
+        if metric == "accuracy" and f"{start}/mean_recall" in metrics:
+            mean = metrics[f"{start}/mean_recall"]
+            yield f"{title}: accuracy {value:.2%}, mean class accuracy {mean:.2%}"
+
+
+def _share(metrics: Mapping[str, float], start: str, kind: str) -> str:
+    share = metrics.get(f"{start}/triplet_accuracy{kind}")
+    if share is None:
+        return ""
+    count = metrics.get(f"{start}/triplets{kind}")
+    of = "" if count is None else f" of {count:,.0f}"
+    return f"{_words(kind).strip() or 'all'} {share:.2%}{of}"
+
+
 def _results(metrics: Mapping[str, float]) -> Iterator[Result]:
     """Yield the metrics of a split; the ends of an interval go into the cell they belong to."""
     for key, value in sorted(metrics.items()):
