@@ -41,6 +41,8 @@ def happy(faces: Tensor) -> dict[str, Tensor]:
 @pytest.fixture(scope="module")
 def fake() -> Iterator[FakeRegistry]:
     fake = FakeRegistry()
+    fake.put("dln", 3, answers(EXPRESSIONS, IDENTITIES))
+    fake.put("emotion", 2, happy)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(versions, "resolve", fake.resolve)
         patch.setattr(versions, "load", fake.load)
@@ -49,8 +51,7 @@ def fake() -> Iterator[FakeRegistry]:
 
 @pytest.fixture(scope="module")
 def page(fake: FakeRegistry) -> Iterator[Page]:
-    fake.put("dln", 3, answers(EXPRESSIONS, IDENTITIES))
-    fake.put("emotion", 2, happy)
+    assert fake.production
     served = Served(poll_seconds=0.2)
     page = launch_page(served, port=unused_port(), mlflow_url="http://mlflow")
     yield page
@@ -250,9 +251,11 @@ def test_answers_are_signed_with_links_to_mlflow(people: list[Any], fake: FakeRe
 
 
 def test_the_card_under_an_answer_is_that_of_the_version_that_gave_it(
-    people: list[Any], fake: FakeRegistry, monkeypatch: pytest.MonkeyPatch
+    people: list[Any], fake: FakeRegistry, examples: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(versions, "card", lambda reference: f"![card]({reference}) <b>")
+    wrong = sorted(examples.glob("*.jpg"))[1]
+    said = f"<b> `demo/examples/{wrong.name}`, `demo/examples/../gone.jpg`"
+    monkeypatch.setattr(versions, "card", lambda reference: f"![card]({reference}) {said}")
     house = House(served=Served(None), mlflow_url=None)
     with gr.Blocks():
         triplet, emotion = TripletTab(house), EmotionTab(house)
@@ -265,14 +268,17 @@ def test_the_card_under_an_answer_is_that_of_the_version_that_gave_it(
         told = triplet.reply(*asked)
     finally:
         fake.production["dln"] = before
-    for answer, fold, text in (first, told):
+    for answer, fold, text, shown in (first, told):
         assert "dln, version 3" in answer
         assert (fold.label, fold.visible) == ("Model card of dln, version 3", True)
-        assert text == "[card](dln/3) &lt;b>"
-    _, fold, text = emotion.reply(photos[0], 0)
-    assert (fold.visible, text) == (True, "[card](emotion/2) &lt;b>")
-    for _, fold, text in (emotion.reply(None, None), triplet.reply(*[None] * 6)):
-        assert (fold.visible, text) == (False, "")
+        assert text.startswith("[card](dln/3) &lt;b> ")
+        assert shown.count("<img") == 1
+        assert wrong.stem in shown
+    _, fold, text, _ = emotion.reply(photos[0], 0)
+    assert fold.visible
+    assert text.startswith("[card](emotion/2) &lt;b> ")
+    for _, fold, text, shown in (emotion.reply(None, None), triplet.reply(*[None] * 6)):
+        assert (fold.visible, text, shown) == (False, "", "")
     assert not triplet.card.fold.open
 
 

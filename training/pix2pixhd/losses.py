@@ -1,0 +1,48 @@
+"""What the generator and its judges learn from (Wang et al., CVPR 2018)."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from training.pix2pixhd.discriminator import Features
+
+PERCEPTUAL_WEIGHTS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)
+"""Of VGG19's relu1_1 to relu5_1, fine to coarse."""
+
+
+def adversarial(seen: Sequence[Features], *, real: bool) -> Float[Tensor, ""]:
+    """Return the mean squared distance of all verdicts from 1 (real) or 0, summed over the scales.
+
+    Least squares GAN (Mao et al., ICCV 2017).
+    """
+    aim = 1.0 if real else 0.0
+    return torch.stack([(maps[-1] - aim).square().mean() for maps in seen]).sum()
+
+
+def feature_matching(generated: Sequence[Features], real: Sequence[Features]) -> Float[Tensor, ""]:
+    """Return the L1 distance of what the judges see before their verdicts, averaged over scales.
+
+    Each layer weighs 4 / (layers + 1) as published, `layers` being those before the verdict less
+    one; no gradient flows through the real picture's side.
+    """
+    terms = [
+        (4 / len(theirs[:-1])) * (mine - true.detach()).abs().mean()
+        for ours, theirs in zip(generated, real, strict=True)
+        for mine, true in zip(ours[:-1], theirs[:-1], strict=True)
+    ]
+    return torch.stack(terms).sum() / len(real)
+
+
+def perceptual(
+    generated: Sequence[Tensor],
+    real: Sequence[Tensor],
+    weights: Sequence[float] = PERCEPTUAL_WEIGHTS,
+) -> Float[Tensor, ""]:
+    """Return the weighted L1 distance of two pictures' features, fine to coarse."""
+    terms = [
+        weight * (mine - true.detach()).abs().mean()
+        for mine, true, weight in zip(generated, real, weights, strict=True)
+    ]
+    return torch.stack(terms).sum()
