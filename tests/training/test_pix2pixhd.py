@@ -1,0 +1,104 @@
+import pytest
+import torch
+
+from training.pix2pixhd.discriminator import Discriminator
+from training.pix2pixhd.generator import Generator, GeneratorConfig
+from training.pix2pixhd.losses import adversarial, feature_matching, perceptual
+
+SMALL = {"channels": 8, "downsamplings": 2, "blocks": 1}
+
+
+def size(network: torch.nn.Module) -> int:
+    return sum(p.numel() for p in network.parameters())
+
+
+@pytest.mark.parametrize(
+    ("config", "parameters"),
+    [
+        (GeneratorConfig(), 182_493_443),
+        (GeneratorConfig(downsamplings=3), 45_643_523),
+        (GeneratorConfig(dims=0), 182_443_267),
+        (GeneratorConfig(dims=0, downsamplings=3), 45_593_347),
+    ],
+)
+def test_the_generator_has_the_published_size(config: GeneratorConfig, parameters: int) -> None:
+    with torch.device("meta"):
+        assert size(Generator(config)) == parameters
+
+
+def test_the_judges_have_the_published_size() -> None:
+    with torch.device("meta"):
+        assert size(Discriminator()) == 5_568_386
+        assert size(Discriminator(dims=0)) == 5_535_618
+
+
+@pytest.mark.parametrize("where", ["planes", "bottleneck"])
+@pytest.mark.parametrize("upsampling", ["transposed", "resize"])
+@pytest.mark.parametrize("enhancer", [False, True])
+def test_every_generator_draws_by_the_expression(
+    where: str, upsampling: str, *, enhancer: bool
+) -> None:
+    torch.manual_seed(0)
+    config = GeneratorConfig(where=where, upsampling=upsampling, enhancer=enhancer, **SMALL)  # type: ignore[arg-type]
+    generator = Generator(config).eval()
+    source, expression = torch.rand(2, 3, 32, 32), torch.randn(2, 16)
+    with torch.inference_mode():
+        picture, mask = generator(source, expression)
+        other, _ = generator(source, -expression)
+        alone, _ = generator(source[:1], expression[:1])
+    assert picture.shape == source.shape
+    assert 0 <= float(picture.min()) <= float(picture.max()) <= 1
+    assert (mask == 1).all()
+    assert (picture - other).abs().mean() > 1e-3
+    torch.testing.assert_close(alone, picture[:1], atol=1e-5, rtol=0)
+
+
+def test_where_the_mask_is_nought_the_source_stays() -> None:
+    torch.manual_seed(0)
+    generator = Generator(GeneratorConfig(mask=True, **SMALL)).eval()  # type: ignore[arg-type]
+    source = torch.rand(1, 3, 32, 32)
+    with torch.inference_mode():
+        generator.last[1].bias[3] = -100.0  # type: ignore[index, union-attr]
+        picture, mask = generator(source, torch.randn(1, 16))
+        assert mask.max() < 1e-6
+        torch.testing.assert_close(picture, source)
+        generator.last[1].bias[3] = 100.0  # type: ignore[index, union-attr]
+        assert (generator(source, torch.randn(1, 16)).picture - source).abs().mean() > 0.01
+
+
+def test_each_scale_judges_half_the_side_of_the_one_before() -> None:
+    judges = Discriminator(dims=0, channels=8)
+    first, second = judges(torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64))
+    assert [m.shape[2] for m in first[:3]] == [33, 17, 9]
+    assert [m.shape[2] for m in second[:3]] == [17, 9, 5]
+    assert first[-1].shape[1] == 1
+
+
+def test_losses_are_their_formulas() -> None:
+    torch.manual_seed(0)
+    seen, real = ([[torch.rand(1, 2, 4, 4) for _ in range(5)] for _ in range(2)] for _ in range(2))
+    verdicts = [scale[-1] for scale in seen]
+    expected = sum(float(((v - 1) ** 2).mean()) for v in verdicts)
+    assert float(adversarial(seen, real=True)) == pytest.approx(expected)
+    expected = sum(float((v**2).mean()) for v in verdicts)
+    assert float(adversarial(seen, real=False)) == pytest.approx(expected)
+    expected = 0.0
+    for scale in range(2):
+        for layer in range(4):
+            difference = (seen[scale][layer] - real[scale][layer]).abs().mean()
+            expected += 4 / (3 + 1) / 2 * float(difference)
+    assert float(feature_matching(seen, real)) == pytest.approx(expected)
+    weights = [1 / 32, 1 / 16, 1 / 8, 1 / 4, 1]
+    expected = sum(
+        w * float((a - b).abs().mean()) for w, a, b in zip(weights, seen[0], real[0], strict=True)
+    )
+    assert float(perceptual(seen[0], real[0])) == pytest.approx(expected)
+
+
+def test_the_real_side_of_a_comparison_takes_no_gradient() -> None:
+    mine, true = (torch.rand(1, 2, 4, 4, requires_grad=True) for _ in range(2))
+    (
+        perceptual([mine], [true], [1.0]) + feature_matching([[mine, mine]], [[true, true]])
+    ).backward()
+    assert mine.grad is not None
+    assert true.grad is None
