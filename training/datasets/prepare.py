@@ -20,7 +20,17 @@ from rich.console import Console
 from rich.progress import track
 
 from registry.catalog import EMOTIONS
-from training.datasets import ferplus, ict, lfw_emotion, london, toy
+from training.datasets import (
+    affectnet,
+    ferplus,
+    folder,
+    ict,
+    lfw_emotion,
+    london,
+    rafd,
+    rafdb,
+    toy,
+)
 from training.datasets.cutting import Cutter, Kept, comment_of
 from training.datasets.duplicates import apart, check_apart
 from training.datasets.index import (
@@ -37,10 +47,14 @@ from training.datasets.source import Picture, Reading
 __all__ = ["READERS", "Prepared", "PreparedError", "Report", "prepare", "show"]
 
 READERS: dict[str, Callable[[Path | None], Reading]] = {
+    "affectnet": affectnet.read,
     "ferplus": ferplus.read,
+    "folder": folder.read,
     "ict": ict.read,
     "lfw-emotion": lfw_emotion.read,
     "london": london.read,
+    "rafd": rafd.read,
+    "rafdb": rafdb.read,
     "toy": toy.read,
 }
 WRITTEN = ("index.parquet", "triplets.parquet", "answers.parquet", "report.md")
