@@ -108,6 +108,12 @@ LICENCES: Mapping[str, str] = {
     "labels Apache-2.0 as their repository states",
     "london": "Face Research Lab London Set, volunteers in a studio, CC BY 4.0 "
     "(DeBruine and Jones, 2017)",
+    "affectnet": "AffectNet, pictures found by web search, research licence of its makers, not to "
+    "be passed on, consent unknown",
+    "rafdb": "RAF-DB, pictures found by web search, research licence of its makers, not to be "
+    "passed on, consent unknown",
+    "rafd": "Radboud Faces Database, volunteers in a studio, research licence of its makers, not "
+    "to be passed on",
     "ict": "rendered from ICT-FaceKit, MIT",
     "toy": "drawn by this project, shows nobody",
 }

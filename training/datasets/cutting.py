@@ -3,6 +3,8 @@
 import hashlib
 import io
 import json
+import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -14,7 +16,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from registry.catalog import CATALOG
-from registry.faces import CropSpec, FaceCropper, NoFace
+from registry.faces import CropSpec, Face, FaceCropper, NoFace
 from registry.photos import PhotoError, read_photo
 from training.datasets.index import PreparedError
 from training.datasets.source import Picture, Source
@@ -50,7 +52,7 @@ class Cutter:
         """Return the picture's crop, cut now or in an earlier run, or why there is none."""
         try:
             content = self.source.read(picture.member)
-            digest = hashlib.sha256(content).hexdigest()
+            digest = picture.digest or hashlib.sha256(content).hexdigest()
             return self._kept(picture, digest) or self._cut(picture, content, digest)
         except NoFace:
             return "no face was found"
@@ -66,7 +68,7 @@ class Cutter:
         return None
 
     def _cut(self, picture: Picture, content: bytes, digest: str) -> Kept:
-        pixels, how = self._face(read_photo(content))
+        pixels, how = self._face(read_photo(content), picture.near)
         size = pixels.shape[0]
         path = f"crops/{picture.name}{'.png' if size <= TINY_PX else '.jpg'}"
         kept = Kept(path=path, digest=digest, size_px=size, **how)
@@ -74,12 +76,12 @@ class Cutter:
         return kept
 
     def _face(
-        self, photo: UInt8[np.ndarray, "h w 3"]
+        self, photo: UInt8[np.ndarray, "h w 3"], near: tuple[float, float] | None
     ) -> tuple[UInt8[np.ndarray, "size size 3"], dict[str, Any]]:
         if self.framing is not None:
             return _whole(photo, self.framing)
         try:
-            return _found(photo)
+            return _found(photo, near)
         except NoFace:
             if self.fallback is None:
                 raise
@@ -87,14 +89,26 @@ class Cutter:
 
 
 def _found(
-    photo: UInt8[np.ndarray, "h w 3"],
+    photo: UInt8[np.ndarray, "h w 3"], near: tuple[float, float] | None
 ) -> tuple[UInt8[np.ndarray, "size size 3"], dict[str, Any]]:
-    face = _cropper().one(photo)
+    face = _cropper().one(photo) if near is None else nearest(_cropper().faces(photo), near)
     size = min(LARGEST_PX, round(face.side * (1 + WIDEST)))
     crop = _cropper().crop(photo, face, CropSpec(size_px=size, margin=WIDEST))
     box = tuple(round(float(edge), 1) for edge in face.box)
     confidence = round(float(face.confidence), 4)
     return crop.pixels, {"margin": WIDEST, "box": box, "face_confidence": confidence}
+
+
+def nearest(faces: Sequence[Face], point: tuple[float, float]) -> Face:
+    """Return the face whose middle is nearest to a point that lies on it or next to it.
+
+    Raises:
+        NoFace: there is none.
+    """
+    by_distance = {math.dist(face.centre, point): face for face in faces}
+    if not by_distance or min(by_distance) > by_distance[min(by_distance)].side:
+        raise NoFace("No face was found where the set says that there is one.")
+    return by_distance[min(by_distance)]
 
 
 def _whole(

@@ -1,10 +1,15 @@
 """Identical pictures in several splits would let a model be tested on what it learned."""
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
+from training.datasets.cutting import Kept
+from training.datasets.index import PreparedError
 from training.datasets.source import Picture
 
 RANK = {"train": 0, "validation": 1, "test": 2}
+ELSEWHERE = "the same picture stands in a later split"
 
 
 def pure(pictures: list[Picture], digests: list[str]) -> tuple[list[Picture], list[str]]:
@@ -16,9 +21,7 @@ def pure(pictures: list[Picture], digests: list[str]) -> tuple[list[Picture], li
         pictures: of all splits.
         digests: of their bytes, in the same order.
     """
-    last: dict[str, int] = {}
-    for picture, digest in zip(pictures, digests, strict=True):
-        last[digest] = max(last.get(digest, 0), RANK[picture.split])
+    last = _last_splits((digest, p.split) for p, digest in zip(pictures, digests, strict=True))
     stays = [RANK[p.split] == last[d] for p, d in zip(pictures, digests, strict=True)]
     lost = Counter(p.split for p, keep in zip(pictures, stays, strict=True) if not keep)
     groups = sum(count > 1 for count in Counter(digests).values())
@@ -27,3 +30,41 @@ def pure(pictures: list[Picture], digests: list[str]) -> tuple[list[Picture], li
         f"{lost['train']:,} dropped from train that stand in validation or test.",
         f"{lost['validation']:,} dropped from validation that stand in test.",
     ]
+
+
+def apart(pictures: list[Picture], outcomes: Sequence[Kept | str]) -> list[Kept | str]:
+    """Return what became of each picture, less the crops of pictures that a later split has too.
+
+    As `pure`, for sets whose pictures are read only when they are cut.
+    """
+    pairs = list(zip(pictures, outcomes, strict=True))
+    last = _last_splits((kept.digest, p.split) for p, kept in pairs if isinstance(kept, Kept))
+    return [
+        ELSEWHERE if isinstance(kept, Kept) and RANK[p.split] < last[kept.digest] else kept
+        for p, kept in pairs
+    ]
+
+
+def check_apart(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse rows of an index in which a person or a picture stands in several splits.
+
+    Raises:
+        PreparedError: with the first few.
+    """
+    for column, what in (("person", "persons"), ("digest", "pictures")):
+        splits = defaultdict(set)
+        for row in rows:
+            splits[row[column]].add(row["split"])
+        torn = [str(key) for key, found in splits.items() if key is not None and len(found) > 1]
+        if torn:
+            first = ", ".join(sorted(torn)[:3])
+            raise PreparedError(
+                f"{len(torn)} {what} stand in several splits ({first}); give each a single one."
+            )
+
+
+def _last_splits(places: Iterable[tuple[str, str]]) -> dict[str, int]:
+    last: dict[str, int] = {}
+    for digest, split in places:
+        last[digest] = max(last.get(digest, 0), RANK[split])
+    return last

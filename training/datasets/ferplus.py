@@ -8,16 +8,13 @@ from pathlib import Path
 import pandas as pd
 
 from registry.catalog import EMOTIONS, FERPLUS_MARGIN
+from training.datasets.codes import FERPLUS
 from training.datasets.duplicates import RANK, pure
+from training.datasets.files import Files
 from training.datasets.index import PreparedError
-from training.datasets.source import Files, Picture, Reading
+from training.datasets.source import Picture, Reading
 
 FOLDERS = {"FER2013Train": "train", "FER2013Valid": "validation", "FER2013Test": "test"}
-COLUMNS = (
-    *("neutral", "happy", "surprise", "sad", "anger", "disgust", "fear", "contempt"),
-    *("unknown", "no face"),
-)
-"""Of label.csv, after the picture's name and box, in the catalog's words."""
 VOTES = (*EMOTIONS, "unknown", "no face")
 
 
@@ -53,10 +50,10 @@ def triplets() -> pd.DataFrame:
 
 def _pictures(source: Files, folder: str, split: str) -> list[Picture]:
     table = source.table(f"{folder}/label.csv", header=False)
-    if table.shape[1] != len(COLUMNS) + 2:
+    if table.shape[1] != len(FERPLUS) + 2:
         raise PreparedError(f"{folder}/label.csv isn't FER+: it should have 12 columns.")
-    votes = table.iloc[:, 2:].set_axis(list(COLUMNS), axis=1).astype(int)
-    winner = [COLUMNS[i] for i in votes.to_numpy().argmax(1)]
+    votes = table.iloc[:, 2:].set_axis(list(FERPLUS), axis=1).astype(int)
+    winner = [FERPLUS[i] for i in votes.to_numpy().argmax(1)]
     ordered = votes[list(VOTES)].to_numpy().tolist()
     return [
         Picture(

@@ -6,13 +6,11 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from registry.catalog import EMOTIONS
+from training.datasets.codes import WORDS
 from training.datasets.duplicates import pure
-from training.datasets.source import Files, Picture, Reading
+from training.datasets.files import Files
+from training.datasets.source import Picture, Reading
 from training.datasets.splits import persons
-
-WORDS = {"happiness": "happy", "sadness": "sad"}
-"""The legend's words where the catalog has another; the rest are the same, in either case."""
 
 
 def read(path: Path | None) -> Reading:
@@ -40,14 +38,15 @@ def labels(legend: pd.DataFrame) -> tuple[dict[str, int], list[str]]:
     said = pd.DataFrame(
         {
             "picture": [PurePosixPath(image).stem for image in legend["image"]],
-            "word": legend["emotion"].str.lower().replace(WORDS),
+            "word": legend["emotion"].str.lower(),
         }
     )
-    odd = Counter(said["word"][~said["word"].isin(EMOTIONS)])
-    known = said[said["word"].isin(EMOTIONS)].drop_duplicates()
+    said["emotion"] = said["word"].map(WORDS)
+    odd = Counter(said["word"][said["emotion"].isna()])
+    known = said[["picture", "emotion"]].dropna().drop_duplicates()
     agreed = known.drop_duplicates("picture", keep=False)
     contradicted = known["picture"].nunique() - len(agreed)
-    emotions = {p: EMOTIONS.index(w) for p, w in agreed.itertuples(index=False)}
+    emotions = {p: int(emotion) for p, emotion in agreed.itertuples(index=False)}
     return emotions, [
         f"{contradicted} pictures with contradicting emotions count as without one.",
         *(f"{n} rows say {word!r}, which is no emotion of ours." for word, n in odd.items()),

@@ -5,7 +5,8 @@ from pathlib import Path
 import pandas as pd
 
 from registry.catalog import EMOTIONS
-from training.datasets.source import Files, Picture, Reading
+from training.datasets.files import Files
+from training.datasets.source import Picture, Reading
 from training.datasets.splits import persons
 
 EXPRESSIONS = {"03": EMOTIONS.index("neutral"), "08": EMOTIONS.index("happy")}

@@ -20,8 +20,19 @@ from rich.console import Console
 from rich.progress import track
 
 from registry.catalog import EMOTIONS
-from training.datasets import ferplus, ict, lfw_emotion, london, toy
+from training.datasets import (
+    affectnet,
+    ferplus,
+    folder,
+    ict,
+    lfw_emotion,
+    london,
+    rafd,
+    rafdb,
+    toy,
+)
 from training.datasets.cutting import Cutter, Kept, comment_of
+from training.datasets.duplicates import apart, check_apart
 from training.datasets.index import (
     ANSWERS,
     SCHEMA,
@@ -36,10 +47,14 @@ from training.datasets.source import Picture, Reading
 __all__ = ["READERS", "Prepared", "PreparedError", "Report", "prepare", "show"]
 
 READERS: dict[str, Callable[[Path | None], Reading]] = {
+    "affectnet": affectnet.read,
     "ferplus": ferplus.read,
+    "folder": folder.read,
     "ict": ict.read,
     "lfw-emotion": lfw_emotion.read,
     "london": london.read,
+    "rafd": rafd.read,
+    "rafdb": rafdb.read,
     "toy": toy.read,
 }
 WRITTEN = ("index.parquet", "triplets.parquet", "answers.parquet", "report.md")
@@ -56,7 +71,7 @@ class Report:
     offered: int
     """Pictures that the reader took from its source."""
     dropped: dict[str, list[str]]
-    """Reason -> names of the pictures that gave no crop."""
+    """Reason -> names of the pictures that gave no crop or stand in a later split too."""
     notes: list[str]
     seconds: float
     summary: str
@@ -76,7 +91,7 @@ class Report:
             [f"# Prepared set {self.name}", "", f"    {self.command}", ""]
             + [f"- {note}" for note in [taken, *lost, *self.notes]]
             + ["", "```", self.summary, "```", ""]
-            + (["Without a crop:", "", *listed, ""] if listed else [])
+            + (["Left out:", "", *listed, ""] if listed else [])
         )
 
 
@@ -103,7 +118,9 @@ def prepare(
     set_name = set_name.replace("_", "-")
     reading = reader(source)
     with _claimed(dest, set_name):
-        outcomes = list(_cut(reading, dest, workers or os.cpu_count() or 1))
+        outcomes = apart(
+            reading.pictures, list(_cut(reading, dest, workers or os.cpu_count() or 1))
+        )
         _write(reading, outcomes, dest, set_name)
         report = Report(
             name=set_name,
@@ -225,6 +242,7 @@ def _write(reading: Reading, outcomes: list[Kept | str], dest: Path, set_name: s
     ]
     if not rows:
         raise PreparedError(f"None of the pictures of {set_name} gave a face; is it the right one?")
+    check_apart(rows)
     known = {row["path"] for row in rows}
     for file in (dest / "crops").iterdir():
         if f"crops/{file.name}" not in known and (file.suffix == ".part" or comment_of(file)):

@@ -1,16 +1,9 @@
 """What a reader hands to `prepare`: pictures, what is known about them, and their bytes."""
 
-import io
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
-from pathlib import Path
 from typing import Protocol, runtime_checkable
-from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import pandas as pd
-
-from training.datasets.index import PreparedError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +27,10 @@ class Picture:
     angle: float | None = None
     """Degrees by which the head is turned away from the camera."""
     gaze: str | None = None
+    near: tuple[float, float] | None = None
+    """Where the middle of the face lies, x and y in pixels; the largest face is meant otherwise."""
+    digest: str | None = None
+    """The sha256 of its bytes, where the reader has looked at them."""
 
 
 @runtime_checkable
@@ -67,66 +64,3 @@ class Reading:
     triplets: pd.DataFrame | None = None
     answers: pd.DataFrame | None = None
     notes: list[str] = field(default_factory=list)
-
-
-@lru_cache(maxsize=4)
-def _opened(path: Path) -> ZipFile:
-    return ZipFile(path)
-
-
-@dataclass(frozen=True)
-class Files:
-    """A zip file or its unpacked folder."""
-
-    path: Path
-
-    @classmethod
-    def of(cls, path: Path | None, set_name: str, needs: str) -> "Files":
-        """Return the source at `path`.
-
-        Raises:
-            PreparedError: nothing is there, it is no zip or folder, or it lacks the member `needs`.
-        """
-        if path is None:
-            raise PreparedError(f"The set {set_name} needs its source: name its zip or folder.")
-        if not path.exists():
-            raise PreparedError(f"There is no {path}; name the zip or folder of {set_name}.")
-        if not (path.is_dir() or is_zipfile(path)):
-            raise PreparedError(f"{path} is neither a folder nor a zip; name those of {set_name}.")
-        source = cls(path)
-        if not source.has(needs):
-            raise PreparedError(f"{path} isn't {set_name}: it has no {needs}.")
-        return source
-
-    def has(self, member: str) -> bool:
-        """Return whether there is such a file."""
-        if self.path.is_dir():
-            return (self.path / member).is_file()
-        return member in _opened(self.path).NameToInfo
-
-    def members(self, folder: str = "") -> Iterator[str]:
-        """Yield the files under `folder`, sorted."""
-        if self.path.is_dir():
-            found = (self.path / folder).rglob("*")
-            yield from sorted(f.relative_to(self.path).as_posix() for f in found if f.is_file())
-        else:
-            names = _opened(self.path).namelist()
-            yield from sorted(n for n in names if n.startswith(folder) and not n.endswith("/"))
-
-    def read(self, member: str) -> bytes:
-        """Return a member's bytes.
-
-        Raises:
-            PreparedError: it can't be read.
-        """
-        try:
-            if self.path.is_dir():
-                return (self.path / member).read_bytes()
-            return _opened(self.path).read(member)
-        except (OSError, KeyError, BadZipFile) as error:
-            raise PreparedError(f"{member} can't be read from {self.path}: {error}.") from error
-
-    def table(self, member: str, *, header: bool = True) -> pd.DataFrame:
-        """Return a CSV file as text, without guessing types."""
-        text = io.BytesIO(self.read(member))
-        return pd.read_csv(text, header=0 if header else None, dtype=str, keep_default_na=False)

@@ -1,9 +1,11 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
 from training.datasets import toy
+from training.datasets.duplicates import ELSEWHERE, check_apart
 from training.datasets.index import Prepared, PreparedError
 from training.datasets.prepare import READERS, prepare
 
@@ -93,5 +95,37 @@ def test_a_wrong_source_gives_a_sentence(name: str, tmp_path: Path) -> None:
 
 
 def test_an_unknown_set_names_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(PreparedError, match="ferplus, ict, lfw-emotion, london, toy"):
+    with pytest.raises(PreparedError, match=r"affectnet, ferplus, folder, ict, .*, toy"):
         prepare("imagenet", None, tmp_path / "dest")
+
+
+def test_a_picture_of_the_test_is_taken_out_of_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading = toy.read()
+    tested = next(p for p in reading.pictures if p.split == "test")
+    again = replace(tested, name="again", split="train", person=None)
+    more = replace(reading, pictures=[again, *reading.pictures])
+    monkeypatch.setitem(READERS, "toy", lambda _: more)
+    report = prepare("toy", None, tmp_path / "toy")
+    assert report.dropped == {ELSEWHERE: ["again"]}
+    names = set(Prepared.open(tmp_path / "toy").index["name"])
+    assert tested.name in names
+    assert "again" not in names
+    assert not list((tmp_path / "toy" / "crops").glob("again*"))
+
+
+def test_a_person_or_picture_in_two_splits_stops_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading = toy.read()
+    first, *rest = reading.pictures
+    torn = replace(reading, pictures=[replace(first, split="test"), *rest])
+    monkeypatch.setitem(READERS, "toy", lambda _: torn)
+    with pytest.raises(PreparedError, match=r"1 persons stand in several splits \(person00\)"):
+        prepare("toy", None, tmp_path / "toy")
+    with pytest.raises(PreparedError, match="prepare"):
+        Prepared.open(tmp_path / "toy")
+    rows = [{"person": None, "digest": "d", "split": split} for split in ("train", "test")]
+    with pytest.raises(PreparedError, match=r"1 pictures stand in several splits \(d\)"):
+        check_apart(rows)

@@ -1,5 +1,7 @@
-"""Which persons are kept for validation and test: fixed lists, the same for every model."""
+"""What is kept for validation and test: fixed lists and fixed draws, the same for every model."""
 
+import hashlib
+from collections.abc import Iterable
 from importlib import resources
 
 import pandas as pd
@@ -11,3 +13,26 @@ def persons(set_name: str) -> dict[str, str]:
     with listed.open(encoding="utf-8") as file:
         table = pd.read_csv(file, dtype=str, keep_default_na=False)
     return dict(zip(table["person"], table["split"], strict=True))
+
+
+def drawn(keys: Iterable[str], *, validation: float, test: float = 0.0) -> dict[str, str]:
+    """Return key -> validation or test, by the keys' digests; whatever isn't named is for training.
+
+    A key keeps its place when others come or go, but where they are so few that a split got none:
+    then the first in the draw's order is taken.
+
+    Args:
+        keys: persons or pictures.
+        validation: share of the keys, roughly.
+        test: share of the keys; with 0 none is drawn.
+    """
+    ordered = sorted((_luck(key), key) for key in set(keys))
+    tested = max(sum(luck < test for luck, _ in ordered), test > 0)
+    judged = max(sum(luck < test + validation for luck, _ in ordered) - tested, 1)
+    places = ["test"] * tested + ["validation"] * judged
+    return {key: place for (_, key), place in zip(ordered, places, strict=False)}
+
+
+def _luck(key: str) -> float:
+    """Return a number from 0 to 1 that follows from the key alone."""
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:6], "big") / 2**48
