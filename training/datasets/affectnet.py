@@ -180,7 +180,7 @@ def label_of(content: bytes) -> str:
     if len(content) > LARGEST_LABEL:
         return "no label's file"
     try:
-        value = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+        value = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)  # type: ignore[no-untyped-call]
     except Exception:  # NumPy's reader of broken files raises whatever comes
         return "no array"
     return str(value.item()) if value.size == 1 and value.dtype.kind in "iuU" else "no single value"

@@ -1,8 +1,7 @@
 """Identical pictures in several splits would let a model be tested on what it learned."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from training.datasets.cutting import Kept
 from training.datasets.index import PreparedError
@@ -45,16 +44,18 @@ def apart(pictures: list[Picture], outcomes: Sequence[Kept | str]) -> list[Kept 
     ]
 
 
-def check_apart(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Refuse rows of an index in which a person or a picture stands in several splits.
+def check_apart(kept: Sequence[tuple[Picture, Kept]]) -> None:
+    """Refuse pictures of which a person or a picture's bytes stand in several splits.
 
     Raises:
         PreparedError: with the first few.
     """
-    for column, what in (("person", "persons"), ("digest", "pictures")):
+    persons = ((picture.person, picture.split) for picture, _ in kept)
+    digests = ((found.digest, picture.split) for picture, found in kept)
+    for keys, what in ((persons, "persons"), (digests, "pictures")):
         splits = defaultdict(set)
-        for row in rows:
-            splits[row[column]].add(row["split"])
+        for key, split in keys:
+            splits[key].add(split)
         torn = [str(key) for key, found in splits.items() if key is not None and len(found) > 1]
         if torn:
             first = ", ".join(sorted(torn)[:3])

@@ -6,11 +6,13 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -60,6 +62,7 @@ READERS: dict[str, Callable[[Path | None], Reading]] = {
 WRITTEN = ("index.parquet", "triplets.parquet", "answers.parquet", "report.md")
 OURS = {"crops", "cache", *WRITTEN}
 """What a prepared folder holds."""
+ROWS_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,28 +238,41 @@ def _dropped(pictures: list[Picture], outcomes: list[Kept | str]) -> dict[str, l
 
 def _write(reading: Reading, outcomes: list[Kept | str], dest: Path, set_name: str) -> None:
     """Write index and triplets; crops of an earlier run that no row names go."""
-    rows = [
-        asdict(picture) | {"source": picture.member} | asdict(kept)
-        for picture, kept in zip(reading.pictures, outcomes, strict=True)
-        if isinstance(kept, Kept)
+    kept = [
+        (picture, found)
+        for picture, found in zip(reading.pictures, outcomes, strict=True)
+        if isinstance(found, Kept)
     ]
-    if not rows:
+    if not kept:
         raise PreparedError(f"None of the pictures of {set_name} gave a face; is it the right one?")
-    check_apart(rows)
-    known = {row["path"] for row in rows}
+    check_apart(kept)
+    known = {found.path for _, found in kept}
     for file in (dest / "crops").iterdir():
         if f"crops/{file.name}" not in known and (file.suffix == ".part" or comment_of(file)):
             file.unlink()
     if reading.triplets is not None:
-        joined = _with_digests(reading.triplets, {row["name"]: row["digest"] for row in rows})
+        joined = _with_digests(reading.triplets, {p.name: found.digest for p, found in kept})
         if reading.answers is not None:
             _write_answers(reading.answers, joined.index, dest)
         _save(
             pa.Table.from_pandas(joined, TRIPLETS, preserve_index=False), dest / "triplets.parquet"
         )
-    _save(
-        pa.Table.from_pylist(rows, SCHEMA.with_metadata({"set": set_name})), dest / "index.parquet"
-    )
+    schema = SCHEMA.with_metadata({"set": set_name})
+    _save_rows(map(_row, kept), schema, dest / "index.parquet")
+
+
+def _row(pair: tuple[Picture, Kept]) -> dict[str, Any]:
+    picture, kept = pair
+    return asdict(picture) | {"source": picture.member} | asdict(kept)
+
+
+def _save_rows(rows: Iterable[dict[str, Any]], schema: pa.Schema, path: Path) -> None:
+    """Write rows a few thousand at a time: as Python objects, all of a large set fill memory."""
+    half, left = path.with_suffix(".part"), iter(rows)
+    with pq.ParquetWriter(half, schema, compression="zstd") as file:
+        while few := list(islice(left, ROWS_AT_ONCE)):
+            file.write_table(pa.Table.from_pylist(few, schema))
+    half.replace(path)
 
 
 def _write_answers(answers: pd.DataFrame, kept: pd.Index, dest: Path) -> None:

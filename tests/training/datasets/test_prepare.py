@@ -5,6 +5,7 @@ import pytest
 from filelock import FileLock
 
 from training.datasets import toy
+from training.datasets.cutting import Kept
 from training.datasets.duplicates import ELSEWHERE, check_apart
 from training.datasets.index import Prepared, PreparedError
 from training.datasets.prepare import READERS, prepare
@@ -126,6 +127,7 @@ def test_a_person_or_picture_in_two_splits_stops_the_run(
         prepare("toy", None, tmp_path / "toy")
     with pytest.raises(PreparedError, match="prepare"):
         Prepared.open(tmp_path / "toy")
-    rows = [{"person": None, "digest": "d", "split": split} for split in ("train", "test")]
+    kept = Kept(path="", digest="d", margin=0, size_px=1, box=(), face_confidence=None)
+    pair = [replace(first, person=None, split=split) for split in ("train", "test")]
     with pytest.raises(PreparedError, match=r"1 pictures stand in several splits \(d\)"):
-        check_apart(rows)
+        check_apart([(picture, kept) for picture in pair])
