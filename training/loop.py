@@ -14,10 +14,11 @@ from accelerate.utils import DataLoaderConfiguration
 from rich.console import Console
 from rich.progress import track
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from training.checkpoint import Checkpoints, Progress
 from training.config import Recipe
+from training.optimisation import averaging
 from training.task import Batch, Task, Update
 from training.tracking import RUN_FOLDER, Metric, Tracker
 
@@ -78,7 +79,7 @@ class Loop:
             self.accelerator.register_for_checkpointing(*self.averages.values())
 
     def _average(self, network: nn.Module) -> AveragedModel:
-        average = get_ema_multi_avg_fn(self.recipe.averaging)
+        average = averaging(self.recipe.averaging)
         return AveragedModel(
             network, self.accelerator.device, multi_avg_fn=average, use_buffers=True
         )

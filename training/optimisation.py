@@ -1,12 +1,13 @@
 """Optimisers and schedules by name."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from training.config import Recipe
 from training.task import Optimisation
@@ -14,6 +15,7 @@ from training.task import Optimisation
 OptimiserName = Literal["sgd", "adamw"]
 ScheduleName = Literal["constant", "cosine"]
 WARMUP = 0.05
+Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 def optimisation(
@@ -46,3 +48,17 @@ def optimisation(
         optimiser=built,
         schedule=LambdaLR(built, cosine if schedule == "cosine" else lambda _: 1.0),
     )
+
+
+def averaging(keep: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
+    """Return the running average of a network's weights, for `AveragedModel`.
+
+    At first it keeps less than `keep`, (1 + n) / (10 + n) at the n-th step: else what a network
+    started with, such as the variances of fresh normalisation layers, would stay in for thousands.
+    """
+
+    def average(averaged: Tensors, current: Tensors, steps: Tensor | int) -> None:
+        count = int(steps)
+        get_ema_multi_avg_fn(min(keep, (1 + count) / (10 + count)))(averaged, current, steps)
+
+    return average

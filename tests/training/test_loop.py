@@ -13,11 +13,13 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from torch.optim.swa_utils import AveragedModel
 
 from registry import store, versions
 from registry.catalog import EMOTIONS
 from training.datasets.index import Prepared
 from training.datasets.prepare import prepare
+from training.optimisation import averaging
 from training.recipes import RECIPES, task_of
 from training.tracking import artifact
 
@@ -132,3 +134,18 @@ def test_a_recipe_without_data_says_what_to_do(folder: Path) -> None:
     assert said.returncode == 2
     assert "python -m training prepare" in said.stderr
     assert "Traceback" not in said.stderr
+
+
+@pytest.mark.parametrize("keep", [0.9, 0.999])
+def test_the_average_of_the_weights_forgets_what_the_network_started_with(keep: float) -> None:
+    network = torch.nn.BatchNorm1d(1)
+    average = AveragedModel(network, multi_avg_fn=averaging(keep), use_buffers=True)
+    average.update_parameters(network)
+    assert network.running_var is not None
+    network.running_var.fill_(0.0)
+    for _ in range(100):
+        average.update_parameters(network)
+    assert float(average.module.running_var) < 1e-6
+    network.running_var.fill_(1.0)
+    average.update_parameters(network)
+    assert float(average.module.running_var) == pytest.approx(max(1 - keep, 9 / 111), rel=0.01)
