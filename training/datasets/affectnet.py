@@ -11,8 +11,10 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
+from typing import TextIO
 
 import numpy as np
+from numpy.lib.format import read_array
 
 from registry.catalog import FERPLUS_MARGIN
 from training.datasets.codes import AFFECTNET, AFFECTNET_WITHOUT
@@ -84,13 +86,7 @@ def list_rows(source: Files, name: str, images: str, losses: Losses) -> Iterator
     Raises:
         PreparedError: it isn't there, or isn't such a list.
     """
-    top = source.top_of(name)
-    if top is None:
-        raise PreparedError(f"{source.path} isn't affectnet: it has no {name}.")
-    text = io.TextIOWrapper(
-        io.BytesIO(source.read(top + name)), "utf-8-sig", errors="replace", newline=""
-    )
-    table = csv.reader(text)
+    table = csv.reader(_text(source, name))
     try:
         header = next(table, [])
         places = _places(header, name)
@@ -107,6 +103,14 @@ def list_rows(source: Files, name: str, images: str, losses: Losses) -> Iterator
                 losses.drop("no picture's name", where, file)
     except csv.Error as error:
         raise PreparedError(f"{name} line {table.line_num} is no CSV: {error}.") from error
+
+
+def _text(source: Files, name: str) -> TextIO:
+    top = source.top_of(name)
+    if top is None:
+        raise PreparedError(f"{source.path} isn't affectnet: it has no {name}.")
+    content = io.BytesIO(source.read(top + name))
+    return io.TextIOWrapper(content, "utf-8-sig", errors="replace", newline="")
 
 
 def _places(header: list[str], name: str) -> list[int]:
@@ -180,7 +184,7 @@ def label_of(content: bytes) -> str:
     if len(content) > LARGEST_LABEL:
         return "no label's file"
     try:
-        value = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)  # type: ignore[no-untyped-call]
+        value: np.ndarray = read_array(io.BytesIO(content), allow_pickle=False)  # type: ignore[no-untyped-call]
     except Exception:  # NumPy's reader of broken files raises whatever comes
         return "no array"
     return str(value.item()) if value.size == 1 and value.dtype.kind in "iuU" else "no single value"

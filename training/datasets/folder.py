@@ -35,12 +35,16 @@ def read(path: Path | None) -> Reading:
         PreparedError: there are none, their folders fit no layout, or a word is unknown.
     """
     source = Files.of(path, "folder")
-    members = [m for m in source.members() if m.lower().endswith(SUFFIXES)]
+    found = list(source.members())
+    members = [member for member in found if member.lower().endswith(SUFFIXES)]
     if not members:
         raise PreparedError(f"{path} isn't folder: it has no pictures ({', '.join(SUFFIXES)}).")
     top = _top(members)
     inside = {member: PurePosixPath(member).relative_to(top) for member in members}
     reading = _of_persons(source, inside) if _has_persons(inside) else _of_strangers(source, inside)
+    if len(found) > len(members):
+        others = f"{len(found) - len(members):,} other files aren't looked at"
+        reading.notes.append(f"{others}; pictures end in {', '.join(SUFFIXES)}.")
     if top:
         reading.notes.append(f"The folder {top!r} lies around everything and names nobody.")
     return reading

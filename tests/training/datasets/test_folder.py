@@ -31,7 +31,9 @@ def test_people_with_a_picture_or_a_folder_for_each_expression(tmp_path: Path) -
         "Bo Ek/notes.txt": "not looked at",
     }
     for path in everywhere(tree, tmp_path):
-        pictures = folder.read(path).pictures
+        reading = folder.read(path)
+        assert any(note.startswith("1 other files aren't looked at") for note in reading.notes)
+        pictures = reading.pictures
         said = sorted((p.person or "", p.emotion or 0) for p in pictures)
         assert said == [
             *(("Bo Ek", HAPPY), ("Bo Ek", FEAR), ("Bo Ek", FEAR)),

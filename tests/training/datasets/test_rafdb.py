@@ -90,7 +90,7 @@ def face(x: float, y: float, eyes: float) -> Face:
 
 
 def test_of_several_faces_the_one_with_the_label_is_taken_or_none() -> None:
-    large, small = face(100, 100, 60), face(300, 120, 20)
+    large, small = face(100.0, 100.0, 60.0), face(300.0, 120.0, 20.0)
     assert nearest([large, small], (305.0, 118.0)) is small
     assert nearest([large, small], (90.0, 110.0)) is large
     with pytest.raises(NoFace):
