@@ -14,7 +14,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from registry.catalog import CATALOG
-from registry.faces import CropSpec, FaceCropper, NoFace
+from registry.faces import CropSpec, Face, FaceCropper, NoFace
 from registry.photos import PhotoError, read_photo
 from training.datasets.index import PreparedError
 from training.datasets.source import Picture, Source
@@ -39,12 +39,13 @@ class Kept:
 
 @dataclass(frozen=True, kw_only=True)
 class Cutter:
-    """Cuts a source's pictures into `folder`/crops; see `Reading` for framing and fallback."""
+    """Cuts a source's pictures into `folder`/crops; see `Reading` for how."""
 
     source: Source
     folder: Path
     framing: float | None = None
     fallback: float | None = None
+    central: bool = False
 
     def __call__(self, picture: Picture) -> Kept | str:
         """Return the picture's crop, cut now or in an earlier run, or why there is none."""
@@ -79,7 +80,7 @@ class Cutter:
         if self.framing is not None:
             return _whole(photo, self.framing)
         try:
-            return _found(photo)
+            return _found(photo, central=self.central)
         except NoFace:
             if self.fallback is None:
                 raise
@@ -87,14 +88,24 @@ class Cutter:
 
 
 def _found(
-    photo: UInt8[np.ndarray, "h w 3"],
+    photo: UInt8[np.ndarray, "h w 3"], *, central: bool
 ) -> tuple[UInt8[np.ndarray, "size size 3"], dict[str, Any]]:
-    face = _cropper().one(photo)
+    face = _middle(photo) if central else _cropper().one(photo)
     size = min(LARGEST_PX, round(face.side * (1 + WIDEST)))
     crop = _cropper().crop(photo, face, CropSpec(size_px=size, margin=WIDEST))
     box = tuple(round(float(edge), 1) for edge in face.box)
     confidence = round(float(face.confidence), 4)
     return crop.pixels, {"margin": WIDEST, "box": box, "face_confidence": confidence}
+
+
+def _middle(photo: UInt8[np.ndarray, "h w 3"]) -> Face:
+    """Return the largest of the faces that the picture's middle lies in."""
+    y, x = photo.shape[0] / 2, photo.shape[1] / 2
+    for face in _cropper().faces(photo):
+        left, top, right, bottom = face.box
+        if left <= x <= right and top <= y <= bottom:
+            return face
+    raise NoFace("No face was found in the middle; choose a photo that shows one there.")
 
 
 def _whole(

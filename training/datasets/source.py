@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import IO, Protocol, runtime_checkable
 from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import pandas as pd
@@ -54,6 +54,7 @@ class Reading:
         framing: the margin of pictures that are already cropped, roll and all; None where a face
             has to be found.
         fallback: the margin to assume where a face had to be found and wasn't; None drops it.
+        central: whether the face that is meant is the one in the middle, not the largest.
         triplets: fixed triplets as name_1, name_2, name_3, type, annotator, answer, split; `answer`
             is missing where too few people agree.
         answers: every annotator's own: triplet (its position in `triplets`), annotator, answer.
@@ -64,9 +65,18 @@ class Reading:
     pictures: list[Picture]
     framing: float | None = None
     fallback: float | None = None
+    central: bool = False
     triplets: pd.DataFrame | None = None
     answers: pd.DataFrame | None = None
     notes: list[str] = field(default_factory=list)
+
+
+@runtime_checkable
+class Unfetched(Protocol):
+    """A set whose pictures lie elsewhere as yet."""
+
+    def fetched(self, dest: Path) -> Reading:
+        """Fetch them into the prepared folder `dest`, and return what came."""
 
 
 @lru_cache(maxsize=4)
@@ -125,6 +135,12 @@ class Files:
             return _opened(self.path).read(member)
         except (OSError, KeyError, BadZipFile) as error:
             raise PreparedError(f"{member} can't be read from {self.path}: {error}.") from error
+
+    def open(self, member: str) -> IO[bytes]:
+        """Open a member, to be read in parts."""
+        if self.path.is_dir():
+            return (self.path / member).open("rb")
+        return _opened(self.path).open(member)
 
     def table(self, member: str, *, header: bool = True) -> pd.DataFrame:
         """Return a CSV file as text, without guessing types."""
