@@ -85,7 +85,11 @@ def saying(code: int, **headers: str) -> Answer:
 
 def in_turn(*answers: Answer) -> Answer:
     left = list(answers)
-    return lambda asked: (left.pop(0) if len(left) > 1 else left[0])(asked)
+
+    def answer(asked: BaseHTTPRequestHandler) -> None:
+        (left.pop(0) if len(left) > 1 else left[0])(asked)
+
+    return answer
 
 
 def resetting(asked: BaseHTTPRequestHandler) -> None:

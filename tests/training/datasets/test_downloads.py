@@ -102,7 +102,7 @@ def test_every_misbehaviour_gets_its_status(
     assert asked == {path: hits for path, (_, _, hits) in told.items()}
 
 
-def test_silence_is_given_up(server: PhotoServer, photo: bytes, tmp_path: Path) -> None:
+def test_silence_is_given_up(server: PhotoServer, tmp_path: Path) -> None:
     server.answers = {"/silent": silent}
     nobody = f"http://127.0.0.1:{unused_port()}/photo.jpg"
     manners = Manners(interval_seconds=0.0, answer_within_seconds=0.2, tries=1)
@@ -172,7 +172,7 @@ def test_ctrl_c_ends_at_once_and_keeps_what_is_noted(
 def test_a_full_disk_is_no_fault_of_the_address(
     server: PhotoServer, photo: bytes, tmp_path: Path
 ) -> None:
-    def full(address: str, content: bytes) -> None:
+    def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     server.answers = {"/1": sending(photo)}
