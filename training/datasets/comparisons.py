@@ -112,7 +112,7 @@ def _rows(lines: pa.Array, first: int) -> tuple[pa.Table, list[Fault], int]:
 
 
 def _some(which: Bool[np.ndarray, "rows"]) -> list[int]:
-    return np.flatnonzero(which)[:NAMED].tolist()
+    return [int(i) for i in np.flatnonzero(which)[:NAMED]]
 
 
 def _shaped(lines: pa.Array, columns: np.ndarray) -> Bool[np.ndarray, "rows"]:

@@ -186,6 +186,7 @@ class _Session:
         seen: set[str] = set()
         while len(seen) <= self.manners.redirects and address not in seen:
             seen.add(address)
+            _check_port(address)
             async with (
                 self._host(address).turn(),
                 self.client.stream("GET", address, follow_redirects=False) as response,
@@ -207,6 +208,12 @@ class _Session:
         except (httpx.ReadError, httpx.RemoteProtocolError):
             return bytes(body), False
         return bytes(body), True
+
+
+def _check_port(address: str) -> None:
+    """Raise for a port that sockets can't even be asked for."""
+    if not 0 < (httpx.URL(address).port or 80) < 65536:
+        raise _Refusal(Status.REFUSED)
 
 
 def _next(response: httpx.Response) -> str:
