@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 from zipfile import BadZipFile, is_zipfile
 
-from training.datasets.comparisons import Comparisons, parse
+from training.datasets.comparisons import EDGES, Comparisons, parse
 from training.datasets.excerpts import MARGIN, Box, Excerpts
 from training.datasets.index import SPLITS, PreparedError
 from training.datasets.ledger import Status
@@ -89,9 +89,11 @@ class Plan:
         return Reading(
             source=excerpts,
             pictures=[
-                Picture(member=face.member, name=face.name, split=face.split)
-                for face in faces.itertuples()
-                if face.name in there
+                Picture(member=member, name=name, split=split)
+                for member, name, split in zip(
+                    faces["member"], faces["name"], faces["split"], strict=True
+                )
+                if name in there
             ],
             fallback=MARGIN,
             central=True,
@@ -101,10 +103,10 @@ class Plan:
         )
 
     def _photos(self, excerpts: Excerpts, dest: Path) -> Counter[Status]:
-        faces: dict[str, list[tuple[str, Box]]] = {}
-        for face in self.opinions.faces.itertuples():
-            box = (face.left, face.right, face.top, face.bottom)
-            faces.setdefault(str(face.url), []).append((str(face.name), box))
+        table, faces = self.opinions.faces, dict[str, list[tuple[str, Box]]]()
+        edges = [table[edge].tolist() for edge in EDGES]
+        for url, name, *box in zip(table["url"], table["name"], *edges, strict=True):
+            faces.setdefault(url, []).append((name, (box[0], box[1], box[2], box[3])))
         originals = dest / "originals" if self.choices.keep_photos else None
         photos = Photos(faces=faces, excerpts=excerpts, originals=originals)
         try:

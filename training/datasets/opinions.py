@@ -148,10 +148,10 @@ def _triplets(
             **{f"name_{i}": names[:, i - 1] for i in PLACES},
             "type": strings(asked.table, ["type"]).astype(object)[kept],
             "annotator": None,
-            "answer": pd.array(agreed, "Int32"),
+            "answer": np.where(agreed > 0, agreed.astype(object), None),
             "split": np.array(SPLITS, object)[rows[kept, 0]],
         }
-    ).assign(answer=lambda table: table["answer"].where(table["answer"] > 0))
+    )
 
 
 def _said(table: pa.Table, answers: Int[np.ndarray, "rows raters"]) -> pd.DataFrame:
