@@ -65,7 +65,7 @@ def opinions(
         asked = _limited(asked, limit)
     splits = _splits(asked)
     rows = splits[asked.shown]
-    kept = (rows == rows[:, :1]).all(axis=1)
+    kept = (rows == rows[:, :1]).all(axis=1) & ((rows[:, 0] == TEST) == asked.tested)
     answers = _answers(asked.table)[kept]
     wanted = np.where(rows[kept, 0] == TRAIN, 0, min_agreement)
     triplets = _triplets(asked, kept, rows, _agreed(answers, wanted))
@@ -172,7 +172,10 @@ def _said(table: pa.Table, answers: Int[np.ndarray, "rows raters"]) -> pd.DataFr
 def _dropped(table: pa.Table, kept: Bool[np.ndarray, "rows"]) -> str:
     lost = pd.Series(strings(table, ["type"]).astype(object)[~kept]).value_counts()
     named = ", ".join(f"{name} {lost.get(name, 0):,}" for name in TYPES)
-    return f"{(~kept).sum():,} triplets dropped whose photos are in different splits: {named}."
+    return (
+        f"{(~kept).sum():,} triplets dropped whose photos are in different splits, or in both files: "
+        f"{named}."
+    )
 
 
 def _open(triplets: pd.DataFrame) -> list[str]:
