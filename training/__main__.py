@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
-from tyro.conf import Positional
+from tyro.conf import OmitArgPrefixes, Positional
 
 BAD_INPUT, NO_REGISTRY, STOPPED = 2, 3, 130
 
@@ -45,6 +45,7 @@ def summary(args: Sequence[str]) -> None:
 
 def prepare(args: Sequence[str]) -> None:
     """Cut the faces of a data set once, for every recipe."""
+    from training.datasets.fec import DEFAULT, Choices
     from training.datasets.prepare import prepare as run
 
     def main(
@@ -52,8 +53,10 @@ def prepare(args: Sequence[str]) -> None:
         source: Annotated[Path | None, Positional],
         dest: Annotated[Path, Positional],
         workers: int | None = None,
+        choices: Annotated[Choices, OmitArgPrefixes] = DEFAULT,
     ) -> None:
-        print(run(set, source, dest, workers=workers).summary)
+        report = run(set, source, dest, workers=workers, choices=choices)
+        print("\n".join([*report.notes, report.summary]))
 
     tyro.cli(main, args=list(args), prog="python -m training prepare", description=prepare.__doc__)
 

@@ -102,6 +102,8 @@ CONFIGURED: Mapping[tuple[str, object], str] = {
 """Decisions that hold where a network's configuration says so."""
 
 LICENCES: Mapping[str, str] = {
+    "fec": "annotations by Google (Vemulapalli and Agarwala, 2019) under their own terms; photos "
+    "of Flickr's users, each under the licence its owner chose, consent of those shown unknown",
     "ferplus": "FER2013 pictures found by web search, research use, consent unknown; FER+ labels "
     "MIT",
     "lfw-emotion": "pictures of people in the news and in films, research use, consent unknown; "

@@ -41,12 +41,13 @@ class Kept:
 
 @dataclass(frozen=True, kw_only=True)
 class Cutter:
-    """Cuts a source's pictures into `folder`/crops; see `Reading` for framing and fallback."""
+    """Cuts a source's pictures into `folder`/crops; see `Reading` for how."""
 
     source: Source
     folder: Path
     framing: float | None = None
     fallback: float | None = None
+    central: bool = False
 
     def __call__(self, picture: Picture) -> Kept | str:
         """Return the picture's crop, cut now or in an earlier run, or why there is none."""
@@ -80,6 +81,8 @@ class Cutter:
     ) -> tuple[UInt8[np.ndarray, "size size 3"], dict[str, Any]]:
         if self.framing is not None:
             return _whole(photo, self.framing)
+        if near is None and self.central:
+            near = (photo.shape[1] / 2, photo.shape[0] / 2)
         try:
             return _found(photo, near)
         except NoFace:

@@ -24,6 +24,7 @@ from rich.progress import track
 from registry.catalog import EMOTIONS
 from training.datasets import (
     affectnet,
+    fec,
     ferplus,
     folder,
     ict,
@@ -44,12 +45,13 @@ from training.datasets.index import (
     PreparedError,
     held_by,
 )
-from training.datasets.source import Picture, Reading
+from training.datasets.source import Picture, Reading, Unfetched
 
 __all__ = ["READERS", "Prepared", "PreparedError", "Report", "prepare", "show"]
 
-READERS: dict[str, Callable[[Path | None], Reading]] = {
+READERS: dict[str, Callable[[Path | None], Reading | Unfetched]] = {
     "affectnet": affectnet.read,
+    "fec": fec.read,
     "ferplus": ferplus.read,
     "folder": folder.read,
     "ict": ict.read,
@@ -60,7 +62,7 @@ READERS: dict[str, Callable[[Path | None], Reading]] = {
     "toy": toy.read,
 }
 WRITTEN = ("index.parquet", "triplets.parquet", "answers.parquet", "report.md")
-OURS = {"crops", "cache", *WRITTEN}
+OURS = {"crops", "cache", *fec.KEPT, *WRITTEN}
 """What a prepared folder holds."""
 ROWS_AT_ONCE = 10_000
 
@@ -99,35 +101,40 @@ class Report:
 
 
 def prepare(
-    set_name: str, source: Path | None, dest: Path, *, workers: int | None = None
+    set_name: str,
+    source: Path | None,
+    dest: Path,
+    *,
+    workers: int | None = None,
+    choices: fec.Choices = fec.DEFAULT,
 ) -> Report:
     """Cut a set's faces into `dest` and write its index, its fixed triplets and a report.
 
-    It may be stopped at any time and started again: crops that are there are kept.
+    It may be stopped at any time and started again: crops that are there are kept, and what was
+    fetched isn't fetched again.
 
     Args:
         set_name: one of `READERS`.
         source: the set's zip or its unpacked folder; None for drawn faces.
         dest: a new folder, or one of an earlier run.
         workers: processes that look for faces; all cores by default.
+        choices: for fec alone.
 
     Raises:
         PreparedError: an unknown set, a wrong source, or a folder that holds something else.
     """
     began = time.monotonic()
-    reader = READERS.get(set_name.replace("_", "-"))
-    if reader is None:
-        raise PreparedError(f"There is no set {set_name!r}; choose one of {', '.join(READERS)}.")
     set_name = set_name.replace("_", "-")
-    reading = reader(source)
+    read = _read(set_name, source, choices)
     with _claimed(dest, set_name):
+        reading = read if isinstance(read, Reading) else read.fetched(dest)
         outcomes = apart(
             reading.pictures, list(_cut(reading, dest, workers or os.cpu_count() or 1))
         )
         _write(reading, outcomes, dest, set_name)
         report = Report(
             name=set_name,
-            command=f"python -m training prepare {set_name} {source or '-'} {dest}",
+            command=f"python -m training prepare {set_name} {source or '-'} {dest}{choices}",
             offered=len(reading.pictures),
             dropped=_dropped(reading.pictures, outcomes),
             notes=reading.notes,
@@ -164,6 +171,17 @@ def show(dest: Path) -> str:
     return "\n".join([*lines, f"digest: {data.digest}"])
 
 
+def _read(set_name: str, source: Path | None, choices: fec.Choices) -> Reading | Unfetched:
+    reader = READERS.get(set_name)
+    if reader is None:
+        raise PreparedError(f"There is no set {set_name!r}; choose one of {', '.join(READERS)}.")
+    if set_name == "fec":
+        return fec.read(source, choices)
+    if choices != fec.DEFAULT:
+        raise PreparedError(f"The set {set_name} takes no{choices}; only fec does.")
+    return reader(source)
+
+
 @contextmanager
 def _claimed(dest: Path, set_name: str) -> Iterator[None]:
     """Keep `dest` to this run; what follows from crops goes first, lest it outlive them."""
@@ -191,7 +209,11 @@ def _is_ours(file: Path) -> bool:
 def _cut(reading: Reading, dest: Path, workers: int) -> Iterator[Kept | str]:
     """Yield what became of each picture, in order, with a progress bar."""
     cutter = Cutter(
-        source=reading.source, folder=dest, framing=reading.framing, fallback=reading.fallback
+        source=reading.source,
+        folder=dest,
+        framing=reading.framing,
+        fallback=reading.fallback,
+        central=reading.central,
     )
     with _executor(workers, finds_faces=reading.framing is None) as pool:
         outcomes = pool.map(cutter, reading.pictures, chunksize=16)

@@ -1,6 +1,7 @@
 """What a reader hands to `prepare`: pictures, what is known about them, and their bytes."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import pandas as pd
@@ -51,6 +52,7 @@ class Reading:
         framing: the margin of pictures that are already cropped, roll and all; None where a face
             has to be found.
         fallback: the margin to assume where a face had to be found and wasn't; None drops it.
+        central: whether the face that is meant is the one in the middle, not the largest.
         triplets: fixed triplets as name_1, name_2, name_3, type, annotator, answer, split; `answer`
             is missing where too few people agree.
         answers: every annotator's own: triplet (its position in `triplets`), annotator, answer.
@@ -61,6 +63,15 @@ class Reading:
     pictures: list[Picture]
     framing: float | None = None
     fallback: float | None = None
+    central: bool = False
     triplets: pd.DataFrame | None = None
     answers: pd.DataFrame | None = None
     notes: list[str] = field(default_factory=list)
+
+
+@runtime_checkable
+class Unfetched(Protocol):
+    """A set whose pictures lie elsewhere as yet."""
+
+    def fetched(self, dest: Path) -> Reading:
+        """Fetch them into the prepared folder `dest`, and return what came."""
