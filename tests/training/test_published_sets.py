@@ -49,6 +49,34 @@ def rafdb() -> Tree:
     return tree | {"basic/EmoLabel/list_patition_label.txt": "\n".join(lines)}
 
 
+def fec(folder: Path, photos: Path) -> Path:
+    """Write drawn photos, and what six people said about threes of them, as FEC publishes it.
+
+    People agree on the drawn emotion, but one who never does; of the last triplet's photos one is
+    gone.
+    """
+    photos.mkdir()
+    for part, people in (("train", range(8)), ("test", range(8, 10))):
+        lines = []
+        for first, second in zip(people, [*people[1:], people[0]], strict=True):
+            for emotion in range(3):
+                faces = [(first, emotion), (second, emotion), (first, emotion + 3)]
+                for person, shown in faces:
+                    (photos / f"{person}_{shown}.jpg").write_bytes(photo(person, shown))
+                lines.append(comparison(faces, "TWO_CLASS_TRIPLET", (3, 3, 3, 3, 3, 1)))
+        lines.append(
+            comparison([(people[0], 0), (people[1], 0), (99, 9)], "ONE_CLASS_TRIPLET", (3,))
+        )
+        (folder / f"faceexp-comparison-data-{part}-public.csv").write_text("\n".join(lines))
+    return folder
+
+
+def comparison(faces: list[tuple[int, int]], kind: str, answers: tuple[int, ...]) -> str:
+    box = "0.1,0.9,0.1,0.9"
+    shown = ",".join(f'"http://127.0.0.1:9/{person}_{word}.jpg",{box}' for person, word in faces)
+    return f"{shown},{kind}," + ",".join(f"{41207 + i},{odd}" for i, odd in enumerate(answers))
+
+
 @pytest.fixture
 def run(fresh_store: Path, tmp_path: Path) -> Run:
     environment = os.environ | {"EXPRESSION_STUDIO_STORE": str(fresh_store)}
@@ -84,3 +112,30 @@ def test_emotions_are_learned_from_affectnet_and_rafdb_together(run: Run, tmp_pa
         assert f"test/{name}/faces  {faces}.0000" in measured
         assert f"test, {name}: accuracy " in measured
         assert "mean class accuracy " in measured
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("model", ["dln", "fecnet"])
+def test_triplets_are_learned_from_fec_with_its_annotators(
+    run: Run, tmp_path: Path, model: str
+) -> None:
+    (tmp_path / "FEC").mkdir()
+    source = fec(tmp_path / "FEC", tmp_path / "photos")
+    said = run("prepare", "fec", str(source), "data/fec", "--photos", "photos")
+    data = Prepared.open(tmp_path / "data" / "fec")
+    assert data.answers is not None
+    assert data.triplets is not None
+    assert set(data.answers["annotator"]) == {str(41207 + i) for i in range(6)}
+    report = (tmp_path / "data" / "fec" / "report.md").read_text()
+    assert "Of test survive 12 of 13 photos" in report, said
+    trained = run("train", model, "--data", "data/fec", *SMALL)
+    assert f"Registered {model} version 1." in trained
+    version = versions.resolve(f"{model}/1")
+    assert version.data == {"fec": data.digest}
+    given = store.connect().get_run(version.run_id).inputs.dataset_inputs
+    (train,) = (each for each in given if each.dataset.name == "fec train")
+    answers = json.loads({tag.key: tag.value for tag in train.tags}["answers"])
+    assert answers.keys() == set(data.answers["annotator"])
+    measured = run("evaluate", f"{model}/1", "data/fec")
+    assert "of 6, all " in measured
+    assert "test, fec: two class " in measured
