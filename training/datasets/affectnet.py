@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import TextIO
 
 import numpy as np
 from numpy.lib.format import read_array
@@ -105,7 +104,7 @@ def list_rows(source: Files, name: str, images: str, losses: Losses) -> Iterator
         raise PreparedError(f"{name} line {table.line_num} is no CSV: {error}.") from error
 
 
-def _text(source: Files, name: str) -> TextIO:
+def _text(source: Files, name: str) -> io.TextIOWrapper:
     top = source.top_of(name)
     if top is None:
         raise PreparedError(f"{source.path} isn't affectnet: it has no {name}.")
