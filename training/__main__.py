@@ -125,6 +125,7 @@ def compare(args: Sequence[str]) -> None:
         seeds: int = 3,
         epochs: int | None = None,
         split: Literal["train", "validation", "test"] = "test",
+        markdown: bool = False,
     ) -> None:
         """Compare two recipes, trained alike, or two versions, on the same triplets and people.
 
@@ -136,12 +137,16 @@ def compare(args: Sequence[str]) -> None:
             seeds: trainings of each recipe, with seeds 0, 1, ...
             epochs: of every training; the recipes' own by default.
             split: whose triplets and people are asked about.
+            markdown: print the table as Markdown.
         """
         if versions:
             sets = [Prepared.open(folder) for folder in data]
             rows = comparison.compare_versions(first, second, sets, split)
         else:
             rows = comparison.compare_recipes(first, second, data, seeds, epochs, split)
+        if markdown:
+            print(comparison.markdown(rows, first, second))
+            return
         title = f"{split}, 95 % intervals, difference paired"
         Console(width=120).print(comparison.table(rows, first, second, title))
 
