@@ -154,8 +154,8 @@ def read(path: Path | None, choices: Choices = DEFAULT) -> Plan:
 
     Train and validation are of the train file, test is the other one: photos that are in both are
     test photos. `held_out` says which photos of the train file are for validation, and what that
-    costs. Triplets whose faces are in different splits are dropped, as are the train file's that show
-    test photos alone: test is the published one.
+    costs. Triplets whose faces are in different splits are dropped, as are those of the train file
+    that show test photos alone: test is the published one.
 
     Raises:
         PreparedError: `path` holds something else, or no usable row.

@@ -173,8 +173,8 @@ def _dropped(table: pa.Table, kept: Bool[np.ndarray, "rows"]) -> str:
     lost = pd.Series(strings(table, ["type"]).astype(object)[~kept]).value_counts()
     named = ", ".join(f"{name} {lost.get(name, 0):,}" for name in TYPES)
     return (
-        f"{(~kept).sum():,} triplets dropped whose photos are in different splits, or in both files: "
-        f"{named}."
+        f"{(~kept).sum():,} triplets dropped whose photos are in different splits, or in both "
+        f"files: {named}."
     )
 
 
