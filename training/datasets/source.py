@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Protocol, runtime_checkable
+from typing import Protocol, cast, runtime_checkable
 from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import pandas as pd
@@ -136,11 +136,11 @@ class Files:
         except (OSError, KeyError, BadZipFile) as error:
             raise PreparedError(f"{member} can't be read from {self.path}: {error}.") from error
 
-    def open(self, member: str) -> IO[bytes]:
+    def open(self, member: str) -> io.BufferedIOBase:
         """Open a member, to be read in parts."""
         if self.path.is_dir():
             return (self.path / member).open("rb")
-        return _opened(self.path).open(member)
+        return cast(io.BufferedIOBase, _opened(self.path).open(member))
 
     def table(self, member: str, *, header: bool = True) -> pd.DataFrame:
         """Return a CSV file as text, without guessing types."""
