@@ -5,8 +5,8 @@ A row is a line; quotes end with it, so that a stray one spoils no other row. Bl
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BufferedIOBase
 from itertools import count
-from typing import IO
 
 import numpy as np
 import pandas as pd
@@ -70,7 +70,7 @@ class Comparisons:
         return [whole, *named, *([f"{self.name}: and {more:,} rows more."] if more else [])]
 
 
-def parse(name: str, file: IO[bytes]) -> Comparisons:
+def parse(name: str, file: BufferedIOBase) -> Comparisons:
     """Return the rows of a CSV file called `name`, read block by block."""
     tables: list[pa.Table] = [_typed(_cells(pa.array([], pa.string())))]
     faults: list[Fault] = []
@@ -85,7 +85,7 @@ def parse(name: str, file: IO[bytes]) -> Comparisons:
     return Comparisons(name=name, table=table, dropped=dropped, faults=faults)
 
 
-def _blocks(file: IO[bytes]) -> Iterator[str]:
+def _blocks(file: BufferedIOBase) -> Iterator[str]:
     """Yield some MB of whole lines at a time."""
     for number in count():
         block = file.read(BLOCK_BYTES)

@@ -8,12 +8,12 @@ many are gone.
 import shlex
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from io import BufferedIOBase
 from pathlib import Path, PurePosixPath
-from typing import IO
 from zipfile import BadZipFile, is_zipfile
 
 from training.datasets.comparisons import EDGES, Comparisons, parse
@@ -175,7 +175,7 @@ def read(path: Path | None, choices: Choices = DEFAULT) -> Plan:
     return Plan(opinions=asked, notes=[*notes, *asked.notes, unlevelled], choices=choices)
 
 
-Opener = partial[IO[bytes]]
+Opener = Callable[[], BufferedIOBase]
 
 
 def _found(path: Path | None) -> dict[str, tuple[str, Opener]]:
@@ -186,7 +186,7 @@ def _found(path: Path | None) -> dict[str, tuple[str, Opener]]:
         raise PreparedError(f"There is no {path}; the set fec needs it. {BADGE}")
     known = {name: split for split, name in PARTS.items()}
     if path.name in known and path.is_file():
-        return {known[path.name]: (path.name, partial(path.open, "rb"))}
+        return {known[path.name]: (path.name, lambda: path.open("rb"))}
     if not (path.is_dir() or is_zipfile(path)):
         raise PreparedError(f"{path} isn't fec. {BADGE}")
     source = Files.of(path, "fec")

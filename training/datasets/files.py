@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import IO
+from typing import cast
 from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import pandas as pd
@@ -111,11 +111,11 @@ class Files:
         except BROKEN as error:
             raise PreparedError(f"{member} can't be read from {self.path}: {error}.") from error
 
-    def open(self, member: str) -> IO[bytes]:
+    def open(self, member: str) -> io.BufferedIOBase:
         """Open a member, to be read in parts."""
         if self.path.is_dir():
             return (self.path / self.top / member).open("rb")
-        return _opened(self.path).open(self.top + member)
+        return cast("io.BufferedIOBase", _opened(self.path).open(self.top + member))
 
     def table(self, member: str, *, header: bool = True) -> pd.DataFrame:
         """Return a CSV file as text, without guessing types."""

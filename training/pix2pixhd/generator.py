@@ -79,7 +79,7 @@ class GlobalFeatures(nn.Module):
         planes = config.dims if config.where == "planes" else 0
         widths = [config.channels * 2**i for i in range(config.downsamplings + 1)]
         self.down = nn.Sequential(
-            *_first(3 + planes, config.channels),
+            *_first(planes, config.channels),
             *(m for a, b in pairwise(widths) for m in _halved(a, b)),
         )
         self.join = (
@@ -114,7 +114,7 @@ class LocalFeatures(nn.Module):
         self.inner = GlobalFeatures(config)
         half = config.channels // 2
         planes = config.dims if config.where == "planes" else 0
-        self.down = nn.Sequential(*_first(3 + planes, half), *_halved(half, config.channels))
+        self.down = nn.Sequential(*_first(planes, half), *_halved(half, config.channels))
         self.up = nn.Sequential(
             *(ResidualBlock(config.channels) for _ in range(blocks)),
             *_doubled(config.channels, half, config.upsampling),
@@ -165,13 +165,14 @@ def with_planes(
     return torch.cat([x, planes], 1)
 
 
-def _first(inputs: int, outputs: int) -> list[nn.Module]:
-    return [
-        nn.ReflectionPad2d(3),
-        nn.Conv2d(inputs, outputs, 7),
-        nn.InstanceNorm2d(outputs),
-        nn.ReLU(),
-    ]
+def _first(planes: int, outputs: int) -> list[nn.Module]:
+    """Return the first layer, without its normalisation where planes come in.
+
+    Our decision: a constant plane moves a whole map by one number, and instance normalisation takes
+    just that away: the picture would not depend on the expression.
+    """
+    norm = nn.Identity() if planes else nn.InstanceNorm2d(outputs)
+    return [nn.ReflectionPad2d(3), nn.Conv2d(3 + planes, outputs, 7), norm, nn.ReLU()]
 
 
 def _halved(inputs: int, outputs: int) -> list[nn.Module]:

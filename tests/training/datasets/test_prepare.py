@@ -96,7 +96,7 @@ def test_a_wrong_source_gives_a_sentence(name: str, tmp_path: Path) -> None:
 
 
 def test_an_unknown_set_names_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(PreparedError, match=r"affectnet, ferplus, folder, ict, .*, toy"):
+    with pytest.raises(PreparedError, match=r"affectnet, fec, ferplus, folder, ict, .*, toy"):
         prepare("imagenet", None, tmp_path / "dest")
 
 
@@ -127,7 +127,7 @@ def test_a_person_or_picture_in_two_splits_stops_the_run(
         prepare("toy", None, tmp_path / "toy")
     with pytest.raises(PreparedError, match="prepare"):
         Prepared.open(tmp_path / "toy")
-    kept = Kept(path="", digest="d", margin=0, size_px=1, box=(), face_confidence=None)
+    kept = Kept(path="", digest="d", margin=0.0, size_px=1, box=(), face_confidence=None)
     pair = [replace(first, person=None, split=split) for split in ("train", "test")]
     with pytest.raises(PreparedError, match=r"1 pictures stand in several splits \(d\)"):
         check_apart([(picture, kept) for picture in pair])
