@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageEnhance
 
 from tests.conftest import unused_port
 from tests.training.datasets.photo_server import PhotoServer, saying, sending, serving
@@ -247,14 +247,22 @@ def test_an_excerpt_is_the_square_around_its_box_also_at_the_photos_edge() -> No
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch, examples: Path) -> Iterator[PhotoServer]:
-    """Send eight faces under many names; every fourth photo is gone."""
+    """Send eight faces in many lights under many names; every fourth photo is gone."""
     monkeypatch.setenv("no_proxy", "*")
-    faces = [file.read_bytes() for file in sorted(examples.glob("*.jpg"))]
+    faces = [Image.open(file).convert("RGB") for file in sorted(examples.glob("*.jpg"))]
     with serving() as server:
         server.answers = {
-            f"/{n}_x_b.jpg": sending(faces[n % 8]) if n % 4 else saying(404) for n in range(48)
+            f"/{n}_x_b.jpg": sending(lit(faces[n % 8], n)) if n % 4 else saying(404)
+            for n in range(48)
         }
         yield server
+
+
+def lit(face: Image.Image, number: int) -> bytes:
+    """Return a photo like no other: pictures in two splits would be dropped from one."""
+    content = io.BytesIO()
+    ImageEnhance.Brightness(face).enhance(0.8 + number / 120).save(content, "JPEG", quality=95)
+    return content.getvalue()
 
 
 def of_server(server: PhotoServer, folder: Path, count: int = 48) -> Path:
