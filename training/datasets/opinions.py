@@ -148,7 +148,7 @@ def _triplets(
             **{f"name_{i}": names[:, i - 1] for i in PLACES},
             "type": strings(asked.table, ["type"]).astype(object)[kept],
             "annotator": None,
-            "answer": np.where(agreed > 0, agreed.astype(object), None),
+            "answer": pd.Series([odd or None for odd in agreed.tolist()], dtype=object),
             "split": np.array(SPLITS, object)[rows[kept, 0]],
         }
     )

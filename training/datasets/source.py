@@ -140,7 +140,7 @@ class Files:
         """Open a member, to be read in parts."""
         if self.path.is_dir():
             return (self.path / member).open("rb")
-        return cast(io.BufferedIOBase, _opened(self.path).open(member))
+        return cast("io.BufferedIOBase", _opened(self.path).open(member))
 
     def table(self, member: str, *, header: bool = True) -> pd.DataFrame:
         """Return a CSV file as text, without guessing types."""
