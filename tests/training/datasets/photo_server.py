@@ -92,6 +92,16 @@ def in_turn(*answers: Answer) -> Answer:
     return answer
 
 
+def held(gate: threading.Event, answer: Answer) -> Answer:
+    """Return an answer that waits for the gate to open."""
+
+    def wait(asked: BaseHTTPRequestHandler) -> None:
+        gate.wait(200)
+        answer(asked)
+
+    return wait
+
+
 def resetting(asked: BaseHTTPRequestHandler) -> None:
     """Send half a promise, then reset the connection."""
     sending(b"\xff\xd8", length=1000)(asked)
