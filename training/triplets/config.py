@@ -36,6 +36,8 @@ class TripletRecipe(Recipe):
     judged_share: float = 0.5
     """Of a step's faces, how many come in threes that a set's own annotators judged; the rest are
     labelled faces, from which triplets are drawn. Where data has only one of them, all are such."""
+    vote_distance: float = 0.0
+    """Weight of a loss that puts labelled faces as far apart as their votes are."""
     hierarchy: float = 0.0
     """Share of the loss that comes from triplets at two levels, drawn from the emotion labels: see
     training.triplets.hierarchy."""

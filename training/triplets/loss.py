@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.nn import functional
 
 from training.triplets.sampling import KINDS, ONE, Triplets
 
@@ -47,6 +48,23 @@ def triplet_loss(
     m = near.new_tensor(margins)[triplets.type - ONE]
     violation = (near - distance(a, n) + m).clamp(min=0) + (near - distance(p, n) + m).clamp(min=0)
     return torch.stack([_mean_of_active(violation, triplets.type == kind) for kind in KINDS]).mean()
+
+
+def vote_distance_loss(
+    embeddings: Float[Tensor, "faces dims"], shares: Float[Tensor, "faces emotions"]
+) -> Float[Tensor, ""]:
+    """Return the mean of (|e_i - e_j| - |sqrt p_i - sqrt p_j|)^2 over the pairs of a batch.
+
+    Our decision: triplets only say which pair is nearer; where every photo has many votes, unit
+    vectors can lie as far apart as the roots of their vote distributions do (sqrt 2 times their
+    Hellinger distance).
+
+    Args:
+        embeddings: unit vectors, as everybody sees the faces.
+        shares: vote distributions.
+    """
+    apart = functional.pdist(embeddings)
+    return (apart - functional.pdist(shares.sqrt())).square().mean()
 
 
 def _mean_of_active(

@@ -18,7 +18,7 @@ from training.optimisation import optimisation
 from training.task import Batch, Networks, Optimisation, Task, Update
 from training.triplets import hierarchy
 from training.triplets.config import TripletRecipe
-from training.triplets.loss import Seen, triplet_loss
+from training.triplets.loss import Seen, triplet_loss, vote_distance_loss
 from training.triplets.material import Material, as_triplets
 from training.triplets.measures import judge
 from training.triplets.sampling import Triplets, joined
@@ -80,6 +80,10 @@ class TripletTask(Task):
         loss = triplet_loss(embeddings, triplets, margins, squared=recipe.squared_distances)
         if recipe.hierarchy:
             loss = torch.lerp(loss, self._hierarchical(embeddings, batch), recipe.hierarchy)
+        if recipe.vote_distance:
+            shares = _labelled(batch, "shares")
+            votes_loss = vote_distance_loss(embeddings[0, : len(shares)], shares)
+            loss = loss + recipe.vote_distance * votes_loss
         counted = torch.tensor(float(len(triplets)))
         yield Update(
             optimiser=self.card.name,

@@ -9,7 +9,7 @@ import torch
 
 from training.triplets.accuracy import outcomes, shares
 from training.triplets.annotators import hellinger, leanings, odd_one, views
-from training.triplets.loss import triplet_loss
+from training.triplets.loss import triplet_loss, vote_distance_loss
 from training.triplets.sampling import Sampling, Triplets
 from training.triplets.votes import counts, is_clear
 
@@ -45,6 +45,22 @@ def test_the_loss_is_the_formula(squared: bool) -> None:
             by_type[kind].append(term)
     expected = sum(sum(terms) / len(terms) for terms in by_type.values()) / 3
     assert abs(float(triplet_loss(seen, triplets, squared=squared)) - expected) < 1e-4
+
+
+def test_the_votes_distances_are_the_formula_and_can_be_met() -> None:
+    torch.manual_seed(0)
+    shares = torch.rand(6, 8).softmax(1)
+    seen = torch.nn.functional.normalize(torch.randn(6, 16), dim=1)
+    terms = []
+    for i in range(6):
+        for j in range(i):
+            near = math.dist(seen[i].tolist(), seen[j].tolist())
+            voted = math.sqrt(2) * float(hellinger(shares[i], shares[j]))
+            terms.append((near - voted) ** 2)
+    expected = sum(terms) / len(terms)
+    assert float(vote_distance_loss(seen, shares)) == pytest.approx(expected, rel=1e-4)
+    met = torch.nn.functional.pad(shares.sqrt(), (0, 8))
+    assert float(vote_distance_loss(met, shares)) < 1e-10
 
 
 def test_equal_embeddings_still_give_finite_gradients() -> None:
