@@ -55,9 +55,14 @@ def averaging(keep: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
 
     At first it keeps less than `keep`, (1 + n) / (10 + n) at the n-th step: else what a network
     started with, such as the variances of fresh normalisation layers, would stay in for thousands.
+    Counters are taken as they are: a rounded mean of equal counters can be one less.
     """
 
     def average(averaged: Tensors, current: Tensors, steps: Tensor | int) -> None:
+        if not averaged[0].is_floating_point():
+            for mine, new in zip(averaged, current, strict=True):
+                mine.copy_(new)
+            return
         count = int(steps)
         get_ema_multi_avg_fn(min(keep, (1 + count) / (10 + count)))(averaged, current, steps)
 
