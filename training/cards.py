@@ -34,9 +34,11 @@ HEADINGS = (
 )
 LONGEST = 5000
 """Letters that MLflow keeps of a description in a database that counts them."""
+TRAIN = "python -m training train "
 HANDED_ON = ("command", "seed", "minutes", "epochs", "machine", "data")
 """What a card keeps of the trainings before its own."""
 ELSEWHERE = "Validation and latency are left out for want of room; the run has them."
+SHORTEST = "Validation, latency and behaviour are left out for want of room; the run has them."
 
 
 def card(
@@ -127,10 +129,11 @@ def refresh(version: Version) -> None:
 
 
 def _written(head: str, bodies: Mapping[str, str], model: str, metrics: Mapping[str, float]) -> str:
-    """Put a card together with all results, or with those on the test split if it gets too long."""
+    """Put a card together with all results, or with fewer if it gets too long."""
     tested = {key: value for key, value in metrics.items() if key.startswith("test/")}
+    few = {key: value for key, value in tested.items() if "/behaviour/" not in key}
     text = ""
-    for shown, note in ((metrics, ""), (tested, ELSEWHERE)):
+    for shown, note in ((metrics, ""), (tested, ELSEWHERE), (few, SHORTEST)):
         results = [TEXTS[model].protocol, note, overall(shown) or "Nothing was measured yet."]
         said = {
             **bodies,
@@ -150,11 +153,15 @@ def _set(data: Mapping[str, Any]) -> str:
 
 def _made(card: Mapping[str, Any]) -> str:
     """Say each training in turn, where this one started from another's weights."""
-    return "\n\n".join(
-        f"`{each['command']}`\n\nSeed {each['seed']}, {each['epochs']} epochs, "
-        f"{each['minutes']} minutes, on {each['machine']}."
-        for each in [*card.get("before", ()), card]
-    )
+    trainings = [*card.get("before", ()), card]
+    machines = list(dict.fromkeys(each["machine"] for each in trainings))
+    lines = [
+        f"`{each['command'].removeprefix(TRAIN)}`: seed {each['seed']}, {each['epochs']} epochs, "
+        f"{each['minutes']} minutes" + (f", {each['machine']}." if len(machines) > 1 else ".")
+        for each in trainings
+    ]
+    where = f" on {machines[0]}" if len(machines) == 1 else ""
+    return f"By `{TRAIN.strip()}`{where}, in turn:\n\n{_bullets(lines)}"
 
 
 def _failure(shown: Mapping[str, str]) -> str:

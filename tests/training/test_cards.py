@@ -52,8 +52,9 @@ def test_every_model_that_trains_has_every_heading_filled_in_order(model: str) -
 def test_the_trainings_before_this_one_are_told_first() -> None:
     earlier = {"command": "train first", "seed": 3, "minutes": 9.0, "epochs": 4, "machine": "GPU"}
     made = section(cards.markdown(said(before=[earlier])), "How it was made")
-    assert made.index("`train first`") < made.index("Seed 3, 4 epochs, 9.0 minutes, on GPU")
-    assert made.index("on GPU") < made.index("`python -m training train dln-compact")
+    assert "`train first`: seed 3, 4 epochs, 9.0 minutes, GPU." in made
+    assert made.index("`python -m training train`") < made.index("GPU") < made.index("`dln-compact")
+    assert "on CPU, 2 threads" in section(cards.markdown(said()), "How it was made")
 
 
 def test_an_interval_stands_in_the_cell_of_its_metric() -> None:
