@@ -34,7 +34,7 @@ def test_from_toy_faces_to_an_answer_about_a_photo(tmp_path: Path, examples: Pat
     run("registry", "promote", "emotion", "1")
     shown = " ".join(run("registry", "show", "emotion@production").split())
     assert "production" in shown
-    assert shown.index("train dln-smoke") < shown.index("train emotion-smoke")
+    assert shown.index("dln-smoke --runs") < shown.index("emotion-smoke --runs")
 
     judged = run("training", "evaluate", "dln", str(tmp_path / "runs" / "toy"))
     accuracy = float(judged.split("test/toy/triplet_accuracy  ")[1].split()[0])

@@ -106,7 +106,7 @@ def test_a_starter_enters_a_registry_once_and_a_newer_one_takes_its_place(
     version = versions.resolve("dln")
     assert version.data == {"ferplus": "d" * 64}
     assert versions.metrics(version)["validation/triplet_accuracy"] == 0.5
-    assert "train dln-compact --data data/ferplus" in version.description
+    assert "dln-compact --data data/ferplus" in version.description
     files.write("dln-compact", network.state_dict(), DLN_CARD | {"seed": 1})
     assert "dln version 2 is in production." in seeding.seed()
 

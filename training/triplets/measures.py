@@ -44,7 +44,10 @@ def judge(network: nn.Module, data: Prepared, crop: CropSpec, split: str) -> Jud
         crop: how faces are cut for the network.
         split: train, validation or test.
     """
-    said = _answers(network, data, crop, needed(data, split))
+    rows = needed(data, split)
+    if not len(rows):
+        return Judged({}, lists.fixed(data, split)[0], {})
+    said = _answers(network, data, crop, rows)
     estimates, triplets = estimated(said["expression"], data, split)
     extra = _identity(said["identity"], data, split) if "identity" in said else {}
     return Judged(estimates, triplets, extra)
@@ -98,7 +101,7 @@ def _answers(
     network: nn.Module, data: Prepared, crop: CropSpec, rows: Int[np.ndarray, "needed"]
 ) -> dict[str, np.ndarray]:
     """Return the network's vectors in the index's order; rows that aren't needed hold NaN."""
-    said = outputs(network, data, rows, crop) if len(rows) else {}
+    said = outputs(network, data, rows, crop)
     if "logits" in said:
         said["expression"] = hellinger_embedding(said.pop("logits"))
     found = {}
