@@ -152,8 +152,9 @@ def _metric(metrics: Mapping[str, float], key: str) -> str:
 NO_FECNET = "Not measured yet: `python -m training compare dln-compact fecnet-compact` makes it."
 PAGE = """# Results
 
-Made by `make results`: {dln}, {emotion} in production, on the test splits, with faces and persons
-that no training saw. Intervals are 95 % by bootstrap over photos, or over persons where a set knows
+Made by `make results`: {dln}, {emotion} in production.
+
+Test splits hold faces and persons that no training saw. Intervals are 95 % by bootstrap over photos, or over persons where a set knows
 at least twenty; a triplet is right only if its pair is strictly the nearest. The identity leak is
 the AUC of telling one person in two expressions from two people in the same two; 0.5 is perfect.
 
