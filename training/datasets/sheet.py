@@ -23,7 +23,8 @@ def sheet(data: Prepared) -> Image.Image:
     """
     rows = [(word, chosen) for word, chosen in _by_emotion(data).items() if len(chosen)]
     tile = FACE_PX + CAPTION_PX
-    picture = Image.new("RGB", (COLUMNS * FACE_PX, len(rows) * tile), "white")
+    widest = max(len(chosen) for _, chosen in rows)
+    picture = Image.new("RGB", (widest * FACE_PX, len(rows) * tile), "white")
     pen, font = ImageDraw.Draw(picture), ImageFont.load_default(CAPTION_PX - 4)
     faces, splits = data.faces(SPEC), data.index["split"].to_numpy()
     for line, (word, chosen) in enumerate(rows):
