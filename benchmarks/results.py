@@ -154,9 +154,10 @@ PAGE = """# Results
 
 Made by `make results`: {dln}, {emotion} in production.
 
-Test splits hold faces and persons that no training saw. Intervals are 95 % by bootstrap over photos, or over persons where a set knows
-at least twenty; a triplet is right only if its pair is strictly the nearest. The identity leak is
-the AUC of telling one person in two expressions from two people in the same two; 0.5 is perfect.
+Test splits hold faces and persons that no training saw. Intervals are 95 % by bootstrap over
+photos, or over persons where a set knows at least twenty; a triplet is right only if its pair is
+strictly the nearest. The identity leak is the AUC of telling one person in two expressions from two
+people in the same two; 0.5 is perfect.
 
 {targets}
 
