@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ from training.datasets.index import (
     PreparedError,
     held_by,
 )
+from training.datasets.report import Report
 from training.datasets.source import Picture, Reading, Unfetched
 
 __all__ = ["READERS", "Prepared", "PreparedError", "Report", "prepare", "show"]
@@ -65,39 +66,6 @@ WRITTEN = ("index.parquet", "triplets.parquet", "answers.parquet", "report.md")
 OURS = {"crops", "cache", *fec.KEPT, *WRITTEN}
 """What a prepared folder holds."""
 ROWS_AT_ONCE = 10_000
-
-
-@dataclass(frozen=True, kw_only=True)
-class Report:
-    """What `prepare` did; `text` is written as report.md."""
-
-    name: str
-    command: str
-    offered: int
-    """Pictures that the reader took from its source."""
-    dropped: dict[str, list[str]]
-    """Reason -> names of the pictures that gave no crop or stand in a later split too."""
-    notes: list[str]
-    seconds: float
-    summary: str
-
-    @property
-    def kept(self) -> int:
-        """Faces in the index."""
-        return self.offered - sum(map(len, self.dropped.values()))
-
-    @property
-    def text(self) -> str:
-        """The report as markdown."""
-        lost = [f"{len(names):,} dropped: {why}." for why, names in self.dropped.items()]
-        taken = f"{self.kept:,} faces of {self.offered:,} pictures, in {self.seconds:.0f} s."
-        listed = [f"- {why}: {', '.join(sorted(names))}" for why, names in self.dropped.items()]
-        return "\n".join(
-            [f"# Prepared set {self.name}", "", f"    {self.command}", ""]
-            + [f"- {note}" for note in [taken, *lost, *self.notes]]
-            + ["", "```", self.summary, "```", ""]
-            + (["Left out:", "", *listed, ""] if listed else [])
-        )
 
 
 def prepare(
