@@ -11,7 +11,6 @@ from filelock import FileLock
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, RandomSampler, Sampler
-from torchvision.utils import make_grid
 
 from registry.faces import CropSpec
 from training.datasets.index import Prepared
@@ -26,15 +25,6 @@ def toy_set(runs: Path) -> Prepared:
         if not (folder / "index.parquet").exists():
             prepare("toy", None, folder)
     return Prepared.open(folder)
-
-
-def contact_sheet(data: Prepared, spec: CropSpec, faces: int = 64) -> UInt8[np.ndarray, "h w 3"]:
-    """Return up to `faces` evenly spread training faces in one picture."""
-    rows = data.split("train")
-    chosen = rows[np.linspace(0, len(rows) - 1, min(faces, len(rows))).astype(int)]
-    pixels = torch.from_numpy(data.faces(spec)[chosen]).permute(0, 3, 1, 2)
-    sheet: np.ndarray = make_grid(pixels, nrow=8, padding=2).permute(1, 2, 0).numpy()
-    return sheet
 
 
 class Items(Dataset[dict[str, Tensor]], ABC):

@@ -18,7 +18,8 @@ from registry.catalog import ModelCard
 from registry.faces import CropSpec
 from training.config import Recipe, RecipeError
 from training.datasets.index import Prepared
-from training.feed import contact_sheet, toy_set
+from training.datasets.sheet import sheet
+from training.feed import toy_set
 
 Networks = Mapping[str, nn.Module]
 Batch = dict[str, Tensor]
@@ -124,9 +125,10 @@ class Task(ABC):
 
     def sheet(self) -> np.ndarray | None:
         """Return a contact sheet of training faces, HWC uint8; of persons only with `log_faces`."""
-        if not (self.recipe.toy or self.recipe.log_faces):
+        shown = self.recipe.toy or self.recipe.log_faces
+        if not shown or not len(self.sets[0].split("train")):
             return None
-        return contact_sheet(self.sets[0], self.crop)
+        return np.asarray(sheet(self.sets[0], "train"))
 
     @abstractmethod
     def production(self, networks: Networks) -> Production:

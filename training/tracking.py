@@ -81,7 +81,7 @@ class Tracker:
         held = {split: counts(data, split) for split in SPLITS if len(data.split(split))}
         for split, found in held.items():
             part = MetaDataset(source, name=f"{data.name} {split}", digest=data.digest[:36])
-            tags = {key: json.dumps(value)[:LONGEST_PARAM] for key, value in found.items()}
+            tags = {key: _short(value) for key, value in found.items()}
             mlflow.log_input(part, context=split, tags=tags)
         mlflow.log_dict(held, f"data/{data.name}.json")
         report = data.folder / "report.md"
@@ -119,6 +119,14 @@ class Tracker:
         with suppress(Exception):
             mlflow.flush_async_logging()
         mlflow.end_run(status)
+
+
+def _short(found: int | Mapping[str, int]) -> str:
+    """Return counts as JSON, their sum where there are too many for a tag."""
+    whole = json.dumps(found)
+    if isinstance(found, int) or len(whole) <= LONGEST_PARAM:
+        return whole
+    return json.dumps(sum(found.values()))
 
 
 def annotate(

@@ -54,8 +54,8 @@ ANSWERS = pa.schema(
         "answer": pa.int8(),
     }
 )
-"""Of answers.parquet, where a set names its annotators: whom (`annotator`) which face (1 to 3) of
-which row of triplets.parquet seemed odd to."""
+"""Of answers.parquet, where a set names its annotators: each says of a row of triplets.parquet
+which face is odd, 1 to 3."""
 MEASURED = ("path", "box", "face_confidence", "size_px")
 """Columns that follow from the pictures by measurement and may differ a hair between machines."""
 

@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from registry.catalog import EMOTIONS
 from registry.faces import CropSpec
-from training.datasets.index import SPLITS, Prepared
+from training.datasets.index import SPLITS, Prepared, PreparedError
 
 FACE_PX = 96
 CAPTION_PX = 14
@@ -16,12 +16,12 @@ SPEC = CropSpec(size_px=FACE_PX, margin=0.4)
 UNLABELLED = "no emotion"
 
 
-def sheet(data: Prepared) -> Image.Image:
-    """Return a picture with up to ten faces of each emotion, evenly spread over the index.
+def sheet(data: Prepared, split: str | None = None) -> Image.Image:
+    """Return a picture with up to ten faces of each emotion, evenly spread over a split or all.
 
     Above each face stands what it shows, and its split.
     """
-    rows = [(word, chosen) for word, chosen in _by_emotion(data).items() if len(chosen)]
+    rows = [(word, chosen) for word, chosen in _by_emotion(data, split).items() if len(chosen)]
     tile = FACE_PX + CAPTION_PX
     widest = max(len(chosen) for _, chosen in rows)
     picture = Image.new("RGB", (widest * FACE_PX, len(rows) * tile), "white")
@@ -39,15 +39,17 @@ def write_sheet(data: Prepared, path: Path) -> None:
     """Write the contact sheet as PNG.
 
     Raises:
-        OSError: the file can't be written.
+        PreparedError: the file can't be written.
     """
-    sheet(data).save(path, "PNG")
+    try:
+        sheet(data).save(path, "PNG")
+    except OSError as error:
+        raise PreparedError(f"{path} can't be written: {error.strerror}.") from error
 
 
-def _by_emotion(data: Prepared) -> dict[str, np.ndarray]:
+def _by_emotion(data: Prepared, split: str | None) -> dict[str, np.ndarray]:
     """Return rows by emotion, every split's in turn."""
-    rank = data.index["split"].map({split: i for i, split in enumerate(SPLITS)})
-    order = np.argsort(rank.to_numpy(), kind="stable")
+    order = np.concatenate([data.split(name) for name in ([split] if split else SPLITS)])
     word = data.index["emotion"].map(dict(enumerate(EMOTIONS))).fillna(UNLABELLED).to_numpy()[order]
     return {each: _spread(order[word == each]) for each in (*EMOTIONS, UNLABELLED)}
 

@@ -20,7 +20,7 @@ NOBODY = -1
 """In place of an annotator where fewer answered than the most did."""
 
 
-class Judged(NamedTuple):
+class Threes(NamedTuple):
     """Threes of one set or of several with every annotator's answer."""
 
     faces: Int[np.ndarray, "threes 3"]
@@ -66,7 +66,7 @@ class Material(Items):
         targets = {"shares": votes.shares(opinions), "single": opinions.sum(1) <= 1}
         self.faces = Faces([*sets, *sets], [*labelled, *shown], spec, targets)
 
-    def _judged(self, data: Prepared) -> Judged:
+    def _judged(self, data: Prepared) -> Threes:
         judged, names = _answered(data)
         start = len(self.names)
         self.names += [f"{data.name}/{name}" for name in names]
@@ -107,7 +107,7 @@ class Material(Items):
         """Return the faces of the items as `Faces` does, and what is known about their threes.
 
         `three` (threes, 3) are positions in the batch, `annotator` and `answer` (threes, answers)
-        as in `Judged`, `kind` (threes,) as in `sampling`.
+        as in `Threes`, `kind` (threes,) as in `sampling`.
         """
         wanted = np.array(items)
         single, three = wanted[wanted < self.labelled], wanted[wanted >= self.labelled]
@@ -116,7 +116,7 @@ class Material(Items):
             [*single.tolist(), *self.threes.faces[chosen].ravel().tolist()]
         )
         place = len(single) + torch.arange(3 * len(three)).view(-1, 3)
-        fields = {name: getattr(self.threes, name)[chosen] for name in Judged._fields[1:]}
+        fields = {name: getattr(self.threes, name)[chosen] for name in Threes._fields[1:]}
         return batch | {"three": place} | {k: torch.from_numpy(v) for k, v in fields.items()}
 
 
@@ -145,7 +145,7 @@ def _labelled(data: Prepared) -> Int[np.ndarray, "faces"]:
     return clear
 
 
-def _answered(data: Prepared) -> tuple[Judged, list[str]]:
+def _answered(data: Prepared) -> tuple[Threes, list[str]]:
     """Return the training threes of a set with their answers, and the names of who answered.
 
     Whoever answered most comes first. A list without annotators counts as one person's.
@@ -165,8 +165,8 @@ def _answered(data: Prepared) -> tuple[Judged, list[str]]:
     kinds = {name: number for number, name in enumerate(TYPES, start=1)}
     kind = asked["type"].map(kinds).to_numpy(dtype=np.int64)
     given: Bool[np.ndarray, threes] = (annotator != NOBODY).any(1)
-    whole = Judged(faces, kind, annotator, answer)
-    return Judged(*(each[given] for each in whole)), [str(name) for name in order]
+    whole = Threes(faces, kind, annotator, answer)
+    return Threes(*(each[given] for each in whole)), [str(name) for name in order]
 
 
 def _said(data: Prepared, asked: pd.DataFrame) -> pd.DataFrame:
@@ -178,13 +178,13 @@ def _said(data: Prepared, asked: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _joined(several: Sequence[Judged]) -> Judged:
+def _joined(several: Sequence[Threes]) -> Threes:
     widest = max(each.annotator.shape[1] for each in several)
 
     def wide(values: np.ndarray, filler: int) -> np.ndarray:
         return np.pad(values, ((0, 0), (0, widest - values.shape[1])), constant_values=filler)
 
-    return Judged(
+    return Threes(
         np.concatenate([each.faces for each in several]),
         np.concatenate([each.kind for each in several]),
         np.concatenate([wide(each.annotator, NOBODY) for each in several]),

@@ -80,8 +80,8 @@ class TripletTask(Task):
         loss = triplet_loss(embeddings, triplets, margins, squared=recipe.squared_distances)
         if recipe.hierarchy:
             loss = torch.lerp(loss, self._hierarchical(embeddings, batch), recipe.hierarchy)
-        if recipe.vote_distance:
-            shares = _labelled(batch, "shares")
+        shares = _labelled(batch, "shares")
+        if recipe.vote_distance and len(shares) > 1:
             votes_loss = vote_distance_loss(embeddings[0, : len(shares)], shares)
             loss = loss + recipe.vote_distance * votes_loss
         counted = torch.tensor(float(len(triplets)))

@@ -10,7 +10,7 @@ from registry.faces import CropSpec
 from training.datasets import toy
 from training.datasets.index import Prepared, PreparedError
 from training.datasets.prepare import prepare
-from training.datasets.sheet import CAPTION_PX, COLUMNS, FACE_PX, SPEC, sheet
+from training.datasets.sheet import CAPTION_PX, COLUMNS, FACE_PX, SPEC, sheet, write_sheet
 
 
 @pytest.fixture(scope="module")
@@ -91,3 +91,8 @@ def test_the_contact_sheet_shows_every_emotion(folder: Path) -> None:
     shown = picture[row : row + FACE_PX, :FACE_PX]
     assert any((shown == face).all() for face in data.faces(SPEC)[sad])
     assert (picture[row - CAPTION_PX : row, :FACE_PX] < 128).any(), "it has a caption"
+
+
+def test_a_sheet_that_cannot_be_written_is_told_in_a_sentence(folder: Path) -> None:
+    with pytest.raises(PreparedError, match=r"sheet\.png can't be written: No such file"):
+        write_sheet(Prepared.open(folder), folder / "nowhere" / "sheet.png")

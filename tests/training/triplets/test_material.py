@@ -191,3 +191,12 @@ def test_the_exponent_leads_from_as_they_come_to_each_equally_often(
     classes = np.repeat([0, 1], [10, 90])
     weights = balanced(classes, exponent)
     assert weights[classes == 0].sum() / weights.sum() == pytest.approx(share)
+
+
+def test_votes_play_no_part_where_nobody_voted(named: Prepared, tmp_path: Path) -> None:
+    recipe = replace(
+        RECIPES["dln-smoke"], toy=False, data=(named.folder,), runs=tmp_path, vote_distance=1.0
+    )
+    task = DLNTask(recipe)
+    (update,) = task.step(task.networks, task.material.__getitems__([0, 1, 2]))
+    assert torch.isfinite(update.loss)
