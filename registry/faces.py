@@ -159,7 +159,7 @@ class FaceCropper:
         to_photo = np.array(
             [[cos, -sin, x - (cos - sin) * half], [sin, cos, y - (sin + cos) * half]]
         )
-        return Crop(pixels=_warped(photo, to_photo, spec.size_px), spec=spec, to_photo=to_photo)
+        return Crop(pixels=warped(photo, to_photo, spec.size_px), spec=spec, to_photo=to_photo)
 
     def _look(self, part: UInt8[np.ndarray, "h w 3"], sight: int, frame: float = 0.0) -> list[Face]:
         """Detect on a small copy; `frame` adds grey around it, in parts of its sides."""
@@ -238,10 +238,16 @@ def _overlap(a: Sequence[float], b: Sequence[float]) -> float:
     return width * height / max(1e-9, min(areas))
 
 
-def _warped(
+def warped(
     photo: UInt8[np.ndarray, "h w 3"], to_photo: Float[np.ndarray, "2 3"], size: int
 ) -> UInt8[np.ndarray, "size size 3"]:
-    """Return the photo through an affine map; a shrinking one is averaged before it is sampled."""
+    """Return the photo through an affine map; a shrinking one is averaged before it is sampled.
+
+    Args:
+        photo: RGB pixels; beyond them its edge is repeated.
+        to_photo: maps the result's (x, y, 1) to the photo's (x, y), pixel centres at half numbers.
+        size: side of the result.
+    """
     scale = math.hypot(to_photo[0, 0], to_photo[1, 0])
     coarser = max(1, int(scale / 4))  # photo pixels averaged beforehand, in each direction
     finer = max(1, math.ceil(scale / coarser))  # samples of those, averaged afterwards

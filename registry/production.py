@@ -15,7 +15,7 @@ class ProductionModel:
     Args:
         version: what was loaded.
         device: where it computes: cuda, mps or cpu.
-        network: the exported graph, on that device.
+        network: the exported graph, on that device; gradients flow through it.
         encoder: the second graph of a version that has two, on that device.
     """
 
@@ -24,7 +24,7 @@ class ProductionModel:
     ) -> None:
         self.version = version
         self.device = device
-        self._network = network
+        self.network = network
         self._encoder = encoder
 
     def __call__(
@@ -43,7 +43,7 @@ class ProductionModel:
         """
         self._check_faces(faces)
         self._check_change(len(faces), change)
-        return self._compute(self._network, faces, *(() if change is None else (change,)))
+        return self._compute(self.network, faces, *(() if change is None else (change,)))
 
     def encode(self, faces: Float[Tensor, "batch 3 h w"]) -> dict[str, Tensor]:
         """Return the encoder's outputs on the CPU, float32, for RGB faces in [0, 1].

@@ -117,6 +117,7 @@ LICENCES: Mapping[str, str] = {
     "rafd": "Radboud Faces Database, volunteers in a studio, research licence of its makers, not "
     "to be passed on",
     "ict": "rendered from ICT-FaceKit, MIT",
+    "ict-pairs": "rendered from ICT-FaceKit, MIT",
     "toy": "drawn by this project, shows nobody",
 }
 """Where the pictures of a set come from and what may be done with them, by the set's name."""

@@ -84,11 +84,17 @@ class WeightedSampler(Sampler[int]):
     """Draws in proportion to weights; every epoch of every seed its own order.
 
     Equal weights draw each item once an epoch, others draw with replacement.
+
+    Args:
+        weights: one an item.
+        seed: of the orders.
+        count: items an epoch draws; as many as there are where not said.
     """
 
-    def __init__(self, weights: np.ndarray, seed: int) -> None:
+    def __init__(self, weights: np.ndarray, seed: int, count: int | None = None) -> None:
         self.weights = torch.from_numpy(weights).double()
         self.seed = seed
+        self.count = count or len(weights)
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -96,13 +102,14 @@ class WeightedSampler(Sampler[int]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return len(self.weights)
+        return self.count
 
     def __iter__(self) -> Any:
         generator = torch.Generator().manual_seed(self.seed * 100_003 + self.epoch)
-        if bool((self.weights == self.weights[0]).all()):
-            return iter(torch.randperm(len(self), generator=generator).tolist())
-        drawn = torch.multinomial(self.weights, len(self), replacement=True, generator=generator)
+        whole = self.count == len(self.weights)
+        if whole and bool((self.weights == self.weights[0]).all()):
+            return iter(torch.randperm(self.count, generator=generator).tolist())
+        drawn = torch.multinomial(self.weights, self.count, replacement=True, generator=generator)
         return iter(drawn.tolist())
 
 

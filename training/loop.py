@@ -8,6 +8,7 @@ from collections import defaultdict
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DataLoaderConfiguration
@@ -19,15 +20,11 @@ from torch.optim.swa_utils import AveragedModel
 from training.checkpoint import Checkpoints, Progress
 from training.config import Recipe
 from training.optimisation import averaging
-from training.task import Batch, Task, Update
+from training.task import Batch, Task, TrainingError, Update
 from training.tracking import RUN_FOLDER, Metric, Tracker
 
 LOG_STEPS = 10
 console = Console(stderr=True)
-
-
-class TrainingError(RuntimeError):
-    """A training stopped itself; the message says why and what is left."""
 
 
 def run_folder(name: str, recipe: Recipe) -> Path:
@@ -189,6 +186,7 @@ class Loop:
         if self.accelerator.is_main_process:
             with torch.inference_mode():
                 metrics = self.task.validate(self._judged())
+                self._picture(self.task.epoch_sheet(self._judged()))
         self.accelerator.wait_for_everyone()
         self.progress.last = {f"validation/{key}": value for key, value in metrics.items()}
         for key, value in self.progress.last.items():
@@ -196,6 +194,10 @@ class Loop:
         shown = "  ".join(f"{key} {value:.4f}" for key, value in metrics.items())
         seconds = self.progress.seconds + time.monotonic() - self.clock
         self._say(f"epoch {self.progress.epoch}/{self.recipe.epochs}  {seconds:.0f} s  {shown}")
+
+    def _picture(self, sheet: np.ndarray | None) -> None:
+        if self.tracker and sheet is not None:
+            self.tracker.picture(sheet, f"sheets/epoch-{self.progress.epoch:03}.png")
 
     def bare_networks(self) -> dict[str, nn.Module]:
         """Return the networks in float32 and without any wrapper; they train no more after that."""

@@ -16,14 +16,18 @@ from training.fecnet.task import FECNetTask
 from training.identity.config import RECIPES as IDENTITY
 from training.identity.config import IdentityRecipe
 from training.identity.task import IdentityTask
+from training.pix2pixhd.config import RECIPES as PIX2PIXHD
+from training.pix2pixhd.config import Pix2pixHDRecipe
+from training.pix2pixhd.task import Pix2pixHDTask
 from training.task import Task
 
-RECIPES: Mapping[str, Recipe] = {**DLN, **EMOTION, **FECNET, **IDENTITY}
+RECIPES: Mapping[str, Recipe] = {**DLN, **EMOTION, **FECNET, **IDENTITY, **PIX2PIXHD}
 TASKS: Mapping[type[Recipe], Callable[[Any], Task]] = {
     DLNRecipe: DLNTask,
     EmotionRecipe: EmotionTask,
     FECNetRecipe: FECNetTask,
     IdentityRecipe: IdentityTask,
+    Pix2pixHDRecipe: Pix2pixHDTask,
 }
 
 

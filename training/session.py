@@ -56,6 +56,8 @@ def _hand_over(loop: Loop, command: str) -> Version | None:
             labels=production.labels,
             temperature=production.temperature,
             data={data.name: data.digest for data in task.sets},
+            encoder=production.encoder,
+            thresholds=production.thresholds,
         )
     tracker.close()
     loop.checkpoints.discard()

@@ -9,10 +9,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from training.task import Task
 
 
-def macs(network: nn.Module, example: torch.Tensor) -> int:
+def macs(network: nn.Module, example: torch.Tensor | tuple[torch.Tensor, ...]) -> int:
     """Return multiply-accumulates of one forward pass: convolutions and matrix products."""
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
-        network(example)
+        network(*(example if isinstance(example, tuple) else (example,)))
     return int(counter.get_total_flops()) // 2
 
 

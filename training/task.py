@@ -21,6 +21,11 @@ from training.datasets.index import Prepared
 from training.datasets.sheet import sheet
 from training.feed import toy_set
 
+
+class TrainingError(RuntimeError):
+    """A training stopped itself; the message says why and what is left."""
+
+
 Networks = Mapping[str, nn.Module]
 Batch = dict[str, Tensor]
 
@@ -47,6 +52,7 @@ class Production:
     """What a finished training leaves behind: a network for the registry and what it needs to run.
 
     `network` maps RGB faces in [0, 1] to the outputs its model card names; `config` rebuilds it.
+    `encoder` and `thresholds` go with a network that takes a change of expression too.
     """
 
     network: nn.Module
@@ -54,13 +60,15 @@ class Production:
     crop: CropSpec
     labels: tuple[str, ...] = ()
     temperature: float | None = None
+    encoder: nn.Module | None = None
+    thresholds: Mapping[str, float] = field(default_factory=dict)
 
 
 class Part(NamedTuple):
     """A part of a network as `summary` counts it: with what goes into it for one face."""
 
     network: nn.Module
-    example: Tensor
+    example: Tensor | tuple[Tensor, ...]
     note: str = ""
 
 
@@ -129,6 +137,11 @@ class Task(ABC):
         if not shown or not len(self.sets[0].split("train")):
             return None
         return np.asarray(sheet(self.sets[0], "train"))
+
+    def epoch_sheet(self, networks: Networks) -> np.ndarray | None:
+        """Return what to look at after an epoch, HWC uint8; networks come as for `validate`."""
+        del networks
+        return None
 
     @abstractmethod
     def production(self, networks: Networks) -> Production:

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from training.pix2pixhd.discriminator import Discriminator
-from training.pix2pixhd.generator import Generator, GeneratorConfig
+from training.pix2pixhd.generator import Generator, GeneratorConfig, warped
 from training.pix2pixhd.losses import adversarial, feature_matching, perceptual
 
 SMALL = {"channels": 8, "downsamplings": 2, "blocks": 1}
@@ -64,6 +64,32 @@ def test_where_the_mask_is_nought_the_source_stays() -> None:
         torch.testing.assert_close(picture, source)
         generator.last[1].bias[3] = 100.0  # type: ignore[index, union-attr]
         assert (generator(source, torch.randn(1, 16)).picture - source).abs().mean() > 0.01
+
+
+def test_a_flow_fetches_each_pixel_from_where_it_points() -> None:
+    source = torch.rand(1, 3, 16, 16)
+    flow = torch.zeros(1, 2, 16, 16)
+    torch.testing.assert_close(warped(source, flow), source)
+    flow[:, 0] = 3 / 8  # three pixels from the right
+    torch.testing.assert_close(warped(source, flow)[..., :13], source[..., 3:])
+    flow[:, 0], flow[:, 1] = 0, -2 / 8
+    torch.testing.assert_close(warped(source, flow)[..., 2:, :], source[..., :14, :])
+
+
+def test_a_warped_face_without_flow_and_mask_is_the_source() -> None:
+    torch.manual_seed(0)
+    generator = Generator(GeneratorConfig(mask=True, warp=True, **SMALL)).eval()  # type: ignore[arg-type]
+    last = generator.last[1]
+    source = torch.rand(1, 3, 32, 32)
+    with torch.inference_mode():
+        last.weight[4:], last.bias[3:] = 0, torch.tensor([-100.0, 0, 0])  # type: ignore[index, operator]
+        picture, mask = generator(source, torch.randn(1, 16))
+        torch.testing.assert_close(picture, source)
+        assert mask.max() < 1e-6
+        last.bias[4] = 0.5  # type: ignore[index, operator]
+        picture, mask = generator(source, torch.randn(1, 16))
+    assert (picture - source).abs().mean() > 0.01
+    assert mask.min() > 0.9
 
 
 def test_each_scale_judges_half_the_side_of_the_one_before() -> None:

@@ -117,13 +117,13 @@ def portrait(
     mesh = Mesh(
         vertices=vertices,
         quads=head.quads,
-        albedo=_painted(head, person),
+        albedo=painted(head, person),
         gloss=head.gloss,
         openness=head.openness,
     )
-    light, background = _light(luck), _background(luck, size_px)
+    lamp, behind = light(luck), background(luck, size_px)
     length = size_px / (1 + margin)
-    return render(mesh, _framing(head, vertices, luck, length, size_px), light, background)
+    return render(mesh, framing(head, vertices, luck, length, size_px), lamp, behind)
 
 
 def coefficients(head: Head, person: str) -> Float[np.ndarray, "components"]:
@@ -152,11 +152,12 @@ def looks(person: str) -> Looks:
 
 
 @lru_cache(maxsize=4)
-def _painted(head: Head, person: str) -> Float[np.ndarray, "vertices 3"]:
+def painted(head: Head, person: str) -> Float[np.ndarray, "vertices 3"]:
+    """Return a person's colour at each vertex, sRGB in [0, 1]."""
     return head.paint(looks(person))
 
 
-def _framing(
+def framing(
     head: Head,
     vertices: Float[np.ndarray, "v 3"],
     luck: np.random.Generator,
@@ -174,7 +175,8 @@ def _framing(
     return np.column_stack([turn, middle - turn @ np.array(face.centre)])
 
 
-def _light(luck: np.random.Generator) -> Light:
+def light(luck: np.random.Generator) -> Light:
+    """Return a lamp drawn by chance."""
     lamp = float(luck.uniform(0.4, 0.75))
     return Light(
         azimuth=float(luck.uniform(-60, 60)),
@@ -184,7 +186,7 @@ def _light(luck: np.random.Generator) -> Light:
     )
 
 
-def _background(luck: np.random.Generator, size_px: int) -> Float[np.ndarray, "size size"]:
+def background(luck: np.random.Generator, size_px: int) -> Float[np.ndarray, "size size"]:
     """Return grey levels that change softly in some direction."""
     level, change = luck.uniform(0.1, 0.9), luck.uniform(-0.15, 0.15, 2)
     way = np.linspace(-1, 1, size_px)

@@ -85,4 +85,5 @@ def _picture(split: str, person: int, emotion: int, variant: int) -> Picture:
         person=f"person{person:02d}",
         emotion=emotion,
         votes=tuple(votes),
+        angle=0.0,
     )

@@ -2,7 +2,7 @@
 
 Wang et al., "High-Resolution Image Synthesis and Semantic Manipulation with Conditional GANs"
 (CVPR 2018). The paper of the DLN shows the expression as planes beside the source picture; the
-bottleneck, resize-convolutions and the mask are our options.
+bottleneck, resize-convolutions, the mask and the warp are our options.
 """
 
 from dataclasses import dataclass
@@ -16,6 +16,10 @@ from torch.nn import functional
 
 Where = Literal["planes", "bottleneck"]
 Upsampling = Literal["transposed", "resize"]
+FARTHEST = 0.3
+"""How far a pixel is moved at most, in half sides of the picture."""
+FAINT = -2.0
+"""The mask's logit to begin with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +29,9 @@ class GeneratorConfig:
     dims: int = 16
     """Length of the expression it is given; 0 gives it none."""
     where: Where = "planes"
-    """Where the expression comes in: as constant planes beside the source, or at the bottleneck."""
+    """Where the expression comes in: as constant planes beside the source, or in the residual
+    blocks, where it scales and moves what their normalisations give (Huang and Belongie, Arbitrary
+    Style Transfer in Real-time with Adaptive Instance Normalization, ICCV 2017)."""
     channels: int = 64
     """Channels at full size, doubled at each downsampling."""
     downsamplings: int = 4
@@ -37,37 +43,47 @@ class GeneratorConfig:
     blobs."""
     mask: bool = False
     """Also draw a mask: where it is 0, the source stays as it is."""
+    warp: bool = False
+    """Also move the source's pixels, smoothly: what is not drawn anew then keeps its texture."""
     enhancer: bool = False
     """Put the local enhancer around: the global generator then sees the faces at half their side,
     with `channels` channels, and the enhancer works with half as many at full size."""
 
 
 class Transferred(NamedTuple):
-    """A generated picture, and where it is not the source's own."""
+    """A generated picture, and where it is not the source's own: 0 nothing, 1 drawn anew."""
 
     picture: Float[Tensor, "batch 3 h w"]
     mask: Float[Tensor, "batch 1 h w"]
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions over reflected edges, beside a plain shortcut."""
+    """Two 3x3 convolutions over reflected edges, beside a plain shortcut.
 
-    def __init__(self, channels: int) -> None:
+    Args:
+        channels: of the map.
+        dims: length of the expression that styles the block; 0 for none.
+    """
+
+    def __init__(self, channels: int, dims: int = 0) -> None:
         super().__init__()
-        self.body = nn.Sequential(
-            nn.ReflectionPad2d(1),
-            nn.Conv2d(channels, channels, 3),
-            nn.InstanceNorm2d(channels),
-            nn.ReLU(),
-            nn.ReflectionPad2d(1),
-            nn.Conv2d(channels, channels, 3),
-            nn.InstanceNorm2d(channels),
-        )
+        self.first = nn.Sequential(*_reflected(channels))
+        self.second = nn.Sequential(*_reflected(channels))
+        self.style = nn.Linear(dims, 4 * channels, bias=False) if dims else None
 
-    def forward(self, x: Float[Tensor, "batch c h w"]) -> Float[Tensor, "batch c h w"]:
+    def forward(
+        self, x: Float[Tensor, "batch c h w"], expression: Float[Tensor, "batch dims"]
+    ) -> Float[Tensor, "batch c h w"]:
         """Return the map."""
-        out: Tensor = x + self.body(x)
-        return out
+        if self.style is None:
+            plain: Tensor = x + self.second(self.first(x).relu())
+            return plain
+        gain, move, second_gain, second_move = (
+            self.style(expression)[:, :, None, None].float().chunk(4, 1)
+        )
+        inner = (self.first(x) * (1 + gain) + move).relu()
+        styled: Tensor = x + self.second(inner) * (1 + second_gain) + second_move
+        return styled
 
 
 class GlobalFeatures(nn.Module):
@@ -82,12 +98,8 @@ class GlobalFeatures(nn.Module):
             *_first(planes, config.channels),
             *(m for a, b in pairwise(widths) for m in _halved(a, b)),
         )
-        self.join = (
-            nn.Conv2d(widths[-1] + config.dims, widths[-1], 1)
-            if config.dims and config.where == "bottleneck"
-            else None
-        )
-        self.blocks = nn.Sequential(*(ResidualBlock(widths[-1]) for _ in range(config.blocks)))
+        styled = config.dims if config.where == "bottleneck" else 0
+        self.blocks = nn.ModuleList(ResidualBlock(widths[-1], styled) for _ in range(config.blocks))
         widths.reverse()
         self.up = nn.Sequential(
             *(m for a, b in pairwise(widths) for m in _doubled(a, b, config.upsampling))
@@ -97,12 +109,10 @@ class GlobalFeatures(nn.Module):
         self, source: Float[Tensor, "batch 3 h w"], expression: Float[Tensor, "batch dims"]
     ) -> Float[Tensor, "batch c h w"]:
         """Return the features for sources in [-1, 1]."""
-        if self.join is None:
-            return self._through(self.down(with_planes(source, expression)))
-        return self._through(self.join(with_planes(self.down(source), expression)))
-
-    def _through(self, x: Tensor) -> Tensor:
-        features: Tensor = self.up(self.blocks(x))
+        x = self.down(source if self.where == "bottleneck" else with_planes(source, expression))
+        for block in self.blocks:
+            x = block(x, expression)
+        features: Tensor = self.up(x)
         return features
 
 
@@ -115,18 +125,20 @@ class LocalFeatures(nn.Module):
         half = config.channels // 2
         planes = config.dims if config.where == "planes" else 0
         self.down = nn.Sequential(*_first(planes, half), *_halved(half, config.channels))
-        self.up = nn.Sequential(
-            *(ResidualBlock(config.channels) for _ in range(blocks)),
-            *_doubled(config.channels, half, config.upsampling),
-        )
+        self.blocks = nn.ModuleList(ResidualBlock(config.channels) for _ in range(blocks))
+        self.up = nn.Sequential(*_doubled(config.channels, half, config.upsampling))
 
     def forward(
         self, source: Float[Tensor, "batch 3 h w"], expression: Float[Tensor, "batch dims"]
     ) -> Float[Tensor, "batch c h w"]:
         """Return the features for sources in [-1, 1]."""
         smaller = functional.avg_pool2d(source, 3, 2, 1, count_include_pad=False)
-        seen = with_planes(source, expression) if self.inner.join is None else source
-        features: Tensor = self.up(self.down(seen) + self.inner(smaller, expression))
+        planes = self.inner.where == "planes"
+        seen = with_planes(source, expression) if planes else source
+        x = self.down(seen) + self.inner(smaller, expression)
+        for block in self.blocks:
+            x = block(x, expression)
+        features: Tensor = self.up(x)
         return features
 
 
@@ -138,23 +150,56 @@ class Generator(nn.Module):
         self.config = config
         self.features = LocalFeatures(config) if config.enhancer else GlobalFeatures(config)
         width = config.channels // 2 if config.enhancer else config.channels
-        self.last = nn.Sequential(
-            nn.ReflectionPad2d(3), nn.Conv2d(width, 4 if config.mask else 3, 7)
-        )
+        self.outputs = [3, int(config.mask), 2 * config.warp]
+        self.last = nn.Sequential(nn.ReflectionPad2d(3), nn.Conv2d(width, sum(self.outputs), 7))
+
+    def settled(self) -> "Generator":
+        """Begin with faces that mostly stay as they are, if there is a mask; return itself."""
+        last = self.last[1]
+        assert isinstance(last, nn.Conv2d)
+        assert last.bias is not None
+        with torch.no_grad():
+            last.weight[3:] = 0
+            last.bias[3:] = 0
+            last.bias[3 : 3 + self.outputs[1]] = FAINT
+        return self
 
     def forward(
         self, source: Float[Tensor, "batch 3 h w"], expression: Float[Tensor, "batch dims"]
     ) -> Transferred:
         """Return pictures and masks in [0, 1] for RGB sources in [0, 1].
 
-        Sides are multiples of 2 to the power of all halvings. Without the mask option all is 1.
+        Sides are multiples of 2 to the power of all halvings. Without mask and warp all is drawn
+        anew, and the mask is 1.
         """
-        drawn = self.last(self.features(source * 2 - 1, expression))
-        picture = drawn[:, :3].tanh() / 2 + 0.5
-        if not self.config.mask:
-            return Transferred(picture, torch.ones_like(picture[:, :1]))
-        mask = drawn[:, 3:].sigmoid()
-        return Transferred(torch.lerp(source, picture, mask), mask)
+        drawn = self.last(self.features(source * 2 - 1, expression)).float()
+        picture, mask, flow = drawn.split(self.outputs, 1)
+        picture = picture.tanh() / 2 + 0.5
+        anew = mask.sigmoid() if self.config.mask else torch.ones_like(picture[:, :1])
+        if not self.config.warp:
+            return Transferred(torch.lerp(source, picture, anew), anew)
+        flow = FARTHEST * smooth(flow).tanh()
+        moved = (flow * source.shape[-1] / 2).square().sum(1, keepdim=True)
+        kept = (1 - anew) * (-moved).exp()
+        return Transferred(torch.lerp(warped(source, flow), picture, anew), 1 - kept)
+
+
+def smooth(flow: Float[Tensor, "batch 2 h w"]) -> Float[Tensor, "batch 2 h w"]:
+    """Return a flow without what is finer than four pixels."""
+    coarse = functional.avg_pool2d(flow, 4)
+    return functional.interpolate(coarse, scale_factor=4, mode="bilinear")
+
+
+def warped(
+    source: Float[Tensor, "batch 3 h w"], flow: Float[Tensor, "batch 2 h w"]
+) -> Float[Tensor, "batch 3 h w"]:
+    """Return the source where each pixel is fetched from `flow` away: right, down, half sides."""
+    height, width = source.shape[-2:]
+    down = (torch.arange(height, device=source.device) * 2 + 1) / height - 1
+    right = (torch.arange(width, device=source.device) * 2 + 1) / width - 1
+    here = torch.stack([right.expand(height, width), down[:, None].expand(height, width)])
+    places = (here + flow).permute(0, 2, 3, 1)
+    return functional.grid_sample(source, places, padding_mode="border", align_corners=False)
 
 
 def with_planes(
@@ -173,6 +218,10 @@ def _first(planes: int, outputs: int) -> list[nn.Module]:
     """
     norm = nn.Identity() if planes else nn.InstanceNorm2d(outputs)
     return [nn.ReflectionPad2d(3), nn.Conv2d(3 + planes, outputs, 7), norm, nn.ReLU()]
+
+
+def _reflected(channels: int) -> list[nn.Module]:
+    return [nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3), nn.InstanceNorm2d(channels)]
 
 
 def _halved(inputs: int, outputs: int) -> list[nn.Module]:

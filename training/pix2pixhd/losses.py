@@ -8,9 +8,6 @@ from torch import Tensor
 
 from training.pix2pixhd.discriminator import Features
 
-PERCEPTUAL_WEIGHTS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)
-"""Of VGG19's relu1_1 to relu5_1, fine to coarse."""
-
 
 def adversarial(seen: Sequence[Features], *, real: bool) -> Float[Tensor, ""]:
     """Return the mean squared distance of all verdicts from 1 (real) or 0, summed over the scales.
@@ -36,13 +33,14 @@ def feature_matching(generated: Sequence[Features], real: Sequence[Features]) ->
 
 
 def perceptual(
-    generated: Sequence[Tensor],
-    real: Sequence[Tensor],
-    weights: Sequence[float] = PERCEPTUAL_WEIGHTS,
+    generated: Sequence[Tensor], real: Sequence[Tensor], weights: Sequence[float]
 ) -> Float[Tensor, ""]:
-    """Return the weighted L1 distance of two pictures' features, fine to coarse."""
+    """Return the weighted L1 distance of two pictures' features, fine to coarse.
+
+    Of fewer maps than weights the last weights count.
+    """
     terms = [
         weight * (mine - true.detach()).abs().mean()
-        for mine, true, weight in zip(generated, real, weights, strict=True)
+        for mine, true, weight in zip(generated, real, weights[-len(real) :], strict=True)
     ]
     return torch.stack(terms).sum()

@@ -2,20 +2,32 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal, cast
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torchvision.models import squeezenet1_1, vgg19
+from torchvision.models import VGG19_Weights, squeezenet1_1, vgg19
 
+from registry import versions
 from training.backbones import published
+from training.backbones.deviation import Backbone, BackboneConfig
+from training.backbones.published import Published
 from training.config import RecipeError
+
+PerceptualName = Literal["vgg19", "squeezenet", "identity", "none"]
+VGG = Published(address=VGG19_Weights.IMAGENET1K_V1.url, sha256="dcbb9e9d")
+"""torchvision names its files by the first digits of their digest."""
+WEIGHTS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)
+"""What the distances of five maps count, fine to coarse: pix2pixHD's, of VGG19's."""
 
 VGG_TAPS = (1, 6, 11, 20, 29)
 """relu1_1 to relu5_1, as pix2pixHD has them."""
 SQUEEZE_TAPS = (1, 4, 7, 10, 12)
 """The first layer, and the second fire module of each group; our decision."""
+SQUEEZE_MEANS = (10.5, 24.1, 20.0, 18.7, 1.39)
+"""Of the maps after those layers over 64 faces of london at 128 px: divided by them, all count."""
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CAFFE_MEAN = (123.68, 116.779, 103.939)
 """RGB of 255; Caffe's networks take BGR without a deviation."""
@@ -32,6 +44,7 @@ class Perceptual(nn.Module):
         mean: taken from the input first, in units of [0, 1].
         deviation: what it is divided by then.
         bgr: whether the network wants blue first.
+        scales: what each tap's map is divided by; None leaves them.
     """
 
     mean: Tensor
@@ -45,10 +58,12 @@ class Perceptual(nn.Module):
         deviation: tuple[float, ...],
         *,
         bgr: bool = False,
+        scales: tuple[float, ...] | None = None,
     ) -> None:
         super().__init__()
         self.layers = layers[: taps[-1] + 1].eval().requires_grad_(False)
-        self.taps, self.bgr = taps, bgr
+        self.bgr = bgr
+        self.scales = dict(zip(taps, scales or (1.0,) * len(taps), strict=True))
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
         self.register_buffer("deviation", torch.tensor(deviation).view(1, 3, 1, 1))
 
@@ -59,9 +74,65 @@ class Perceptual(nn.Module):
         maps = []
         for place, layer in enumerate(self.layers):
             x = layer(x)
-            if place in self.taps:
-                maps.append(x)
+            if place in self.scales:
+                maps.append(x / self.scales[place])
         return maps
+
+
+class IdentityTaps(nn.Module):
+    """RGB in [0, 1] -> feature maps of a face recognition network, fine to coarse."""
+
+    def __init__(self, backbone: nn.Module) -> None:
+        super().__init__()
+        self.backbone = backbone.eval().requires_grad_(False)
+
+    def forward(self, pictures: Float[Tensor, "batch 3 h w"]) -> list[Tensor]:
+        """Return the maps after each stage."""
+        return list(cast("Backbone", self.backbone).taps(pictures))
+
+
+def perceptual_network(
+    name: PerceptualName, weights: Path | None, encoder: str
+) -> nn.Module | None:
+    """Return the network a recipe names; None for `none`.
+
+    Args:
+        name: which.
+        weights: its file; vgg19's is fetched where none is named.
+        encoder: the version of dln whose frozen branch `identity` means.
+
+    Raises:
+        RecipeError: the weights can't be had, or that branch must not be used.
+    """
+    if name == "none":
+        return None
+    if name == "identity":
+        return identity(encoder)
+    if name == "vgg19":
+        return vgg(weights or published.fetch(VGG, published.folder()))
+    if weights is None:
+        raise RecipeError("squeezenet needs its weights: name their file by --perceptual-weights.")
+    return squeezenet(weights)
+
+
+def identity(encoder: str) -> IdentityTaps:
+    """Return the frozen identity branch of a registered DLN.
+
+    Raises:
+        RecipeError: it is the compact one, distilled from the network that judges the results.
+        RegistryError: there is no such version.
+    """
+    said = versions.config(encoder)["network"]["backbone"]
+    if said["name"] == "compact":
+        raise RecipeError(
+            f"The identity branch of {encoder} was distilled from mobilefacenet, which judges the "
+            "results: take --perceptual-network vgg19 or squeezenet."
+        )
+    backbone, frozen = BackboneConfig(**said).build(), "pair.identity."
+    whole = versions.weights(encoder)
+    state = {k.removeprefix(frozen): v for k, v in whole.items() if k.startswith(frozen)}
+    published.load_into(backbone, state, encoder)
+    return IdentityTaps(backbone)
 
 
 def vgg(path: Path) -> Perceptual:
@@ -91,7 +162,7 @@ def squeezenet(path: Path) -> Perceptual:
         if isinstance(layer, nn.ReLU):
             layer.inplace = False
     mean = tuple(value / 255 for value in CAFFE_MEAN)
-    return Perceptual(features, SQUEEZE_TAPS, mean, (1 / 255,) * 3, bgr=True)
+    return Perceptual(features, SQUEEZE_TAPS, mean, (1 / 255,) * 3, bgr=True, scales=SQUEEZE_MEANS)
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:

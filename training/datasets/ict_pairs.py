@@ -1,0 +1,132 @@
+"""ICT-FaceKit's people in sittings: one light, one pose, one background, all eight emotions.
+
+Two pictures of a sitting differ in the expression alone, so either is the exact truth of giving the
+other's person its expression. Equal ways of an emotion are the same weights of the same shapes on
+whoever shows them: another person's picture of that way is a driver whose truth is known.
+"""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+from registry.catalog import EMOTIONS, PIX2PIXHD
+from training.datasets import ict
+from training.datasets.expressions import chance, expression
+from training.datasets.head import Head
+from training.datasets.index import PreparedError
+from training.datasets.rendering import Mesh, render, turned
+from training.datasets.source import Picture, Reading
+
+PERSONS = {
+    "train": (*range(110), *range(150, 350)),
+    "validation": range(110, 125),
+    "test": range(125, 150),
+}
+"""The same people as in `ict` keep the same split; training has 200 more."""
+SITTINGS = 2
+WAYS = 24
+"""Ways to show each emotion: which of its prototypes, how strongly, and what moves besides."""
+SIZE_PX = 160
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """Renders the picture that a member names, with the head kept at `path`."""
+
+    path: Path
+
+    def read(self, member: str) -> bytes:
+        """Return the picture ictPERSON_SITTING_EMOTION_WAY as BMP.
+
+        Raises:
+            PreparedError: the head can't be read.
+        """
+        content = io.BytesIO()
+        Image.fromarray(portrait(Head.load(self.path), member)).save(content, "BMP")
+        return content.getvalue()
+
+
+def read(path: Path | None) -> Reading:
+    """Return the set from ICT-FaceKit's head: the file ict_deltas.npz or its folder.
+
+    Raises:
+        PreparedError: `path` holds something else.
+    """
+    if path is None:
+        raise PreparedError(
+            "The set ict-pairs needs its source: name the folder of ict_deltas.npz."
+        )
+    Head.load(path)
+    return Reading(
+        source=Rendered(path),
+        pictures=[
+            _picture(split, f"ict{person:03d}_{sitting}", emotion)
+            for split, persons in PERSONS.items()
+            for person in persons
+            for sitting in range(SITTINGS)
+            for emotion in EMOTIONS
+        ],
+        framing=PIX2PIXHD.crop.margin,
+        notes=[
+            "Rendered heads: no hair, lashes or wrinkles, and expressions by prototypes.",
+            f"Each person sits {SITTINGS} times for all emotions, in one pose and one light.",
+        ],
+    )
+
+
+def way(name: str) -> str:
+    """Return what a picture shows, the same word for the same weights: happy_07."""
+    return name.split("_", 2)[2]
+
+
+def portrait(
+    head: Head, name: str, size_px: int = SIZE_PX, margin: float = PIX2PIXHD.crop.margin
+) -> UInt8[np.ndarray, "size size 3"]:
+    """Return the picture of a name, RGB; equal names give equal pixels.
+
+    Args:
+        head: the mesh.
+        name: ictPERSON_SITTING_EMOTION_WAY, like ict017_1_happy_07.
+        size_px: side of the square picture.
+        margin: what the picture adds to the face's own square; see `CropSpec`.
+    """
+    person, sitting, emotion, _ = name.split("_")
+    luck = chance(person, "sitting", sitting)
+    yaw, pitch = _pose(person, sitting)
+    who = ict.coefficients(head, person)
+    light, background = ict.light(luck), ict.background(luck, size_px)
+    at_rest = turned(head.shape(who, {}), yaw, pitch)
+    framing = ict.framing(head, at_rest, luck, size_px / (1 + margin), size_px)
+    shown = expression(head, emotion, way(name))
+    mesh = Mesh(
+        vertices=turned(head.shape(who, shown), yaw, pitch),
+        quads=head.quads,
+        albedo=ict.painted(head, person),
+        gloss=head.gloss,
+        openness=head.openness,
+    )
+    return render(mesh, framing, light, background)
+
+
+def _pose(person: str, sitting: str) -> tuple[float, float]:
+    """Return yaw and pitch of a sitting in degrees."""
+    luck = chance(person, "pose", sitting)
+    return float(luck.uniform(-ict.YAW, ict.YAW)), float(luck.uniform(-ict.PITCH, ict.PITCH))
+
+
+def _picture(split: str, sitting: str, emotion: str) -> Picture:
+    number = int(chance(sitting, emotion).integers(WAYS))
+    name = f"{sitting}_{emotion}_{number:02d}"
+    person, count = sitting.split("_")
+    return Picture(
+        member=name,
+        name=name,
+        split=split,
+        person=person,
+        emotion=EMOTIONS.index(emotion),
+        angle=round(_pose(person, count)[0], 3),
+    )

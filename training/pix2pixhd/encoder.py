@@ -1,0 +1,87 @@
+"""The expression encoder of a generator: a trained DLN as the registry keeps it, frozen."""
+
+import hashlib
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from registry import versions
+from registry.faces import CropSpec
+from training.config import RecipeError
+
+
+class Encoder(nn.Module):
+    """Faces in the generator's crop -> what a DLN says of the narrower crop inside.
+
+    Always in eval mode and without gradients to its weights; gradients to the faces are kept.
+
+    Args:
+        graph: a DLN's exported graph.
+        inner: how the DLN's faces are cut.
+        crop: how the generator's are.
+    """
+
+    def __init__(self, graph: nn.Module, inner: CropSpec, crop: CropSpec) -> None:
+        super().__init__()
+        self.graph = graph.requires_grad_(False)
+        self.size_px = inner.size_px
+        share = (1 + inner.margin) / (1 + crop.margin)
+        self.edge = round(crop.size_px * (1 - share) / 2)
+
+    def train(self, mode: bool = True) -> "Encoder":
+        """Stay in eval mode: an exported graph has no other."""
+        del mode
+        return self
+
+    def forward(self, faces: Float[Tensor, "batch 3 h w"]) -> dict[str, Tensor]:
+        """Return `expression` and `identity`, unit vectors, for RGB faces in [0, 1]."""
+        inside = slice(self.edge, faces.shape[-1] - self.edge)
+        inner = functional.interpolate(
+            faces[..., inside, inside],
+            (self.size_px, self.size_px),
+            mode="bilinear",
+            antialias=True,
+        )
+        with torch.autocast(faces.device.type, enabled=False):
+            said: dict[str, Tensor] = self.graph(inner.float())
+        return {name: said[name] for name in ("expression", "identity")}
+
+
+def encoder_of(reference: str, crop: CropSpec, device: str) -> Encoder:
+    """Return the encoder that a registered DLN makes for faces cut by `crop`.
+
+    Raises:
+        RecipeError: the version gives no expression and identity, or sees more of a face.
+        RegistryError: there is no such version.
+    """
+    version = versions.resolve(reference)
+    if not {"expression", "identity"} <= set(version.outputs):
+        raise RecipeError(
+            f"{version.title} gives no expression and identity; an encoder is a version of dln."
+        )
+    if version.crop.margin > crop.margin:
+        raise RecipeError(f"{version.title} sees more of a face than the generator draws.")
+    return Encoder(versions.load(version, device).network, version.crop, crop)
+
+
+def origin(reference: str) -> dict[str, str]:
+    """Return which version an encoder is made of, and the digest of its weights.
+
+    Raises:
+        RegistryError: there is no such version.
+    """
+    version = versions.resolve(reference)
+    weights = versions.weights(f"{version.name}/{version.number}")
+    return {"version": f"{version.name}/{version.number}", "sha256": digest(weights)}
+
+
+def digest(weights: Mapping[str, Tensor]) -> str:
+    """Return the sha256 of weights by name, whatever file they lie in."""
+    found = hashlib.sha256()
+    for name, value in sorted(weights.items()):
+        found.update(name.encode())
+        found.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()

@@ -1,0 +1,32 @@
+"""A generator as training begins it, and as the registry serves it."""
+
+from typing import TypeVar
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+WEIGHT_DEVIATION = 0.02
+Network = TypeVar("Network", bound=nn.Module)
+
+
+class Served(nn.Module):
+    """A generator as the registry's card names its outputs."""
+
+    def __init__(self, generator: nn.Module) -> None:
+        super().__init__()
+        self.generator = generator
+
+    def forward(
+        self, faces: Float[Tensor, "batch 3 h w"], change: Float[Tensor, "batch dims"]
+    ) -> dict[str, Tensor]:
+        """Return `picture` and `mask` for faces in [0, 1] and changes of expression."""
+        picture, mask = self.generator(faces, change)
+        return {"picture": picture, "mask": mask}
+
+
+def drawn(network: Network) -> Network:
+    """Return a network whose kernels are drawn from N(0, 0.02), as pix2pixHD's are."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(module.weight, 0, WEIGHT_DEVIATION)
+    return network

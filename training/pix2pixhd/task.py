@@ -1,0 +1,294 @@
+"""Training the generator against its discriminators."""
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.optim import Adam
+from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import DataLoader
+
+from registry.catalog import PIX2PIXHD as CARD
+from registry.faces import CropSpec
+from registry.versions import best_device
+from training.config import RecipeError
+from training.feed import WeightedSampler, batches
+from training.inference import outputs
+from training.pix2pixhd import losses
+from training.pix2pixhd.config import Pix2pixHDRecipe
+from training.pix2pixhd.discriminator import Discriminator
+from training.pix2pixhd.encoder import Encoder, encoder_of, origin
+from training.pix2pixhd.generator import Generator, with_planes
+from training.pix2pixhd.networks import Served, drawn
+from training.pix2pixhd.pairs import Drivers, Pairs
+from training.pix2pixhd.perceptual import WEIGHTS, perceptual_network
+from training.pix2pixhd.trials import Trials
+from training.task import (
+    Batch,
+    Networks,
+    Optimisation,
+    Part,
+    Production,
+    Task,
+    TrainingError,
+    Update,
+)
+
+FOOLED = 1e-3
+"""A discriminator whose loss stays below has won: the generator learns nothing from it any more."""
+PATIENCE = 500
+"""Steps for which that may be so."""
+
+
+class Pix2pixHDTask(Task):
+    """A generator, its discriminators, and what asks for an expression."""
+
+    card = CARD
+    recipe: Pix2pixHDRecipe
+
+    def __init__(self, recipe: Pix2pixHDRecipe) -> None:
+        super().__init__(recipe)
+        self.crop = CropSpec(size_px=recipe.size_px, margin=CARD.crop.margin)
+        self.judged = False
+        self.won = 0
+
+    @cached_property
+    def generator(self) -> Generator:
+        """The generator, its weights drawn as pix2pixHD draws them."""
+        torch.manual_seed(self.recipe.seed)
+        return drawn(Generator(self.recipe.network)).settled()
+
+    @cached_property
+    def discriminator(self) -> Discriminator:
+        """The discriminators."""
+        torch.manual_seed(self.recipe.seed + 1)
+        recipe = self.recipe
+        return drawn(Discriminator(recipe.network.dims, recipe.judges, recipe.judge_channels))
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """What asks for an expression, where the training computes."""
+        device = "cpu" if self.recipe.device == "cpu" else best_device()
+        return encoder_of(self.recipe.encoder, self.crop, device)
+
+    @cached_property
+    def perceptual(self) -> nn.Module | None:
+        """What sees whether pictures look alike; None without."""
+        recipe = self.recipe
+        network = perceptual_network(
+            recipe.perceptual_network, recipe.perceptual_weights, recipe.encoder
+        )
+        return network.to(self.encoder_device) if network else None
+
+    @property
+    def encoder_device(self) -> torch.device:
+        """Where the frozen networks compute."""
+        return next(self.encoder.parameters()).device
+
+    @cached_property
+    def pairs(self) -> Pairs:
+        """The training pairs and single faces.
+
+        Raises:
+            RecipeError: there is no pair.
+        """
+        pairs = Pairs(self.sets, self.crop, "train")
+        if not pairs.paired.any():
+            raise RecipeError(
+                "Expressions are transferred between two pictures of one person in one pose; the "
+                "data has no such pair. Prepare rafd, london, ict-pairs, or another set that "
+                "knows persons and the angle they are seen from."
+            )
+        return pairs
+
+    @cached_property
+    def drivers(self) -> Drivers:
+        """Who may ask the training faces for an expression."""
+        return Drivers(self.sets, "train")
+
+    @cached_property
+    def expressions(self) -> list[Float[Tensor, "faces dims"]]:
+        """The expression vector of each training face, set by set; not numbers for all others."""
+        vectors = []
+        for data in self.sets:
+            rows = data.split("train")
+            all_ = torch.full((len(data.index), self.recipe.network.dims), torch.nan)
+            found = outputs(self.encoder, data, rows, self.crop, batch_size=64)["expression"]
+            all_[torch.from_numpy(rows)] = torch.from_numpy(found)
+            vectors.append(all_)
+        return vectors
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """Generator and discriminator."""
+        return {"generator": self.generator, "discriminator": self.discriminator}
+
+    def parts(self) -> dict[str, Part]:
+        """Return the generator and its discriminators."""
+        recipe, face = self.recipe, self.example()
+        asked = torch.rand(1, recipe.network.dims)
+        seen = with_planes(face, asked)
+        return {
+            "generator": Part(Generator(recipe.network), (face, asked)),
+            "discriminators": Part(
+                Discriminator(recipe.network.dims, recipe.judges, recipe.judge_channels),
+                (seen, face),
+            ),
+        }
+
+    def optimisations(self, steps: int) -> dict[str, Optimisation]:
+        """Return Adam for each side; the rate is constant, then falls evenly to 0."""
+        return {
+            "generator": _adam(self.generator, self.recipe.learning_rate, steps),
+            "discriminator": _adam(self.discriminator, self.recipe.learning_rate, steps),
+        }
+
+    def loader(self) -> DataLoader[Any]:
+        """Return batches of sources and targets."""
+        weights = self.pairs.weights(self.recipe.single_share)
+        sampler = WeightedSampler(weights, self.recipe.seed, self.recipe.pairs_per_epoch)
+        size, workers = self.recipe.batch_size, self.recipe.workers
+        return batches(self.pairs, size=size, workers=workers, sampler=sampler)
+
+    def begin(self, epoch: int) -> None:
+        """Let the discriminators judge from some epoch on."""
+        self.judged = self.recipe.adversarial > 0 and (
+            epoch >= self.recipe.adversarial_from * self.recipe.epochs
+        )
+
+    def step(self, networks: Networks, batch: Batch) -> Iterator[Update]:
+        """Yield the generator's update, then the discriminators'."""
+        source, target = self._seen(batch)
+        change, wanted, known = self._asked(batch)
+        made = networks["generator"](source, change)
+        said = {"mask": made.mask.mean()}
+        loss = self.recipe.anew * made.mask.mean()
+        if bool(known.any()):
+            said |= self._against_truth(made.picture[known], target[known])
+        if self.recipe.expression:
+            away = self.encoder(made.picture)["expression"] - wanted
+            said["expression"] = self.recipe.expression * away.square().sum(1).mean()
+        if self.recipe.cycle and not bool(known.all()):
+            back = networks["generator"](made.picture[~known], -change[~known]).picture
+            said["cycle"] = self.recipe.cycle * (back - source[~known]).abs().mean()
+        judged = self.judged and bool(known.any())
+        condition = with_planes(source * 2 - 1, change)[known]
+        if judged:
+            said |= self._judged(networks, condition, made.picture[known], target[known])
+        terms = [value for name, value in said.items() if name != "mask"]
+        yield Update(optimiser="generator", loss=loss + sum(terms), metrics=said)
+        if judged:
+            yield self._judge(networks, condition, made.picture[known].detach(), target[known])
+
+    def _seen(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return sources and targets, what may happen in a camera done to both alike."""
+        state = torch.get_rng_state()
+        source = self.recipe.augmentation(batch["source"])
+        torch.set_rng_state(state)
+        return source, self.recipe.augmentation(batch["target"])
+
+    def _asked(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Return changes of expression, the vectors asked for, and where the truth is known."""
+        luck = np.random.default_rng(int(torch.randint(2**31, ())))
+        index = batch["index"].cpu().numpy()
+        sets, rows = self.pairs.set[index], self.pairs.rows[index]
+        chance, vectors, known = luck.random(len(index)), [], []
+        for which, (source, target), paired, roll in zip(
+            sets.tolist(), rows.tolist(), self.pairs.paired[index].tolist(), chance, strict=True
+        ):
+            driver = target
+            if paired and roll < self.recipe.driven:
+                driver = self.drivers.like(which, target, luck)
+            elif not paired and roll < self.recipe.moved:
+                driver = self.drivers.other(which, target, luck)
+            known.append(paired or driver == target)
+            own, asked = self.expressions[which][source], self.expressions[which][driver]
+            vectors.append(torch.stack([asked - own, asked]))
+        both = torch.stack(vectors).to(batch["source"].device)
+        return both[:, 0], both[:, 1], torch.tensor(known, device=both.device)
+
+    def _against_truth(self, picture: Tensor, target: Tensor) -> dict[str, Tensor]:
+        recipe, said = self.recipe, {}
+        if recipe.pixels:
+            said["pixels"] = recipe.pixels * (picture - target).abs().mean()
+        if self.perceptual is not None and recipe.perceptual:
+            with torch.no_grad():
+                real = self.perceptual(target)
+            said["perceptual"] = recipe.perceptual * losses.perceptual(
+                self.perceptual(picture), real, WEIGHTS
+            )
+        return said
+
+    def _judged(
+        self, networks: Networks, condition: Tensor, picture: Tensor, target: Tensor
+    ) -> dict[str, Tensor]:
+        """Return what the discriminators make of a picture, for the generator to learn from."""
+        judges = networks["discriminator"]
+        with torch.no_grad():
+            real = judges(condition, target)
+        seen = judges(condition, picture)
+        return {
+            "adversarial": self.recipe.adversarial * losses.adversarial(seen, real=True),
+            "feature_matching": self.recipe.feature_matching * losses.feature_matching(seen, real),
+        }
+
+    def _judge(
+        self, networks: Networks, condition: Tensor, picture: Tensor, target: Tensor
+    ) -> Update:
+        """Return the discriminators' update.
+
+        Raises:
+            TrainingError: they have told real from generated without fail for too long.
+        """
+        judges = networks["discriminator"]
+        real = losses.adversarial(judges(condition, target), real=True)
+        fake = losses.adversarial(judges(condition, picture), real=False)
+        self.won = self.won + 1 if float(real + fake) < FOOLED else 0
+        if self.won >= PATIENCE:
+            raise TrainingError(
+                f"The discriminators have told every picture for {PATIENCE} steps, so the generator"
+                " learns nothing from them any more. Try a lower --adversarial, a later "
+                "--adversarial-from or fewer --judge-channels."
+            )
+        return Update(
+            optimiser="discriminator",
+            loss=0.5 * (real + fake),
+            metrics={"discriminator_real": real, "discriminator_fake": fake},
+        )
+
+    @cached_property
+    def trials(self) -> Trials:
+        """The transfers between validation faces that every epoch is judged by."""
+        return Trials.of(self.sets, "validation", self.crop)
+
+    def validate(self, networks: Networks) -> dict[str, float]:
+        """Return each set's receipts and similarity to the truth on the fixed validation trials."""
+        return self.trials.measure(networks["generator"], self.encoder)
+
+    def epoch_sheet(self, networks: Networks) -> np.ndarray | None:
+        """Return source, driver, result and truth of some trials, HWC uint8."""
+        if not (self.recipe.toy or self.recipe.log_faces):
+            return None
+        return self.trials.sheet(networks["generator"], self.encoder)
+
+    def production(self, networks: Networks) -> Production:
+        """Return generator and encoder, and from when on an answer is worth a warning."""
+        encoder = encoder_of(self.recipe.encoder, self.crop, "cpu")
+        return Production(
+            network=Served(networks["generator"]),
+            config={"network": self.recipe.network, "encoder": origin(self.recipe.encoder)},
+            crop=self.crop,
+            encoder=encoder,
+            thresholds=self.trials.thresholds(networks["generator"], encoder),
+        )
+
+
+def _adam(network: nn.Module, rate: float, steps: int) -> Optimisation:
+    optimiser = Adam(network.parameters(), lr=rate, betas=(0.5, 0.999))
+    half = max(1, steps // 2)
+    schedule = LambdaLR(optimiser, lambda step: min(1.0, max(0.0, (steps - step) / half)))
+    return Optimisation(optimiser=optimiser, schedule=schedule)

@@ -1,0 +1,164 @@
+"""Fixed transfers between faces that no training saw: measured, and shown."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from torch import Tensor, nn
+
+from registry.faces import CropSpec, to_tensor
+from training.datasets.alignment import aligned
+from training.datasets.index import Prepared
+from training.datasets.pairs import pairs
+from training.pix2pixhd.pairs import Drivers, in_one_frame
+from training.pix2pixhd.receipts import likeness, receipts
+
+EACH = 48
+"""Trials of a set at most."""
+SHOWN = 4
+"""Of those, on the sheet."""
+BATCH = 16
+RARE = 0.05
+"""Below what all but this share of validation reaches, an answer is worth a warning."""
+GENUINE = 500
+"""Pairs of real pictures of one person, of each set, that say how alike they are at least."""
+Generate = Callable[[Tensor, Tensor], Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """Rows of one set: whose face, who asks, and what would be right, where that is known."""
+
+    source: int
+    driver: int
+    truth: int | None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Trials:
+    """The trials of some sets; make them with `Trials.of`."""
+
+    sets: Sequence[Prepared]
+    split: str
+    spec: CropSpec
+    trials: Sequence[Sequence[Trial]]
+
+    @classmethod
+    def of(cls, sets: Sequence[Prepared], split: str, spec: CropSpec) -> "Trials":
+        """Draw trials of each set, the same at every call.
+
+        Pairs of a sitting are asked for by other people who show what the truth shows; in sets
+        without such pairs anybody asks for anything, and there is no truth.
+        """
+        drivers = Drivers(sets, split)
+        drawn = [_drawn(data, which, split, drivers) for which, data in enumerate(sets)]
+        return cls(sets=sets, split=split, spec=spec, trials=drawn)
+
+    def measure(self, generate: Generate, encoder: nn.Module) -> dict[str, float]:
+        """Return the means of the receipts by set.
+
+        `nearer` is the share by which the expression came nearer to the driver's, `identity` the
+        similarity to the source; against the truth stand `ssim`, and `ssim_untouched` of the
+        source.
+        """
+        said: dict[str, float] = {}
+        for data, trials in zip(self.sets, self.trials, strict=True):
+            parts: dict[str, list[Tensor]] = {}
+            for source, driver, truth in self._batches(data, trials):
+                result, found = self._answered(generate, encoder, source, driver)
+                measured = {"nearer": found.nearer, "identity": found.identity}
+                if truth is not None:
+                    measured["ssim"] = likeness(result, truth)
+                    measured["ssim_untouched"] = likeness(source, truth)
+                for name, values in measured.items():
+                    parts.setdefault(name, []).append(values.cpu())
+            said |= {f"{data.name}/{k}": float(torch.cat(v).mean()) for k, v in parts.items()}
+        return said
+
+    def thresholds(self, generate: Generate, encoder: nn.Module) -> dict[str, float]:
+        """Return from when on an answer is worth a warning; our decision.
+
+        `nearer`: what all but 5 % of the trials reach, but no less than 0. `same_person`: what all
+        but 5 % of the real pairs of one person reach, or of the trials where there are no pairs.
+        """
+        with torch.inference_mode():
+            found = [
+                self._answered(generate, encoder, source, driver)[1]
+                for data, trials in zip(self.sets, self.trials, strict=True)
+                for source, driver, _ in self._batches(data, trials)
+            ]
+            genuine = [self._genuine(data, encoder) for data in self.sets]
+        nearer = torch.cat([each.nearer for each in found])
+        alike = torch.cat(genuine) if sum(map(len, genuine)) else None
+        identity = torch.cat([each.identity for each in found]) if alike is None else alike
+        return {
+            "nearer": max(0.0, float(nearer.quantile(RARE))),
+            "same_person": float(identity.quantile(RARE)),
+        }
+
+    def sheet(self, generate: Generate, encoder: nn.Module) -> UInt8[np.ndarray, "h w 3"]:
+        """Return some trials a line: source, driver, result, and the truth or nothing."""
+        lines: list[Tensor] = []
+        for data, trials in zip(self.sets, self.trials, strict=True):
+            for source, driver, truth in self._batches(data, trials[:SHOWN]):
+                result, _ = self._answered(generate, encoder, source, driver)
+                blank = torch.ones_like(source)
+                shown = [source, driver, result, blank if truth is None else truth]
+                lines.extend(torch.stack(shown, 1).cpu())
+        return np.concatenate([_line(line) for line in lines])
+
+    def _answered(
+        self, generate: Generate, encoder: nn.Module, source: Tensor, driver: Tensor
+    ) -> tuple[Tensor, Any]:
+        device = next(encoder.parameters()).device
+        source, driver = source.to(device), driver.to(device)
+        wanted = encoder(driver)["expression"]
+        result = generate(source, wanted - encoder(source)["expression"]).picture.float()
+        return result, receipts(encoder, source, result, wanted)
+
+    def _batches(
+        self, data: Prepared, trials: Sequence[Trial]
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+        plain, level = data.faces(self.spec), aligned(data, self.spec)
+        for start in range(0, len(trials), BATCH):
+            some = trials[start : start + BATCH]
+            truths = [trial.truth for trial in some if trial.truth is not None]
+            yield (
+                to_tensor([level[trial.source] for trial in some]),
+                to_tensor([plain[trial.driver] for trial in some]),
+                to_tensor([level[truth] for truth in truths]) if truths else None,
+            )
+
+    def _genuine(self, data: Prepared, encoder: nn.Module) -> Tensor:
+        """Return identity similarities of real pictures of one person."""
+        found = pairs(data, self.split)
+        found = found[found[:, 0] < found[:, 1]]
+        chosen = np.random.default_rng(0).permutation(len(found))[:GENUINE]
+        faces, device = data.faces(self.spec), next(encoder.parameters()).device
+        alike = []
+        for start in range(0, len(chosen), BATCH):
+            both = found[chosen[start : start + BATCH]]
+            one, other = (
+                encoder(to_tensor([faces[row] for row in side]).to(device))["identity"]
+                for side in both.T
+            )
+            alike.append((one * other).sum(1))
+        return torch.cat(alike) if alike else torch.empty(0)
+
+
+def _drawn(data: Prepared, which: int, split: str, drivers: Drivers) -> list[Trial]:
+    luck = np.random.default_rng(0)
+    found = in_one_frame(data, split)
+    if len(found):
+        chosen = found[luck.permutation(len(found))[:EACH]].tolist()
+        return [Trial(source=a, driver=drivers.like(which, b, luck), truth=b) for a, b in chosen]
+    rows = luck.permutation(data.split(split))[:EACH].tolist()
+    return [Trial(source=row, driver=drivers.other(which, row, luck), truth=None) for row in rows]
+
+
+def _line(faces: Tensor) -> UInt8[np.ndarray, "h w 3"]:
+    pixels = (faces.clamp(0, 1) * 255).round().byte().permute(2, 0, 3, 1)
+    return pixels.reshape(faces.shape[2], -1, 3).numpy()
