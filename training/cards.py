@@ -104,7 +104,7 @@ def markdown(card: Mapping[str, Any]) -> str:
     bodies = {
         "What it is": text.what,
         "Intended use": _bullets(text.uses),
-        "Misuse": _bullets([*MISUSE, "More in docs/ethics.md."]),
+        "Misuse": _bullets([*text.misuse, *MISUSE, "More in docs/ethics.md."]),
         "Data": _bullets([_set(data) for data in card["data"]]),
         "How it was made": _made(card),
         "Known failures": _bullets([*text.failures, *map(_failure, card.get("failures", ()))]),
@@ -171,7 +171,7 @@ def _failure(shown: Mapping[str, str]) -> str:
 
 
 def _configured(network: Mapping[str, Any]) -> list[str]:
-    said = {**network, "backbone": network["backbone"]["name"]}
+    said = {**network, "backbone": network.get("backbone", {}).get("name")}
     return [line for (key, value), line in CONFIGURED.items() if said.get(key) == value]
 
 

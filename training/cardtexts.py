@@ -15,6 +15,7 @@ class CardText:
     protocol: str
     failures: Lines
     decisions: Lines
+    misuse: Lines = ()
 
 
 MISUSE: Lines = (
@@ -90,7 +91,42 @@ EMOTION = CardText(
         "The deviation is normalised over the batch; a temperature is fitted on validation faces.",
     ),
 )
-TEXTS: Mapping[str, CardText] = {"dln": DLN, "fecnet": FECNET, "emotion": EMOTION}
+PIX2PIXHD = CardText(
+    what="A generator redraws a face so that it takes on another person's expression and stays who "
+    "it is; a trained `dln`, which travels in the version, says what the expression is. After "
+    "Wang et al., High-Resolution Image Synthesis and Semantic Manipulation with Conditional GANs "
+    "(CVPR 2018), conditioned as in Zhang et al. (CVPR 2021).",
+    uses=(
+        "Looking at what an expression embedding knows, in research.",
+        "Pictures for studies of perception, of people who agreed to it.",
+    ),
+    protocol="`nearer` is the share by which the expression came nearer to the driver's, by the "
+    "version's own encoder; `identity` the cosine of the identity vectors of result and source; "
+    "`ssim` the structural similarity to the truth, beside that of the untouched source. Other "
+    "judges: benchmarks/transfer.py.",
+    misuse=(
+        "Showing people with expressions they never made without their consent, or passing such "
+        "pictures off as photos.",
+    ),
+    failures=(
+        "Profiles, covered faces and drawings.",
+        "Teeth that the source doesn't show are invented, and look alike.",
+        "Faint and rare expressions: the encoder hardly tells them apart.",
+    ),
+    decisions=(
+        "The generator is given the change of the expression vector, driver's less source's; "
+        "strength multiplies it outside.",
+        "Pairs: two pictures of one person in one pose; single faces are to stay as they are, or "
+        "are asked for another expression that only the encoder judges.",
+        "Perceptual loss, mask, warp and weights: as the recipe says, in this version's config.",
+    ),
+)
+TEXTS: Mapping[str, CardText] = {
+    "dln": DLN,
+    "fecnet": FECNET,
+    "emotion": EMOTION,
+    "pix2pixhd": PIX2PIXHD,
+}
 
 CONFIGURED: Mapping[tuple[str, object], str] = {
     ("backbone", "compact"): "A ResNet of half ResNet-18's width that sees luminance only, since "

@@ -13,10 +13,15 @@ from training.config import RecipeError
 from training.datasets.index import Prepared
 from training.emotion.metrics import with_intervals
 from training.inference import Served, outputs
+from training.pix2pixhd.generator import Transferred
+from training.pix2pixhd.trials import Trials
 from training.tracking import annotate
 from training.triplets import votes
 from training.triplets.estimates import Share
 from training.triplets.measures import Judged, judge
+
+TRANSFERS = 500
+"""Of a set, at most."""
 
 
 def evaluate(reference: str, data: Prepared, split: str = "test") -> dict[str, float]:
@@ -35,6 +40,8 @@ def evaluate(reference: str, data: Prepared, split: str = "test") -> dict[str, f
     """
     version = versions.resolve(reference)
     network, crop = Served(versions.load(version)), version.crop
+    if "picture" in version.outputs:
+        return _transfers(version, data, split)
     if "logits" in version.outputs:
         metrics, items = _emotions(network, version, data, split)
     else:
@@ -47,6 +54,21 @@ def evaluate(reference: str, data: Prepared, split: str = "test") -> dict[str, f
     metrics |= behaviour(network, data, data.split(split), crop)
     named = {f"{split}/{data.name}/{key}": value for key, value in metrics.items()}
     named |= latency(network, crop)
+    annotate(version, named, items, f"{split}-{data.name}")
+    refresh(version)
+    return named
+
+
+def _transfers(version: Version, data: Prepared, split: str) -> dict[str, float]:
+    """Measure a generator: the receipts of transfers, and likeness to the truth if there is one."""
+    model = versions.load(version)
+    trials = Trials.of([data], split, version.crop, each=TRANSFERS)
+    items = trials.items(lambda faces, change: Transferred(**model(faces, change)), model.encode)
+    if items.empty:
+        raise RecipeError(f"{data.name} has no face in split {split}.")
+    means = items.mean(numeric_only=True).dropna()
+    named = {f"{split}/{data.name}/{name}": float(value) for name, value in means.items()}
+    named[f"{split}/{data.name}/transfers"] = float(len(items))
     annotate(version, named, items, f"{split}-{data.name}")
     refresh(version)
     return named

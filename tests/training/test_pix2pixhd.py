@@ -118,7 +118,7 @@ def test_losses_are_their_formulas() -> None:
     expected = sum(
         w * float((a - b).abs().mean()) for w, a, b in zip(weights, seen[0], real[0], strict=True)
     )
-    assert float(perceptual(seen[0], real[0])) == pytest.approx(expected)
+    assert float(perceptual(seen[0], real[0], weights)) == pytest.approx(expected)
 
 
 def test_the_real_side_of_a_comparison_takes_no_gradient() -> None:

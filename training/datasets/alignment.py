@@ -1,25 +1,24 @@
-"""Pictures of one sitting laid over each other: what the eyes say, where faces had to be found.
+"""Pictures of one sitting laid over each other, where faces had to be found.
 
 A mouth that opens moves and scales the frame that FaceCropper cuts; between two pictures of one
-person who looks the same way, the eyes tell how to undo that.
+person who looks the same way, eyes and nose tell how to undo that.
 """
-
-from functools import lru_cache
 
 import numpy as np
 from filelock import FileLock
-from jaxtyping import Float, UInt8
+from jaxtyping import Complex, Float, UInt8
 from numpy.lib.format import open_memmap
 from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
-from registry.faces import CropSpec, FaceCropper, warped
+from registry.faces import CropSpec, warped
+from registry.landmarks import STILL, Landmarker
 from training.datasets.index import Prepared
 from training.datasets.pairs import ALIKE
 
 FARTHEST = 0.08
-"""Eyes that lie farther from those of their sitting, in sides of the crop, were not found right."""
+"""Points farther from those of their sitting, in sides of the crop, were not found right."""
 
 console = Console(stderr=True)
 
@@ -33,7 +32,7 @@ def sittings(data: Prepared) -> list[np.ndarray]:
 
 
 def aligned(data: Prepared, spec: CropSpec) -> UInt8[np.ndarray, "n size size 3"]:
-    """Return every row's face as `Prepared.faces` does, but a sitting's with eyes in one place.
+    """Return every row's face as `Prepared.faces` does, a sitting's with eyes and nose in place.
 
     Cut once, then read from disk. Pictures that came framed already are taken as they are.
     """
@@ -52,16 +51,17 @@ def aligned(data: Prepared, spec: CropSpec) -> UInt8[np.ndarray, "n size size 3"
 
 
 def _align(data: Prepared, spec: CropSpec, faces: UInt8[np.ndarray, "n size size 3"]) -> None:
-    found = data.index["face_confidence"].notna().to_numpy()
+    found, landmarker = data.index["face_confidence"].notna().to_numpy(), Landmarker()
     groups = [rows for rows in sittings(data) if found[rows].all()]
+    margins = data.index["margin"].to_numpy(dtype=float)
     for rows in track(groups, "aligning sittings", console=console, transient=True):
         crops = [_crop(data, row) for row in rows.tolist()]
-        eyes = np.stack([_eyes(crop) for crop in crops])
-        place = np.nanmean(eyes, axis=0)
-        for row, crop, own in zip(rows.tolist(), crops, eyes, strict=True):
+        points = np.stack([_still_points(crop, landmarker) for crop in crops])
+        place = np.nanmean(points, axis=0)
+        for row, crop, own in zip(rows.tolist(), crops, points, strict=True):
             if np.abs(own - place).max() < FARTHEST:
-                margin = float(data.index["margin"].to_numpy()[row])
-                faces[row] = warped(crop, _map(place, own, margin, len(crop), spec), spec.size_px)
+                to_crop = _map(place, own, float(margins[row]), len(crop), spec)
+                faces[row] = warped(crop, to_crop, spec.size_px)
 
 
 def _crop(data: Prepared, row: int) -> UInt8[np.ndarray, "side side 3"]:
@@ -69,32 +69,32 @@ def _crop(data: Prepared, row: int) -> UInt8[np.ndarray, "side side 3"]:
         return np.asarray(crop.convert("RGB"))
 
 
-@lru_cache(maxsize=1)
-def _cropper() -> FaceCropper:
-    return FaceCropper()
-
-
-def _eyes(crop: UInt8[np.ndarray, "side side 3"]) -> Float[np.ndarray, "2 2"]:
-    """Return both eyes in sides of the crop; not numbers where no face is found."""
-    faces = _cropper().faces(crop)
-    return faces[0].keypoints[:2] / len(crop) if faces else np.full((2, 2), np.nan)
+def _still_points(
+    crop: UInt8[np.ndarray, "side side 3"], landmarker: Landmarker
+) -> Complex[np.ndarray, "points"]:
+    """Return what expressions hardly move, x + iy in sides of the crop; not numbers if not seen."""
+    found = landmarker.landmarks(crop)
+    if found is None:
+        return np.full(len(STILL), np.nan + 0j)
+    return np.asarray(found[list(STILL)] @ [1, 1j] / len(crop))
 
 
 def _map(
-    place: Float[np.ndarray, "2 2"],
-    own: Float[np.ndarray, "2 2"],
+    place: Complex[np.ndarray, "points"],
+    own: Complex[np.ndarray, "points"],
     margin: float,
     side: int,
     spec: CropSpec,
 ) -> Float[np.ndarray, "2 3"]:
-    """Return the map from a cut face's pixels to the crop's that brings `own` eyes to `place`.
+    """Return the map from a cut face's pixels to its crop's that brings `own` points to `place`.
 
-    Both are in sides of the crop, which is `margin` wide and `side` pixels.
+    Least squares over turns, scales and moves (Umeyama, 1991). Points are in sides of the crop,
+    which is `margin` wide and `side` pixels.
     """
     share = (1 + spec.margin) / (1 + margin)
-    (a, b), (c, d) = place @ [1, 1j], own @ [1, 1j]
-    turn = (d - c) / (b - a)
+    centred = place - place.mean()
+    turn = np.vdot(centred, own - own.mean()) / np.vdot(centred, centred)
     scale = turn * share * side / spec.size_px
     corner = (0.5 - share / 2) * (1 + 1j)
-    move = ((c + d) / 2 + turn * (corner - (a + b) / 2)) * side
+    move = (own.mean() + turn * (corner - place.mean())) * side
     return np.array([[scale.real, -scale.imag, move.real], [scale.imag, scale.real, move.imag]])

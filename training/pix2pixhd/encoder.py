@@ -26,7 +26,7 @@ class Encoder(nn.Module):
 
     def __init__(self, graph: nn.Module, inner: CropSpec, crop: CropSpec) -> None:
         super().__init__()
-        self.graph = graph.requires_grad_(False)
+        self.dln = graph.requires_grad_(False)
         self.size_px = inner.size_px
         share = (1 + inner.margin) / (1 + crop.margin)
         self.edge = round(crop.size_px * (1 - share) / 2)
@@ -46,7 +46,7 @@ class Encoder(nn.Module):
             antialias=True,
         )
         with torch.autocast(faces.device.type, enabled=False):
-            said: dict[str, Tensor] = self.graph(inner.float())
+            said: dict[str, Tensor] = self.dln(inner.float())
         return {name: said[name] for name in ("expression", "identity")}
 
 

@@ -1,10 +1,11 @@
 """Whether a transfer worked: nearer to the driver, still the person, like the truth."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
 
@@ -29,13 +30,13 @@ class Receipts:
 
 
 def receipts(
-    encoder: nn.Module,
+    encode: Callable[[Tensor], Mapping[str, Tensor]],
     source: Float[Tensor, "batch 3 h w"],
     result: Float[Tensor, "batch 3 h w"],
     wanted: Float[Tensor, "batch dims"],
 ) -> Receipts:
     """Return the receipts of results for the drivers' expression vectors `wanted`."""
-    old, new = encoder(source), encoder(result)
+    old, new = encode(source), encode(result)
     return Receipts(
         before=(old["expression"] - wanted).norm(dim=1),
         after=(new["expression"] - wanted).norm(dim=1),

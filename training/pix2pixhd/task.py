@@ -247,7 +247,7 @@ class Pix2pixHDTask(Task):
         judges = networks["discriminator"]
         real = losses.adversarial(judges(condition, target), real=True)
         fake = losses.adversarial(judges(condition, picture), real=False)
-        self.won = self.won + 1 if float(real + fake) < FOOLED else 0
+        self.won = self.won + 1 if float((real + fake).detach()) < FOOLED else 0
         if self.won >= PATIENCE:
             raise TrainingError(
                 f"The discriminators have told every picture for {PATIENCE} steps, so the generator"
@@ -263,7 +263,8 @@ class Pix2pixHDTask(Task):
     @cached_property
     def trials(self) -> Trials:
         """The transfers between validation faces that every epoch is judged by."""
-        return Trials.of(self.sets, "validation", self.crop)
+        device = next(self.encoder.parameters()).device
+        return Trials.of(self.sets, "validation", self.crop, device=device)
 
     def validate(self, networks: Networks) -> dict[str, float]:
         """Return each set's receipts and similarity to the truth on the fixed validation trials."""

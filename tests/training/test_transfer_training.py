@@ -1,0 +1,235 @@
+"""Training the generator: its food, its questions, its judges, and what it leaves behind."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from registry import versions
+from registry.catalog import DLN, EMOTIONS
+from registry.faces import CropSpec, FaceCropper, to_tensor
+from tests.browser.networks import Tiny, register
+from training.config import RecipeError
+from training.datasets.alignment import aligned
+from training.datasets.index import Prepared
+from training.datasets.prepare import prepare
+from training.evaluate import evaluate
+from training.pix2pixhd.config import RECIPES, Pix2pixHDRecipe
+from training.pix2pixhd.encoder import encoder_of
+from training.pix2pixhd.pairs import Drivers, Pairs
+from training.pix2pixhd.receipts import likeness, receipts
+from training.pix2pixhd.task import PATIENCE, Pix2pixHDTask
+from training.session import train
+from training.task import TrainingError
+
+SPEC = CropSpec(size_px=64, margin=0.4)
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    folder = tmp_path_factory.mktemp("toy")
+    prepare("toy", None, folder)
+    return Prepared.open(folder)
+
+
+@pytest.fixture
+def dln(fresh_store: Path) -> str:
+    assert fresh_store.is_dir()
+    register(DLN, Tiny(1, {"expression": 16, "identity": 32}))
+    return "dln/1"
+
+
+@pytest.fixture
+def recipe(dln: str, toy: Prepared, tmp_path: Path) -> Pix2pixHDRecipe:
+    smoke = RECIPES["pix2pixhd-smoke"]
+    return replace(smoke, toy=False, data=(toy.folder,), encoder=dln, runs=tmp_path / "runs")
+
+
+def test_the_encoder_sees_what_the_dln_would_cut(dln: str, examples: Path) -> None:
+    photo = np.asarray(Image.open(min(examples.glob("*.jpg"))).convert("RGB"))
+    cropper = FaceCropper()
+    face, version = cropper.one(photo), versions.resolve(dln)
+    model = versions.load(version, "cpu")
+    own = model(to_tensor([cropper.crop(photo, face, version.crop).pixels]))["expression"]
+    wide = CropSpec(size_px=128, margin=0.4)
+    encoder = encoder_of(dln, wide, "cpu")
+    seen = encoder(to_tensor([cropper.crop(photo, face, wide).pixels]))["expression"]
+    assert float((own * seen).sum()) > 0.99
+
+
+def test_gradients_reach_the_faces_but_not_the_encoder(dln: str) -> None:
+    encoder = encoder_of(dln, SPEC, "cpu").train()
+    faces = torch.rand(2, 3, 64, 64, requires_grad=True)
+    encoder(faces)["expression"][:, 0].sum().backward()
+    assert faces.grad is not None
+    assert faces.grad.abs().sum() > 0
+    assert not any(p.requires_grad for p in encoder.parameters())
+
+
+def test_pairs_are_one_sitting_and_singles_stay(toy: Prepared) -> None:
+    found = Pairs([toy, toy], SPEC, "train")
+    person, emotion = toy.index["person"].to_numpy(), toy.index["emotion"].to_numpy()
+    source, target = found.rows[found.paired].T
+    assert (person[source] == person[target]).all()
+    assert (emotion[source] != emotion[target]).all()
+    assert set(found.rows.ravel().tolist()) <= set(toy.split("train").tolist())
+    assert len(found) == found.paired.sum() + 2 * len(toy.split("train"))
+    weights = found.weights(0.25)
+    assert weights[~found.paired].sum() == pytest.approx(0.25)
+    assert weights[found.paired & (found.set == 0)].sum() == pytest.approx(0.375)
+    batch = found.__getitems__([0, len(found) - 1])
+    assert (batch["source"][1] == batch["target"][1]).all()
+    assert (batch["source"][0] != batch["target"][0]).any()
+
+
+def test_a_driver_is_somebody_else(toy: Prepared) -> None:
+    drivers, luck = Drivers([toy], "train"), np.random.default_rng(0)
+    person, emotion = toy.index["person"].to_numpy(), toy.index["emotion"].to_numpy()
+    for row in toy.split("train").tolist()[::7]:
+        like, other = drivers.like(0, row, luck), drivers.other(0, row, luck)
+        assert person[like] != person[row]
+        assert emotion[like] == emotion[row]
+        assert person[other] != person[row]
+        assert emotion[other] != emotion[row]
+
+
+def test_eyes_of_a_sitting_come_to_lie_in_one_place(examples: Path, tmp_path: Path) -> None:
+    photo = Image.open(min(examples.glob("*.jpg"))).convert("RGB")
+    source = tmp_path / "set"
+    for name, turn, grow, move in (("neutral", 0, 1.0, 0), ("happy", 4, 1.08, 9)):
+        width, height = photo.size
+        moved = photo.rotate(turn, Image.Resampling.BICUBIC, translate=(move, move))
+        (source / "someone").mkdir(parents=True, exist_ok=True)
+        moved.resize((int(width * grow), int(height * grow))).save(source / f"someone/{name}.jpg")
+    prepare("folder", source, tmp_path / "prepared")
+    data = Prepared.open(tmp_path / "prepared")
+    data.index["angle"] = 0.0
+    # the second face is cut another way, as if its mouth had moved the frame
+    row = int(np.flatnonzero(data.index["emotion"] == EMOTIONS.index("happy"))[0])
+    path = data.folder / data.index["path"][row]
+    crop = Image.open(path)
+    crop.rotate(5, Image.Resampling.BICUBIC, translate=(8, 5)).save(path, quality=95)
+    spec = CropSpec(size_px=160, margin=0.4)
+
+    def apart(faces: np.ndarray) -> float:
+        one, other = (f[20:-20, 20:-20].mean(2) for f in np.asarray(faces[:2], dtype=float))
+        return float(np.abs(one - other).mean())
+
+    assert apart(aligned(data, spec)) < 0.4 * apart(data.faces(spec))
+
+
+def test_the_receipts_are_their_formulas(dln: str) -> None:
+    torch.manual_seed(0)
+    encoder = encoder_of(dln, SPEC, "cpu")
+    source, result, driver = torch.rand(3, 2, 3, 64, 64)
+    wanted = encoder(driver)["expression"]
+    found = receipts(encoder, source, result, wanted)
+    for i in range(2):
+        was, now = encoder(source[i : i + 1]), encoder(result[i : i + 1])
+        before = float((was["expression"][0] - wanted[i]).square().sum()) ** 0.5
+        after = float((now["expression"][0] - wanted[i]).square().sum()) ** 0.5
+        assert float(found.nearer[i]) == pytest.approx(1 - after / before, abs=1e-5)
+        cosine = float(was["identity"][0] @ now["identity"][0])
+        assert float(found.identity[i]) == pytest.approx(cosine, abs=1e-5)
+    assert likeness(source, source).tolist() == pytest.approx([1.0, 1.0])
+    nothing = receipts(encoder, source, result, encoder(source)["expression"])
+    assert nothing.nearer.tolist() == [0, 0]
+
+
+def test_both_sides_learn_and_the_judges_only_when_they_may(recipe: Pix2pixHDRecipe) -> None:
+    task = Pix2pixHDTask(replace(recipe, adversarial_from=0.5, epochs=2))
+    batch = next(iter(task.loader()))
+    task.begin(0)
+    assert [u.optimiser for u in task.step(task.networks, batch)] == ["generator"]
+    task.begin(1)
+    steps = task.step(task.networks, batch)
+    first = next(steps)
+    first.loss.backward()
+    for network in task.networks.values():
+        network.zero_grad()
+    second = next(steps)
+    second.loss.backward()
+    assert all(p.grad is None or not p.grad.any() for p in task.generator.parameters())
+    assert all(p.grad.any() for p in task.discriminator.judges[0].parameters() if p.ndim > 1)  # type: ignore[union-attr]
+    assert next(steps, None) is None
+
+
+def test_a_face_asked_for_its_own_expression_is_asked_for_no_change(
+    recipe: Pix2pixHDRecipe,
+) -> None:
+    task = Pix2pixHDTask(replace(recipe, moved=0.5, driven=1.0))
+    singles = np.flatnonzero(~task.pairs.paired)[:64].tolist()
+    torch.manual_seed(0)
+    change, wanted, known = task._asked(task.pairs.__getitems__(singles))
+    assert not change[known].any()
+    assert 10 < int(known.sum()) < 54
+    assert change[~known].norm(dim=1).min() > 0
+    paired = np.flatnonzero(task.pairs.paired)[:16].tolist()
+    change, wanted, known = task._asked(task.pairs.__getitems__(paired))
+    assert known.all()
+    own = task.expressions[0][task.pairs.rows[paired, 0]]
+    torch.testing.assert_close(change, wanted - own)
+
+
+def test_a_generator_begins_with_the_face_as_it_is(recipe: Pix2pixHDRecipe) -> None:
+    task = Pix2pixHDTask(recipe)
+    face = task.pairs.__getitems__([0])["source"].float() / 255
+    picture, _ = task.generator(face, torch.randn(1, 16))
+    assert (picture - face).abs().mean() < 0.1
+
+
+def test_judges_who_always_win_stop_the_run(recipe: Pix2pixHDRecipe) -> None:
+    task = Pix2pixHDTask(recipe)
+    task.begin(1)
+    task.won = PATIENCE - 1
+    networks = task.networks | {"discriminator": Oracle()}
+    steps = task.step(networks, next(iter(task.loader())))
+    assert next(steps).optimiser == "generator"
+    with pytest.raises(TrainingError, match="Try a lower --adversarial"):
+        next(steps)
+
+
+class Oracle(torch.nn.Module):
+    """Never errs: of each two pictures it is shown the first is real."""
+
+    calls = 0
+
+    def forward(self, _: torch.Tensor, picture: torch.Tensor) -> list[list[torch.Tensor]]:
+        """Return one verdict: 1 or 0."""
+        self.calls += 1
+        verdict = (picture.mean() * 0 + self.calls % 2).view(1, 1, 1, 1)
+        return [[verdict, verdict]]
+
+
+def test_data_without_pairs_is_refused(recipe: Pix2pixHDRecipe, toy: Prepared) -> None:
+    task = Pix2pixHDTask(recipe)
+    alone = Prepared.open(toy.folder)
+    alone.index["angle"] = np.nan
+    task.__dict__["sets"] = (alone,)
+    with pytest.raises(RecipeError, match="no such pair"):
+        task.loader()
+
+
+@pytest.mark.timeout(300)
+def test_a_training_leaves_a_whole_version_with_thresholds_sheets_and_receipts(
+    recipe: Pix2pixHDRecipe, toy: Prepared
+) -> None:
+    version = train("pix2pixhd-smoke", recipe, "python -m training train pix2pixhd-smoke")
+    assert version is not None
+    assert set(version.thresholds) == {"nearer", "same_person"}
+    assert versions.config("pix2pixhd/1")["encoder"]["version"] == "dln/1"
+    from registry import store
+
+    sheets = store.connect().list_artifacts(version.run_id, "sheets")
+    assert len(sheets) == recipe.epochs
+    model = versions.load(version, "cpu")
+    faces = torch.rand(2, 3, 64, 64)
+    own = model.encode(faces)["expression"]
+    out = model(faces, own.flip(0) - own)
+    assert out["picture"].shape == faces.shape
+    said = evaluate("pix2pixhd/1", toy)
+    assert {"test/toy/nearer", "test/toy/identity", "test/toy/ssim"} <= said.keys()
+    assert "| nearer |" in versions.card("pix2pixhd/1")
