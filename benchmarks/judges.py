@@ -14,7 +14,8 @@ persons:
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,7 @@ MEASURES = (
     *("triplet_accuracy_one_class", "triplet_accuracy_two_class", "triplet_accuracy_three_class"),
     *("adversarial", "three_people", "leak_auc", "leak_auc_alike"),
 )
+Look = Callable[[Image.Image], Float[np.ndarray, "52"] | float]
 Said = Mapping[str, Judged]
 """What each judge reaches on one set."""
 
@@ -89,31 +91,37 @@ def _served(reference: str, data: Prepared, split: str) -> Judged:
 
 
 def _blendshapes(model: Path, data: Prepared, split: str) -> Float[np.ndarray, "faces 52"]:
-    from mediapipe.tasks.python import BaseOptions, vision
-
-    options = vision.FaceLandmarkerOptions(
-        base_options=BaseOptions(model_asset_path=str(model)), output_face_blendshapes=True
-    )
     rows, vectors = needed(data, split), np.full((len(data.index), 52), np.nan)
-    with vision.FaceLandmarker.create_from_options(options) as landmarker:
+    with blendshapes(model) as look:
         for row in track(rows, description=f"Blendshapes of {data.name}", console=_stderr()):
-            vectors[row] = _looked_at(landmarker, data.folder / data.index["path"][row])
+            with Image.open(data.folder / data.index["path"][row]) as crop:
+                vectors[row] = look(crop)
     lost = rows[np.isnan(vectors[rows]).any(1)]
     vectors[lost] = np.nanmean(vectors[rows], axis=0)
     print(f"{data.name}: no landmarks in {len(lost)} of {len(rows)} faces", file=sys.stderr)
     return vectors
 
 
-def _looked_at(landmarker: object, path: Path) -> Float[np.ndarray, "52"] | float:
+@contextmanager
+def blendshapes(model: Path) -> Iterator[Look]:
+    """Give what tells the 52 blendshapes of a cut face; not a number where it finds none."""
     import mediapipe
+    from mediapipe.tasks.python import BaseOptions, vision
 
-    with Image.open(path) as crop:
+    options = vision.FaceLandmarkerOptions(
+        base_options=BaseOptions(model_asset_path=str(model)), output_face_blendshapes=True
+    )
+
+    def look(crop: Image.Image) -> Float[np.ndarray, "52"] | float:
         size = max(SEEN_PX, crop.width)
         larger = crop.convert("RGB").resize((size, size), Image.Resampling.BICUBIC)
-    pixels: UInt8[np.ndarray, "h w 3"] = np.array(larger)
-    picture = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=pixels)
-    found = landmarker.detect(picture).face_blendshapes  # type: ignore[attr-defined]
-    return np.array([shape.score for shape in found[0]]) if found else np.nan
+        pixels: UInt8[np.ndarray, "h w 3"] = np.array(larger)
+        picture = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=pixels)
+        found = landmarker.detect(picture).face_blendshapes
+        return np.array([shape.score for shape in found[0]]) if found else np.nan
+
+    with vision.FaceLandmarker.create_from_options(options) as landmarker:
+        yield look
 
 
 def _stderr() -> Console:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 from judges import Said, ask, cells, told
+from transfer import PAIRED, PIX2PIXHD, table
 
 from registry import versions
 from training.behaviour import behaviour
@@ -27,7 +28,10 @@ SOURCES = {
     "lfw-emotion": "lfw_emotion.zip",
     "london": "london",
     "ict": "ict_facekit",
+    "ict-pairs": "ict_facekit",
 }
+ASKED = ("ferplus", "lfw-emotion", "london", "ict")
+"""Sets about which embedding and classifier are asked."""
 DLN, EMOTION = "dln@production", "emotion@production"
 PROJECT = Path(__file__).parent.parent
 HEAD = "| measure | data | reached (95 % interval) | aimed at |\n|---|---|---|---|"
@@ -45,10 +49,10 @@ def main(shared: Path, data: Path) -> None:
     """Measure all and write the page."""
     torch.set_flush_denormal(True)
     sets = {name: _prepared(name, shared, data) for name in SOURCES}
-    said = {name: ask(shared, each, "test") for name, each in sets.items()}
+    said = {name: ask(shared, sets[name], "test") for name in ASKED}
     emotion: dict[str, float] = {}
-    for each in sets.values():
-        emotion |= evaluate(EMOTION, each)
+    for name in ASKED:
+        emotion |= evaluate(EMOTION, sets[name])
     version = versions.resolve(DLN)
     moved = behaviour(
         Served(versions.load(version)), sets[NEWS], sets[NEWS].split("test"), version.crop
@@ -63,6 +67,8 @@ def main(shared: Path, data: Path) -> None:
         judges="\n".join(_table(cells(said))),
         fecnet=compared.strip() or NO_FECNET,
         behaviour="\n".join(_behaviour(moved, emotion)),
+        pix2pixhd=versions.resolve(PIX2PIXHD).title,
+        transfer="\n".join(table(shared, [sets[name] for name in PAIRED])),
     )
     (PROJECT / "docs" / "RESULTS.md").write_text(page, encoding="utf-8")
 
@@ -152,7 +158,7 @@ def _metric(metrics: Mapping[str, float], key: str) -> str:
 NO_FECNET = "Not measured yet: `python -m training compare dln-compact fecnet-compact` makes it."
 PAGE = """# Results
 
-Made by `make results`: {dln}, {emotion} in production.
+Made by `make results`: {dln}, {emotion}, {pix2pixhd} in production.
 
 Test splits hold faces and persons that no training saw. Intervals are 95 % by bootstrap over
 photos, or over persons where a set knows at least twenty; a triplet is right only if its pair is
@@ -174,6 +180,15 @@ Differences are paired: both see the same triplets and the same draws.
 ## dln against FECNet
 
 {fecnet}
+
+## Expression transfer
+
+Test persons are given the expression of another person; the truth is the same person showing it.
+Judges that had no part in training: MediaPipe's 52 blendshapes for the expression, mobilefacenet
+for the person. Counted are transfers in which MediaPipe finds all four faces and the truth is at
+least 0.35 away from the source.
+
+{transfer}
 
 ## What changes of a picture that mean nothing do
 

@@ -64,6 +64,7 @@ def card(
         "crop": asdict(production.crop),
         "labels": list(production.labels),
         "temperature": production.temperature,
+        "thresholds": production.thresholds,
         "config": production.config,
     }
     plain: dict[str, Any] = json.loads(json.dumps(said, default=asdict))

@@ -1,8 +1,5 @@
 """The expression encoder of a generator: a trained DLN as the registry keeps it, frozen."""
 
-import hashlib
-from collections.abc import Mapping
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -11,6 +8,7 @@ from torch.nn import functional
 from registry import versions
 from registry.faces import CropSpec
 from training.config import RecipeError
+from training.starter.files import digest
 
 
 class Encoder(nn.Module):
@@ -76,12 +74,3 @@ def origin(reference: str) -> dict[str, str]:
     version = versions.resolve(reference)
     weights = versions.weights(f"{version.name}/{version.number}")
     return {"version": f"{version.name}/{version.number}", "sha256": digest(weights)}
-
-
-def digest(weights: Mapping[str, Tensor]) -> str:
-    """Return the sha256 of weights by name, whatever file they lie in."""
-    found = hashlib.sha256()
-    for name, value in sorted(weights.items()):
-        found.update(name.encode())
-        found.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return found.hexdigest()

@@ -1,4 +1,4 @@
-"""The shipped files: float16 weights and a card each; the frozen branch is stored once."""
+"""The shipped files: float16 weights and a card each; what others hold too is stored once."""
 
 import hashlib
 import json
@@ -13,10 +13,14 @@ from torch import Tensor
 
 FOLDER = Path(__file__).parent
 IDENTITY = "identity-compact"
-STARTERS = ("dln-compact", "emotion-compact")
-"""Starters that become versions; the identity network travels inside them."""
-LARGEST_BYTES = 6_500_000
-FROZEN = "pair.identity."
+DLN, PIX2PIXHD = "dln-compact", "pix2pixhd-compact"
+STARTERS = (DLN, "emotion-compact", PIX2PIXHD)
+"""Starters that become versions, in this order: the generator's encoder is the first."""
+PARTS = {DLN: (IDENTITY,), "emotion-compact": (IDENTITY,), PIX2PIXHD: (DLN, IDENTITY)}
+"""What travels inside each starter, stored as a starter of its own."""
+LARGEST_BYTES = {PIX2PIXHD: 12_000_000}
+LARGEST = 6_500_000
+FROZEN, ENCODER = "pair.identity.", "encoder."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,18 +33,18 @@ class Starter:
 
     @classmethod
     def open(cls, name: str) -> "Starter":
-        """Read a starter's card and digest; the digest covers the frozen branch too."""
+        """Read a starter's card and digest; the digest covers what travels inside it too."""
         digest = hashlib.sha256()
-        for part in dict.fromkeys((name, IDENTITY)):
+        for part in (name, *PARTS.get(name, ())):
             for suffix in (".json", ".safetensors"):
                 digest.update((FOLDER / f"{part}{suffix}").read_bytes())
         card = json.loads((FOLDER / f"{name}.json").read_text())
         return cls(name=name, card=card, digest=digest.hexdigest())
 
     def weights(self) -> dict[str, Tensor]:
-        """Return the complete float32 state of the network."""
+        """Return the float32 state of the network, complete but for a generator's encoder."""
         stored = _read(self.name)
-        if self.name == IDENTITY:
+        if self.name in (IDENTITY, PIX2PIXHD):
             return stored
         return stored | {FROZEN + key: value for key, value in _read(IDENTITY).items()}
 
@@ -54,21 +58,27 @@ def write(name: str, state: Mapping[str, Tensor], card: Mapping[str, Any]) -> Pa
     """Store a trained state as starter `name`.
 
     Matrices and kernels become float16; what belongs to normalisation (vectors, running statistics,
-    buffers) stays float32. The frozen branch must be the shipped identity network and is left out.
+    buffers) stays float32. The frozen branch must be the shipped identity network and is left out,
+    and so is a generator's encoder, which must be the shipped dln.
 
     Raises:
-        ValueError: another frozen branch, or a file above 6.5 MB.
+        ValueError: another frozen branch or encoder, or too large a file.
     """
-    kept = {k: v for k, v in state.items() if name == IDENTITY or not k.startswith(FROZEN)}
-    if len(kept) < len(state):
+    inside = ENCODER if name == PIX2PIXHD else FROZEN
+    kept = {k: v for k, v in state.items() if name == IDENTITY or not k.startswith(inside)}
+    if name == PIX2PIXHD:
+        _require_shipped_encoder(card)
+    elif len(kept) < len(state):
         _require_shipped_identity(state)
     packed = {k: v.half() if v.ndim > 1 else v for k, v in kept.items()}
     path = FOLDER / f"{name}.safetensors"
     save_file({k: v.contiguous() for k, v in packed.items()}, path)
-    if path.stat().st_size > LARGEST_BYTES:
-        size = path.stat().st_size
+    size, largest = path.stat().st_size, LARGEST_BYTES.get(name, LARGEST)
+    if size > largest:
         path.unlink()
-        raise ValueError(f"{name} takes {size / 1e6:.1f} MB; a starter has at most 6.5 MB.")
+        raise ValueError(
+            f"{name} takes {size / 1e6:.1f} MB; this starter has at most {largest / 1e6:g} MB."
+        )
     (FOLDER / f"{name}.json").write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n")
     return path
 
@@ -82,6 +92,23 @@ def _require_shipped_identity(state: Mapping[str, Tensor]) -> None:
             "The frozen branch of this network is not the shipped identity-compact; "
             "train it with the shipped one before packing it as a starter."
         )
+
+
+def _require_shipped_encoder(card: Mapping[str, Any]) -> None:
+    if card["config"]["encoder"]["sha256"] != digest(Starter.open(DLN).weights()):
+        raise ValueError(
+            "The encoder of this generator is not the shipped dln-compact; train it with the "
+            "shipped one before packing it as a starter."
+        )
+
+
+def digest(weights: Mapping[str, Tensor]) -> str:
+    """Return the sha256 of weights by name, whatever file they lie in."""
+    found = hashlib.sha256()
+    for name, value in sorted(weights.items()):
+        found.update(name.encode())
+        found.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()
 
 
 def _read(name: str) -> dict[str, Tensor]:

@@ -17,6 +17,9 @@ from training.cards import markdown
 from training.dln import config as dln
 from training.dln.network import DLN
 from training.emotion.network import EmotionClassifier
+from training.pix2pixhd.encoder import encoder_of
+from training.pix2pixhd.generator import Generator, GeneratorConfig
+from training.pix2pixhd.networks import Served
 from training.starter import files
 from training.tracking import Metric, Tracker
 
@@ -61,10 +64,11 @@ def _register(starter: files.Starter) -> Version:
     tracker.commit([Metric.now(k, v, card["steps"]) for k, v in card["metrics"].items()])
     network = NETWORKS[starter.name](card)
     network.load_state_dict(starter.weights())
+    crop = CropSpec(**card["crop"])
     version = versions.register(
         CATALOG[card["model"]],
         network.eval(),
-        crop=CropSpec(**card["crop"]),
+        crop=crop,
         run_id=tracker.run_id,
         config=card["config"],
         description=markdown(card),
@@ -72,6 +76,8 @@ def _register(starter: files.Starter) -> Version:
         temperature=card["temperature"],
         data={data["name"]: data["digest"] for data in card["data"]},
         starter=starter.digest,
+        encoder=_encoder(crop) if starter.name == files.PIX2PIXHD else None,
+        thresholds=card.get("thresholds"),
     )
     tracker.close()
     return version
@@ -89,4 +95,19 @@ def _emotion(card: Any) -> nn.Module:
     return EmotionClassifier(PairConfig(backbone=backbone, **said), len(card["labels"]))
 
 
-NETWORKS: dict[str, Callable[[Any], nn.Module]] = {"dln-compact": _dln, "emotion-compact": _emotion}
+def _pix2pixhd(card: Any) -> nn.Module:
+    return Served(Generator(GeneratorConfig(**card["config"]["network"])))
+
+
+def _encoder(crop: CropSpec) -> nn.Module:
+    """Return the encoder that the shipped dln makes, which was registered just before."""
+    dln = versions.find("dln", starter=files.Starter.open(files.DLN).digest)
+    assert dln is not None
+    return encoder_of(f"{dln.name}/{dln.number}", crop, "cpu")
+
+
+NETWORKS: dict[str, Callable[[Any], nn.Module]] = {
+    files.DLN: _dln,
+    "emotion-compact": _emotion,
+    files.PIX2PIXHD: _pix2pixhd,
+}

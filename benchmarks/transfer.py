@@ -1,0 +1,201 @@
+"""Expression transfer before judges that had no part in its training, on test persons.
+
+    python benchmarks/transfer.py ../shared/data data/london data/ict-pairs [--sheet sheet.png]
+
+Asks pix2pixhd in production to give test persons another person's expression where the truth is
+known: the same person showing it. Expressions are judged by MediaPipe's 52 blendshapes (plain
+Euclidean), persons by mobilefacenet. Only transfers count in which MediaPipe finds all four faces
+and the truth's expression is at least FLOOR away from the source's. 95 % intervals by bootstrap
+over persons.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from judges import LANDMARKER, TEACHER, Look, blendshapes
+from PIL import Image
+from rich.progress import track
+
+from registry import versions
+from registry.faces import to_tensor
+from registry.versions import ProductionModel
+from training.datasets.alignment import aligned
+from training.datasets.index import Prepared
+from training.identity.teacher import FRAME, LEFT, TEACHER_PX, TOP, OnnxTeacher
+from training.pix2pixhd.receipts import likeness
+from training.pix2pixhd.trials import Trial, Trials
+from training.triplets.intervals import interval
+
+PIX2PIXHD = "pix2pixhd@production"
+FLOOR = 0.35
+"""Distance of blendshapes that a truth's change of expression has at least: of two pictures of one
+neutral face in other light it is 0.1 to 0.3."""
+EACH = 400
+SHOWN = 10
+REPEATS = 20
+PAIRED = ("london", "ict-pairs")
+"""Sets whose test persons have a truth."""
+HEAD = "| measure | data | reached (95 % interval) | aimed at |\n|---|---|---|---|"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Transfers:
+    """Transfers of one set as the judges see them; a row each."""
+
+    name: str
+    asked: int
+    people: np.ndarray
+    shapes: Mapping[str, Float[np.ndarray, "transfers 52"]]
+    persons: Mapping[str, Float[np.ndarray, "transfers d"]]
+    ssim: Float[np.ndarray, "transfers"]
+    ssim_untouched: Float[np.ndarray, "transfers"]
+
+    def told(self, values: Float[np.ndarray, "transfers"]) -> str:
+        """Return the mean of a number with its interval."""
+        low, high = interval(values, self.people[:, None])
+        return f"{values.mean():.3f} ({low:.3f} to {high:.3f})"
+
+    def apart(self, one: str, other: str) -> Float[np.ndarray, "transfers"]:
+        """Return how far apart the expressions of two pictures are."""
+        return np.asarray(np.linalg.norm(self.shapes[one] - self.shapes[other], axis=1))
+
+    def alike(self, one: str, other: str) -> Float[np.ndarray, "transfers"]:
+        """Return how alike two pictures' persons are."""
+        return np.asarray((self.persons[one] * self.persons[other]).sum(1))
+
+    def rows(self) -> Iterator[tuple[str, str, str]]:
+        """Yield measure, what was reached, what was aimed at."""
+        untouched = self.apart("source", "truth")
+        yield "transfers", f"{len(untouched)} of {self.asked}", "none set"
+        near = self.apart("result", "truth") / untouched
+        yield "distance to the truth, over the untouched source's", self.told(near), "at most 0.75"
+        driver = self.apart("driver", "truth") / untouched
+        yield "the same of the driver's own face", self.told(driver), "none set"
+        made = self.shapes["result"] - self.shapes["source"]
+        true = self.shapes["truth"] - self.shapes["source"]
+        lengths = np.linalg.norm(made, axis=1), np.linalg.norm(true, axis=1)
+        cosine = (made * true).sum(1) / np.maximum(lengths[0] * lengths[1], 1e-9)
+        yield "cosine of the change to the truth's", self.told(cosine), "at least 0.55"
+        yield "its length over the truth's", self.told(lengths[0] / lengths[1]), "0.5 to 1.3"
+        kept = self.alike("result", "source") / self.alike("truth", "source")
+        yield "identity kept, over two real photos'", self.told(kept), "at least 0.9"
+        nearer = self.alike("result", "source") > self.alike("result", "driver")
+        yield "nearer to the source than to the driver", self.told(nearer.astype(float)), "0.97"
+        gain = self.told(self.ssim - self.ssim_untouched)
+        yield "SSIM to the truth, less the untouched source's", gain, "at least 0"
+
+
+def measure(shared: Path, data: Prepared, model: ProductionModel) -> Transfers:
+    """Ask for the set's test transfers and have them judged."""
+    trials = Trials.of([data], "test", model.version.crop, each=EACH)
+    pictures = _pictures(trials.trials[0], data, model)
+    teacher = OnnxTeacher(shared / TEACHER)
+    with blendshapes(shared / LANDMARKER) as look:
+        shapes = {name: _seen(look, faces, name) for name, faces in pictures.items()}
+    away = np.linalg.norm(shapes["truth"] - shapes["source"], axis=1)
+    counted = np.flatnonzero(~np.isnan(sum(shapes.values())).any(1) & (away >= FLOOR))
+    person = data.index["person"].to_numpy()[[trial.source for trial in trials.trials[0]]]
+    faces = {name: to_tensor(list(shown[counted])) for name, shown in pictures.items()}
+    return Transfers(
+        name=data.name,
+        asked=len(person),
+        people=np.unique(person[counted], return_inverse=True)[1],
+        shapes={name: seen[counted] for name, seen in shapes.items()},
+        persons={name: _named(teacher, shown[counted]) for name, shown in pictures.items()},
+        ssim=likeness(faces["result"], faces["truth"]).numpy(),
+        ssim_untouched=likeness(faces["source"], faces["truth"]).numpy(),
+    )
+
+
+def table(shared: Path, sets: Sequence[Prepared]) -> Iterator[str]:
+    """Yield the lines of the table, Markdown."""
+    model = versions.load(PIX2PIXHD)
+    yield from HEAD.splitlines()
+    for data in sets:
+        found = measure(shared, data, model)
+        for what, reached, aim in found.rows():
+            of_set = "none set" if what.startswith("identity") and data.name != "london" else aim
+            yield f"| transfer, {what} | {data.name} test persons | {reached} | {of_set} |"
+    yield f"| transfer, one on this machine | after the crop | {latency(model):.0f} ms | 150 ms |"
+
+
+def latency(model: ProductionModel) -> float:
+    """Return milliseconds of one transfer: both faces encoded, one picture made; median of 20."""
+    side, times = model.version.crop.size_px, []
+    faces = torch.rand(2, 3, side, side)
+    for _ in range(REPEATS + 2):
+        began = time.perf_counter()
+        source, driver = model.encode(faces)["expression"]
+        model(faces[:1], (driver - source)[None])
+        times.append(time.perf_counter() - began)
+    return 1000 * statistics.median(times[2:])
+
+
+def sheet(sets: Sequence[Prepared], model: ProductionModel, path: Path) -> None:
+    """Write source, driver, result and truth of some transfers, a line each."""
+    lines = []
+    for data in sets:
+        trials = Trials.of([data], "test", model.version.crop, each=SHOWN).trials[0]
+        shown = _pictures(trials, data, model)
+        lines += [np.hstack([shown[name][i] for name in shown]) for i in range(len(trials))]
+    columns = [np.vstack(lines[i :: len(sets)]) for i in range(len(sets))]
+    Image.fromarray(np.hstack([part[: min(map(len, columns))] for part in columns])).save(path)
+
+
+def _pictures(
+    trials: Sequence[Trial], data: Prepared, model: ProductionModel
+) -> dict[str, UInt8[np.ndarray, "transfers size size 3"]]:
+    crop = model.version.crop
+    level, plain = aligned(data, crop), data.faces(crop)
+    source = np.stack([level[trial.source] for trial in trials])
+    driver = np.stack([plain[trial.driver] for trial in trials])
+    truth = np.stack([level[trial.truth or trial.source] for trial in trials])
+    made = []
+    for i in track(range(len(trials)), description=f"Transfers of {data.name}"):
+        faces = to_tensor([source[i], driver[i]])
+        own, asked = model.encode(faces)["expression"]
+        made.append(model(faces[:1], (asked - own)[None])["picture"][0])
+    result = (torch.stack(made).clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).numpy()
+    return {"source": source, "driver": driver, "result": result, "truth": truth}
+
+
+def _seen(
+    look: Look,
+    faces: UInt8[np.ndarray, "transfers size size 3"],
+    name: str,
+) -> Float[np.ndarray, "transfers 52"]:
+    shapes = np.full((len(faces), 52), np.nan)
+    for i in track(range(len(faces)), description=f"Blendshapes of each {name}"):
+        shapes[i] = look(Image.fromarray(faces[i]))
+    return shapes
+
+
+def _named(
+    teacher: OnnxTeacher, faces: UInt8[np.ndarray, "transfers size size 3"]
+) -> Float[np.ndarray, "transfers d"]:
+    side = (FRAME.size_px, FRAME.size_px)
+    framed = [np.asarray(Image.fromarray(f).resize(side, Image.Resampling.BICUBIC)) for f in faces]
+    vectors = teacher(np.stack(framed)[:, TOP : TOP + TEACHER_PX, LEFT : LEFT + TEACHER_PX])
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("shared", type=Path, help="folder with weights/")
+    parser.add_argument("folders", type=Path, nargs="+", help="prepared sets with a truth")
+    parser.add_argument("--sheet", type=Path, metavar="PNG", help="write some of the transfers")
+    arguments = parser.parse_args()
+    torch.set_flush_denormal(True)
+    opened = [Prepared.open(folder) for folder in arguments.folders]
+    if arguments.sheet:
+        sheet(opened, versions.load(PIX2PIXHD), arguments.sheet)
+    print("\n".join(table(arguments.shared, opened)))
