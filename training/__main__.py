@@ -58,14 +58,15 @@ def prepare(args: Sequence[str]) -> None:
         """Cut the faces of a data set once, for every recipe.
 
         Args:
-            set: affectnet, fec, ferplus, folder, ict, lfw-emotion, london, rafd, rafdb or toy.
+            set: affectnet, fec, ferplus, folder, ict, lfw-emotion, london, rafd, rafd-frontal,
+                rafdb or toy.
             source: the set as its publisher sends it, a zip or its folder; - for toy.
             dest: a new folder, or that of an earlier run, which goes on.
             workers: processes that look for faces; all cores by default.
             choices: for fec alone.
         """
         report = run(set, source, dest, workers=workers, choices=choices)
-        print("\n".join([*report.notes, report.summary]))
+        print("\n".join([*report.said, report.summary]))
 
     tyro.cli(main, args=list(args), prog="python -m training prepare")
 

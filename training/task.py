@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 from registry.catalog import ModelCard
 from registry.faces import CropSpec
 from training.config import Recipe, RecipeError
+from training.datasets.duplicates import check_sets_apart
 from training.datasets.index import Prepared
 from training.datasets.sheet import sheet
 from training.feed import toy_set
@@ -88,6 +89,7 @@ class Task(ABC):
 
         Raises:
             RecipeError: the recipe names no data.
+            PreparedError: there is none, or a picture of it stands in several splits.
         """
         if self.recipe.toy:
             return (toy_set(self.recipe.runs),)
@@ -96,7 +98,9 @@ class Task(ABC):
                 "This recipe needs data: make it with `python -m training prepare SET SOURCE DEST` "
                 "and add --data DEST, or train the -smoke variant, which needs none."
             )
-        return tuple(Prepared.open(folder) for folder in self.recipe.data)
+        sets = tuple(Prepared.open(folder) for folder in self.recipe.data)
+        check_sets_apart(sets)
+        return sets
 
     @property
     @abstractmethod

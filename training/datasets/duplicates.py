@@ -1,10 +1,10 @@
 """Identical pictures in several splits would let a model be tested on what it learned."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from training.datasets.cutting import Kept
-from training.datasets.index import PreparedError
+from training.datasets.index import Prepared, PreparedError
 from training.datasets.source import Picture
 
 RANK = {"train": 0, "validation": 1, "test": 2}
@@ -50,18 +50,41 @@ def check_apart(kept: Sequence[tuple[Picture, Kept]]) -> None:
     Raises:
         PreparedError: with the first few.
     """
-    persons = ((picture.person, picture.split) for picture, _ in kept)
-    digests = ((found.digest, picture.split) for picture, found in kept)
-    for keys, what in ((persons, "persons"), (digests, "pictures")):
-        splits = defaultdict(set)
-        for key, split in keys:
-            splits[key].add(split)
-        torn = [str(key) for key, found in splits.items() if key is not None and len(found) > 1]
-        if torn:
-            first = ", ".join(sorted(torn)[:3])
+    persons = [(p.person, p.split, p.person) for p, _ in kept if p.person is not None]
+    digests = [(found.digest, p.split, p.member) for p, found in kept]
+    for places, what in ((persons, "persons"), (digests, "pictures")):
+        if torn := _torn(places):
             raise PreparedError(
-                f"{len(torn)} {what} stand in several splits ({first}); give each a single one."
+                f"{len(torn)} {what} stand in several splits ({', '.join(sorted(torn)[:3])}); "
+                "give each a single one."
             )
+
+
+def check_sets_apart(sets: Sequence[Prepared]) -> None:
+    """Refuse sets that are trained on together and have a picture in different splits.
+
+    Raises:
+        PreparedError: with the first few.
+    """
+    tables = [data.index[["digest", "split", "source"]] for data in sets]
+    places = (
+        (digest, split, f"{data.name}: {source}")
+        for data, table in zip(sets, tables, strict=True)
+        for digest, split, source in table.itertuples(index=False, name=None)
+    )
+    if len(sets) > 1 and (torn := _torn(places)):
+        raise PreparedError(
+            f"{len(torn)} pictures stand in several splits of these sets "
+            f"({', '.join(sorted(torn)[:3])}); take them out of one set's source and prepare it "
+            "again, or train on one of the sets."
+        )
+
+
+def _torn(places: Iterable[tuple[str, str, str]]) -> list[str]:
+    """Return the names of those keys that have several splits, of (key, split, name)."""
+    first: dict[str, str] = {}
+    torn = {key: name for key, split, name in places if first.setdefault(key, split) != split}
+    return list(torn.values())
 
 
 def _last_splits(places: Iterable[tuple[str, str]]) -> dict[str, int]:

@@ -13,12 +13,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from io import BufferedIOBase
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from zipfile import BadZipFile, is_zipfile
 
 from training.datasets.comparisons import EDGES, Comparisons, parse
 from training.datasets.excerpts import MARGIN, Box, Excerpts
 from training.datasets.files import Files
+from training.datasets.held_out import MOST_HELD, MOST_LOST
 from training.datasets.index import SPLITS, PreparedError
 from training.datasets.ledger import Status
 from training.datasets.opinions import RATED, Opinions, opinions
@@ -31,6 +32,11 @@ PARTS = {
 }
 KEPT = ("photos", "originals", "downloads.tsv")
 """What this set keeps in a prepared folder: excerpts, whole photos, what became of addresses."""
+KEPT_BACK = (
+    "Validation is drawn from the train file by a rule of ours: triplets are held out with all "
+    f"their photos, in the order of their digests, until they are {100 * MOST_HELD:.0f} % of all "
+    f"or {100 * MOST_LOST:.0f} % are dropped because they show such photos beside others."
+)
 BADGE = "It should be the zip or folder of FEC's CSV files, or one of them."
 
 
@@ -168,6 +174,7 @@ def read(path: Path | None, choices: Choices = DEFAULT) -> Plan:
         limit=choices.limit,
     )
     notes = [note for part in parts.values() for note in part.notes]
+    notes += [KEPT_BACK] if "train" in parts else []
     unlevelled = (
         "Where no face is found in the middle of a box, the box is cut as it is, not levelled: its "
         "`face_confidence` is empty."
@@ -190,8 +197,8 @@ def _found(path: Path | None) -> dict[str, tuple[str, Opener]]:
     if not (path.is_dir() or is_zipfile(path)):
         raise PreparedError(f"{path} isn't fec. {BADGE}")
     source = Files.of(path, "fec")
-    members = {PurePosixPath(member).name: member for member in source.members()}
-    found = {split: members[name] for split, name in PARTS.items() if name in members}
+    tops = {split: source.top_of(name) for split, name in PARTS.items()}
+    found = {split: f"{top}{PARTS[split]}" for split, top in tops.items() if top is not None}
     if not found:
         raise PreparedError(f"{path} isn't fec: it has no {' and no '.join(PARTS.values())}.")
     return {split: (PARTS[split], partial(source.open, at)) for split, at in found.items()}

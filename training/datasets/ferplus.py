@@ -52,7 +52,12 @@ def _pictures(source: Files, folder: str, split: str) -> list[Picture]:
     table = source.table(f"{folder}/label.csv", header=False)
     if table.shape[1] != len(FERPLUS) + 2:
         raise PreparedError(f"{folder}/label.csv isn't FER+: it should have 12 columns.")
-    votes = table.iloc[:, 2:].set_axis(list(FERPLUS), axis=1).astype(int)
+    votes = table.iloc[:, 2:].set_axis(list(FERPLUS), axis=1)
+    odd = votes[~votes.apply(lambda column: column.str.fullmatch("[0-9]+")).all(axis=1)]
+    if len(odd):
+        said = f"line {odd.index[0] + 1}: {', '.join(odd.iloc[0])}"
+        raise PreparedError(f"{folder}/label.csv isn't FER+: votes are no numbers in {said}.")
+    votes = votes.astype(int)
     winner = [FERPLUS[i] for i in votes.to_numpy().argmax(1)]
     ordered = votes[list(VOTES)].to_numpy().tolist()
     return [

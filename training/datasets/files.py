@@ -5,7 +5,7 @@ import os
 import re
 import stat
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -117,10 +117,21 @@ class Files:
             return (self.path / self.top / member).open("rb")
         return cast("io.BufferedIOBase", _opened(self.path).open(self.top + member))
 
-    def table(self, member: str, *, header: bool = True) -> pd.DataFrame:
-        """Return a CSV file as text, without guessing types."""
-        text = io.BytesIO(self.read(member))
-        return pd.read_csv(text, header=0 if header else None, dtype=str, keep_default_na=False)
+    def table(self, member: str, needs: Sequence[str] = (), *, header: bool = True) -> pd.DataFrame:
+        """Return a CSV file as text, without guessing types.
+
+        Raises:
+            PreparedError: it can't be read, is no such file, or has no column of these names.
+        """
+        text, first = io.BytesIO(self.read(member)), 0 if header else None
+        try:
+            table = pd.read_csv(text, header=first, dtype=str, keep_default_na=False)
+        except ValueError as error:
+            said = " ".join(str(error).split())
+            raise PreparedError(f"{member} of {self.path} is no CSV: {said}.") from error
+        if missing := [column for column in needs if column not in table]:
+            raise PreparedError(f"{member} of {self.path} has no column {', '.join(missing)}.")
+        return table
 
     def _walked(self, folder: str) -> Iterator[str]:
         root = self.path / self.top

@@ -98,21 +98,38 @@ WAYS: tuple[Callable[[PurePosixPath], str], ...] = (by_person, by_expression)
 
 
 def _of_persons(source: Files, inside: Mapping[str, PurePosixPath]) -> Reading:
-    rows = [Row(m, m, m, by_person(path)) for m, path in inside.items()]
-    split, drawing = _split({path.parts[0] for path in inside.values()}, "persons")
-    pictures = []
-    for row, emotion in sift(rows, WORDS, inside, Losses()):
-        person = inside[row.member].parts[0]
-        pictures.append(
-            Picture(
-                member=row.member,
-                name=_name(row.member),
-                person=person,
-                split=split.get(person, "train"),
-                emotion=emotion,
-            )
+    """Take each picture once, and none that is two persons' or under two expressions."""
+    losses, who = Losses(), {member: path.parts[0] for member, path in inside.items()}
+    digests = {member: _digest(source, member) for member in inside}
+    shared = _shared(digests, who, losses)
+    rows = [
+        Row(m, m, digests[m] or m, by_person(path))
+        for m, path in inside.items()
+        if digests[m] not in shared
+    ]
+    split, drawing = _split(set(who.values()), "persons")
+    pictures = [
+        Picture(
+            member=row.member,
+            name=_name(row.member),
+            person=who[row.member],
+            split=split.get(who[row.member], "train"),
+            emotion=emotion,
+            digest=digests[row.member],
         )
-    return Reading(source=source, pictures=pictures, notes=[drawing])
+        for row, emotion in sift(rows, WORDS, inside, losses)
+    ]
+    return Reading(source=source, pictures=pictures, notes=[drawing, *losses.notes])
+
+
+def _shared(digests: Mapping[str, str | None], who: Mapping[str, str], losses: Losses) -> set[str]:
+    """Return the digests of pictures that lie in the folders of several persons, which are lost."""
+    first: dict[str, str] = {}
+    shared = {d for m, d in digests.items() if d and first.setdefault(d, who[m]) != who[m]}
+    for member, digest in digests.items():
+        if digest in shared:
+            losses.drop("the picture of several persons", member, who[member])
+    return shared
 
 
 def _of_strangers(source: Files, inside: Mapping[str, PurePosixPath]) -> Reading:

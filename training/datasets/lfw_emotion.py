@@ -20,7 +20,7 @@ def read(path: Path | None) -> Reading:
         PreparedError: `path` holds something else.
     """
     source = Files.of(path, "lfw-emotion", "legend.csv")
-    emotions, notes = labels(source.table("legend.csv"))
+    emotions, notes = labels(source.table("legend.csv", ["image", "emotion"]))
     split = persons("lfw_emotion")
     listed = [_picture(member, emotions, split) for member in source.members("images/")]
     digests = [hashlib.sha256(source.read(p.member)).hexdigest() for p in listed]

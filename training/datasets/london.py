@@ -20,7 +20,8 @@ def read(path: Path | None) -> Reading:
         PreparedError: `path` holds something else.
     """
     source = Files.of(path, "london", "info.csv")
-    people = source.table("info.csv").set_index("face_id")
+    listed = source.table("info.csv", ["face_id", "face_age", "face_gender", "face_eth"])
+    people = listed.drop_duplicates("face_id").set_index("face_id")
     split = persons("london")
     pictures = [
         _picture(f"{person}_{shot}", row, EXPRESSIONS[shot], split.get(str(person), "train"))
@@ -32,7 +33,10 @@ def read(path: Path | None) -> Reading:
     return Reading(
         source=source,
         pictures=pictures,
-        notes=[f"{len(people)} people, neutral and smiling; {missing} pictures are missing."],
+        notes=[
+            f"{len(people)} people, neutral and smiling; {missing} pictures are missing.",
+            *([f"{again} dropped, a repetition."] if (again := len(listed) - len(people)) else []),
+        ],
     )
 
 

@@ -60,6 +60,8 @@ class Photos:
                 for address in self.faces
                 if address not in done and ledger.known.get(address) not in FINAL
             ]
+            for address in done:
+                ledger.write(address, Status.OK)
             download(missing, self.take, ledger, manners)
             return Counter(Status.OK if a in done else ledger.known[a] for a in self.faces)
 
@@ -91,12 +93,15 @@ class Photos:
         return Status.OK
 
     def _done(self) -> set[str]:
-        """Return the photos all of whose faces are there."""
+        """Return the photos all of whose faces are there, and the whole photo where it is kept."""
         there = self.excerpts.names()
+        whole = self.originals.iterdir() if self.originals else ()
+        kept = {file.stem for file in whole if file.suffix != ".part"}
         return {
             address
             for address, faces in self.faces.items()
             if all(name in there for name, _ in faces)
+            and (self.originals is None or _digest(address) in kept)
         }
 
 

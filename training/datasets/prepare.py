@@ -2,14 +2,17 @@
 
 import multiprocessing
 import os
+import shlex
 import shutil
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,7 +24,6 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import track
 
-from registry.catalog import EMOTIONS
 from training.datasets import (
     affectnet,
     fec,
@@ -35,12 +37,12 @@ from training.datasets import (
     rafdb,
     toy,
 )
+from training.datasets.contents import show
 from training.datasets.cutting import Cutter, Kept, comment_of
 from training.datasets.duplicates import apart, check_apart
 from training.datasets.index import (
     ANSWERS,
     SCHEMA,
-    SPLITS,
     TRIPLETS,
     Prepared,
     PreparedError,
@@ -61,6 +63,7 @@ READERS: dict[str, Callable[[Path | None], Reading | Unfetched]] = {
     "lfw-emotion": lfw_emotion.read,
     "london": london.read,
     "rafd": rafd.read,
+    "rafd-frontal": partial(rafd.read, frontal=True),
     "rafdb": rafdb.read,
     "toy": toy.read,
 }
@@ -95,6 +98,7 @@ def prepare(
     """
     began = time.monotonic()
     set_name = set_name.replace("_", "-")
+    _check_outside(set_name, source, dest)
     read = _read(set_name, source, choices)
     with _claimed(dest, set_name):
         reading = read if isinstance(read, Reading) else read.fetched(dest)
@@ -104,7 +108,7 @@ def prepare(
         _write(reading, outcomes, dest, set_name)
         report = Report(
             name=set_name,
-            command=f"python -m training prepare {set_name} {source or '-'} {dest}{choices}",
+            command=_command(set_name, source, dest, choices),
             offered=len(reading.pictures),
             dropped=_dropped(reading.pictures, outcomes),
             notes=reading.notes,
@@ -115,30 +119,17 @@ def prepare(
     return report
 
 
-def show(dest: Path) -> str:
-    """Return what a prepared folder holds, in plain text.
+def _command(set_name: str, source: Path | None, dest: Path, choices: fec.Choices) -> str:
+    places = shlex.join([str(source or "-"), str(dest)])
+    return f"python -m training prepare {set_name} {places}{choices}"
 
-    Raises:
-        PreparedError: it isn't a prepared folder.
-    """
-    data = Prepared.open(dest)
-    index = data.index
-    emotions = index["emotion"].map(dict(enumerate(EMOTIONS))).fillna("(none)")
-    by_emotion = pd.crosstab(emotions, index["split"])
-    columns = [split for split in SPLITS if split in by_emotion]
-    rows = [e for e in (*EMOTIONS, "(none)") if e in by_emotion.index]
-    by_emotion = by_emotion.loc[rows, columns]
-    by_emotion.loc["all"] = by_emotion.sum()
-    people = index.groupby("split")["person"].nunique()
-    lines = [f"{data.name}: {len(index):,} faces", by_emotion.to_string()]
-    if index["person"].notna().any():
-        lines.append("persons: " + ", ".join(f"{people[s]:,} {s}" for s in columns))
-    if data.triplets is not None:
-        counted = data.triplets["split"].value_counts()
-        lines.append("triplets: " + ", ".join(f"{n:,} {s}" for s, n in counted.items()))
-    sizes = index["size_px"].quantile([0, 0.5, 1]).astype(int).tolist()
-    lines.append(f"crops: {sizes[0]} to {sizes[2]} px, median {sizes[1]} px")
-    return "\n".join([*lines, f"digest: {data.digest}"])
+
+def _check_outside(set_name: str, source: Path | None, dest: Path) -> None:
+    """Refuse a folder where the next run would take crops for pictures; fec's source has none."""
+    if set_name != "fec" and source and source.resolve() in dest.resolve().parents:
+        raise PreparedError(
+            f"{dest} lies in {source}, the source of {set_name}; name a folder beside it."
+        )
 
 
 def _read(set_name: str, source: Path | None, choices: fec.Choices) -> Reading | Unfetched:
@@ -161,8 +152,8 @@ def _claimed(dest: Path, set_name: str) -> Iterator[None]:
         raise PreparedError(f"{dest} holds other things; name a new folder.")
     if held_by(dest) not in ("", set_name):
         raise PreparedError(f"{dest} holds another prepared set; name a new folder.")
-    (dest / "crops").mkdir(parents=True, exist_ok=True)
     try:
+        (dest / "crops").mkdir(parents=True, exist_ok=True)
         with FileLock(dest / ".lock", timeout=0):
             for file in WRITTEN:
                 (dest / file).unlink(missing_ok=True)
@@ -170,6 +161,10 @@ def _claimed(dest: Path, set_name: str) -> Iterator[None]:
             yield
     except Timeout:
         raise PreparedError(f"{dest} is being prepared already; wait for that run.") from None
+    except OSError as error:
+        raise PreparedError(
+            f"{dest} can't be written: {error}; mend that and run the same command again."
+        ) from error
 
 
 def _is_ours(file: Path) -> bool:
@@ -224,7 +219,7 @@ def _dropped(pictures: list[Picture], outcomes: list[Kept | str]) -> dict[str, l
     dropped: dict[str, list[str]] = {}
     for picture, outcome in zip(pictures, outcomes, strict=True):
         if isinstance(outcome, str):
-            dropped.setdefault(outcome, []).append(picture.name)
+            dropped.setdefault(outcome, []).append(picture.member)
     return dropped
 
 
@@ -236,7 +231,10 @@ def _write(reading: Reading, outcomes: list[Kept | str], dest: Path, set_name: s
         if isinstance(found, Kept)
     ]
     if not kept:
-        raise PreparedError(f"None of the pictures of {set_name} gave a face; is it the right one?")
+        why = "; ".join(f"{n:,}: {why}" for why, n in Counter(map(str, outcomes)).items())
+        raise PreparedError(
+            f"None of the pictures of {set_name} gave a face ({why}); is it the right one?"
+        )
     check_apart(kept)
     known = {found.path for _, found in kept}
     for file in (dest / "crops").iterdir():

@@ -20,33 +20,50 @@ NAME = re.compile(
 )
 FRONT = 90
 """The camera that people face; the others stand 45 and 90 degrees to either side."""
+SUFFIXES = (".jpg", ".jpeg", ".png")
+"""Of files that are held against the pattern; others are no pictures."""
+ANGLES = (
+    "`angle` is the camera's number less 90: 0 from the front, -90 and 90 in profile; profiles in "
+    "which no face is found are dropped."
+)
 GAZES = {"frontal": "front", "left": "left", "right": "right"}
 
 
-def read(path: Path | None) -> Reading:
+def read(path: Path | None, *, frontal: bool = False) -> Reading:
     """Return the set from a folder or zip that holds its pictures, in whatever folders.
 
     Persons are drawn by their numbers: 10 % for validation, 10 % for the test.
 
+    Args:
+        path: the folder or zip.
+        frontal: take those pictures alone that are taken from the front and look there: 8 of each
+            person. The persons of each split are the same.
+
     Raises:
         PreparedError: no picture is named as this set names them.
     """
-    source, losses = Files.of(path, "rafd"), Losses()
-    rows = name_rows([m for m in source.members() if m.endswith(".jpg")], losses)
+    set_name = "rafd-frontal" if frontal else "rafd"
+    source, losses = Files.of(path, set_name), Losses()
+    rows = name_rows([m for m in source.members() if m.lower().endswith(SUFFIXES)], losses)
     if not rows:
         raise PreparedError(
-            f"{path} isn't rafd: it has no picture with a name such as "
+            f"{path} isn't {set_name}: it has no picture with a name such as "
             "Rafd090_01_Caucasian_female_happy_frontal.jpg."
         )
     labelled = sift(rows, RAFD, {row.member for row in rows}, losses)
     split = drawn((_told(row)["person"] for row, _ in labelled), validation=0.1, test=0.1)
+    taken = [_picture(row, emotion, split) for row, emotion in labelled]
+    asked = [p for p in taken if not frontal or (p.angle == 0 and p.gaze == "front")]
     return Reading(
         source=source,
-        pictures=[_picture(row, emotion, split) for row, emotion in labelled],
+        pictures=asked,
         notes=[
             "Whole persons are drawn by their numbers: 10 % for validation, 10 % for the test.",
-            "`angle` is the camera's number less 90: 0 from the front, -90 and 90 in profile; "
-            "profiles in which no face is found are dropped.",
+            *(
+                [f"{len(taken) - len(asked):,} left out: not from the front or not looking there."]
+                if frontal
+                else [ANGLES]
+            ),
             "`Kid` stands for the ethnicity of children, as in the names.",
             *losses.notes,
         ],

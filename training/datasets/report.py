@@ -12,7 +12,7 @@ class Report:
     offered: int
     """Pictures that the reader took from its source."""
     dropped: dict[str, list[str]]
-    """Reason -> names of the pictures that gave no crop or stand in a later split too."""
+    """Reason -> files of the pictures that gave no crop or stand in a later split too."""
     notes: list[str]
     seconds: float
     summary: str
@@ -23,14 +23,19 @@ class Report:
         return self.offered - sum(map(len, self.dropped.values()))
 
     @property
+    def said(self) -> list[str]:
+        """What was taken, what was dropped and why, a sentence each."""
+        taken = f"{self.kept:,} faces of {self.offered:,} pictures, in {self.seconds:.0f} s."
+        lost = [f"{len(files):,} dropped: {why}." for why, files in self.dropped.items()]
+        return [taken, *lost, *self.notes]
+
+    @property
     def text(self) -> str:
         """The report as markdown."""
-        lost = [f"{len(names):,} dropped: {why}." for why, names in self.dropped.items()]
-        taken = f"{self.kept:,} faces of {self.offered:,} pictures, in {self.seconds:.0f} s."
-        listed = [f"- {why}: {', '.join(sorted(names))}" for why, names in self.dropped.items()]
+        listed = [f"- {why}: {', '.join(sorted(files))}" for why, files in self.dropped.items()]
         return "\n".join(
             [f"# Prepared set {self.name}", "", f"    {self.command}", ""]
-            + [f"- {note}" for note in [taken, *lost, *self.notes]]
+            + [f"- {note}" for note in self.said]
             + ["", "```", self.summary, "```", ""]
             + (["Left out:", "", *listed, ""] if listed else [])
         )

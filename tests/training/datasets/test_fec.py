@@ -80,6 +80,19 @@ def test_the_published_layout_is_read_from_folder_zip_and_either_file(tmp_path: 
     assert tested.answers["annotator"].tolist() == [str(41207 + n) for n in range(6)]
 
 
+def test_how_validation_was_drawn_is_said_and_two_copies_of_a_file_are_not_guessed_between(
+    tmp_path: Path,
+) -> None:
+    folder = written(tmp_path / "fec", train=[row(flickr(1, 2, 3))], test=[row(flickr(7, 8, 9))])
+    assert any("until they are 3 % of all or 10 % are dropped" in n for n in fec.read(folder).notes)
+    tested = fec.read(folder / fec.PARTS["test"])
+    assert not any("Validation is drawn" in note for note in tested.notes)
+    for copy in ("a", "b"):
+        shutil.copytree(folder, tmp_path / "both" / copy)
+    with pytest.raises(PreparedError, match=r"in a/, b/; name the folder you mean\."):
+        fec.read(tmp_path / "both")
+
+
 @pytest.mark.parametrize(
     ("answers", "wanted", "agreed"),
     [
@@ -304,6 +317,9 @@ def test_photos_that_are_gone_cost_triplets_and_the_report_says_how_many(
     prepare("fec", source, tmp_path / "again", workers=1, choices=elsewhere)
     assert Prepared.open(tmp_path / "again").digest == data.digest
     assert set(server.hits.values()) == {1}, "photos at hand are enough"
+    later = fec.Choices(photos=dest / "originals", keep_photos=True)
+    prepare("fec", source, tmp_path / "again", workers=1, choices=later)
+    assert files(tmp_path / "again" / "originals") == files(dest / "originals")
 
 
 def test_photos_at_hand_are_known_by_the_last_part_of_their_address(

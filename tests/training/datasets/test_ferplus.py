@@ -101,13 +101,17 @@ def test_zip_and_folder_give_the_same_set(source: Path, tmp_path: Path) -> None:
 def test_a_missing_picture_is_dropped_and_counted(source: Path, tmp_path: Path) -> None:
     (source / "FER2013Train" / "fer0000004.png").write_bytes(b"not a picture")
     report = prepare("ferplus", source, tmp_path / "data")
-    assert report.dropped == {"the picture can't be read": ["fer0000004"]}
+    assert report.dropped == {"the picture can't be read": ["FER2013Train/fer0000004.png"]}
     assert "1 dropped: the picture can't be read." in report.text
 
 
 def test_labels_of_another_shape_are_refused(source: Path, tmp_path: Path) -> None:
     (source / "FER2013Valid" / "label.csv").write_text("fer0000010.png,happy\n")
     with pytest.raises(PreparedError, match="should have 12 columns"):
+        prepare("ferplus", source, tmp_path / "data")
+    votes = "fer0000010.png,(0,0,48,48),1,2,3,4,,0,0,0,0,0\n"
+    (source / "FER2013Valid" / "label.csv").write_text(votes.replace("(0,0,48,48)", "box"))
+    with pytest.raises(PreparedError, match=r"no numbers in line 1: 1, 2, 3, 4, , 0"):
         prepare("ferplus", source, tmp_path / "data")
 
 

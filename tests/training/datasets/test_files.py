@@ -36,6 +36,17 @@ def test_of_two_sets_the_outer_one_is_meant_and_of_equal_ones_neither(tmp_path: 
         assert Files.of(path, "mine", "basic/labels.txt", "labels.txt").has("basic/labels.txt")
 
 
+def test_a_table_that_is_none_or_lacks_a_column_is_refused(tmp_path: Path) -> None:
+    torn = {"empty.csv": "", "torn.csv": "a,b\n1,2,3\n1,2,3,4\n", "binary.csv": b"\x80"}
+    source = Files.of(plant({"good.csv": "a,b\n1,NA\n", **torn}, tmp_path), "mine")
+    assert source.table("good.csv", ["b"]).to_dict("records") == [{"a": "1", "b": "NA"}]
+    with pytest.raises(PreparedError, match=r"^good\.csv of .* has no column c, d\.$"):
+        source.table("good.csv", ["a", "c", "d"])
+    for name in torn:
+        with pytest.raises(PreparedError, match=rf"^{name} of .* is no CSV: [^\n]*\.$"):
+            source.table(name)
+
+
 @pytest.mark.parametrize("member", ["../x.jpg", "a/../../x.jpg", "/x.jpg", "C:/x.jpg", "..\\x.jpg"])
 def test_a_zip_that_leads_out_of_itself_is_refused(member: str, tmp_path: Path) -> None:
     path = pack({"labels.txt": "1", member: b"x"}, tmp_path / "set.zip")

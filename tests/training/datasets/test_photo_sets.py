@@ -108,7 +108,7 @@ def test_a_photo_without_a_face_is_dropped_and_named(few_londoners: Path, tmp_pa
     victim = sorted(source.glob("*.jpg"))[0]
     Image.fromarray(np.full((200, 200, 3), 128, np.uint8)).save(victim)
     report = prepare("london", source, tmp_path / "data", workers=1)
-    assert report.dropped == {"no face was found": [victim.stem]}
+    assert report.dropped == {"no face was found": [victim.name]}
     assert victim.stem not in set(Prepared.open(tmp_path / "data").index["name"])
 
 

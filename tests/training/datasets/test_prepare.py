@@ -4,11 +4,14 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from tests.training.datasets.trees import photo, plant
 from training.datasets import toy
 from training.datasets.cutting import Kept
 from training.datasets.duplicates import ELSEWHERE, check_apart
 from training.datasets.index import Prepared, PreparedError
 from training.datasets.prepare import READERS, prepare
+from training.emotion.config import EmotionRecipe
+from training.emotion.task import EmotionTask
 
 
 class Interrupted(toy.Drawn):
@@ -129,5 +132,35 @@ def test_a_person_or_picture_in_two_splits_stops_the_run(
         Prepared.open(tmp_path / "toy")
     kept = Kept(path="", digest="d", margin=0.0, size_px=1, box=(), face_confidence=None)
     pair = [replace(first, person=None, split=split) for split in ("train", "test")]
-    with pytest.raises(PreparedError, match=r"1 pictures stand in several splits \(d\)"):
+    with pytest.raises(PreparedError, match=rf"1 pictures .* several splits \({first.member}\)"):
         check_apart([(picture, kept) for picture in pair])
+
+
+def test_sets_that_share_a_picture_in_different_splits_are_not_trained_on_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = []
+    for name, split in (("one", "train"), ("other", "test"), ("third", "train")):
+        reading = toy.read()
+        some = [replace(p, split=split, person=None) for p in reading.pictures[:3]]
+        monkeypatch.setitem(READERS, name, lambda _, r=reading, s=some: replace(r, pictures=s))
+        prepare(name, None, tmp_path / name)
+        folders.append(tmp_path / name)
+    assert len(EmotionTask(EmotionRecipe(data=(folders[0], folders[2]))).sets) == 2
+    sentence = r"^3 pictures stand in several splits of these sets \(other: 0-0-0, other: 0-0-1, "
+    with pytest.raises(PreparedError, match=sentence):
+        _ = EmotionTask(EmotionRecipe(data=(folders[0], folders[1]))).sets
+
+
+def test_a_folder_inside_the_source_or_below_a_file_is_refused(tmp_path: Path) -> None:
+    source = plant({"happy/1.jpg": photo()}, tmp_path / "mine")
+    with pytest.raises(PreparedError, match=r"out lies in .*mine, the source of folder; name a"):
+        prepare("folder", source, source / "data" / "out")
+    with pytest.raises(PreparedError, match=r"can't be written: .*; mend that and run the same"):
+        prepare("toy", None, source / "happy" / "1.jpg" / "out")
+
+
+def test_when_no_picture_gives_a_face_the_reasons_are_counted(tmp_path: Path) -> None:
+    source = plant({"happy/1.jpg": b"-", "happy/2.jpg": b"--"}, tmp_path / "mine")
+    with pytest.raises(PreparedError, match=r"gave a face \(2: the picture can't be read\); is"):
+        prepare("folder", source, tmp_path / "data", workers=1)

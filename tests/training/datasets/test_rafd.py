@@ -17,6 +17,7 @@ TREE = {
     "Rafd090_01_Caucasian_female_bored_frontal.jpg": SHOT,
     "Rafd091_01_Caucasian_female_happy_frontal.jpg": SHOT,
     "holiday.jpg": SHOT,
+    "Rafd090_64_Kid_male_sad_frontal.JPG": SHOT,
     "readme.txt": "hello",
 }
 
@@ -39,11 +40,36 @@ def test_all_that_a_name_tells_is_taken(tmp_path: Path) -> None:
         assert all(reading.source.read(picture.member) == SHOT for picture in reading.pictures)
 
 
+def test_frontal_pictures_can_be_had_alone_with_the_same_people_in_each_split(
+    tmp_path: Path,
+) -> None:
+    tree = {
+        f"Rafd{camera}_{number:02d}_Caucasian_male_{word}_{gaze}.jpg": b"not looked at"
+        for number in range(1, 68)
+        for camera in ("000", "045", "090", "135", "180")
+        for gaze in ("frontal", "left", "right")
+        for word in rafd.RAFD
+    }
+    whole = rafd.read(plant(tree, tmp_path))
+    frontal = rafd.read(tmp_path, frontal=True)
+    assert len(whole.pictures) == 8040
+    assert len(frontal.pictures) == 536
+    assert {p.member.split("_")[0] + p.member[-12:] for p in frontal.pictures} == {
+        "Rafd090_frontal.jpg"
+    }
+    assert set(frontal.pictures) < set(whole.pictures)
+    assert {(p.person, p.split) for p in frontal.pictures} == {
+        (p.person, p.split) for p in whole.pictures
+    }
+    assert "7,504 left out: not from the front or not looking there." in frontal.notes
+
+
 def test_names_off_the_pattern_are_reported(tmp_path: Path) -> None:
     notes = rafd.read(plant(TREE, tmp_path)).notes
     odd = next(note for note in notes if "pattern" in note)
-    assert odd.startswith("2 dropped, a name off the pattern: ")
+    assert odd.startswith("3 dropped, a name off the pattern: ")
     assert "'holiday.jpg'" in odd
+    assert "'Rafd090_64_Kid_male_sad_frontal.JPG'" in odd
     assert "'Rafd091_01_Caucasian_female_happy_frontal.jpg'" in odd
     assert any("no such label" in note and "('bored')" in note for note in notes)
     assert any("a repetition: kids/Rafd090_01" in note for note in notes)

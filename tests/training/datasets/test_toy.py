@@ -85,4 +85,5 @@ def test_a_folder_is_shown_in_plain_words(toy: Prepared) -> None:
     text = show(toy.folder)
     assert "288 faces" in text
     assert "8 train, 2 validation, 2 test" in text
+    assert "in two emotions: 4,032 train, 1,008 validation, 1,008 test" in text
     assert toy.digest in text
