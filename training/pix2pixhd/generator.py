@@ -18,6 +18,9 @@ Where = Literal["planes", "bottleneck"]
 Upsampling = Literal["transposed", "resize"]
 FARTHEST = 0.3
 """How far a pixel is moved at most, in half sides of the picture."""
+HEAD = 0.1
+"""What logits of mask and flow are multiplied by: they sum over so many maps that a step of the
+optimiser would otherwise throw pixels about."""
 FAINT = -2.0
 """The mask's logit to begin with."""
 
@@ -161,7 +164,7 @@ class Generator(nn.Module):
         with torch.no_grad():
             last.weight[3:] = 0
             last.bias[3:] = 0
-            last.bias[3 : 3 + self.outputs[1]] = FAINT
+            last.bias[3 : 3 + self.outputs[1]] = FAINT / HEAD
         return self
 
     def forward(
@@ -175,10 +178,10 @@ class Generator(nn.Module):
         drawn = self.last(self.features(source * 2 - 1, expression)).float()
         picture, mask, flow = drawn.split(self.outputs, 1)
         picture = picture.tanh() / 2 + 0.5
-        anew = mask.sigmoid() if self.config.mask else torch.ones_like(picture[:, :1])
+        anew = (HEAD * mask).sigmoid() if self.config.mask else torch.ones_like(picture[:, :1])
         if not self.config.warp:
             return Transferred(torch.lerp(source, picture, anew), anew)
-        flow = FARTHEST * smooth(flow).tanh()
+        flow = FARTHEST * (HEAD * smooth(flow)).tanh()
         moved = (flow * source.shape[-1] / 2).square().sum(1, keepdim=True)
         kept = (1 - anew) * (-moved).exp()
         return Transferred(torch.lerp(warped(source, flow), picture, anew), 1 - kept)
