@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -30,8 +30,20 @@ class Model(Protocol):
     def device(self) -> str:
         """Where it computes: cpu, cuda or mps."""
 
-    def __call__(self, faces: "torch.Tensor") -> "Mapping[str, torch.Tensor]":
-        """Return the outputs for faces, batch 3 h w in [0, 1]."""
+    def __call__(
+        self, faces: "torch.Tensor", change: "torch.Tensor | None" = None
+    ) -> "Mapping[str, torch.Tensor]":
+        """Return the outputs for faces, batch 3 h w in [0, 1].
+
+        A version with two graphs takes how the expressions are to change, batch 16, beside them.
+        """
+
+    def encode(self, faces: "torch.Tensor") -> "Mapping[str, torch.Tensor]":
+        """Return what the encoder of a version with two graphs tells of such faces.
+
+        Raises:
+            BadVersion: The version has one graph.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,31 +179,44 @@ def _registry_error(name: str, failure: _Failure | None) -> Exception:
 
 
 def smoke_check(model: Model) -> None:
-    """Try a version on random faces of its crop's size.
+    """Try a version on random faces of its crop's size; one with two graphs in both.
 
     Raises:
-        BadVersion: It fails, lacks an output of its card, or gives numbers that aren't finite.
+        BadVersion: It fails, lacks an output of its card, gives numbers that aren't finite, or
+            pictures of another size than the faces.
     """
     import torch
 
     torch.set_flush_denormal(True)
-    version = model.version
+    version, card = model.version, CATALOG[model.version.name]
     size = version.crop.size_px
     faces = torch.rand((SMOKE_FACES, 3, size, size), generator=torch.Generator().manual_seed(0))
-    try:
-        outputs = model(faces)
-    except Exception as error:
-        told = f"{version.title} fails on faces of {size} px ({error}); promote another version."
-        raise BadVersion(told) from error
-    if missing := sorted(set(CATALOG[version.name].outputs) - set(outputs)):
-        raise BadVersion(
-            f"{version.title} gives no {' and no '.join(missing)}; promote another version."
-        )
-    if not all(bool(output.isfinite().all()) for output in outputs.values()):
-        raise BadVersion(
-            f"{version.title} gives numbers that aren't finite; promote another version."
-        )
+    change = None
+    if card.encoder:
+        seen = _tried(version, card.encoder, lambda: model.encode(faces))
+        change = seen["expression"].flip(0) - seen["expression"]
+    outputs = _tried(version, card.outputs, lambda: model(faces, change))
     if "logits" in outputs and outputs["logits"].shape[1] != len(version.labels):
-        raise BadVersion(
-            f"{version.title} has not one label for each answer; promote another version."
-        )
+        raise _refused(version, "has not one label for each answer")
+    if "picture" in outputs and outputs["picture"].shape != faces.shape:
+        raise _refused(version, f"gives pictures of another size than its faces of {size} px")
+
+
+def _tried(
+    version: Version, named: Iterable[str], ask: "Callable[[], Mapping[str, torch.Tensor]]"
+) -> "Mapping[str, torch.Tensor]":
+    """Return what a version answers, if that is finite and has all that is named."""
+    try:
+        outputs = ask()
+    except Exception as error:
+        size = version.crop.size_px
+        raise _refused(version, f"fails on faces of {size} px ({error})") from error
+    if missing := sorted(set(named) - set(outputs)):
+        raise _refused(version, f"gives no {' and no '.join(missing)}")
+    if not all(bool(output.isfinite().all()) for output in outputs.values()):
+        raise _refused(version, "gives numbers that aren't finite")
+    return outputs
+
+
+def _refused(version: Version, why: str) -> BadVersion:
+    return BadVersion(f"{version.title} {why}; promote another version.")

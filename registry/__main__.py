@@ -135,6 +135,8 @@ def _facts(version: "Version") -> dict[str, str]:
         "Temperature": "" if version.temperature is None else f"{version.temperature:g}",
         "Starter": version.starter or "",
         **{f"Output {name}": shape for name, shape in version.outputs.items()},
+        **{f"Encoder {name}": shape for name, shape in version.encoder.items()},
+        **{f"Threshold {name}": f"{least:g}" for name, least in version.thresholds.items()},
         **{f"Data {name}": digest for name, digest in version.data.items()},
     }
     return {key: value for key, value in facts.items() if value}

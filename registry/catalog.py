@@ -16,10 +16,17 @@ and looked at in the same way give 0.034 (lfw_emotion) and 0.064 (london). Pictu
 by 0.11 either way, and show the face 2 % of the side lower; see benchmarks/crop_margin.py.
 """
 
+EXPRESSION_DIMS = 16
+"""Length of an expression's vector, and of a change between two."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelCard:
-    """One word names the model everywhere: package, recipe, experiment, registered model."""
+    """One word names the model everywhere: package, recipe, experiment, registered model.
+
+    A model with an `encoder` has two graphs in each version: the encoder sees faces alone, and the
+    other one takes faces and the change between two of the encoder's expressions.
+    """
 
     name: str
     title: str
@@ -27,6 +34,7 @@ class ModelCard:
     outputs: Mapping[str, str]
     crop: CropSpec
     labels: tuple[str, ...] = field(default=())
+    encoder: Mapping[str, str] = field(default_factory=dict)
 
 
 DLN = ModelCard(
@@ -57,5 +65,6 @@ PIX2PIXHD = ModelCard(
     purpose="Gives one person another person's expression.",
     outputs={"picture": "batch 3 h w in [0, 1]", "mask": "batch 1 h w in [0, 1]"},
     crop=CropSpec(size_px=256, margin=0.4),
+    encoder={"expression": "batch 16, unit length", "identity": "batch features, unit length"},
 )
 CATALOG = {card.name: card for card in (DLN, FECNET, EMOTION, PIX2PIXHD)}

@@ -28,6 +28,8 @@ class Facts:
     temperature: float | None = None
     data: Mapping[str, str] = field(default_factory=dict)
     starter: str | None = None
+    encoder: Mapping[str, str] = field(default_factory=dict)
+    thresholds: Mapping[str, float] = field(default_factory=dict)
 
     def tags(self) -> dict[str, str]:
         """Return MLflow's tags: JSON, and the starter's digest as it is."""
@@ -43,6 +45,7 @@ class Facts:
         """
         crop = CropSpec(**json.loads(tags["crop"]))
         temperature = json.loads(tags["temperature"])
+        thresholds = dict(json.loads(tags.get("thresholds", "{}")))
         return cls(
             crop=CropSpec(size_px=int(crop.size_px), margin=float(crop.margin), roll=crop.roll),
             outputs=dict(json.loads(tags["outputs"])),
@@ -50,6 +53,8 @@ class Facts:
             temperature=None if temperature is None else float(temperature),
             data=dict(json.loads(tags["data"])),
             starter=tags.get("starter"),
+            encoder=dict(json.loads(tags.get("encoder", "{}"))),
+            thresholds={key: float(least) for key, least in thresholds.items()},
         )
 
 

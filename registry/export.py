@@ -4,16 +4,17 @@ import copy
 import json
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from registry import graph
-from registry.catalog import ModelCard
+from registry.catalog import EXPRESSION_DIMS, ModelCard
 from registry.entries import Facts
 from registry.errors import BadVersion
 
@@ -25,13 +26,59 @@ BATCHES = (1, 2, 7)
 TOLERANCE = 1e-5
 GRAPH = "data/model.pt2"
 BESIDE = "extra_files"
-WEIGHTS, CONFIG, CARD = "weights.safetensors", "config.json", "card.md"
+ENCODER, WEIGHTS, CONFIG, CARD = "encoder.pt2", "weights.safetensors", "config.json", "card.md"
 _typing_off = threading.RLock()
 
 
-def frozen(network: nn.Module) -> nn.Module:
-    """Return a copy on the CPU, in eval mode, float32, without gradients."""
-    return copy.deepcopy(network).cpu().float().eval().requires_grad_(False)
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A network of a version, as it is exported: frozen, and with what it answers by name."""
+
+    name: str
+    network: nn.Module
+    outputs: Mapping[str, str]
+    size_px: int
+    takes_change: bool = False
+    file: str = GRAPH
+
+    def noise(self, batch: int) -> tuple[Tensor, ...]:
+        """Return random inputs, the same at each call.
+
+        Faces are batch 3 size_px size_px in [0, 1], a change the difference of two unit vectors.
+        """
+        generator = torch.Generator().manual_seed(batch)
+        faces = torch.rand((batch, 3, self.size_px, self.size_px), generator=generator)
+        if not self.takes_change:
+            return (faces,)
+        ends = torch.randn((2, batch, EXPRESSION_DIMS), generator=generator)
+        driver, source = nn.functional.normalize(ends, dim=2)
+        return faces, driver - source
+
+
+def parts(
+    card: ModelCard, network: nn.Module, encoder: nn.Module | None, size_px: int
+) -> tuple[Part, ...]:
+    """Return the frozen networks of a version: its one, or its generator and its encoder.
+
+    Raises:
+        BadVersion: the card wants an encoder and there is none, or the other way round.
+    """
+    if (encoder is None) != (not card.encoder):
+        wanted = "needs an encoder beside its network" if card.encoder else "has no encoder"
+        raise BadVersion(f"A version of {card.name} {wanted}: it was not registered.")
+    if encoder is None:
+        return (_part("network", network, card.outputs, size_px),)
+    generator = _part("generator", network, card.outputs, size_px, takes_change=True)
+    beside = f"{BESIDE}/{ENCODER}"
+    return generator, _part("encoder", encoder, card.encoder, size_px, file=beside)
+
+
+def _part(
+    name: str, network: nn.Module, outputs: Mapping[str, str], size_px: int, **how: Any
+) -> Part:
+    """Return a part with a copy on the CPU, in eval mode, float32, without gradients."""
+    frozen = copy.deepcopy(network).cpu().float().eval().requires_grad_(False)
+    return Part(name=name, network=frozen, outputs=outputs, size_px=size_px, **how)
 
 
 @contextmanager
@@ -48,61 +95,56 @@ def plain_math() -> Iterator[None]:
             config.update("jaxtyping_disable", before)
 
 
-def random_faces(batch: int, size_px: int) -> Tensor:
-    """Return noise, batch 3 size_px size_px in [0, 1]; the same at each call."""
-    generator = torch.Generator().manual_seed(batch)
-    return torch.rand((batch, 3, size_px, size_px), generator=generator)
-
-
-def check_outputs(network: nn.Module, card: ModelCard, size_px: int) -> None:
+def check_outputs(part: Part, card: ModelCard) -> None:
     """Try a frozen network on noise.
 
     Raises:
         BadVersion: it fails, or does not give finite outputs named as on the card.
     """
+    called = f"The {part.name} of {card.name}"
     try:
         with plain_math():
-            outputs = network(random_faces(2, size_px))
+            outputs = part.network(*part.noise(2))
     except Exception as error:
-        told = f"The network of {card.name} fails on faces of {size_px} px and was not registered"
+        told = f"{called} fails on faces of {part.size_px} px and was not registered"
         raise BadVersion(f"{told} ({_first_line(error)}).") from error
-    if not isinstance(outputs, Mapping) or set(outputs) != set(card.outputs):
+    if not isinstance(outputs, Mapping) or set(outputs) != set(part.outputs):
         given = sorted(outputs) if isinstance(outputs, Mapping) else type(outputs).__name__
         raise BadVersion(
-            f"The network of {card.name} returns {given}, its card names {sorted(card.outputs)}: "
+            f"{called} returns {given}, its card names {sorted(part.outputs)}: "
             "it was not registered."
         )
     if not all(output.shape[0] == 2 and output.isfinite().all() for output in outputs.values()):
         raise BadVersion(
-            f"The network of {card.name} gives numbers that aren't finite, or not one answer a "
+            f"{called} gives numbers that aren't finite, or not one answer a "
             "face: it was not registered."
         )
 
 
-def check_stored(folder: Path, network: nn.Module, card: ModelCard, size_px: int) -> None:
+def check_stored(folder: Path, part: Part, card: ModelCard) -> None:
     """Compare the graph in a logged model's folder with the frozen network it came from.
 
     Raises:
         BadVersion: it can't be loaded, or differs by more than 1e-5 at batch 1, 2 or 7.
     """
     try:
-        exported = graph.load(folder / GRAPH, "cpu")
+        exported = graph.load(folder / part.file, "cpu")
         for batch in BATCHES:
-            _compare(exported, network, random_faces(batch, size_px))
+            _compare(exported, part.network, part.noise(batch))
     except Exception as error:
         raise BadVersion(
-            f"The exported graph of {card.name} is not what its network computes and was not "
+            f"The exported graph of {card.name} is not what its {part.name} computes and was not "
             f"registered ({_first_line(error)})."
         ) from error
 
 
-def _compare(exported: nn.Module, network: nn.Module, faces: Tensor) -> None:
+def _compare(exported: nn.Module, network: nn.Module, inputs: tuple[Tensor, ...]) -> None:
     with plain_math():
-        wanted, given = network(faces), exported(faces)
+        wanted, given = network(*inputs), exported(*inputs)
     for key, value in wanted.items():
         worst = float((given[key] - value).abs().max())
         if not worst <= TOLERANCE:
-            raise graph.GraphError(f"{key} differs by {worst:.2g} at batch {len(faces)}")
+            raise graph.GraphError(f"{key} differs by {worst:.2g} at batch {len(inputs[0])}")
 
 
 def number(value: float) -> str:
@@ -115,8 +157,10 @@ def card_text(card: ModelCard, facts: Facts, description: str) -> str:
     rows = {
         "Crop": f"{facts.crop.size_px} px, margin {facts.crop.margin:g}, roll {facts.crop.roll}",
         **{f"Output {name}": shape for name, shape in facts.outputs.items()},
+        **{f"Encoder {name}": shape for name, shape in facts.encoder.items()},
         "Labels": ", ".join(facts.labels),
         "Temperature": "" if facts.temperature is None else f"{facts.temperature:g}",
+        **{f"Threshold {name}": f"{least:g}" for name, least in facts.thresholds.items()},
         **{f"Data {name}": digest for name, digest in facts.data.items()},
     }
     table = "\n".join(f"| {key} | {value} |" for key, value in rows.items() if value)
@@ -125,65 +169,99 @@ def card_text(card: ModelCard, facts: Facts, description: str) -> str:
 
 
 def write_beside(
-    folder: Path, network: nn.Module, config: Mapping[str, object], card_text: str
+    folder: Path, parts: Sequence[Part], config: Mapping[str, object], card_text: str
 ) -> list[Path]:
-    """Write weights.safetensors, config.json and card.md into `folder` and return them."""
+    """Write weights.safetensors, config.json and card.md into `folder` and return them.
+
+    The weights of two networks are told apart by `generator.` and `encoder.` before their names.
+    """
     from safetensors.torch import save_file
 
-    weights = {key: value.clone().contiguous() for key, value in network.state_dict().items()}
+    weights = {
+        (f"{part.name}.{key}" if len(parts) > 1 else key): value.clone().contiguous()
+        for part in parts
+        for key, value in part.network.state_dict().items()
+    }
     save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
     (folder / CONFIG).write_text(json.dumps(config, indent=2, default=str), encoding="utf-8")
     (folder / CARD).write_text(card_text, encoding="utf-8")
     return [folder / name for name in (WEIGHTS, CONFIG, CARD)]
 
 
-def log(
-    place: "LoggedModel", network: nn.Module, card: ModelCard, size_px: int, beside: list[Path]
-) -> None:
+def write_graph(folder: Path, part: Part, card: ModelCard) -> Path:
+    """Export a frozen network with a free batch axis into a file in `folder`, and return it.
+
+    Raises:
+        BadVersion: torch.export can't trace it.
+    """
+    file = folder / Path(part.file).name
+    with _exporting(part, card):
+        inputs = part.noise(2)
+        free = tuple({0: torch.export.Dim.AUTO} for _ in inputs)
+        torch.export.save(torch.export.export(part.network, inputs, dynamic_shapes=free), file)
+    return file
+
+
+def log(place: "LoggedModel", part: Part, card: ModelCard, beside: list[Path]) -> None:
     """Export a frozen network, and what lies beside it, into the place of a logged model.
 
     Raises:
         BadVersion: torch.export can't trace it.
     """
     import mlflow.pytorch
-    from mlflow.exceptions import MlflowException
     from mlflow.models import Model
+
+    with _exporting(part, card):
+        Model.log(
+            artifact_path=None,
+            name=card.name,
+            model_id=place.model_id,
+            run_id=place.source_run_id,
+            flavor=mlflow.pytorch,
+            pytorch_model=part.network,
+            serialization_format="pt2",
+            input_example=part.noise(2),
+            signature=_signature(part),
+            pip_requirements=[f"torch=={torch.__version__.partition('+')[0]}", "safetensors"],
+            extra_files=[str(path) for path in beside],
+        )
+
+
+@contextmanager
+def _exporting(part: Part, card: ModelCard) -> Iterator[None]:
+    """Export alone; what torch can't trace is said in a sentence."""
+    from mlflow.exceptions import MlflowException
 
     try:
         with graph.exporting, plain_math(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="No complete tensor found")
-            Model.log(
-                artifact_path=None,
-                name=card.name,
-                model_id=place.model_id,
-                run_id=place.source_run_id,
-                flavor=mlflow.pytorch,
-                pytorch_model=network,
-                serialization_format="pt2",
-                input_example=random_faces(2, size_px),
-                signature=_signature(card, network, size_px),
-                pip_requirements=[f"torch=={torch.__version__.partition('+')[0]}", "safetensors"],
-                extra_files=[str(path) for path in beside],
-            )
+            yield
     except (MlflowException, OSError):
         raise
     except Exception as error:
         raise BadVersion(
-            f"The network of {card.name} can't be exported and was not registered "
+            f"The {part.name} of {card.name} can't be exported and was not registered "
             f"({_first_line(error)})."
         ) from error
 
 
-def _signature(card: ModelCard, network: nn.Module, size_px: int) -> "ModelSignature":
+def _signature(part: Part) -> "ModelSignature":
+    """Return the shapes that go in and come out; MLflow names inputs where there are several."""
     import numpy as np
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
 
-    float32 = np.dtype(np.float32)
-    outputs = network(random_faces(2, size_px))
-    given = [TensorSpec(float32, (-1, *outputs[name].shape[1:]), name) for name in card.outputs]
-    taken = TensorSpec(float32, (-1, 3, size_px, size_px))
-    return ModelSignature(inputs=Schema([taken]), outputs=Schema(given))
+    inputs = part.noise(2)
+    outputs = part.network(*inputs)
+    names = ("faces", "change") if part.takes_change else (None,)
+
+    def spec(tensor: Tensor, name: str | None) -> TensorSpec:
+        return TensorSpec(np.dtype(np.float32), (-1, *tensor.shape[1:]), name)
+
+    return ModelSignature(
+        inputs=Schema(list(map(spec, inputs, names))),
+        outputs=Schema([spec(outputs[name], name) for name in part.outputs]),
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -31,6 +31,8 @@ def register(
     temperature: float | None = None,
     data: Mapping[str, str] | None = None,
     starter: str | None = None,
+    encoder: nn.Module | None = None,
+    thresholds: Mapping[str, float] | None = None,
 ) -> Version:
     """Register a network as the newest version of its model; it is not promoted.
 
@@ -38,7 +40,8 @@ def register(
 
     Args:
         card: the model.
-        network: maps RGB faces in [0, 1], float32 batch 3 h w, to the card's outputs by name.
+        network: maps RGB faces in [0, 1], float32 batch 3 h w, to the card's outputs by name; a
+            generator takes a change of expression, batch 16, beside the faces.
         crop: how faces are cut for it.
         run_id: the MLflow run it comes from.
         config: rebuilds the network; plain values.
@@ -47,9 +50,12 @@ def register(
         temperature: what the logits were divided by.
         data: digest of each data set by name.
         starter: digest of the shipped weights it was made from.
+        encoder: for a card that names an encoder's outputs, and only for that: the network whose
+            expressions the generator was trained with; maps faces to these outputs by name.
+        thresholds: what its answers are held against, by name; see `Version.thresholds`.
 
     Raises:
-        BadVersion: the network fails, can't be exported, or its graph computes something else.
+        BadVersion: a network fails, can't be exported, or its graph computes something else.
         Unreachable: the store does not answer.
     """
     facts = Facts(
@@ -59,18 +65,23 @@ def register(
         temperature=temperature,
         data=dict(data or {}),
         starter=starter,
+        encoder=dict(card.encoder),
+        thresholds=dict(thresholds or {}),
     )
-    network = export.frozen(network)
-    export.check_outputs(network, card, crop.size_px)
+    parts = export.parts(card, network, encoder, crop.size_px)
+    for part in parts:
+        export.check_outputs(part, card)
     client = store.connect()
     with store.answering(), TemporaryDirectory() as aside:
         text = export.card_text(card, facts, description)
-        beside = export.write_beside(Path(aside), network, config, text)
+        beside = export.write_beside(Path(aside), parts, config, text)
+        beside += [export.write_graph(Path(aside), part, card) for part in parts[1:]]
         place = _place(client, card, run_id)
         with _undone_on_failure(client, place):
-            export.log(place, network, card, crop.size_px, beside)
+            export.log(place, parts[0], card, beside)
             with _stored(place) as folder:
-                export.check_stored(folder, network, card, crop.size_px)
+                for part in parts:
+                    export.check_stored(folder, part, card)
         return _enter(client, card, place, description, facts)
 
 

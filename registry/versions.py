@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from registry import entries, export, graph, store
 from registry.catalog import CATALOG
 from registry.entries import Version
 from registry.errors import BadVersion, EmptyRegistry, RegistryError, Unreachable
+from registry.production import ProductionModel
 from registry.registration import register
 
 if TYPE_CHECKING:
@@ -43,38 +43,6 @@ __all__ = [
 
 PRODUCTION = "production"
 REFERENCE = re.compile(r"(?:models:/)?(?P<name>[\w.-]+)(?:@(?P<alias>[\w.-]+)|/(?P<number>\d+))?")
-
-
-class ProductionModel:
-    """A version in memory. Safe under threads.
-
-    Args:
-        version: what was loaded.
-        device: where it computes: cuda, mps or cpu.
-        network: the exported graph, on that device.
-    """
-
-    def __init__(self, version: Version, device: str, network: nn.Module) -> None:
-        self.version = version
-        self.device = device
-        self._network = network
-
-    def __call__(self, faces: Float[Tensor, "batch 3 h w"]) -> dict[str, Tensor]:
-        """Return the card's outputs on the CPU, float32, for RGB faces in [0, 1].
-
-        Raises:
-            BadVersion: the faces are not cut to the version's crop.
-        """
-        size = self.version.crop.size_px
-        if faces.shape[2:] != (size, size):
-            raise BadVersion(
-                f"{self.version.title} takes faces of {size} x {size} px, not "
-                f"{faces.shape[3]} x {faces.shape[2]}: cut them to its crop."
-            )
-        kind = torch.device(self.device).type
-        with torch.inference_mode(), torch.autocast(kind, enabled=False):
-            outputs = self._network(faces.to(self.device, torch.float32).contiguous())
-            return {key: value.float().cpu() for key, value in outputs.items()}
 
 
 def resolve(reference: str) -> Version:
@@ -110,7 +78,10 @@ def load(version: Version | str, device: str | None = None) -> ProductionModel:
         version = resolve(version)
     device = device or best_device()
     with _whole_files(version) as folder:
-        return ProductionModel(version, device, graph.load(folder / export.GRAPH, device))
+        network = graph.load(folder / export.GRAPH, device)
+        beside = folder / export.BESIDE / export.ENCODER
+        encoder = graph.load(beside, device) if version.encoder else None
+        return ProductionModel(version, device, network, encoder)
 
 
 def weights(reference: str) -> dict[str, Tensor]:

@@ -1,16 +1,18 @@
 """Networks of a few numbers that answer like the real ones."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import adaptive_avg_pool2d, normalize
+from torch.nn.functional import adaptive_avg_pool2d, interpolate, normalize
 
 from registry import promotion, store, versions
-from registry.catalog import DLN, EMOTION, ModelCard
+from registry.catalog import DLN, EMOTION, PIX2PIXHD, ModelCard
 from registry.faces import CropSpec
 
 CROP = CropSpec(size_px=32, margin=0.1)
+THRESHOLDS = {"nearer": 0.1, "same_person": 0.5}
 
 
 class Tiny(nn.Module):
@@ -29,6 +31,34 @@ class Tiny(nn.Module):
         return {k: v if k == "logits" else normalize(v, dim=1) for k, v in told.items()}
 
 
+class TinyEncoder(Tiny):
+    """What a tiny generator was made for."""
+
+    def __init__(self, seed: int = 4) -> None:
+        super().__init__(seed, {"expression": 16, "identity": 32})
+
+
+class TinyGenerator(nn.Module):
+    """Shades a face so that a tiny encoder sees the change, by its map's pseudoinverse.
+
+    Args:
+        encoder: whose expressions the change is between.
+        reach: the share of the change that is made; below 0 it goes the other way.
+    """
+
+    def __init__(self, encoder: TinyEncoder, reach: float = 1.0) -> None:
+        super().__init__()
+        weights = encoder.maps["expression"].detach()
+        self.register_buffer("weights", weights)
+        self.register_buffer("inverse", torch.linalg.pinv(weights) * reach)
+
+    def forward(self, faces: Tensor, change: Tensor) -> dict[str, Tensor]:
+        length = (adaptive_avg_pool2d(faces, 8).flatten(1) - 0.5) @ self.weights
+        shade = (length.norm(dim=1, keepdim=True) * change) @ self.inverse
+        picture = faces + interpolate(shade.unflatten(1, (3, 8, 8)), faces.shape[2:])
+        return {"picture": picture.clamp(0, 1), "mask": torch.ones_like(faces[:, :1])}
+
+
 def fill_registry() -> None:
     """Register two versions of the DLN and one for emotions; the first of each answers."""
     for seed in (1, 2):
@@ -38,7 +68,15 @@ def fill_registry() -> None:
         promotion.promote(card.name, 1)
 
 
-def register(card: ModelCard, network: nn.Module) -> versions.Version:
+def fill_transfer(reach: float = 1.0) -> None:
+    """Register a version of pix2pixHD that goes `reach` of the way, and let it answer."""
+    encoder = TinyEncoder()
+    generator = TinyGenerator(encoder, reach)
+    version = register(PIX2PIXHD, generator, encoder=encoder, thresholds=THRESHOLDS)
+    promotion.promote(PIX2PIXHD.name, version.number)
+
+
+def register(card: ModelCard, network: nn.Module, **more: Any) -> versions.Version:
     run = store.connect().create_run(store.experiment(card.name))
     return versions.register(
         card,
@@ -48,4 +86,5 @@ def register(card: ModelCard, network: nn.Module) -> versions.Version:
         config={"width": 8},
         description=f"{card.title}, with random numbers: for tests only.",
         labels=card.labels,
+        **more,
     )

@@ -8,13 +8,16 @@ from torch import Tensor
 
 from registry import versions
 from registry.catalog import CATALOG, EMOTIONS
-from registry.errors import EmptyRegistry
+from registry.errors import BadVersion, EmptyRegistry
 from registry.faces import CropSpec
+from tests.browser.networks import THRESHOLDS, TinyEncoder, TinyGenerator
 
-Network = Callable[[Tensor], Mapping[str, Tensor]]
+Network = Callable[..., Mapping[str, Tensor]]
 
 
-def version(name: str, number: int, size_px: int = 32) -> versions.Version:
+def version(
+    name: str, number: int, size_px: int = 32, thresholds: Mapping[str, float] = THRESHOLDS
+) -> versions.Version:
     return versions.Version(
         name=name,
         number=number,
@@ -28,17 +31,29 @@ def version(name: str, number: int, size_px: int = 32) -> versions.Version:
         temperature=None,
         data={},
         starter=None,
+        encoder=CATALOG[name].encoder,
+        thresholds=thresholds if CATALOG[name].encoder else {},
     )
 
 
 class FakeModel:
-    def __init__(self, version: versions.Version, network: Network) -> None:
+    def __init__(
+        self, version: versions.Version, network: Network, encoder: Network | None = None
+    ) -> None:
         self.version = version
         self.device = "cpu"
         self._network = network
+        self._encoder = encoder
 
-    def __call__(self, faces: Tensor) -> Mapping[str, Tensor]:
-        return self._network(faces)
+    def __call__(self, faces: Tensor, change: Tensor | None = None) -> Mapping[str, Tensor]:
+        if (change is None) != (self._encoder is None):
+            raise BadVersion(f"{self.version.title} takes a change, or none.")
+        return self._network(faces) if change is None else self._network(faces, change)
+
+    def encode(self, faces: Tensor) -> Mapping[str, Tensor]:
+        if self._encoder is None:
+            raise BadVersion(f"{self.version.title} has no encoder.")
+        return self._encoder(faces)
 
 
 class FakeRegistry:
@@ -47,12 +62,31 @@ class FakeRegistry:
     def __init__(self) -> None:
         self.production: dict[str, versions.Version | Exception] = {}
         self.networks: dict[tuple[str, int], Network] = {}
+        self.encoders: dict[tuple[str, int], Network] = {}
         self.loads: list[tuple[str, int]] = []
         self.looks = 0
 
     def put(self, name: str, number: int, network: Network, size_px: int = 32) -> None:
         self.networks[name, number] = network
         self.production[name] = version(name, number, size_px)
+
+    def put_transfer(
+        self,
+        number: int = 1,
+        *,
+        generator: Network | None = None,
+        encoder: Network | None = None,
+        thresholds: Mapping[str, float] = THRESHOLDS,
+        size_px: int = 32,
+    ) -> None:
+        """Put a version with two graphs into production: a tiny one that reaches any expression.
+
+        A generator and an encoder that are given take its networks' places.
+        """
+        tiny = TinyEncoder().requires_grad_(False)
+        self.put("pix2pixhd", number, generator or TinyGenerator(tiny), size_px)
+        self.encoders["pix2pixhd", number] = encoder or tiny
+        self.production["pix2pixhd"] = version("pix2pixhd", number, size_px, thresholds)
 
     def resolve(self, reference: str) -> versions.Version:
         self.looks += 1
@@ -67,7 +101,8 @@ class FakeRegistry:
     def load(self, wanted: versions.Version, device: str | None = None) -> FakeModel:
         self.loads.append((wanted.name, wanted.number))
         assert device is None
-        return FakeModel(wanted, self.networks[wanted.name, wanted.number])
+        key = wanted.name, wanted.number
+        return FakeModel(wanted, self.networks[key], self.encoders.get(key))
 
 
 def answers(expression: Tensor, identity: Tensor | None = None) -> Network:
