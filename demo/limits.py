@@ -43,23 +43,18 @@ def turn(face: Face) -> float:
     return float(abs(nose - (right_eye + left_eye) / 2) / max(1e-9, abs(left_eye - right_eye)))
 
 
-def doubts(face: Face, whose: str) -> tuple[str, ...]:
-    """Return what may spoil a transfer, a sentence each; `whose` names the face's photo.
+def doubts(face: Face, named: str) -> tuple[str, ...]:
+    """Return what may spoil a transfer, a sentence each; `named` begins it: "The face to change".
 
     Raises:
         Profile: The face is seen from the side.
     """
     turned = turn(face)
     if turned > PROFILE:
-        raise Profile(
-            f"The face of {whose} is seen from the side; take a photo that shows it from the front."
-        )
+        raise Profile(f"{named} is seen from the side; take a photo that shows it from the front.")
     said = []
     if turned > TURNED:
-        said.append(f"The face of {whose} is turned to one side, which the result may suffer from.")
+        said.append(f"{named} is turned to one side, and the result may suffer from it.")
     if face.confidence < UNSURE:
-        said.append(
-            f"The face of {whose} is hard to make out; covered faces and drawings don't come out "
-            "well."
-        )
+        said.append(f"{named} is hard to make out: of covered faces and drawings little comes out.")
     return tuple(said)

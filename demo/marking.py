@@ -56,11 +56,14 @@ def png(pixels: UInt8[np.ndarray, "h w 3"]) -> bytes:
     return held.getvalue()
 
 
-def jpeg(pixels: UInt8[np.ndarray, "h w 3"]) -> bytes:
-    """Return a generated picture as a JPEG file to look at: marked, its origin in XMP."""
+def jpeg(pixels: UInt8[np.ndarray, "h w 3"], *, generated: bool = True) -> bytes:
+    """Return a picture as a JPEG file to look at; a generated one is marked as in `png`."""
     held = io.BytesIO()
-    picture = Image.fromarray(marked(pixels))
-    picture.save(held, "JPEG", quality=JPEG_QUALITY, xmp=XMP.encode())
+    if generated:
+        picture = Image.fromarray(marked(pixels))
+        picture.save(held, "JPEG", quality=JPEG_QUALITY, xmp=XMP.encode())
+    else:
+        Image.fromarray(pixels).save(held, "JPEG", quality=JPEG_QUALITY)
     return held.getvalue()
 
 
