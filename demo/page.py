@@ -122,4 +122,9 @@ def theme() -> gr.themes.Base:
         radius_size="lg",
         font=[plex, "system-ui", "sans-serif"],
         font_mono=["ui-monospace", "monospace"],
+    ).set(
+        block_info_text_color="*neutral_600",
+        block_info_text_color_dark="*neutral_300",
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_300",
     )

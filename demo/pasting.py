@@ -104,10 +104,12 @@ def _enlarged(
     """Return a picture of the crop's size as the photo's region shows it; 0 outside the crop."""
     left, top, right, bottom = region
     way = np.linalg.inv(np.vstack([crop.to_photo, [0, 0, 1]]))[:2]
-    coarser = max(1, round(math.hypot(way[0, 0], way[1, 0])))  # where the photo's face is smaller
-    way = way / coarser
+    full = crop.spec.size_px
+    least = min(full, max(1, round(full / math.hypot(way[0, 0], way[1, 0]))))
+    part = Image.fromarray(picture)
+    if least < full:  # the photo's face is smaller than the crop
+        part, way = part.resize((least, least), Image.Resampling.BOX), way * least / full
     way[:, 2] += way[:, :2] @ (left, top)
-    part = Image.fromarray(picture).reduce(coarser)
     size = (right - left, bottom - top)
     return np.array(
         part.transform(

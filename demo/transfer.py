@@ -39,7 +39,7 @@ NO_TRANSFER = (
 CONSENT = "Use only pictures of people who agree to it."
 GOOD, BAD = "{}, and still the same person.", "This result fails its own check."
 
-Vector = Float[np.ndarray, "d"]
+Vector = Float[np.ndarray, "_"]
 
 
 class BadStrength(ValueError):

@@ -17,13 +17,24 @@ from gradio_client.exceptions import AppError
 from PIL import Image, ImageFile
 from torch import Tensor
 
+from demo.marking import SOURCE_TYPE
 from demo.models import Served
 from demo.page import Page, launch_page
 from demo.predictors import TripletComparer, look
 from demo.tabs.emotion import EmotionTab
 from demo.tabs.house import House, notice
 from demo.tabs.photo import PhotoPlace
+from demo.tabs.transfer import (
+    ASK,
+    ASK_CONSENT,
+    ASK_PERSON,
+    NEUTRAL,
+    OTHERS,
+    SHOWN_PX,
+    TransferTab,
+)
 from demo.tabs.triplet import TripletTab
+from demo.transfer import STEPS
 from registry import versions
 from registry.catalog import DLN, EMOTION, EMOTIONS
 from tests.conftest import unused_port
@@ -80,9 +91,9 @@ def two_people(people: list[Any], tmp_path: Path) -> Any:
     return handle_file(tmp_path / "two.png")
 
 
-def test_programs_see_three_endpoints_and_nothing_else(client: Client) -> None:
+def test_programs_see_four_endpoints_and_nothing_else(client: Client) -> None:
     told = client.view_api(return_format="dict", print_info=False)
-    assert set(told["named_endpoints"]) == {"/compare", "/emotion", "/embed"}
+    assert set(told["named_endpoints"]) == {"/compare", "/emotion", "/embed", "/transfer"}
     assert not told["unnamed_endpoints"]
 
 
@@ -145,6 +156,7 @@ def test_bad_files_give_one_sentence(client: Client, people: list[Any], tmp_path
             ([bad], "/emotion"),
             ([bad], "/embed"),
             ([people[0], bad, people[1]], "/compare"),
+            ([people[0], bad], "/transfer"),
         ):
             with pytest.raises(AppError, match=words) as refusal:
                 client.predict(*ask[0], api_name=ask[1])
@@ -185,6 +197,27 @@ def test_an_empty_registry_is_told_and_heals(fake: FakeRegistry, examples: Path)
     finally:
         lonely.close()
         fake.production["emotion"] = kept
+
+
+def test_transfer_gives_a_marked_picture_and_its_receipts(
+    client: Client, fake: FakeRegistry, people: list[Any]
+) -> None:
+    with pytest.raises(AppError, match="No version of pix2pixhd is in production yet") as refusal:
+        client.predict(*people[:2], api_name="/transfer")
+    assert is_one_sentence(refusal.value)
+    fake.put_transfer(5)
+    told, path = client.predict(*people[:2], strength=0.5, api_name="/transfer")
+    assert (told["model"], told["version"], told["strength"]) == ("pix2pixhd", 5, 0.5)
+    assert told["nearer"] == pytest.approx(1 - told["after"] / told["before"])
+    assert told["nearer"] > 0
+    assert [len(box) for box in told["boxes"]] == [4, 4]
+    made = Image.open(path)
+    assert (made.format, made.size) == ("PNG", Image.open(people[0]["path"]).size)
+    assert SOURCE_TYPE in made.info["XML:com.adobe.xmp"]
+    with pytest.raises(AppError, match=r"2 is no strength: choose one from -0\.5 to 1\.5"):
+        client.predict(*people[:2], strength=2, api_name="/transfer")
+    with pytest.raises(AppError, match=r"There is no face 3"):
+        client.predict(*people[:2], driver_face=3, api_name="/transfer")
 
 
 def test_a_version_promoted_while_open_answers(
@@ -280,6 +313,68 @@ def test_the_card_under_an_answer_is_that_of_the_version_that_gave_it(
     for _, fold, text, shown in (emotion.reply(None, None), triplet.reply(*[None] * 6)):
         assert (fold.visible, text, shown) == (False, "", "")
     assert not triplet.card.fold.open
+
+
+@pytest.fixture
+def transfer(page: Page, fake: FakeRegistry) -> TransferTab:
+    assert page.url
+    fake.put_transfer(5)
+    with gr.Blocks():
+        return TransferTab(House(served=Served(None), mlflow_url=None))
+
+
+def test_the_transfer_tab_asks_for_photos_and_for_consent(
+    transfer: TransferTab, people: list[Any]
+) -> None:
+    person, other = (look(one["path"], transfer.person._house.cropper) for one in people[:2])
+    for given, asked in (
+        ((None, None, other, 0, OTHERS, 1.0, True), ASK),
+        ((person, 0, None, None, OTHERS, 1.0, True), ASK),
+        ((None, None, other, 0, NEUTRAL, 1.0, True), ASK_PERSON),
+        ((person, 0, other, 0, OTHERS, 1.0, False), ASK_CONSENT),
+    ):
+        seen, pair, kept, text, *_ = transfer.reply(*given)
+        assert (seen.visible, pair, kept) == (False, None, None)
+        assert asked in text
+        assert transfer.show_strip(*given) == ""
+
+
+def test_the_transfer_tab_shows_marked_pictures_and_keeps_the_photos_size(
+    transfer: TransferTab, people: list[Any], tmp_path: Path
+) -> None:
+    large = Image.open(people[0]["path"]).convert("RGB").resize((2400, 2400))
+    large.save(tmp_path / "large.jpg", exif=b"Exif\0\0II*\0\x08\0\0\0\0\0")
+    cropper = transfer.person._house.cropper
+    person, other = look(tmp_path / "large.jpg", cropper), look(people[1]["path"], cropper)
+    given = (person, 0, other, 0, OTHERS, 0.75, True)
+    seen, (before, after), kept, text, *_ = transfer.reply(*given)
+    assert seen.visible
+    assert "pix2pixhd, version 5" in text
+    assert f"{kept.receipts.after:.2f}" in text
+    source, shown = Image.open(before), Image.open(after)
+    assert source.format == shown.format == "JPEG"
+    assert source.size == shown.size == (SHOWN_PX, SHOWN_PX)
+    assert SOURCE_TYPE.encode() in shown.info["xmp"]
+    assert not source.getexif()
+    made = Image.open(transfer.write(kept))
+    assert made.size == (2400, 2400)
+    assert SOURCE_TYPE in made.info["XML:com.adobe.xmp"]
+    assert Path(made.filename).is_relative_to(transfer.file.GRADIO_CACHE)
+    strip = transfer.show_strip(*given)
+    assert [f'strength {s:g}"' in strip for s in STEPS] == [True] * len(STEPS)
+    with pytest.raises(gr.Error, match="gone"):
+        transfer.write(None)
+
+
+def test_a_result_that_fails_is_shown_with_its_warning(
+    transfer: TransferTab, fake: FakeRegistry, people: list[Any]
+) -> None:
+    person, other = (look(one["path"], transfer.person._house.cropper) for one in people[:2])
+    fake.put_transfer(6, thresholds={"nearer": 1.0})
+    seen, _, kept, text, *_ = transfer.reply(person, 0, other, 0, OTHERS, 1.0, True)
+    assert seen.visible
+    assert kept.warnings[0] in text
+    assert text.count('class="notice"') == 1
 
 
 def test_what_lacks_is_told_with_the_command_set_apart() -> None:
