@@ -20,23 +20,13 @@ from torch import Tensor
 from demo.marking import SOURCE_TYPE
 from demo.models import Served
 from demo.page import Page, launch_page
-from demo.predictors import TripletComparer, look
+from demo.predictors import look
 from demo.tabs.emotion import EmotionTab
-from demo.tabs.house import House, notice
+from demo.tabs.house import House
 from demo.tabs.photo import PhotoPlace
-from demo.tabs.transfer import (
-    ASK,
-    ASK_CONSENT,
-    ASK_PERSON,
-    NEUTRAL,
-    OTHERS,
-    SHOWN_PX,
-    TransferTab,
-)
 from demo.tabs.triplet import TripletTab
-from demo.transfer import STEPS
 from registry import versions
-from registry.catalog import DLN, EMOTION, EMOTIONS
+from registry.catalog import EMOTION, EMOTIONS
 from tests.conftest import unused_port
 from tests.demo.fakes import FakeRegistry, answers
 
@@ -270,19 +260,6 @@ def test_several_faces_are_numbered_and_one_is_chosen(place: PhotoPlace, two_peo
     assert {spec.size_px for _, spec in seen._crops} == {160}
 
 
-def test_answers_are_signed_with_links_to_mlflow(people: list[Any], fake: FakeRegistry) -> None:
-    house = House(served=Served(None), mlflow_url="http://127.0.0.1:5000")
-    photos = [look(person["path"], house.cropper) for person in people]
-    answer = TripletComparer(house.served).compare(photos)
-    told = house.answer(DLN, answer.sentence, "", answer.stamp)
-    assert fake.production["dln"].run_id == answer.stamp.run_id
-    assert f'href="http://127.0.0.1:5000/#/runs/{answer.stamp.run_id}"' in told
-    assert 'href="http://127.0.0.1:5000/#/models/dln/versions/3"' in told
-    assert "dln, version 3" in told
-    unlinked = House(served=Served(None), mlflow_url=None).signed(answer.stamp)
-    assert "href" not in unlinked
-
-
 def test_the_card_under_an_answer_is_that_of_the_version_that_gave_it(
     people: list[Any], fake: FakeRegistry, examples: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -313,71 +290,3 @@ def test_the_card_under_an_answer_is_that_of_the_version_that_gave_it(
     for _, fold, text, shown in (emotion.reply(None, None), triplet.reply(*[None] * 6)):
         assert (fold.visible, text, shown) == (False, "", "")
     assert not triplet.card.fold.open
-
-
-@pytest.fixture
-def transfer(page: Page, fake: FakeRegistry) -> TransferTab:
-    assert page.url
-    fake.put_transfer(5)
-    with gr.Blocks():
-        return TransferTab(House(served=Served(None), mlflow_url=None))
-
-
-def test_the_transfer_tab_asks_for_photos_and_for_consent(
-    transfer: TransferTab, people: list[Any]
-) -> None:
-    person, other = (look(one["path"], transfer.person._house.cropper) for one in people[:2])
-    for given, asked in (
-        ((None, None, other, 0, OTHERS, 1.0, True), ASK),
-        ((person, 0, None, None, OTHERS, 1.0, True), ASK),
-        ((None, None, other, 0, NEUTRAL, 1.0, True), ASK_PERSON),
-        ((person, 0, other, 0, OTHERS, 1.0, False), ASK_CONSENT),
-    ):
-        seen, pair, kept, text, *_ = transfer.reply(*given)
-        assert (seen.visible, pair, kept) == (False, None, None)
-        assert asked in text
-        assert transfer.show_strip(*given) == ""
-
-
-def test_the_transfer_tab_shows_marked_pictures_and_keeps_the_photos_size(
-    transfer: TransferTab, people: list[Any], tmp_path: Path
-) -> None:
-    large = Image.open(people[0]["path"]).convert("RGB").resize((2400, 2400))
-    large.save(tmp_path / "large.jpg", exif=b"Exif\0\0II*\0\x08\0\0\0\0\0")
-    cropper = transfer.person._house.cropper
-    person, other = look(tmp_path / "large.jpg", cropper), look(people[1]["path"], cropper)
-    given = (person, 0, other, 0, OTHERS, 0.75, True)
-    seen, (before, after), kept, text, *_ = transfer.reply(*given)
-    assert seen.visible
-    assert "pix2pixhd, version 5" in text
-    assert f"{kept.receipts.after:.2f}" in text
-    source, shown = Image.open(before), Image.open(after)
-    assert source.format == shown.format == "JPEG"
-    assert source.size == shown.size == (SHOWN_PX, SHOWN_PX)
-    assert SOURCE_TYPE.encode() in shown.info["xmp"]
-    assert not source.getexif()
-    made = Image.open(transfer.write(kept))
-    assert made.size == (2400, 2400)
-    assert SOURCE_TYPE in made.info["XML:com.adobe.xmp"]
-    assert Path(made.filename).is_relative_to(transfer.file.GRADIO_CACHE)
-    strip = transfer.show_strip(*given)
-    assert [f'strength {s:g}"' in strip for s in STEPS] == [True] * len(STEPS)
-    with pytest.raises(gr.Error, match="gone"):
-        transfer.write(None)
-
-
-def test_a_result_that_fails_is_shown_with_its_warning(
-    transfer: TransferTab, fake: FakeRegistry, people: list[Any]
-) -> None:
-    person, other = (look(one["path"], transfer.person._house.cropper) for one in people[:2])
-    fake.put_transfer(6, thresholds={"nearer": 1.0})
-    seen, _, kept, text, *_ = transfer.reply(person, 0, other, 0, OTHERS, 1.0, True)
-    assert seen.visible
-    assert kept.warnings[0] in text
-    assert text.count('class="notice"') == 1
-
-
-def test_what_lacks_is_told_with_the_command_set_apart() -> None:
-    told = notice("No <dln>: `python app.py seed` registers it.")
-    assert "No &lt;dln&gt;: <code>python app.py seed</code> registers it." in told
-    assert 'role="alert"' in told
