@@ -151,10 +151,10 @@ def transfer(options: argparse.Namespace, photos: Photos, served: "Served") -> N
     from demo.transfer import CONSENT, ExpressionTransfer
 
     print(CONSENT, file=sys.stderr)
-    source, *others = [photo for _, photo in photos.each()] or [None]
-    if photos.refused or source is None:
+    looked = [photo for _, photo in photos.each()]
+    if photos.refused:
         return
-    driver = others[0] if others else None
+    source, driver = looked[0], looked[1] if len(looked) > 1 else None
     which = (*options.source_face, *options.driver_face)
     answer = ExpressionTransfer(served).transfer(source, driver, which, options.strength)
     _replace(options.output, png(answer.picture))

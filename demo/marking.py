@@ -67,7 +67,7 @@ def jpeg(pixels: UInt8[np.ndarray, "h w 3"], *, generated: bool = True) -> bytes
     return held.getvalue()
 
 
-def _font(size: tuple[int, int]) -> ImageFont.FreeTypeFont:
+def _font(size: tuple[int, int]) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     """Return letters of a height that suits the picture."""
     wanted = max(SMALLEST_MARK_PX, MARK_PART * min(size))
     font = ImageFont.load_default(wanted)

@@ -62,7 +62,7 @@ def _changed(
     seen, old, new = (part.astype(np.float32) for part in (photo, before, after))
     reach, moved = weights[..., :1] / np.float32(255), weights[..., 1:2] / np.float32(255)
     changed: np.ndarray = seen + reach * (new - old - moved * (seen - old))
-    return changed.round().clip(0, 255).astype(np.uint8)
+    return np.asarray(changed.round().clip(0, 255), np.uint8)
 
 
 def _weights(

@@ -72,12 +72,12 @@ class Endpoints:
         self,
         source: str | None,
         driver: str | None,
-        strength: float = 1.0,
+        strength: int | float = 1.0,
         source_face: int = 1,
         driver_face: int = 1,
     ) -> tuple[Answer, str]:
         """One person's face with another's expression: use only pictures of people who agree."""
-        photos = [self._look(path) for path in (source, driver)]
+        photos = self._look(source), self._look(driver)
         which = (source_face - 1, driver_face - 1)
         answer = self._transfer.transfer(*photos, which, float(strength))
         boxes = [photo.face(w).box for photo, w in zip(photos, which, strict=True)]

@@ -210,7 +210,7 @@ def question(
     other: Photo | None,
     other_face: int | None,
     wanted: str,
-    strength: float,
+    strength: int | float,
     agreed: bool,
 ) -> Question | str:
     """Return what the visitor asks for, or what to do before there can be a picture."""

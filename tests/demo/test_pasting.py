@@ -33,7 +33,9 @@ def everywhere() -> np.ndarray:
     return np.ones((SIZE, SIZE), np.float32)
 
 
-places = st.tuples(st.floats(-20, 320), st.floats(-20, 260), st.floats(6, 90), st.floats(-180, 180))
+places = st.tuples(
+    st.integers(-20, 320), st.integers(-20, 260), st.integers(6, 90), st.integers(-180, 180)
+).map(lambda place: tuple(part + 0.3 for part in place))
 
 
 @given(places, st.integers(0, 5))
