@@ -30,6 +30,8 @@ class Facts:
     starter: str | None = None
     encoder: Mapping[str, str] = field(default_factory=dict)
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    """For pix2pixhd, `nearer`: by what share the distance to the driver's expression has to shrink;
+    `same_person`: the least cosine similarity of the identities of result and source."""
 
     def tags(self) -> dict[str, str]:
         """Return MLflow's tags: JSON, and the starter's digest as it is."""

@@ -54,6 +54,13 @@ class Part:
         driver, source = nn.functional.normalize(ends, dim=2)
         return faces, driver - source
 
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shapes that two graphs have to agree on, by output, without the batch."""
+        if self.takes_change:
+            side = (self.size_px, self.size_px)
+            return {"picture": (3, *side), "mask": (1, *side)}
+        return {"expression": (EXPRESSION_DIMS,)} if self.file != GRAPH else {}
+
 
 def parts(
     card: ModelCard, network: nn.Module, encoder: nn.Module | None, size_px: int
@@ -119,6 +126,11 @@ def check_outputs(part: Part, card: ModelCard) -> None:
             f"{called} gives numbers that aren't finite, or not one answer a "
             "face: it was not registered."
         )
+    for name, shape in part.shapes().items():
+        if outputs[name].shape[1:] != shape:
+            given, wanted = (" x ".join(map(str, s)) for s in (outputs[name].shape[1:], shape))
+            told = f"{called} gives {name} of {given}, not {wanted}, for a face"
+            raise BadVersion(f"{told}: it was not registered.")
 
 
 def check_stored(folder: Path, part: Part, card: ModelCard) -> None:

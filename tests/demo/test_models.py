@@ -1,5 +1,6 @@
 """The alias moves; who answers follows, and never stops answering."""
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +19,7 @@ from registry.faces import CropSpec
 from registry.promotion import promote
 from registry.store import connect, experiment
 from registry.versions import register
+from tests.browser.networks import TinyEncoder, TinyGenerator
 from tests.demo.fakes import FakeRegistry, Network, answers
 
 UNIT = torch.eye(16)
@@ -92,6 +94,50 @@ def test_a_broken_version_leaves_the_old_one_answering_and_is_told(
     registry.put("dln", 3, GOOD)
     assert until(lambda: number(served) == 3)
     assert served.problem("dln") is None
+
+
+def without(network: Network, name: str) -> Network:
+    def forgetful(*inputs: Tensor) -> Mapping[str, Tensor]:
+        return {key: value for key, value in network(*inputs).items() if key != name}
+
+    return forgetful
+
+
+def test_both_graphs_of_a_version_are_tried(registry: FakeRegistry, served: Served) -> None:
+    asked: list[Tensor] = []
+
+    def draw(faces: Tensor, change: Tensor) -> Mapping[str, Tensor]:
+        asked.append(change)
+        return {"picture": faces, "mask": faces[:, :1]}
+
+    registry.put_transfer(generator=draw)
+    expression = served.model("pix2pixhd").encode(torch.rand(3, 3, 32, 32))["expression"]
+    torch.testing.assert_close(expression.norm(dim=1), torch.ones(3))
+    assert asked[0].shape == (2, 16)
+    assert asked[0].norm(dim=1).min() > 0.1
+
+
+ENCODER = TinyEncoder().requires_grad_(False)
+GENERATOR = TinyGenerator(ENCODER)
+BROKEN_PAIRS: dict[str, dict[str, Network]] = {
+    "gives no identity": {"encoder": without(ENCODER, "identity")},
+    "gives no mask": {"generator": without(GENERATOR, "mask")},
+    "fails on faces of 32 px (shapes": {"encoder": raises},
+    "numbers that aren't finite": {"encoder": answers(UNIT * float("nan"))},
+    "pictures of another size than its faces of 32 px": {
+        "generator": lambda faces, change: GENERATOR(faces[..., 4:28, 4:28], change)
+    },
+}
+
+
+@pytest.mark.parametrize("told", BROKEN_PAIRS)
+def test_a_version_with_one_graph_broken_is_refused(
+    registry: FakeRegistry, served: Served, told: str
+) -> None:
+    registry.put_transfer(**BROKEN_PAIRS[told])
+    with pytest.raises(BadVersion, match=re.escape(told)) as refused:
+        served.model("pix2pixhd")
+    assert str(refused.value).startswith("Version 1 of pix2pixhd")
 
 
 def test_a_problem_ends_when_the_alias_goes_back(registry: FakeRegistry, served: Served) -> None:
