@@ -1,15 +1,15 @@
 """What a transfer can't be asked for, as far as a face's place tells: its pose, and how sure it is.
 
 Measured by benchmarks/transfer_limits.py on 164 studio portraits (London), 53 synthetic people
-(SFHQ) and 1,500 photos of the news, film stills among them. `turn` is at most 0.09 for the portraits and
-0.17 for the synthetic people: none is doubted. Of the news 4.7 % are above TURNED; the 13 above
-PROFILE (0.9 %) were looked at, and show heads turned far to the side. Below UNSURE are no portrait,
-no synthetic person, and 4 of the news: two profiles, a blur, one open face.
+(SFHQ) and 1,500 photos of the news, film stills among them. `turn` is at most 0.09 for the
+portraits and 0.17 for the synthetic people: none is doubted. Of the news 4.7 % are above TURNED;
+the 13 above PROFILE (0.9 %) were looked at, and show heads turned far to the side. Below UNSURE are
+no portrait, no synthetic person, and 4 of the news: two profiles, a blur, one open face.
 
 What this doesn't see, by portraits and synthetic people spoilt on purpose, 94 each: of faces with
 the mouth covered 99 % pass without a doubt, with the eyes covered at least 91 %, with one half
-covered at least 84 %. Of line drawings 29 % aren't found as faces, and the others pass; of
-pictures in flat colours 98 % do. Closed eyes are never seen. Hence OPEN_FACES, which is always said.
+covered at least 84 %. Of line drawings 29 % aren't found as faces, and the others pass; of pictures
+in flat colours 98 % do. Closed eyes are never seen. Hence OPEN_FACES, which is always said.
 """
 
 import numpy as np
