@@ -61,8 +61,9 @@ def _changed(
 ) -> UInt8[np.ndarray, "h w 3"]:
     seen, old, new = (part.astype(np.float32) for part in (photo, before, after))
     reach, moved = weights[..., :1] / np.float32(255), weights[..., 1:2] / np.float32(255)
-    changed: np.ndarray = seen + reach * (new - old - moved * (seen - old))
-    return np.asarray(changed.round().clip(0, 255), np.uint8)
+    changed = seen + reach * (new - old - moved * (seen - old))
+    levels: np.ndarray = changed.round().clip(0, 255).astype(np.uint8)
+    return levels
 
 
 def _weights(
