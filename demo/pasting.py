@@ -80,7 +80,7 @@ def _weights(
     spread = Image.fromarray(change).filter(ImageFilter.GaussianBlur(SPREAD_PX))
     moved = _smooth((np.asarray(spread) - KEPT_BELOW) / (MOVED_ABOVE - KEPT_BELOW))
     levels = np.stack([reach, moved, np.zeros_like(moved)], axis=2) * 255
-    return levels.round().astype(np.uint8)
+    return np.asarray(levels.round(), np.uint8)
 
 
 def _smooth(part: np.ndarray) -> np.ndarray:
