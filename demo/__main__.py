@@ -1,4 +1,4 @@
-"""The page's answers in a terminal: python -m demo compare | emotion | embed."""
+"""The page's answers in a terminal: python -m demo compare | emotion | embed | transfer."""
 
 import argparse
 import json
@@ -8,9 +8,10 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from demo.arguments import parsed
 
 if TYPE_CHECKING:
     from demo.models import Served
@@ -22,22 +23,21 @@ DONE, BAD_INPUT, NO_REGISTRY, INTERRUPTED = 0, 2, 3, 130
 class Photos:
     """The photos of one command; says which of them cannot be answered, and why."""
 
-    def __init__(self, files: Sequence[Path], which: Sequence[int] | None) -> None:
-        self._files = list(files)
-        self._which = which
+    def __init__(self, wanted: Sequence[tuple[Path, Sequence[int]]]) -> None:
+        self._wanted = list(wanted)
         self.refused = 0
 
     def check(self) -> bool:
         """Look at the headers of all files; return whether there is one to go on with."""
         from registry.photos import PhotoError, check_photo
 
-        for file in tuple(self._files):
+        for file, which in tuple(self._wanted):
             try:
                 check_photo(file)
             except PhotoError as error:
                 self._refuse(file, error)
-                self._files.remove(file)
-        return bool(self._files)
+                self._wanted.remove((file, which))
+        return bool(self._wanted)
 
     def each(self) -> Iterator[tuple[Path, "Photo"]]:
         """Yield, one after the other, the photos that have the faces asked for."""
@@ -46,11 +46,11 @@ class Photos:
         from registry.photos import PhotoError
 
         cropper = FaceCropper()
-        for file in self._files:
+        for file, faces in self._wanted:
             try:
                 with _native_silence():
                     photo = look(file, cropper)
-                for which in self._which or (0,):
+                for which in faces:
                     photo.face(which)
             except PhotoError as error:
                 self._refuse(file, error)
@@ -65,16 +65,20 @@ class Photos:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Answer one command; return 0, 2 for a photo that can't be answered, 3 for the registry."""
-    options = _parser().parse_args(arguments)
+    options = parsed(COMMANDS, arguments)
     _quiet()
-    photos = Photos(options.files, options.face)
-    if not photos.check() or (photos.refused and options.answer is compare):
+    photos = Photos(options.photos)
+    if not photos.check() or (photos.refused and options.answer in (compare, transfer)):
         return BAD_INPUT
     from demo.models import Served
     from registry.errors import RegistryError
+    from registry.photos import PhotoError
 
     try:
         options.answer(options, photos, Served(poll_seconds=None))
+    except PhotoError as error:
+        print(error, file=sys.stderr)
+        return BAD_INPUT
     except RegistryError as error:
         print(error, file=sys.stderr)
         return BAD_INPUT if photos.refused else NO_REGISTRY
@@ -141,6 +145,39 @@ def embed(options: argparse.Namespace, photos: Photos, served: "Served") -> None
         )
 
 
+def transfer(options: argparse.Namespace, photos: Photos, served: "Served") -> None:
+    """Write one person's photo with another's expression, and print what it is worth."""
+    from demo.marking import png
+    from demo.transfer import CONSENT, ExpressionTransfer
+
+    print(CONSENT, file=sys.stderr)
+    looked = [photo for _, photo in photos.each()]
+    if photos.refused:
+        return
+    source, driver = looked[0], looked[1] if len(looked) > 1 else None
+    which = (*options.source_face, *options.driver_face)
+    answer = ExpressionTransfer(served).transfer(source, driver, which, options.strength)
+    _replace(options.output, png(answer.picture))
+    if options.json:
+        _print_json(answer.told() | {"file": str(options.output)})
+        return
+    found = answer.receipts
+    to_driver = (
+        "" if found.driver_likeness is None else f", to the other {found.driver_likeness:.2f}"
+    )
+    print(answer.sentence, *answer.warnings, sep="\n  ")
+    print(f"  distance to the expression: {found.before:.2f} before, {found.after:.2f} after")
+    print(f"  likeness to the person {found.likeness:.2f}{to_driver}")
+    print(f"  {options.output}\n  {answer.stamp}")
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a whole file or leave it as it was."""
+    unfinished = path.with_suffix(".unfinished")
+    unfinished.write_bytes(content)
+    unfinished.replace(path)
+
+
 def _named(file: Path, answer: "EmotionAnswer | Embedding") -> dict[str, Any]:
     """Return which face an answer is about."""
     return {"file": str(file), "face": answer.which + 1, "box": list(answer.face.box)}
@@ -170,54 +207,6 @@ def _write(rows: Sequence[dict[str, Any]], path: Path) -> None:
     unfinished.replace(path)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m demo", description="Ask the models in production about photos of faces."
-    )
-    parser.add_argument("--version", action="version", version=version("expression-studio"))
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-
-    first = commands.add_parser("compare", help="which two of three photos share an expression")
-    first.add_argument("files", nargs=3, type=Path, metavar="PHOTO")
-
-    second = commands.add_parser("emotion", help="the emotion of every face")
-    second.add_argument("files", nargs="+", type=Path, metavar="PHOTO")
-
-    third = commands.add_parser("embed", help="every face as vectors, in a table")
-    third.add_argument("files", nargs="+", type=Path, metavar="PHOTO")
-    third.add_argument("-o", "--output", type=_table, required=True, metavar="TABLE.parquet")
-    for command, answer in ((first, compare), (second, emotion), (third, embed)):
-        command.set_defaults(answer=answer)
-        taken = "the largest of each photo" if answer is compare else "all"
-        command.add_argument(
-            "--face",
-            type=_face,
-            metavar="N",
-            help=f"1 is the largest, 2 the next; default: {taken}",
-        )
-    for command in (first, second):
-        command.add_argument("--json", action="store_true", help="print JSON")
-    return parser
-
-
-def _face(text: str) -> tuple[int, ...]:
-    """Return the face counted from 0, as all code counts."""
-    if not (text.isdecimal() and int(text)):
-        raise argparse.ArgumentTypeError(f"{text!r} is no face: 1 is the largest, 2 the next")
-    return (int(text) - 1,)
-
-
-def _table(text: str) -> Path:
-    path = Path(text)
-    if path.suffix != ".parquet":
-        raise argparse.ArgumentTypeError(f"{text!r} doesn't end with .parquet: name such a file")
-    if not path.parent.is_dir():
-        raise argparse.ArgumentTypeError(f"there is no folder {str(path.parent)!r}: make it first")
-    if path.is_dir() or not os.access(path.parent, os.W_OK):
-        raise argparse.ArgumentTypeError(f"{text!r} can't be written: name another file")
-    return path
-
-
 def _quiet() -> None:
     """Keep what libraries tell their developers out of the terminal."""
     if not sys.warnoptions:
@@ -238,6 +227,9 @@ def _native_silence() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
+
+
+COMMANDS = {"compare": compare, "emotion": emotion, "embed": embed, "transfer": transfer}
 
 
 if __name__ == "__main__":

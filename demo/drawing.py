@@ -60,7 +60,21 @@ def embedded(pixels: UInt8[np.ndarray, "h w 3"]) -> str:
     """Return a small picture as an address that holds it."""
     held = io.BytesIO()
     Image.fromarray(pixels).save(held, "JPEG", quality=88)
-    return f"data:image/jpeg;base64,{base64.b64encode(held.getvalue()).decode()}"
+    return address(held.getvalue())
+
+
+def address(jpeg: bytes) -> str:
+    """Return a JPEG file as an address that holds it."""
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
+
+
+def shown(pixels: UInt8[np.ndarray, "h w 3"], longest_px: int) -> UInt8[np.ndarray, "a b 3"]:
+    """Return a picture no longer than this; a smaller one as it is."""
+    if max(pixels.shape) <= longest_px:
+        return pixels
+    copy = Image.fromarray(pixels)
+    copy.thumbnail((longest_px, longest_px), Image.Resampling.BILINEAR)
+    return np.array(copy)
 
 
 def per_unit(*triangles: Distances) -> float:

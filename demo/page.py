@@ -14,7 +14,7 @@ from demo.tabs.house import House
 from demo.tabs.photo import KEPT_SECONDS, Gate
 from demo.tabs.transfer import TransferTab
 from demo.tabs.triplet import TripletTab
-from registry.catalog import DLN, EMOTION
+from registry.catalog import DLN, EMOTION, PIX2PIXHD
 
 HOST = "127.0.0.1"
 SWEEP_SECONDS = 300
@@ -22,12 +22,14 @@ LOOK_AGAIN_SECONDS = 5
 CSS = Path(__file__).with_name("page.css")
 HEADER = """
 <header class="masthead"><h1>Expression Studio</h1>
-<p>Which two of three people share an expression, whoever they are, and what one face shows.</p>
+<p>Which two of three people share an expression, whoever they are; what one face shows; and one
+person's face with another's expression.</p>
 </header>
 """
 PRIVACY = """
 <p class="privacy">Your pictures stay on this machine and are deleted after an hour.
-An expression is not a feeling: the answers say what a face looks like, not what a person feels.</p>
+An expression is not a feeling: the answers say what a face looks like, not what a person feels.
+Generated pictures are marked as such, to the eye and in the file.</p>
 """
 
 
@@ -67,13 +69,13 @@ def create_demo(served: Served, mlflow_url: str | None) -> gr.Blocks:
         gr.HTML(PRIVACY, apply_default_css=False)
         Endpoints(house)
 
-        def problems() -> tuple[str, str]:
-            return house.problem(DLN), house.problem(EMOTION)
+        def problems() -> tuple[str, str, str]:
+            return house.problem(DLN), house.problem(EMOTION), transfer.told_status()
 
         quietly = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
         triggers = [demo.load, gr.Timer(LOOK_AGAIN_SECONDS).tick]
-        gr.on(triggers, problems, outputs=[triplet.state, emotion.state], **quietly)
-        demo.load(transfer.told_status, outputs=transfer.outputs, **quietly)
+        told = [triplet.state, emotion.state, transfer.status]
+        gr.on(triggers, problems, outputs=told, **quietly)
     return demo
 
 
@@ -106,7 +108,7 @@ def launch_page(served: Served, *, port: int, mlflow_url: str | None) -> Page:
         theme=theme(),
         css=CSS.read_text(encoding="utf-8"),
     )
-    served.follow(DLN.name, EMOTION.name)
+    served.follow(DLN.name, EMOTION.name, PIX2PIXHD.name)
     return Page(url.rstrip("/"), demo)
 
 
@@ -120,4 +122,9 @@ def theme() -> gr.themes.Base:
         radius_size="lg",
         font=[plex, "system-ui", "sans-serif"],
         font_mono=["ui-monospace", "monospace"],
+    ).set(
+        block_info_text_color="*neutral_600",
+        block_info_text_color_dark="*neutral_300",
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_300",
     )

@@ -13,8 +13,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from demo.models import Model
-from registry.catalog import DLN, EMOTION, PIX2PIXHD
-from registry.errors import EmptyRegistry, RegistryError
+from registry.catalog import DLN, EMOTION
 from registry.faces import Crop, CropSpec, Face, FaceCropper, NoFace, to_tensor
 from registry.photos import PhotoSource, read_photo
 
@@ -31,11 +30,6 @@ BATCH = 16
 SENTENCE = "{} and {} share an expression; {} is the odd one."
 SURE, NOT_SURE = "{}, {:.0%}", "not sure; {} is likeliest with {:.0%}"
 TIE_SENTENCE = "It is a tie: two pairs are equally close, so none of the three is the odd one."
-NO_TRANSFER = (
-    f"No version of {PIX2PIXHD.name} is in production yet, and none ships with this release. "
-    f"Once one is registered, `python -m registry promote {PIX2PIXHD.name} VERSION` puts it there."
-)
-
 Distances = tuple[float, float, float]
 
 
@@ -215,23 +209,6 @@ class EmotionRecognizer:
         ]
 
 
-class ExpressionTransfer:
-    """Gives one person another person's expression, once a version for it is in production."""
-
-    def __init__(self, served: Versions) -> None:
-        self._served = served
-
-    def status(self) -> str:
-        """Return in words whether there is a version, and how to get one."""
-        try:
-            version = self._served.model(PIX2PIXHD.name).version
-        except EmptyRegistry:
-            return NO_TRANSFER
-        except RegistryError as error:
-            return str(error)
-        return f"{version.title} is in production, but this release can't show its pictures yet."
-
-
 def judge(distances: Distances) -> tuple[tuple[int, int], int, bool]:
     """Return the closest pair, the odd one, and whether another pair is as close."""
     first, second, _ = np.argsort(distances, kind="stable")
@@ -247,14 +224,18 @@ def _ask(
     crops = [photo.crop(which, model.version.crop).pixels for photo, which in chosen]
     parts = [model(to_tensor(crops[i : i + BATCH])) for i in range(0, len(crops), BATCH)]
     outputs = {key: np.concatenate([part[key].numpy() for part in parts]) for key in parts[0]}
-    stamp = Stamp(
+    return outputs, stamped(model, started)
+
+
+def stamped(model: Model, started: float) -> Stamp:
+    """Return who answered, in the time since `started` (of `time.perf_counter`)."""
+    return Stamp(
         model=model.version.name,
         version=model.version.number,
         run_id=model.version.run_id,
         device=model.device,
         seconds=time.perf_counter() - started,
     )
-    return outputs, stamp
 
 
 def _chosen(photo: Photo, which: Sequence[int] | None) -> list[int]:

@@ -6,9 +6,12 @@ from typing import Any
 
 import gradio as gr
 
+from demo.marking import png
 from demo.predictors import EmotionRecognizer, Photo, TripletComparer, look
 from demo.tabs.house import House
-from demo.tabs.photo import QUEUED
+from demo.tabs.photo import QUEUED, held
+from demo.tabs.transfer import FILE
+from demo.transfer import BadStrength, ExpressionTransfer
 from registry.errors import RegistryError
 from registry.photos import PhotoError
 
@@ -16,19 +19,22 @@ Answer = dict[str, Any]
 
 
 class Endpoints:
-    """`compare`, `emotion` and `embed`; faces count from 1, the largest first."""
+    """`compare`, `emotion`, `embed` and `transfer`; faces count from 1, the largest first."""
 
     def __init__(self, house: House) -> None:
         self._cropper = house.cropper
         self._comparer = TripletComparer(house.served)
         self._recognizer = EmotionRecognizer(house.served)
+        self._transfer = ExpressionTransfer(house.served)
         files = [_file(f"Photo {n}") for n in (1, 2, 3)]
         faces = [gr.Number(1, precision=0, label=f"Face {n}", visible=False) for n in (1, 2, 3)]
         face = gr.Number(None, precision=0, label="Face; all when left out", visible=False)
-        told = gr.JSON(visible=False)
+        strength = gr.Number(1.0, label="Strength, -0.5 to 1.5", visible=False)
+        told, self._picture = gr.JSON(visible=False), gr.File(visible=False)
         self._offer(self.compare, [*files, *faces], told)
         self._offer(self.emotion, [files[0], face], told)
         self._offer(self.embed, [files[0], face], told)
+        self._offer(self.transfer, [*files[:2], strength, *faces[:2]], [told, self._picture])
 
     def compare(
         self,
@@ -61,6 +67,21 @@ class Endpoints:
             | vars(face.stamp)
             for face in faces
         ]
+
+    def transfer(
+        self,
+        source: str | None,
+        driver: str | None,
+        strength: int | float = 1.0,
+        source_face: int = 1,
+        driver_face: int = 1,
+    ) -> tuple[Answer, str]:
+        """One person's face with another's expression: use only pictures of people who agree."""
+        photos = self._look(source), self._look(driver)
+        which = (source_face - 1, driver_face - 1)
+        answer = self._transfer.transfer(*photos, which, float(strength))
+        boxes = [photo.face(w).box for photo, w in zip(photos, which, strict=True)]
+        return answer.told() | {"boxes": boxes}, held(png(answer.picture), FILE, self._picture)
 
     def _look(self, path: str | None) -> Photo:
         if path is None:
@@ -96,7 +117,7 @@ def _in_words(answer: Callable[..., Any]) -> Callable[..., Any]:
     def answered(*given: Any) -> Any:
         try:
             return answer(*given)
-        except (PhotoError, RegistryError) as error:
+        except (PhotoError, BadStrength, RegistryError) as error:
             raise gr.Error(str(error), print_exception=False) from None
 
     return answered

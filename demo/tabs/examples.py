@@ -57,9 +57,7 @@ def pictures() -> list[Path]:
 
 def triplets() -> list[tuple[Path, Path, Path]]:
     """Return example questions: two pictures of one expression around one of another."""
-    kinds: dict[str, list[Path]] = defaultdict(list)
-    for picture in pictures():
-        kinds[expression(picture)].append(picture)
+    kinds = _kinds()
     found: list[tuple[Path, Path, Path]] = []
     for kind, (first, second, *_) in ((k, v) for k, v in kinds.items() if len(v) > 1):
         others = [pictures[-1] for other, pictures in kinds.items() if other != kind]
@@ -68,9 +66,23 @@ def triplets() -> list[tuple[Path, Path, Path]]:
     return found[:MOST_TRIPLETS]
 
 
+def pairs() -> list[tuple[Path, Path]]:
+    """Return pairs of people with different expressions: each kind's first, the next one's last."""
+    kinds = list(_kinds().values())
+    return [(one[0], other[-1]) for one, other in zip(kinds, kinds[1:] + kinds[:1], strict=True)]
+
+
 def expression(picture: Path) -> str:
     """Return the expression that a picture is named after."""
     return picture.stem.partition("_")[0]
+
+
+def _kinds() -> dict[str, list[Path]]:
+    """Return the example pictures by the expression they are named after."""
+    kinds: dict[str, list[Path]] = defaultdict(list)
+    for picture in pictures():
+        kinds[expression(picture)].append(picture)
+    return kinds
 
 
 def _button(place: int, pictures: Sequence[Path]) -> str:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import gradio as gr
+from gradio.processing_utils import save_bytes_to_cache
 
 from demo.drawing import boxed, embedded
 from demo.predictors import Photo, look
@@ -47,6 +48,11 @@ def _sent(value: Any) -> bool:
     if not isinstance(value, dict):
         return not isinstance(value, list)
     return value.get("meta") == MARK and not str(value.get("path")).startswith(ADDRESS)
+
+
+def held(data: bytes, name: str, by: gr.blocks.Block) -> str:
+    """Return where a file lies that `by` gives out: with the uploads, and deleted like them."""
+    return str(save_bytes_to_cache(data, name, by.GRADIO_CACHE))
 
 
 class PhotoPlace:

@@ -164,8 +164,10 @@ def test_there_is_nothing_to_transfer_yet_and_the_tab_says_so(visitor: Visitor) 
     status = page.locator("#transfer-status")
     expect(status).to_contain_text("No version of pix2pixhd is in production yet")
     expect(status).to_contain_text("python -m registry promote pix2pixhd")
-    for place in ("The person", "The expression", "The picture"):
-        expect(page.get_by_text(place, exact=True)).to_be_visible()
+    page.locator(".examples:visible button").first.click()
+    page.get_by_role("checkbox", name="people who agree").check()
+    expect(page.locator("#transfer-answer .notice")).to_contain_text("No version of pix2pixhd")
+    expect(page.locator("#transfer-picture")).to_have_count(0)
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

@@ -14,6 +14,7 @@ from pyarrow import parquet
 from torch import Tensor
 
 from demo.__main__ import main
+from demo.marking import SOURCE_TYPE
 from registry.catalog import EMOTIONS
 from tests.demo.fakes import FakeRegistry, answers
 
@@ -32,6 +33,7 @@ def models(registry: FakeRegistry) -> FakeRegistry:
 
     registry.put("dln", 3, answers(ALIKE))
     registry.put("emotion", 2, happy)
+    registry.put_transfer(4)
     return registry
 
 
@@ -121,6 +123,72 @@ def test_embed_writes_a_table(people: list[str], two_people: str, tmp_path: Path
     assert rows[1]["identity"] == pytest.approx(ALIKE[1].tolist())
     assert {(row["model"], row["version"], len(row["box"])) for row in rows} == {("dln", 3, 4)}
     assert list(tmp_path.glob("faces*")) == [table]
+
+
+@pytest.mark.usefixtures("models")
+def test_transfer_writes_a_marked_picture_and_prints_its_receipts(
+    people: list[str], two_people: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = tmp_path / "made.png"
+    made.write_bytes(b"before")
+    asked = ["transfer", two_people, people[2], "-o", str(made), "--source-face", "2"]
+    assert main([*asked, "--strength", "-0.5", "--json"]) == 0
+    told = capsys.readouterr()
+    receipts = json.loads(told.out)
+    assert told.err == "Use only pictures of people who agree to it.\n"
+    assert (receipts["strength"], receipts["file"]) == (-0.5, str(made))
+    assert receipts["nearer"] == pytest.approx(1 - receipts["after"] / receipts["before"])
+    seen, source = (np.array(Image.open(path).convert("RGB")) for path in (made, two_people))
+    assert SOURCE_TYPE in Image.open(made).info["XML:com.adobe.xmp"]
+    assert seen.shape == source.shape
+    assert np.array_equal(seen[:, :280], source[:, :280])  # the first face and all around it
+    assert (seen[100:220, 340:460] != source[100:220, 340:460]).any()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["made.png", "two.png"]
+    assert main(["transfer", people[0], "--neutral", "-o", str(made)]) == 0
+    assert "likeness to the person" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("models")
+def test_transfer_refuses_what_it_can_not_answer(
+    people: list[str], nobody: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = tmp_path / "made.png"
+    assert main(["transfer", people[0], nobody, "-o", str(made)]) == 2
+    assert "nobody.png: No face was found" in capsys.readouterr().err
+    assert main(["transfer", people[0], people[1], "-o", str(made), "--driver-face", "2"]) == 2
+    assert f"{people[1]}: There is no face 2" in capsys.readouterr().err
+    assert not made.exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["--strength", "1.6"], "1.6 is no strength: choose one from -0.5 to 1.5."),
+        (["--strength", "nan"], "nan is no strength"),
+        (["--strength", "much"], "'much' is no number"),
+        (["-o", "made.jpg"], "doesn't end with .png"),
+        (["--neutral"], "name a DRIVER, or --neutral"),
+        (["--source-face", "0"], "'0' is no face"),
+    ],
+)
+def test_a_wrong_transfer_is_refused_in_words(
+    people: list[str], given: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as refused:
+        main(["transfer", *people[:2], "-o", "made.png", *given])
+    assert refused.value.code == 2
+    assert words in capsys.readouterr().err
+
+
+def test_transfer_never_overwrites_a_photo_of_the_question(
+    people: list[str], two_people: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = Path(two_people).read_bytes()
+    for photos in ([two_people, people[0]], [people[0], two_people]):
+        with pytest.raises(SystemExit):
+            main(["transfer", *photos, "-o", two_people])
+        assert "is a photo of the question: name another file" in capsys.readouterr().err
+    assert Path(two_people).read_bytes() == before
 
 
 @pytest.mark.usefixtures("models")

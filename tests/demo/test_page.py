@@ -17,15 +17,16 @@ from gradio_client.exceptions import AppError
 from PIL import Image, ImageFile
 from torch import Tensor
 
+from demo.marking import SOURCE_TYPE
 from demo.models import Served
 from demo.page import Page, launch_page
-from demo.predictors import TripletComparer, look
+from demo.predictors import look
 from demo.tabs.emotion import EmotionTab
-from demo.tabs.house import House, notice
+from demo.tabs.house import House
 from demo.tabs.photo import PhotoPlace
 from demo.tabs.triplet import TripletTab
 from registry import versions
-from registry.catalog import DLN, EMOTION, EMOTIONS
+from registry.catalog import EMOTION, EMOTIONS
 from tests.conftest import unused_port
 from tests.demo.fakes import FakeRegistry, answers
 
@@ -80,9 +81,9 @@ def two_people(people: list[Any], tmp_path: Path) -> Any:
     return handle_file(tmp_path / "two.png")
 
 
-def test_programs_see_three_endpoints_and_nothing_else(client: Client) -> None:
+def test_programs_see_four_endpoints_and_nothing_else(client: Client) -> None:
     told = client.view_api(return_format="dict", print_info=False)
-    assert set(told["named_endpoints"]) == {"/compare", "/emotion", "/embed"}
+    assert set(told["named_endpoints"]) == {"/compare", "/emotion", "/embed", "/transfer"}
     assert not told["unnamed_endpoints"]
 
 
@@ -145,6 +146,7 @@ def test_bad_files_give_one_sentence(client: Client, people: list[Any], tmp_path
             ([bad], "/emotion"),
             ([bad], "/embed"),
             ([people[0], bad, people[1]], "/compare"),
+            ([people[0], bad], "/transfer"),
         ):
             with pytest.raises(AppError, match=words) as refusal:
                 client.predict(*ask[0], api_name=ask[1])
@@ -185,6 +187,27 @@ def test_an_empty_registry_is_told_and_heals(fake: FakeRegistry, examples: Path)
     finally:
         lonely.close()
         fake.production["emotion"] = kept
+
+
+def test_transfer_gives_a_marked_picture_and_its_receipts(
+    client: Client, fake: FakeRegistry, people: list[Any]
+) -> None:
+    with pytest.raises(AppError, match="No version of pix2pixhd is in production yet") as refusal:
+        client.predict(*people[:2], api_name="/transfer")
+    assert is_one_sentence(refusal.value)
+    fake.put_transfer(5)
+    told, path = client.predict(*people[:2], strength=0.5, api_name="/transfer")
+    assert (told["model"], told["version"], told["strength"]) == ("pix2pixhd", 5, 0.5)
+    assert told["nearer"] == pytest.approx(1 - told["after"] / told["before"])
+    assert told["nearer"] > 0
+    assert [len(box) for box in told["boxes"]] == [4, 4]
+    made = Image.open(path)
+    assert (made.format, made.size) == ("PNG", Image.open(people[0]["path"]).size)
+    assert SOURCE_TYPE in made.info["XML:com.adobe.xmp"]
+    with pytest.raises(AppError, match=r"2 is no strength: choose one from -0\.5 to 1\.5"):
+        client.predict(*people[:2], strength=2, api_name="/transfer")
+    with pytest.raises(AppError, match=r"There is no face 3"):
+        client.predict(*people[:2], driver_face=3, api_name="/transfer")
 
 
 def test_a_version_promoted_while_open_answers(
@@ -237,19 +260,6 @@ def test_several_faces_are_numbered_and_one_is_chosen(place: PhotoPlace, two_peo
     assert {spec.size_px for _, spec in seen._crops} == {160}
 
 
-def test_answers_are_signed_with_links_to_mlflow(people: list[Any], fake: FakeRegistry) -> None:
-    house = House(served=Served(None), mlflow_url="http://127.0.0.1:5000")
-    photos = [look(person["path"], house.cropper) for person in people]
-    answer = TripletComparer(house.served).compare(photos)
-    told = house.answer(DLN, answer.sentence, "", answer.stamp)
-    assert fake.production["dln"].run_id == answer.stamp.run_id
-    assert f'href="http://127.0.0.1:5000/#/runs/{answer.stamp.run_id}"' in told
-    assert 'href="http://127.0.0.1:5000/#/models/dln/versions/3"' in told
-    assert "dln, version 3" in told
-    unlinked = House(served=Served(None), mlflow_url=None).signed(answer.stamp)
-    assert "href" not in unlinked
-
-
 def test_the_card_under_an_answer_is_that_of_the_version_that_gave_it(
     people: list[Any], fake: FakeRegistry, examples: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -280,9 +290,3 @@ def test_the_card_under_an_answer_is_that_of_the_version_that_gave_it(
     for _, fold, text, shown in (emotion.reply(None, None), triplet.reply(*[None] * 6)):
         assert (fold.visible, text, shown) == (False, "", "")
     assert not triplet.card.fold.open
-
-
-def test_what_lacks_is_told_with_the_command_set_apart() -> None:
-    told = notice("No <dln>: `python app.py seed` registers it.")
-    assert "No &lt;dln&gt;: <code>python app.py seed</code> registers it." in told
-    assert 'role="alert"' in told

@@ -11,14 +11,13 @@ from demo.models import Served
 from demo.predictors import (
     NOT_SURE_BELOW,
     EmotionRecognizer,
-    ExpressionTransfer,
     Photo,
     TripletComparer,
     judge,
     look,
 )
 from registry.catalog import EMOTIONS
-from registry.errors import EmptyRegistry, Unreachable
+from registry.errors import EmptyRegistry
 from registry.faces import Crop, CropSpec, Face, FaceCropper, NoFace
 from tests.demo.fakes import FakeRegistry, answers
 
@@ -180,10 +179,3 @@ def test_a_missing_face_is_said_before_the_registry_is_asked(served: Served) -> 
         TripletComparer(served).compare([photo(3), photo(2), photo(3)], (2, 2, 2))
     with pytest.raises(EmptyRegistry):
         EmotionRecognizer(served).recognise(photo(1))
-
-
-def test_transfer_says_how_to_get_a_version(registry: FakeRegistry, served: Served) -> None:
-    transfer = ExpressionTransfer(served)
-    assert "registry promote pix2pixhd" in transfer.status()
-    registry.production["pix2pixhd"] = Unreachable("The server is down.")
-    assert transfer.status() == "The server is down."

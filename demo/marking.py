@@ -1,0 +1,75 @@
+"""What a generated picture carries: a mark one can see, and IPTC's word for it in the file."""
+
+import io
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
+
+MARK = "generated"
+MARK_PART = 0.028
+"""Height of the mark's letters, in shorter sides of the picture."""
+SMALLEST_MARK_PX = 10
+WIDEST_MARK = 0.8
+"""Part of the picture's width that the mark takes at most."""
+PAPER, INK = (17, 24, 39, 190), (255, 255, 255, 255)
+FAST = 1
+"""PNG's compression; at Pillow's own level 12 megapixels take seconds, for 10 % less."""
+JPEG_QUALITY = 90
+
+SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+XMP_CHUNK = "XML:com.adobe.xmp"
+XMP = (
+    '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
+    '<x:xmpmeta xmlns:x="adobe:ns:meta/">'
+    '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    '<rdf:Description rdf:about="" '
+    'xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" '
+    f'Iptc4xmpExt:DigitalSourceType="{SOURCE_TYPE}"/>'
+    '</rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
+)
+
+
+def marked(pixels: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
+    """Return the picture with the word "generated" in its lower right corner."""
+    picture = Image.fromarray(pixels)
+    font = _font(picture.size)
+    left, top, right, bottom = font.getbbox(MARK)
+    pad = 0.45 * (bottom - top)
+    width, height = round(right - left + 2 * pad), round(bottom - top + 2 * pad)
+    label = Image.new("RGBA", (width, height))
+    pen = ImageDraw.Draw(label)
+    pen.rounded_rectangle((0, 0, width - 1, height - 1), pad, fill=PAPER)
+    pen.text((pad - left, pad - top), MARK, INK, font)
+    picture.paste(
+        label, (picture.width - width - round(pad), picture.height - height - round(pad)), label
+    )
+    return np.array(picture)
+
+
+def png(pixels: UInt8[np.ndarray, "h w 3"]) -> bytes:
+    """Return a generated picture as a PNG file: marked, its origin in XMP, and no EXIF."""
+    said, held = PngInfo(), io.BytesIO()
+    said.add_itxt(XMP_CHUNK, XMP)
+    Image.fromarray(marked(pixels)).save(held, "PNG", pnginfo=said, compress_level=FAST)
+    return held.getvalue()
+
+
+def jpeg(pixels: UInt8[np.ndarray, "h w 3"], *, generated: bool = True) -> bytes:
+    """Return a picture as a JPEG file to look at; a generated one is marked as in `png`."""
+    held = io.BytesIO()
+    if generated:
+        picture = Image.fromarray(marked(pixels))
+        picture.save(held, "JPEG", quality=JPEG_QUALITY, xmp=XMP.encode())
+    else:
+        Image.fromarray(pixels).save(held, "JPEG", quality=JPEG_QUALITY)
+    return held.getvalue()
+
+
+def _font(size: tuple[int, int]) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Return letters of a height that suits the picture."""
+    wanted = max(SMALLEST_MARK_PX, MARK_PART * min(size))
+    font = ImageFont.load_default(wanted)
+    too_wide = font.getlength(MARK) / (WIDEST_MARK * size[0])
+    return ImageFont.load_default(wanted / too_wide) if too_wide > 1 else font

@@ -1,0 +1,234 @@
+"""One person's face with another person's expression, and what the result is worth."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from demo.limits import doubts
+from demo.models import Model
+from demo.pasting import pasted
+from demo.predictors import BATCH, Photo, Stamp, Versions, look, stamped
+from demo.receipts import Receipts, distance, failures
+from registry.catalog import PIX2PIXHD
+from registry.errors import EmptyRegistry, RegistryError
+from registry.faces import Crop, to_tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+LEAST, MOST = -0.5, 1.5
+"""Strengths of a change: 0 leaves the face, 1 goes all the way, below 0 away from it."""
+
+STEPS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5)
+"""Strengths of the pictures of a strip."""
+
+EXAMPLES = Path(__file__).parent / "examples"
+NEUTRAL = ("sad_01.jpg", "sad_06.jpg")
+"""The example people that look neutral, whatever they were drawn as."""
+
+NO_TRANSFER = (
+    f"No version of {PIX2PIXHD.name} is in production yet, and none ships with this release. "
+    f"Once one is registered, `python -m registry promote {PIX2PIXHD.name} VERSION` puts it there."
+)
+CONSENT = "Use only pictures of people who agree to it."
+GOOD, BAD = "{}, and still the same person.", "This result fails its own check."
+
+Vector = Float[np.ndarray, "_"]
+
+
+class BadStrength(ValueError):
+    """A strength out of range; the message is one sentence for the visitor."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TransferAnswer:
+    """A photo whose face took on another expression, unmarked: `demo.marking` marks it."""
+
+    picture: UInt8[np.ndarray, "h w 3"]
+    crop: UInt8[np.ndarray, "size size 3"]
+    strength: float
+    receipts: Receipts
+    warnings: tuple[str, ...]
+    sentence: str
+    stamp: Stamp
+
+    def told(self) -> dict[str, Any]:
+        """Return all but the pictures, as JSON can hold it."""
+        said = {"sentence": self.sentence, "warnings": list(self.warnings)}
+        measured = {"strength": self.strength, "nearer": self.receipts.nearer}
+        return said | measured | vars(self.receipts) | vars(self.stamp)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Strip:
+    """One face at several strengths, as crops."""
+
+    strengths: tuple[float, ...]
+    crops: tuple[UInt8[np.ndarray, "size size 3"], ...]
+    stamp: Stamp
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Encoded:
+    """A face as one version sees it: vectors of unit length."""
+
+    crop: Crop
+    expression: Vector
+    identity: Vector
+
+
+class ExpressionTransfer:
+    """Gives one person another person's expression.
+
+    A face is encoded once by each version, however often its strength changes.
+    """
+
+    def __init__(self, served: Versions) -> None:
+        self._served = served
+        self._seen: WeakKeyDictionary[Photo, dict[tuple[int, str, int], Encoded]]
+        self._seen = WeakKeyDictionary()
+        self._neutral: dict[tuple[int, str], Vector] = {}
+
+    def status(self) -> str | None:
+        """Return in words why there can be no transfer, and how to get one; None when there can."""
+        try:
+            self._model()
+        except RegistryError as error:
+            return str(error)
+        return None
+
+    def transfer(
+        self,
+        source: Photo,
+        driver: Photo | None,
+        which: tuple[int, int] = (0, 0),
+        strength: float = 1.0,
+    ) -> TransferAnswer:
+        """Return the source's photo, its face with the driver's expression.
+
+        Args:
+            source: Whose face it stays.
+            driver: Whose expression it takes on; None makes the face neutral.
+            which: The face of each, 0 for the largest.
+            strength: How far to go, LEAST to MOST.
+
+        Raises:
+            BadStrength: The strength is out of range.
+            NoFace: A photo shows no face, or not that many.
+            Profile: A face is seen from the side.
+            RegistryError: No version can answer.
+        """
+        check_strength(strength)
+        warnings = _doubts(source, driver, which)
+        started, model = time.perf_counter(), self._model()
+        person = self._encoded(model, source, which[0])
+        other = self._encoded(model, driver, which[1]) if driver else None
+        wanted = other.expression if other else self._neutral_of(model, source)
+        ((result, mask),) = _generated(model, person, wanted, [strength])
+        ((expression, identity),) = _encode(model, [result])
+        receipts = Receipts(
+            before=distance(person.expression, wanted),
+            after=distance(expression, wanted),
+            likeness=float(identity @ person.identity),
+            driver_likeness=float(identity @ other.identity) if other else None,
+        )
+        failed = failures(receipts, model.version.thresholds, strength)
+        return TransferAnswer(
+            picture=pasted(source.pixels, person.crop, result, mask),
+            crop=result,
+            strength=strength,
+            receipts=receipts,
+            warnings=(*failed, *warnings),
+            sentence=BAD if failed else GOOD.format(receipts.moved),
+            stamp=stamped(model, started),
+        )
+
+    def strip(self, source: Photo, driver: Photo | None, which: tuple[int, int] = (0, 0)) -> Strip:
+        """Return the source's face on its way to the driver's expression; raises as `transfer`."""
+        _doubts(source, driver, which)
+        started, model = time.perf_counter(), self._model()
+        person = self._encoded(model, source, which[0])
+        wanted = (
+            self._encoded(model, driver, which[1]).expression
+            if driver
+            else self._neutral_of(model, source)
+        )
+        crops = tuple(crop for crop, _ in _generated(model, person, wanted, STEPS))
+        return Strip(strengths=STEPS, crops=crops, stamp=stamped(model, started))
+
+    def _model(self) -> Model:
+        try:
+            return self._served.model(PIX2PIXHD.name)
+        except EmptyRegistry as error:
+            raise EmptyRegistry(NO_TRANSFER) from error
+
+    def _encoded(self, model: Model, photo: Photo, which: int) -> Encoded:
+        """Return a face's vectors; the encoder is asked at the first call."""
+        seen = self._seen.setdefault(photo, {})
+        key = (model.version.number, model.version.run_id, which)
+        if key not in seen:
+            crop = photo.crop(which, model.version.crop)
+            ((expression, identity),) = _encode(model, [crop.pixels])
+            seen[key] = Encoded(crop=crop, expression=expression, identity=identity)
+        return seen[key]
+
+    def _neutral_of(self, model: Model, source: Photo) -> Vector:
+        """Return what counts as neutral for a version: our own decision.
+
+        The mean of two synthetic people who look neutral, by the version's encoder, as a unit
+        vector. A version carries no such vector, and no data set of neutral faces is at hand here.
+        """
+        key = (model.version.number, model.version.run_id)
+        if key not in self._neutral:
+            people = [look(EXAMPLES / name, source.cropper) for name in NEUTRAL]
+            crops = [person.crop(0, model.version.crop).pixels for person in people]
+            mean = np.mean([expression for expression, _ in _encode(model, crops)], axis=0)
+            self._neutral[key] = mean / np.linalg.norm(mean)
+        return self._neutral[key]
+
+
+def check_strength(strength: float) -> None:
+    """Raise BadStrength unless it is LEAST to MOST."""
+    if not LEAST <= strength <= MOST:
+        raise BadStrength(f"{strength:g} is no strength: choose one from {LEAST:g} to {MOST:g}.")
+
+
+def _doubts(source: Photo, driver: Photo | None, which: tuple[int, int]) -> tuple[str, ...]:
+    """Return what the photos make doubtful; raises as `transfer` does, before a model is asked."""
+    said = doubts(source.face(which[0]), "The face to change")
+    if driver is None:
+        return said
+    return said + doubts(driver.face(which[1]), "The face to take the expression from")
+
+
+def _encode(
+    model: Model, crops: Sequence[UInt8[np.ndarray, "s s 3"]]
+) -> list[tuple[Vector, Vector]]:
+    """Return the expression and the identity of each crop."""
+    told = model.encode(to_tensor(crops))
+    return list(zip(told["expression"].numpy(), told["identity"].numpy(), strict=True))
+
+
+def _generated(
+    model: Model, person: Encoded, wanted: Vector, strengths: Sequence[float]
+) -> list[tuple[UInt8[np.ndarray, "s s 3"], Float[np.ndarray, "s s"]]]:
+    """Return a face at each strength, and where it was changed."""
+    import torch
+
+    assert len(strengths) <= BATCH
+    change = torch.from_numpy(wanted - person.expression).float()
+    faces = to_tensor([person.crop.pixels] * len(strengths))
+    told = model(faces, torch.tensor(strengths, dtype=torch.float32)[:, None] * change)
+    masks = told["mask"][:, 0].numpy()
+    return list(zip(_pixels(told["picture"]), masks, strict=True))
+
+
+def _pixels(pictures: "Float[Tensor, 'batch 3 h w']") -> UInt8[np.ndarray, "batch h w 3"]:
+    levels = (pictures.clamp(0, 1) * 255).round().permute(0, 2, 3, 1)
+    return levels.numpy().astype(np.uint8)

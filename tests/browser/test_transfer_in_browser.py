@@ -1,0 +1,115 @@
+"""A transfer as a visitor makes one: consent, the picture, its strength, the file to keep."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from demo.marking import SOURCE_TYPE
+from registry import promotion
+from registry.catalog import PIX2PIXHD
+from tests.browser import networks
+from tests.browser.conftest import House, Visitor
+from tests.browser.test_page_in_browser import PHONE_PX, check, give
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+ANSWER = "#transfer-answer h2"
+
+
+@pytest.fixture(scope="module")
+def people(examples: Path) -> list[Path]:
+    return [examples / "sad_01.jpg", examples / "smiling_07.jpg"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def a_version(house: House) -> None:
+    assert house.page
+    networks.fill_transfer()
+
+
+def opened(visitor: Visitor, *, width: int = 1280, dark: bool = False) -> Page:
+    """Open the tab, once the version promoted while the page was open answers there."""
+    page = visitor.open(width=width, dark=dark)
+    page.get_by_role("tab", name="Transfer").click()
+    expect(page.locator("#transfer-status .answer")).to_have_count(0)
+    return page
+
+
+def agree(page: Page) -> None:
+    page.get_by_role("checkbox", name="people who agree").check()
+
+
+def test_two_photos_give_a_picture_after_consent_and_again_at_another_strength(
+    visitor: Visitor, people: list[Path]
+) -> None:
+    page = opened(visitor)
+    for place, photo in enumerate(people):
+        give(page, place, photo)
+    expect(page.locator("#transfer-answer")).to_contain_text("Tick that the people")
+    agree(page)
+    expect(page.locator(ANSWER)).to_contain_text("nearer to the expression")
+    expect(page.locator("#transfer-picture img")).to_have_count(2)
+    expect(page.locator("#transfer-answer .stamp")).to_contain_text("pix2pixhd, version 1")
+    whole = page.locator(ANSWER).inner_text()
+    page.get_by_role("slider").focus()
+    for _ in range(8):
+        page.keyboard.press("ArrowLeft")
+    expect(page.locator(ANSWER)).not_to_have_text(whole)
+    half = page.locator("#transfer-answer .share").all_inner_texts()
+    assert 0 < float(half[1]) < float(half[0])
+    page.get_by_role("radio", name="neutral").check()
+    expect(page.locator("#transfer-answer .share")).to_have_count(3)
+    expect(page.locator(".photo:visible")).to_have_count(1)
+
+
+def test_the_file_to_keep_is_a_marked_png_of_the_photos_size(
+    visitor: Visitor, people: list[Path], tmp_path: Path
+) -> None:
+    page = opened(visitor)
+    agree(page)
+    page.locator(".examples:visible button").nth(1).click()
+    expect(page.locator(ANSWER)).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download as PNG").click()
+    assert download.value.suggested_filename == "expression-transfer.png"
+    download.value.save_as(tmp_path / "made.png")
+    made = Image.open(tmp_path / "made.png")
+    assert (made.format, made.size) == ("PNG", Image.open(people[0]).size)
+    assert SOURCE_TYPE in made.info["XML:com.adobe.xmp"]
+    assert not made.getexif()
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_a_transfer_fits_a_phone_and_its_words_are_legible(visitor: Visitor, dark: bool) -> None:
+    page = opened(visitor, width=PHONE_PX, dark=dark)
+    check(page)
+    agree(page)
+    page.locator(".examples:visible button").first.click()
+    expect(page.locator(ANSWER)).to_be_visible()
+    page.get_by_role("button", name="Show all strengths").click()
+    expect(page.locator(".strip img")).to_have_count(6)
+    check(page)
+
+
+@pytest.fixture
+def farther() -> Iterator[None]:
+    """Let a version answer that goes away from the expression, for one test."""
+    networks.fill_transfer(reach=-0.5)
+    yield
+    promotion.promote(PIX2PIXHD.name, 1)
+
+
+@pytest.mark.usefixtures("farther")
+def test_a_result_that_fails_is_shown_with_a_plain_warning(visitor: Visitor) -> None:
+    page = opened(visitor)
+    agree(page)
+    page.locator(".examples:visible button").first.click()
+    expect(page.locator(ANSWER)).to_be_visible()
+    while "version 1" in page.locator("#transfer-answer .stamp").inner_text():
+        page.wait_for_timeout(1000)
+        page.locator(".examples:visible button").nth(1).click()
+    expect(page.locator("#transfer-answer .notice").first).to_contain_text("no nearer to the")
+    expect(page.locator("#transfer-picture img")).to_have_count(2)

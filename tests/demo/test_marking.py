@@ -1,0 +1,68 @@
+"""Generated pictures say so: to the eye, and to who reads the file."""
+
+import io
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from demo.marking import SOURCE_TYPE, jpeg, marked, png
+
+RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
+IPTC = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}"
+
+
+def origin(packet: str | bytes) -> str | None:
+    """Return the digitalSourceType an XMP packet names."""
+    text = packet.decode() if isinstance(packet, bytes) else packet
+    described = ET.fromstring(text).find(f"{RDF}RDF/{RDF}Description")  # noqa: S314
+    assert described is not None
+    return described.get(f"{IPTC}DigitalSourceType")
+
+
+@pytest.fixture
+def picture() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 255, (400, 600, 3), np.uint8)
+
+
+def test_a_png_names_its_origin_and_holds_the_marked_picture(picture: np.ndarray) -> None:
+    kept = Image.open(io.BytesIO(png(picture)))
+    assert kept.format == "PNG"
+    assert origin(kept.info["XML:com.adobe.xmp"]) == SOURCE_TYPE
+    assert SOURCE_TYPE.endswith("/digitalsourcetype/trainedAlgorithmicMedia")
+    assert not kept.getexif()
+    assert np.array_equal(np.array(kept), marked(picture))
+
+
+def test_a_jpeg_to_look_at_is_marked_too_and_a_photo_is_not() -> None:
+    grey = np.full((300, 300, 3), 128, np.uint8)
+    shown = Image.open(io.BytesIO(jpeg(grey)))
+    assert origin(shown.info["xmp"]) == SOURCE_TYPE
+    assert np.abs(np.array(shown).astype(int) - marked(grey)).mean() < 2
+    photo = Image.open(io.BytesIO(jpeg(grey, generated=False)))
+    assert "xmp" not in photo.info
+    assert np.abs(np.array(photo).astype(int) - 128).max() < 3
+
+
+@pytest.mark.parametrize(
+    ("height", "width"), [(16, 16), (40, 2000), (2000, 40), (128, 128), (3000, 4000)]
+)
+def test_the_mark_is_small_in_the_corner_and_has_contrast(height: int, width: int) -> None:
+    white = np.full((height, width, 3), 255, np.uint8)
+    seen = marked(white)
+    rows, columns = np.nonzero((seen != white).any(2))
+    assert seen.shape == white.shape
+    assert rows.min() >= min(height / 2, height - 2.4 * max(10, 0.028 * min(height, width)))
+    assert columns.max() > 0.9 * width - 12
+    if min(height, width) > 100:
+        assert len(rows) < 0.13 * height * width
+        assert seen.min() < 90  # letters stay white, so the paper under them is dark
+        assert (seen[rows.min() : rows.max(), columns.min() : columns.max()] > 200).any()
+
+
+def test_the_picture_is_not_touched(picture: np.ndarray) -> None:
+    before = picture.copy()
+    seen = marked(picture)
+    assert np.array_equal(picture, before)
+    assert np.array_equal(seen[:300, :400], before[:300, :400])

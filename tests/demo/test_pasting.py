@@ -1,0 +1,94 @@
+"""A change goes into the photo softly, and nowhere else."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageFilter
+
+from demo.pasting import EDGE, pasted
+from registry.faces import Crop, CropSpec, Face, FaceCropper
+
+SIZE = 64
+
+
+def scene(seed: int, height: int = 240, width: int = 300) -> np.ndarray:
+    """A photo with coarse and fine detail."""
+    rng = np.random.default_rng(seed)
+    coarse = Image.fromarray(rng.integers(40, 215, (12, 15, 3), np.uint8))
+    smooth = np.array(coarse.resize((width, height), Image.Resampling.BICUBIC)).astype(np.int16)
+    return (smooth + rng.integers(-12, 13, smooth.shape)).clip(0, 255).astype(np.uint8)
+
+
+def cut(photo: np.ndarray, x: float, y: float, eyes: float, roll: float) -> Crop:
+    angle = np.radians(roll)
+    points = np.array([(-0.5, 0), (0.5, 0), (0, 0.6), (0, 1.05), (-1, 0.2), (1, 0.2)])
+    turning = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    keypoints = eyes * points @ turning + (x, y)
+    face = Face(box=(0.0, 0.0, 1.0, 1.0), keypoints=keypoints, confidence=0.9)
+    return FaceCropper().crop(photo, face, CropSpec(size_px=SIZE, margin=0.4))
+
+
+def everywhere() -> np.ndarray:
+    return np.ones((SIZE, SIZE), np.float32)
+
+
+places = st.tuples(
+    st.integers(-20, 320), st.integers(-20, 260), st.integers(6, 90), st.integers(-180, 180)
+).map(lambda place: tuple(part + 0.3 for part in place))
+
+
+@given(places, st.integers(0, 5))
+@settings(max_examples=25, deadline=None)
+def test_what_did_not_change_stays_bit_by_bit(
+    place: tuple[float, float, float, float], seed: int
+) -> None:
+    photo = scene(seed)
+    crop = cut(photo, *place)
+    assert np.array_equal(pasted(photo, crop, crop.pixels, everywhere()), photo)
+    inverted = pasted(photo, crop, 255 - crop.pixels, np.zeros((SIZE, SIZE), np.float32))
+    assert np.array_equal(inverted, photo)
+
+
+@given(places)
+@settings(max_examples=25, deadline=None)
+def test_nothing_outside_the_crop_changes(place: tuple[float, float, float, float]) -> None:
+    photo = scene(0)
+    crop = cut(photo, *place)
+    result = pasted(photo, crop, 255 - crop.pixels, everywhere())
+    rows, columns = np.mgrid[: photo.shape[0], : photo.shape[1]] + 0.5
+    way = np.linalg.inv(np.vstack([crop.to_photo, [0, 0, 1]]))
+    x, y, _ = np.tensordot(way, np.stack([columns, rows, np.ones_like(rows)]), 1)
+    outside = (x < 0) | (y < 0) | (x > SIZE) | (y > SIZE)
+    assert np.array_equal(result[outside], photo[outside])
+    inner = 1.5 * EDGE * SIZE
+    middle = (np.minimum(x, y) > inner) & (np.maximum(x, y) < SIZE - inner)
+    changed = (result != photo).any(2)[middle]
+    assert changed.size == 0 or changed.mean() > 0.9
+
+
+def test_a_change_is_as_large_in_the_photo_as_in_the_crop() -> None:
+    photo = np.full((300, 300, 3), 100, np.uint8)
+    crop = cut(photo, 150, 130, 60, 12)
+    result = pasted(photo, crop, crop.pixels + np.uint8(40), everywhere())
+    assert result[150, 150].tolist() == [140, 140, 140]
+    levels = result[150, :, 0].astype(int)
+    assert levels[0] == 100
+    assert np.abs(np.diff(levels)).max() <= 8  # soft: no step at the border
+
+
+def test_fine_detail_stays_where_the_change_is_slight_and_goes_where_the_face_moved() -> None:
+    photo = scene(3, 400, 400)
+    crop = cut(photo, 200, 180, 90, 0)
+    middle = (slice(170, 230), slice(170, 230))
+
+    def detail(picture: np.ndarray) -> float:
+        smooth = Image.fromarray(picture).filter(ImageFilter.GaussianBlur(4))
+        return float((picture.astype(int) - np.array(smooth))[middle].std())
+
+    slight = pasted(photo, crop, crop.pixels + np.uint8(4), everywhere())
+    moved = pasted(photo, crop, crop.pixels[:, ::-1], everywhere())
+    assert detail(slight) == pytest.approx(detail(photo), rel=0.05)
+    assert detail(moved) < 0.6 * detail(photo)
+    away = slight[middle].astype(int) - photo[middle]
+    assert np.median(away) == 4

@@ -1,0 +1,222 @@
+"""A face with another expression: the receipts, the warnings, and what comes back."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from demo.limits import Profile
+from demo.models import SMOKE_FACES, Served
+from demo.predictors import Photo, look
+from demo.receipts import Receipts, failures
+from demo.transfer import NEUTRAL, STEPS, BadStrength, ExpressionTransfer
+from registry.errors import EmptyRegistry, Unreachable
+from registry.faces import Face, FaceCropper, NoFace
+from tests.browser.networks import TinyEncoder, TinyGenerator
+from tests.demo.fakes import FakeRegistry
+
+CROPPER = FaceCropper()
+NO_THRESHOLDS: dict[str, float] = {}
+
+
+@pytest.fixture
+def served(registry: FakeRegistry) -> Served:  # noqa: ARG001
+    return Served(poll_seconds=None)
+
+
+@pytest.fixture
+def people(examples: Path) -> tuple[Photo, Photo]:
+    source, driver = (look(examples / n, CROPPER) for n in ("sad_01.jpg", "smiling_07.jpg"))
+    return source, driver
+
+
+class Counting:
+    """A tiny encoder that counts the faces it saw."""
+
+    def __init__(self) -> None:
+        self.network = TinyEncoder().requires_grad_(False)
+        self.faces = 0
+
+    def __call__(self, faces: Tensor) -> Mapping[str, Tensor]:
+        self.faces += len(faces)
+        return self.network(faces)  # type: ignore[no-any-return]
+
+
+def drawing(change: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Mapping[str, Tensor]]:
+    """Return a generator that draws `change` of a face everywhere."""
+    return lambda faces, moved: {
+        "picture": change(faces, moved).clamp(0, 1),
+        "mask": torch.ones_like(faces[:, :1]),
+    }
+
+
+def vectors(photo: Photo, size_px: int = 32) -> dict[str, np.ndarray]:
+    """Return what the tiny encoder tells of a photo's largest face, computed aside."""
+    (key,) = (spec for _, spec in photo._crops if spec.size_px == size_px)
+    pixels = torch.tensor(photo.crop(0, key).pixels / 255.0, dtype=torch.float32)
+    told = TinyEncoder().requires_grad_(False)(pixels.permute(2, 0, 1)[None])
+    return {name: vector[0].numpy() for name, vector in told.items()}
+
+
+@pytest.mark.parametrize("strength", [-0.5, 0.3, 1.0])
+def test_the_receipts_are_distances_and_cosines_by_the_versions_encoder(
+    registry: FakeRegistry, served: Served, people: tuple[Photo, Photo], strength: float
+) -> None:
+    registry.put_transfer(4, thresholds=NO_THRESHOLDS)
+    answer = ExpressionTransfer(served).transfer(*people, strength=strength)
+    source, driver = map(vectors, people)
+    result = torch.tensor(answer.crop / 255.0, dtype=torch.float32).permute(2, 0, 1)[None]
+    seen = {k: v[0].numpy() for k, v in TinyEncoder().requires_grad_(False)(result).items()}
+
+    def apart(one: np.ndarray, other: np.ndarray) -> float:
+        return float(sum(float(a - b) ** 2 for a, b in zip(one, other, strict=True)) ** 0.5)
+
+    found = answer.receipts
+    assert found.before == pytest.approx(
+        apart(source["expression"], driver["expression"]), abs=1e-5
+    )
+    assert found.after == pytest.approx(apart(seen["expression"], driver["expression"]), abs=1e-5)
+    assert found.nearer == pytest.approx(1 - found.after / found.before)
+    assert found.likeness == pytest.approx(float(seen["identity"] @ source["identity"]), abs=1e-5)
+    other = float(seen["identity"] @ driver["identity"])
+    assert found.driver_likeness == pytest.approx(other, abs=1e-5)
+    assert (found.nearer > 0) == (strength > 0)
+    assert (answer.strength, answer.stamp.model, answer.stamp.version) == (strength, "pix2pixhd", 4)
+
+
+def test_strength_0_gives_back_the_photo(
+    registry: FakeRegistry, served: Served, people: tuple[Photo, Photo]
+) -> None:
+    registry.put_transfer()
+    answer = ExpressionTransfer(served).transfer(*people, strength=0.0)
+    away = np.abs(answer.picture.astype(int) - people[0].pixels)
+    assert away.max() <= 1
+    assert answer.receipts.likeness == pytest.approx(1, abs=1e-3)
+    assert answer.warnings == ()
+    assert "still the same person" in answer.sentence
+
+
+def test_the_change_is_the_drivers_expression_less_the_sources_times_the_strength(
+    registry: FakeRegistry, served: Served, people: tuple[Photo, Photo]
+) -> None:
+    moves: list[Tensor] = []
+
+    def generator(faces: Tensor, change: Tensor) -> Mapping[str, Tensor]:
+        moves.append(change)
+        return {"picture": faces, "mask": torch.ones_like(faces[:, :1])}
+
+    registry.put_transfer(generator=generator)
+    transfer = ExpressionTransfer(served)
+    transfer.transfer(*people, strength=0.4)
+    transfer.strip(*people)
+    way = torch.tensor(vectors(people[1])["expression"] - vectors(people[0])["expression"])
+    strip, one = moves[-1], moves[-2]
+    torch.testing.assert_close(one, 0.4 * way[None], atol=1e-5, rtol=0)
+    torch.testing.assert_close(strip, torch.tensor(STEPS)[:, None] * way, atol=1e-5, rtol=0)
+
+
+def test_a_source_is_encoded_once_however_often_its_strength_changes(
+    registry: FakeRegistry, served: Served, people: tuple[Photo, Photo]
+) -> None:
+    encoder = Counting()
+    registry.put_transfer(encoder=encoder)
+    transfer = ExpressionTransfer(served)
+    transfer.transfer(*people)
+    before = encoder.faces
+    for strength in (0.5, 1.5):
+        transfer.transfer(*people, strength=strength)
+    transfer.strip(*people)
+    assert encoder.faces == before + 2  # the two results
+
+
+def test_a_result_that_is_not_nearer_or_someone_else_is_warned_of(
+    registry: FakeRegistry, served: Served, people: tuple[Photo, Photo]
+) -> None:
+    tiny = TinyEncoder().requires_grad_(False)
+    registry.put_transfer(generator=TinyGenerator(tiny, reach=-0.5))
+    answer = ExpressionTransfer(served).transfer(*people)
+    assert answer.receipts.nearer < 0
+    assert any("no nearer to the expression" in warning for warning in answer.warnings)
+    assert answer.sentence == "This result fails its own check."
+    registry.put_transfer(2, generator=drawing(lambda faces, _: 1 - faces))
+    someone = ExpressionTransfer(Served(poll_seconds=None)).transfer(*people, strength=-0.5)
+    assert someone.receipts.likeness < 0
+    (warning,) = someone.warnings
+    assert "may no longer show the same person" in warning
+
+
+@pytest.mark.parametrize(
+    ("after", "likeness", "strength", "wrong"),
+    [
+        (0.7, 0.9, 1.0, []),
+        (0.85, 0.9, 1.0, ["15% nearer, where 20%"]),
+        (0.85, 0.9, 0.5, []),
+        (0.85, 0.9, 1.5, ["15% nearer, where 20%"]),
+        (1.4, 0.9, -0.5, []),
+        (1.1, 0.9, 0.5, ["no nearer"]),
+        (0.7, 0.59, 1.0, ["0.59, where 0.60"]),
+        (1.1, 0.1, 1.0, ["no nearer", "0.10, where 0.60"]),
+    ],
+)
+def test_a_result_is_held_against_its_versions_thresholds(
+    after: float, likeness: float, strength: float, wrong: list[str]
+) -> None:
+    found = Receipts(before=1.0, after=after, likeness=likeness, driver_likeness=None)
+    said = failures(found, {"nearer": 0.2, "same_person": 0.6}, strength)
+    assert len(said) == len(wrong)
+    assert all(words in sentence for words, sentence in zip(wrong, said, strict=True))
+
+
+def test_neutral_is_the_mean_of_the_people_who_look_it_found_once(
+    registry: FakeRegistry, served: Served, people: tuple[Photo, Photo], examples: Path
+) -> None:
+    encoder = Counting()
+    registry.put_transfer(encoder=encoder, thresholds=NO_THRESHOLDS)
+    transfer = ExpressionTransfer(served)
+    answer = transfer.transfer(people[1], None)
+    asked = encoder.faces
+    transfer.transfer(people[1], None, strength=0.5)
+    assert asked == SMOKE_FACES + 4  # the source, two who look neutral, the result
+    assert encoder.faces == asked + 1
+    calm = [look(examples / name, CROPPER) for name in NEUTRAL]
+    for photo in calm:
+        photo.crop(0, next(spec for _, spec in people[1]._crops))
+    mean = sum(vectors(photo)["expression"] for photo in calm) / len(calm)
+    wanted = mean / np.linalg.norm(mean)
+    before = np.linalg.norm(vectors(people[1])["expression"] - wanted)
+    assert answer.receipts.before == pytest.approx(before, abs=1e-5)
+    assert answer.receipts.driver_likeness is None
+
+
+def test_what_can_not_be_done_is_said_before_a_model_is_asked(
+    registry: FakeRegistry, served: Served, people: tuple[Photo, Photo]
+) -> None:
+    transfer = ExpressionTransfer(served)
+    with pytest.raises(BadStrength, match=r"1\.6 is no strength: choose one from -0\.5 to 1\.5"):
+        transfer.transfer(*people, strength=1.6)
+    with pytest.raises(BadStrength):
+        transfer.transfer(*people, strength=float("nan"))
+    with pytest.raises(NoFace, match="There is no face 2"):
+        transfer.transfer(*people, which=(0, 1))
+    source, driver = people
+    turned = Face(box=driver.faces[0].box, keypoints=driver.faces[0].keypoints + 0, confidence=0.9)
+    turned.keypoints[2] = turned.keypoints[0] - 30
+    with pytest.raises(Profile, match="face to take the expression from is seen from the side"):
+        transfer.strip(source, Photo(driver.pixels, (turned,), CROPPER))
+    assert registry.looks == 0
+
+
+def test_no_version_is_told_with_how_to_get_one(
+    registry: FakeRegistry, served: Served, people: tuple[Photo, Photo]
+) -> None:
+    transfer = ExpressionTransfer(served)
+    assert "registry promote pix2pixhd" in str(transfer.status())
+    with pytest.raises(EmptyRegistry, match="registry promote pix2pixhd"):
+        transfer.transfer(*people)
+    registry.production["pix2pixhd"] = Unreachable("The server is down.")
+    assert transfer.status() == "The server is down."
+    registry.put_transfer()
+    assert transfer.status() is None
