@@ -52,16 +52,17 @@ class Augmentation:
 
     def moved(self, x: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch 3 h w"]:
         """Mirror, turn, scale and shift; edges are repeated outwards."""
+        return placed(x, self.placement(x))
+
+    def placement(self, x: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch 2 3"]:
+        """Draw where each pixel of `moved` comes from: maps x, y in -1 to 1, and 1, to such."""
         turn, grow, dx, dy = self._even((4, len(x)), x)
         angle = turn * math.radians(self.rotation_degrees)
         size = 1 + grow * self.scale
         flip = torch.where(torch.rand(len(x), device=x.device) < self.mirror, -1.0, 1.0)
         cos, sin = angle.cos() * size, angle.sin() * size
         rows = [cos * flip, -sin, 2 * dx * self.shift, sin * flip, cos, 2 * dy * self.shift]
-        grid = functional.affine_grid(
-            torch.stack(rows, 1).view(-1, 2, 3), list(x.shape), align_corners=False
-        )
-        return functional.grid_sample(x, grid, padding_mode="border", align_corners=False)
+        return torch.stack(rows, 1).view(-1, 2, 3)
 
     def compressed(self, faces: UInt8[Tensor, "batch 3 h w"]) -> UInt8[Tensor, "batch 3 h w"]:
         """Store some faces as JPEG and read them again."""
@@ -104,6 +105,14 @@ class Augmentation:
         inside = (rows >= top) & (rows < top + tall / 3) & (columns >= left)
         patch = inside & (columns < left + wide / 3) & (chosen < self.erase)
         return torch.where(patch, x.mean((1, 2, 3), keepdim=True), x)
+
+
+def placed(
+    x: Float[Tensor, "batch 3 h w"], placement: Float[Tensor, "batch 2 3"]
+) -> Float[Tensor, "batch 3 h w"]:
+    """Return faces moved as `Augmentation.placement` says; edges are repeated outwards."""
+    grid = functional.affine_grid(placement, list(x.shape), align_corners=False)
+    return functional.grid_sample(x, grid, padding_mode="border", align_corners=False)
 
 
 GENTLE = Augmentation(

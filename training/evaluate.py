@@ -13,7 +13,6 @@ from training.config import RecipeError
 from training.datasets.index import Prepared
 from training.emotion.metrics import with_intervals
 from training.inference import Served, outputs
-from training.pix2pixhd.generator import Transferred
 from training.pix2pixhd.trials import Trials
 from training.tracking import annotate
 from training.triplets import votes
@@ -63,7 +62,7 @@ def _transfers(version: Version, data: Prepared, split: str) -> dict[str, float]
     """Measure a generator: the receipts of transfers, and likeness to the truth if there is one."""
     model = versions.load(version)
     trials = Trials.of([data], split, version.crop, each=TRANSFERS)
-    items = trials.items(lambda faces, change: Transferred(**model(faces, change)), model.encode)
+    items = trials.items(lambda faces, change: model(faces, change)["picture"], model.encode)
     if items.empty:
         raise RecipeError(f"{data.name} has no face in split {split}.")
     means = items.mean(numeric_only=True).dropna()

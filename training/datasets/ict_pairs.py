@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from PIL import Image
 
 from registry.catalog import EMOTIONS, PIX2PIXHD
 from training.datasets import ict
 from training.datasets.expressions import chance, expression
-from training.datasets.head import Head
+from training.datasets.head import FACE, Head
 from training.datasets.index import PreparedError
-from training.datasets.rendering import Mesh, render, turned
+from training.datasets.rendering import Light, Mesh, projected, render, turned
 from training.datasets.source import Picture, Reading
 
 PERSONS = {
@@ -31,6 +31,8 @@ SITTINGS = 2
 WAYS = 24
 """Ways to show each emotion: which of its prototypes, how strongly, and what moves besides."""
 SIZE_PX = 160
+FORWARD, EVERY = 6.0, 8
+"""Depth of the mesh from which on the face looks forward, and which of its vertices are points."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ def read(path: Path | None) -> Reading:
             for emotion in EMOTIONS
         ],
         framing=PIX2PIXHD.crop.margin,
+        points=lambda member: points(Head.load(path), member),
         notes=[
             "Rendered heads: no hair, lashes or wrinkles, and expressions by prototypes.",
             f"Each person sits {SITTINGS} times for all emotions, in one pose and one light.",
@@ -94,22 +97,44 @@ def portrait(
         size_px: side of the square picture.
         margin: what the picture adds to the face's own square; see `CropSpec`.
     """
-    person, sitting, emotion, _ = name.split("_")
-    luck = chance(person, "sitting", sitting)
-    yaw, pitch = _pose(person, sitting)
-    who = ict.coefficients(head, person)
-    light, background = ict.light(luck), ict.background(luck, size_px)
-    at_rest = turned(head.shape(who, {}), yaw, pitch)
-    framing = ict.framing(head, at_rest, luck, size_px / (1 + margin), size_px)
-    shown = expression(head, emotion, way(name))
+    person = name.partition("_")[0]
+    vertices, framing, lamp, behind = _scene(head, name, size_px, margin)
     mesh = Mesh(
-        vertices=turned(head.shape(who, shown), yaw, pitch),
+        vertices=vertices,
         quads=head.quads,
         albedo=ict.painted(head, person),
         gloss=head.gloss,
         openness=head.openness,
     )
-    return render(mesh, framing, light, background)
+    return render(mesh, framing, lamp, behind)
+
+
+def points(head: Head, name: str) -> Float[np.ndarray, "points 2"]:
+    """Return where points of the face lie in the picture of a name, x and y in sides of it.
+
+    The same points in every picture: what looks forward of the face's skin, every eighth vertex.
+    """
+    vertices, framing, _, _ = _scene(head, name, SIZE_PX, PIX2PIXHD.crop.margin)
+    forward = np.flatnonzero(head.neutral[FACE, 2] > FORWARD)[::EVERY]
+    seen = projected(vertices[forward])
+    return np.asarray((seen @ framing[:, :2].T + framing[:, 2]) / SIZE_PX, dtype=np.float64)
+
+
+def _scene(
+    head: Head, name: str, size_px: int, margin: float
+) -> tuple[
+    Float[np.ndarray, "v 3"], Float[np.ndarray, "2 3"], Light, Float[np.ndarray, "size size"]
+]:
+    """Return the shaped and turned head, the map to the picture, the light and what is behind."""
+    person, sitting, emotion, _ = name.split("_")
+    luck = chance(person, "sitting", sitting)
+    yaw, pitch = _pose(person, sitting)
+    lamp, behind = ict.light(luck), ict.background(luck, size_px)
+    who = ict.coefficients(head, person)
+    at_rest = turned(head.shape(who, {}), yaw, pitch)
+    framing = ict.framing(head, at_rest, luck, size_px / (1 + margin), size_px)
+    shown = expression(head, emotion, way(name))
+    return turned(head.shape(who, shown), yaw, pitch), framing, lamp, behind
 
 
 def _pose(person: str, sitting: str) -> tuple[float, float]:

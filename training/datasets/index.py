@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock
-from jaxtyping import Int, UInt8
+from jaxtyping import Float, Int, UInt8
 from numpy.lib.format import open_memmap
 from PIL import Image
 
@@ -56,6 +56,7 @@ ANSWERS = pa.schema(
 )
 """Of answers.parquet, where a set names its annotators: each says of a row of triplets.parquet
 which face is odd, 1 to 3."""
+POINTS = "points.npy"
 MEASURED = ("path", "box", "face_confidence", "size_px")
 """Columns that follow from the pictures by measurement and may differ a hair between machines."""
 
@@ -104,6 +105,12 @@ class Prepared:
         if self.answers is not None:
             lines.append(_fingerprint(self.answers))
         return hashlib.sha256("\n".join([self.name, *lines]).encode()).hexdigest()
+
+    @cached_property
+    def points(self) -> Float[np.ndarray, "n points 2"] | None:
+        """Where the same points of each row's face lie, x and y in sides of its crop, if known."""
+        path = self.folder / POINTS
+        return np.load(path).astype(np.float32) if path.exists() else None
 
     def split(self, name: str) -> Int[np.ndarray, "rows"]:
         """Return the rows of the split train, validation or test."""

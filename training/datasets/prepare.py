@@ -17,6 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -42,6 +43,7 @@ from training.datasets.cutting import Cutter, Kept, comment_of
 from training.datasets.duplicates import apart, check_apart
 from training.datasets.index import (
     ANSWERS,
+    POINTS,
     SCHEMA,
     TRIPLETS,
     Prepared,
@@ -67,7 +69,7 @@ READERS: dict[str, Callable[[Path | None], Reading | Unfetched]] = {
     "rafdb": rafdb.read,
     "toy": toy.read,
 }
-WRITTEN = ("index.parquet", "triplets.parquet", "answers.parquet", "report.md")
+WRITTEN = ("index.parquet", "triplets.parquet", "answers.parquet", POINTS, "report.md")
 OURS = {"crops", "cache", *fec.KEPT, *WRITTEN}
 """What a prepared folder holds."""
 ROWS_AT_ONCE = 10_000
@@ -247,6 +249,8 @@ def _write(reading: Reading, outcomes: list[Kept | str], dest: Path, set_name: s
         _save(
             pa.Table.from_pandas(joined, TRIPLETS, preserve_index=False), dest / "triplets.parquet"
         )
+    if reading.points is not None:
+        _write_points(reading.points, [picture for picture, _ in kept], dest / POINTS)
     schema = SCHEMA.with_metadata({"set": set_name})
     _save_rows(map(_row, kept), schema, dest / "index.parquet")
 
@@ -262,6 +266,14 @@ def _save_rows(rows: Iterable[dict[str, Any]], schema: pa.Schema, path: Path) ->
     with pq.ParquetWriter(half, schema, compression="zstd") as file:
         while few := list(islice(left, ROWS_AT_ONCE)):
             file.write_table(pa.Table.from_pylist(few, schema))
+    half.replace(path)
+
+
+def _write_points(points: Callable[[str], np.ndarray], pictures: list[Picture], path: Path) -> None:
+    """Write where the points of each picture's face lie, to a 2,000th of its side."""
+    members = track([p.member for p in pictures], "points", console=Console(stderr=True))
+    half = path.with_suffix(".part.npy")
+    np.save(half, np.stack([points(member) for member in members]).astype(np.float16))
     half.replace(path)
 
 

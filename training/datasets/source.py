@@ -1,10 +1,13 @@
 """What a reader hands to `prepare`: pictures, what is known about them, and their bytes."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +59,8 @@ class Reading:
         triplets: fixed triplets as name_1, name_2, name_3, type, annotator, answer, split; `answer`
             is missing where too few people agree.
         answers: every annotator's own: triplet (its position in `triplets`), annotator, answer.
+        points: where the same points of a face lie in a picture, x and y in sides of it, for the
+            picture's member; of faces that are rendered.
         notes: what was taken or dropped and why, a sentence each.
     """
 
@@ -66,6 +71,7 @@ class Reading:
     central: bool = False
     triplets: pd.DataFrame | None = None
     answers: pd.DataFrame | None = None
+    points: Callable[[str], Float[np.ndarray, "points 2"]] | None = None
     notes: list[str] = field(default_factory=list)
 
 

@@ -51,6 +51,10 @@ class Pix2pixHDRecipe(Recipe):
     """The same for both faces of a pair."""
     size_px: int = PIX2PIXHD.crop.size_px
     """Side of the pictures."""
+    early_px: int | None = None
+    """Side of the pictures in the early epochs, smaller and therefore faster."""
+    early_share: float = 0.8
+    """Share of the epochs that are early."""
     judges: int = 2
     """Discriminators, each at half the side of the one before."""
     judge_channels: int = 64
@@ -70,6 +74,8 @@ class Pix2pixHDRecipe(Recipe):
     """File of the perceptual network's weights; vgg19's is fetched where none is named."""
     pixels: float = 0.0
     """Weight of the pixels' L1 distance; ours."""
+    flow: float = 0.0
+    """Weight of the warp's L1 distance to where points of rendered faces really moved; ours."""
     expression: float = 0.0
     """Weight of the squared distance of the result's expression vector to the wanted one; ours."""
     cycle: float = 0.0
@@ -106,20 +112,23 @@ COMPACT = Pix2pixHDRecipe(
     ),
     augmentation=CAMERAS,
     size_px=128,
+    early_px=64,
+    early_share=0.85,
     judge_channels=32,
-    adversarial_from=0.5,
+    adversarial_from=0.85,
     feature_matching=2.0,
     perceptual=1.0,
     perceptual_network="squeezenet",
     pixels=10.0,
+    flow=10.0,
     expression=1.0,
     cycle=5.0,
     anew=0.1,
-    single_share=0.4,
+    single_share=0.3,
     moved=0.6,
     driven=0.3,
     pairs_per_epoch=2000,
-    epochs=9,
+    epochs=16,
     batch_size=8,
     learning_rate=4e-4,
     averaging=0.998,

@@ -26,8 +26,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.dln = graph.requires_grad_(False)
         self.size_px = inner.size_px
-        share = (1 + inner.margin) / (1 + crop.margin)
-        self.edge = round(crop.size_px * (1 - share) / 2)
+        self.around = (1 - (1 + inner.margin) / (1 + crop.margin)) / 2
 
     def train(self, mode: bool = True) -> "Encoder":
         """Stay in eval mode: an exported graph has no other."""
@@ -36,7 +35,8 @@ class Encoder(nn.Module):
 
     def forward(self, faces: Float[Tensor, "batch 3 h w"]) -> dict[str, Tensor]:
         """Return `expression` and `identity`, unit vectors, for RGB faces in [0, 1]."""
-        inside = slice(self.edge, faces.shape[-1] - self.edge)
+        edge = round(self.around * faces.shape[-1])
+        inside = slice(edge, faces.shape[-1] - edge)
         inner = functional.interpolate(
             faces[..., inside, inside],
             (self.size_px, self.size_px),

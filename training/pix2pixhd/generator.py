@@ -18,6 +18,9 @@ Where = Literal["planes", "bottleneck"]
 Upsampling = Literal["transposed", "resize"]
 FARTHEST = 0.3
 """How far a pixel is moved at most, in half sides of the picture."""
+STYLE_DEVIATION = 0.7
+"""Changes of an expression are about 1 long: what they do to a map is then as large as the map.
+With torch's own draw, a fifth of that, the generator didn't find in 500 steps what they are for."""
 HEAD = 0.1
 """What logits of mask and flow are multiplied by: they sum over so many maps that a step of the
 optimiser would otherwise throw pixels about."""
@@ -58,6 +61,8 @@ class Transferred(NamedTuple):
 
     picture: Float[Tensor, "batch 3 h w"]
     mask: Float[Tensor, "batch 1 h w"]
+    flow: Float[Tensor, "batch 2 h w"]
+    """From how far each pixel was fetched: right, down, in half sides; 0 without a warp."""
 
 
 class ResidualBlock(nn.Module):
@@ -73,6 +78,8 @@ class ResidualBlock(nn.Module):
         self.first = nn.Sequential(*_reflected(channels))
         self.second = nn.Sequential(*_reflected(channels))
         self.style = nn.Linear(dims, 4 * channels, bias=False) if dims else None
+        if self.style is not None:
+            nn.init.normal_(self.style.weight, 0, STYLE_DEVIATION)
 
     def forward(
         self, x: Float[Tensor, "batch c h w"], expression: Float[Tensor, "batch dims"]
@@ -180,11 +187,12 @@ class Generator(nn.Module):
         picture = picture.tanh() / 2 + 0.5
         anew = (HEAD * mask).sigmoid() if self.config.mask else torch.ones_like(picture[:, :1])
         if not self.config.warp:
-            return Transferred(torch.lerp(source, picture, anew), anew)
+            still = torch.zeros_like(picture[:, :2])
+            return Transferred(torch.lerp(source, picture, anew), anew, still)
         flow = FARTHEST * (HEAD * smooth(flow)).tanh()
         moved = (flow * source.shape[-1] / 2).square().sum(1, keepdim=True)
         kept = (1 - anew) * (-moved).exp()
-        return Transferred(torch.lerp(warped(source, flow), picture, anew), 1 - kept)
+        return Transferred(torch.lerp(warped(source, flow), picture, anew), 1 - kept, flow)
 
 
 def smooth(flow: Float[Tensor, "batch 2 h w"]) -> Float[Tensor, "batch 2 h w"]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
 from training.pix2pixhd.discriminator import Features
 
@@ -30,6 +31,24 @@ def feature_matching(generated: Sequence[Features], real: Sequence[Features]) ->
         for mine, true in zip(ours[:-1], theirs[:-1], strict=True)
     ]
     return torch.stack(terms).sum() / len(real)
+
+
+def misplaced(
+    flow: Float[Tensor, "batch 2 h w"],
+    source: Float[Tensor, "batch points 2"],
+    target: Float[Tensor, "batch points 2"],
+) -> Float[Tensor, ""]:
+    """Return the mean L1 distance of a flow to where points of faces really came from; ours.
+
+    Args:
+        flow: from how far each pixel of the result is fetched, in half sides.
+        source: where the points lie in the source, x and y in -1 to 1.
+        target: where the same points lie in the truth; those outside the picture don't count.
+    """
+    there = functional.grid_sample(flow, target[:, :, None], align_corners=False)[..., 0]
+    away = (there.mT - (source - target)).abs().sum(2)
+    inside = (target.abs() < 1).all(2)
+    return (away * inside).sum() / inside.sum().clamp(min=1)
 
 
 def perceptual(

@@ -20,8 +20,8 @@ class Served(nn.Module):
         self, faces: Float[Tensor, "batch 3 h w"], change: Float[Tensor, "batch dims"]
     ) -> dict[str, Tensor]:
         """Return `picture` and `mask` for faces in [0, 1] and changes of expression."""
-        picture, mask = self.generator(faces, change)
-        return {"picture": picture, "mask": mask}
+        made = self.generator(faces, change)
+        return {"picture": made.picture, "mask": made.mask}
 
 
 def drawn(network: Network) -> Network:

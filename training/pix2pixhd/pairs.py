@@ -35,18 +35,34 @@ class Pairs(Items):
         self.set = np.repeat(np.tile(np.arange(len(sets)), 2), counts)
         self.rows = np.concatenate([*paired, *single]).astype(np.int64)
         self.paired = self.rows[:, 0] != self.rows[:, 1]
+        self.points = [data.points for data in sets]
+        known = [points.shape[1] for points in self.points if points is not None]
+        self.point_count = max(known, default=0)
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitems__(self, items: list[int]) -> dict[str, Tensor]:
-        """Return `source` and `target` (batch, 3, h, w), uint8 RGB, and `index`."""
+        """Return `source` and `target` (batch, 3, h, w), uint8 RGB, and `index`.
+
+        Where a set knows points of its faces, also `points` (batch, 2, points, 2): x and y in -1 to
+        1 in source and target; not numbers for the faces of other sets.
+        """
         faces = {
             name: np.stack([self.pixels[self.set[i]][self.rows[i, side]] for i in items])
             for side, name in enumerate(("source", "target"))
         }
         batch = {name: torch.from_numpy(v).permute(0, 3, 1, 2) for name, v in faces.items()}
-        return batch | {"index": torch.tensor(items)}
+        batch |= {"index": torch.tensor(items)}
+        return batch | ({"points": self._points(items)} if self.point_count else {})
+
+    def _points(self, items: Sequence[int]) -> Tensor:
+        places = np.full((len(items), 2, self.point_count, 2), np.nan, dtype=np.float32)
+        for i, item in enumerate(items):
+            known = self.points[self.set[item]]
+            if known is not None:
+                places[i, :, : known.shape[1]] = known[self.rows[item]] * 2 - 1
+        return torch.from_numpy(places)
 
     def weights(self, single_share: float) -> np.ndarray:
         """Return how often each is drawn: `single_share` of all are single faces.

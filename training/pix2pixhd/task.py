@@ -1,6 +1,6 @@
 """Training the generator against its discriminators."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any
 
@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.optim import Adam
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
@@ -15,6 +16,7 @@ from torch.utils.data import DataLoader
 from registry.catalog import PIX2PIXHD as CARD
 from registry.faces import CropSpec
 from registry.versions import best_device
+from training.augment import placed
 from training.config import RecipeError
 from training.feed import WeightedSampler, batches
 from training.inference import outputs
@@ -54,6 +56,7 @@ class Pix2pixHDTask(Task):
         super().__init__(recipe)
         self.crop = CropSpec(size_px=recipe.size_px, margin=CARD.crop.margin)
         self.judged = False
+        self.early = False
         self.won = 0
 
     @cached_property
@@ -155,20 +158,23 @@ class Pix2pixHDTask(Task):
         return batches(self.pairs, size=size, workers=workers, sampler=sampler)
 
     def begin(self, epoch: int) -> None:
-        """Let the discriminators judge from some epoch on."""
+        """Let pictures be small in early epochs, and the discriminators judge from some epoch on."""
+        self.early = epoch < self.recipe.early_share * self.recipe.epochs
         self.judged = self.recipe.adversarial > 0 and (
             epoch >= self.recipe.adversarial_from * self.recipe.epochs
         )
 
     def step(self, networks: Networks, batch: Batch) -> Iterator[Update]:
         """Yield the generator's update, then the discriminators'."""
-        source, target = self._seen(batch)
+        source, target, points = self._seen(batch)
         change, wanted, known = self._asked(batch)
         made = networks["generator"](source, change)
         said = {"mask": made.mask.mean()}
         loss = self.recipe.anew * made.mask.mean()
         if bool(known.any()):
             said |= self._against_truth(made.picture[known], target[known])
+        if self.recipe.flow and points is not None:
+            said["flow"] = self.recipe.flow * _misplaced(made.flow[known], points[known])
         if self.recipe.expression:
             away = self.encoder(made.picture)["expression"] - wanted
             said["expression"] = self.recipe.expression * away.square().sum(1).mean()
@@ -184,12 +190,26 @@ class Pix2pixHDTask(Task):
         if judged:
             yield self._judge(networks, condition, made.picture[known].detach(), target[known])
 
-    def _seen(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return sources and targets, what may happen in a camera done to both alike."""
+    def _seen(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return sources, targets and points, what may happen in a camera done to all alike."""
+        augmentation, source = self.recipe.augmentation, batch["source"].float() / 255
+        placement = augmentation.placement(source)
         state = torch.get_rng_state()
-        source = self.recipe.augmentation(batch["source"])
+        source = augmentation.lit(augmentation.coarse(placed(source, placement)))
         torch.set_rng_state(state)
-        return source, self.recipe.augmentation(batch["target"])
+        target = placed(batch["target"].float() / 255, placement)
+        target = augmentation.lit(augmentation.coarse(target))
+        points = batch.get("points")
+        if points is not None:
+            offset = points - placement[:, None, None, :, 2]
+            points = offset @ torch.linalg.inv(placement[:, None, :, :2]).mT
+        if self.early and self.recipe.early_px:
+            side = (self.recipe.early_px, self.recipe.early_px)
+            source, target = (
+                functional.interpolate(faces, side, mode="bilinear", antialias=True)
+                for faces in (source, target)
+            )
+        return source, target, points
 
     def _asked(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Return changes of expression, the vectors asked for, and where the truth is known."""
@@ -268,13 +288,13 @@ class Pix2pixHDTask(Task):
 
     def validate(self, networks: Networks) -> dict[str, float]:
         """Return each set's receipts and similarity to the truth on the fixed validation trials."""
-        return self.trials.measure(networks["generator"], self.encoder)
+        return self.trials.measure(_pictures(networks), self.encoder)
 
     def epoch_sheet(self, networks: Networks) -> np.ndarray | None:
         """Return source, driver, result and truth of some trials, HWC uint8."""
         if not (self.recipe.toy or self.recipe.log_faces):
             return None
-        return self.trials.sheet(networks["generator"], self.encoder)
+        return self.trials.sheet(_pictures(networks), self.encoder)
 
     def production(self, networks: Networks) -> Production:
         """Return generator and encoder, and from when on an answer is worth a warning."""
@@ -284,8 +304,24 @@ class Pix2pixHDTask(Task):
             config={"network": self.recipe.network, "encoder": origin(self.recipe.encoder)},
             crop=self.crop,
             encoder=encoder,
-            thresholds=self.trials.thresholds(networks["generator"], encoder),
+            thresholds=self.trials.thresholds(_pictures(networks), encoder),
         )
+
+
+def _pictures(networks: Networks) -> Callable[[Tensor, Tensor], Tensor]:
+    generator = networks["generator"]
+
+    def picture(faces: Tensor, change: Tensor) -> Tensor:
+        made: Tensor = generator(faces, change).picture
+        return made
+
+    return picture
+
+
+def _misplaced(flow: Tensor, points: Tensor) -> Tensor:
+    """Return how far the flow is from the truth for faces whose points are known."""
+    known = points[:, 0, 0, 0].isfinite()
+    return losses.misplaced(flow[known], points[known, 0], points[known, 1])
 
 
 def _adam(network: nn.Module, rate: float, steps: int) -> Optimisation:

@@ -27,7 +27,7 @@ RARE = 0.05
 GENUINE = 500
 """Pairs of real pictures of one person, of each set, that say how alike they are at least."""
 CPU = torch.device("cpu")
-Generate = Callable[[Tensor, Tensor], Any]
+Generate = Callable[[Tensor, Tensor], Tensor]
 Encode = Callable[[Tensor], Mapping[str, Tensor]]
 
 
@@ -145,7 +145,7 @@ class Trials:
     ) -> tuple[Tensor, Any]:
         source, driver = source.to(self.device), driver.to(self.device)
         wanted = encode(driver)["expression"]
-        result = generate(source, wanted - encode(source)["expression"]).picture.float()
+        result = generate(source, wanted - encode(source)["expression"]).float()
         return result, receipts(encode, source, result, wanted)
 
     def _batches(
