@@ -46,6 +46,9 @@ class TinyGenerator(nn.Module):
         reach: the share of the change that is made; below 0 it goes the other way.
     """
 
+    weights: Tensor
+    inverse: Tensor
+
     def __init__(self, encoder: TinyEncoder, reach: float = 1.0) -> None:
         super().__init__()
         weights = encoder.maps["expression"].detach()

@@ -1,11 +1,30 @@
+from typing import Any, cast
+
 import pytest
 import torch
 
 from training.pix2pixhd.discriminator import Discriminator
-from training.pix2pixhd.generator import Generator, GeneratorConfig, warped
-from training.pix2pixhd.losses import adversarial, feature_matching, perceptual
+from training.pix2pixhd.generator import (
+    Generator,
+    GeneratorConfig,
+    Upsampling,
+    Where,
+    warped,
+)
+from training.pix2pixhd.losses import adversarial, feature_matching, misplaced, perceptual
 
-SMALL = {"channels": 8, "downsamplings": 2, "blocks": 1}
+SMALL: dict[str, Any] = {"channels": 8, "downsamplings": 2, "blocks": 1}
+
+
+def last_layer(generator: Generator) -> torch.nn.Conv2d:
+    return cast("torch.nn.Conv2d", generator.last[1])
+
+
+def biased(generator: Generator, place: int, value: float) -> None:
+    """Set one bias of the last layer."""
+    bias = last_layer(generator).bias
+    assert bias is not None
+    bias[place] = value
 
 
 def size(network: torch.nn.Module) -> int:
@@ -36,16 +55,16 @@ def test_the_judges_have_the_published_size() -> None:
 @pytest.mark.parametrize("upsampling", ["transposed", "resize"])
 @pytest.mark.parametrize("enhancer", [False, True])
 def test_every_generator_draws_by_the_expression(
-    where: str, upsampling: str, *, enhancer: bool
+    where: Where, upsampling: Upsampling, *, enhancer: bool
 ) -> None:
     torch.manual_seed(0)
-    config = GeneratorConfig(where=where, upsampling=upsampling, enhancer=enhancer, **SMALL)  # type: ignore[arg-type]
+    config = GeneratorConfig(where=where, upsampling=upsampling, enhancer=enhancer, **SMALL)
     generator = Generator(config).eval()
     source, expression = torch.rand(2, 3, 32, 32), torch.randn(2, 16)
     with torch.inference_mode():
-        picture, mask = generator(source, expression)
-        other, _ = generator(source, -expression)
-        alone, _ = generator(source[:1], expression[:1])
+        picture, mask, _ = generator(source, expression)
+        other = generator(source, -expression).picture
+        alone = generator(source[:1], expression[:1]).picture
     assert picture.shape == source.shape
     assert 0 <= float(picture.min()) <= float(picture.max()) <= 1
     assert (mask == 1).all()
@@ -55,14 +74,15 @@ def test_every_generator_draws_by_the_expression(
 
 def test_where_the_mask_is_nought_the_source_stays() -> None:
     torch.manual_seed(0)
-    generator = Generator(GeneratorConfig(mask=True, **SMALL)).eval()  # type: ignore[arg-type]
+    generator = Generator(GeneratorConfig(mask=True, **SMALL)).eval()
     source = torch.rand(1, 3, 32, 32)
     with torch.inference_mode():
-        generator.last[1].bias[3] = -100.0  # type: ignore[index, union-attr]
-        picture, mask = generator(source, torch.randn(1, 16))
+        biased(generator, 3, -1000)
+        picture, mask, flow = generator(source, torch.randn(1, 16))
         assert mask.max() < 1e-6
+        assert not flow.any()
         torch.testing.assert_close(picture, source)
-        generator.last[1].bias[3] = 100.0  # type: ignore[index, union-attr]
+        biased(generator, 3, 1000)
         assert (generator(source, torch.randn(1, 16)).picture - source).abs().mean() > 0.01
 
 
@@ -76,20 +96,32 @@ def test_a_flow_fetches_each_pixel_from_where_it_points() -> None:
     torch.testing.assert_close(warped(source, flow)[..., 2:, :], source[..., :14, :])
 
 
-def test_a_warped_face_without_flow_and_mask_is_the_source() -> None:
+def test_a_face_that_is_only_moved_keeps_its_colours() -> None:
     torch.manual_seed(0)
-    generator = Generator(GeneratorConfig(mask=True, warp=True, **SMALL)).eval()  # type: ignore[arg-type]
-    last = generator.last[1]
+    generator = Generator(GeneratorConfig(mask=True, warp=True, **SMALL)).eval()
+    last_layer(generator).weight.data[3:] = 0
     source = torch.rand(1, 3, 32, 32)
     with torch.inference_mode():
-        last.weight[4:], last.bias[3:] = 0, torch.tensor([-100.0, 0, 0])  # type: ignore[index, operator]
-        picture, mask = generator(source, torch.randn(1, 16))
+        for place, value in ((3, -1000), (4, 0), (5, 0)):
+            biased(generator, place, value)
+        picture, mask, flow = generator(source, torch.randn(1, 16))
         torch.testing.assert_close(picture, source)
         assert mask.max() < 1e-6
-        last.bias[4] = 0.5  # type: ignore[index, operator]
-        picture, mask = generator(source, torch.randn(1, 16))
-    assert (picture - source).abs().mean() > 0.01
+        biased(generator, 4, 5)
+        picture, mask, flow = generator(source, torch.randn(1, 16))
+    assert flow[0, 0].min() > 0.1
+    torch.testing.assert_close(picture, warped(source, flow))
     assert mask.min() > 0.9
+
+
+def test_a_point_is_misplaced_by_its_distance_from_where_it_came() -> None:
+    flow = torch.zeros(2, 2, 8, 8)
+    flow[:, 0] = 0.25
+    source, target = torch.zeros(2, 3, 2), torch.zeros(2, 3, 2)
+    source[:, :, 0], source[0, 0, 1] = 0.25, 0.5
+    target[1, 1], source[1, 1] = 1.5, -1.0  # outside
+    source[1, 2] = target[1, 2] = torch.nan
+    assert float(misplaced(flow, source, target)) == pytest.approx(0.5 / 4)
 
 
 def test_each_scale_judges_half_the_side_of_the_one_before() -> None:
@@ -114,7 +146,7 @@ def test_losses_are_their_formulas() -> None:
             difference = (seen[scale][layer] - real[scale][layer]).abs().mean()
             expected += 4 / (3 + 1) / 2 * float(difference)
     assert float(feature_matching(seen, real)) == pytest.approx(expected)
-    weights = [1 / 32, 1 / 16, 1 / 8, 1 / 4, 1]
+    weights = [1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0]
     expected = sum(
         w * float((a - b).abs().mean()) for w, a, b in zip(weights, seen[0], real[0], strict=True)
     )

@@ -17,7 +17,7 @@ from training.datasets.alignment import aligned
 from training.datasets.index import Prepared
 from training.datasets.prepare import prepare
 from training.evaluate import evaluate
-from training.pix2pixhd.config import RECIPES, Pix2pixHDRecipe
+from training.pix2pixhd.config import CAMERAS, RECIPES, Pix2pixHDRecipe
 from training.pix2pixhd.encoder import encoder_of
 from training.pix2pixhd.pairs import Drivers, Pairs
 from training.pix2pixhd.receipts import likeness, receipts
@@ -170,15 +170,37 @@ def test_a_face_asked_for_its_own_expression_is_asked_for_no_change(
     paired = np.flatnonzero(task.pairs.paired)[:16].tolist()
     change, wanted, known = task._asked(task.pairs.__getitems__(paired))
     assert known.all()
-    own = task.expressions[0][task.pairs.rows[paired, 0]]
+    own = task.questions.expressions[0][task.pairs.rows[paired, 0]]
     torch.testing.assert_close(change, wanted - own)
+
+
+def test_points_stay_on_the_face_whatever_happens_to_the_picture(
+    recipe: Pix2pixHDRecipe,
+) -> None:
+    turned = replace(CAMERAS, mirror=1.0, blur=0.0, light=0.0, gamma=0.0, grey=0.0)
+    task = Pix2pixHDTask(replace(recipe, augmentation=turned, early_px=32, early_share=1.0))
+    faces = torch.zeros(4, 3, 64, 64, dtype=torch.uint8)
+    faces[:, :, 18:22, 28:32] = 255  # a spot whose middle is at x 30, y 20
+    place = torch.tensor([30.0, 20.0]) / 32 - 1
+    points = place.expand(4, 2, 1, 2)
+    task.begin(0)
+    torch.manual_seed(0)
+    source, target, moved = task._seen({"source": faces, "target": faces, "points": points})
+    assert source.shape[-1] == 32
+    torch.testing.assert_close(source, target)
+    assert moved is not None
+    ramp = (torch.arange(32) + 0.5) / 16 - 1
+    for face, (x, y) in zip(source[:, 0], moved[:, 0, 0].tolist(), strict=True):
+        weight = face.sum()
+        assert float((face.sum(0) * ramp).sum() / weight) == pytest.approx(x, abs=0.02)
+        assert float((face.sum(1) * ramp).sum() / weight) == pytest.approx(y, abs=0.02)
 
 
 def test_a_generator_begins_with_the_face_as_it_is(recipe: Pix2pixHDRecipe) -> None:
     task = Pix2pixHDTask(recipe)
     face = task.pairs.__getitems__([0])["source"].float() / 255
-    picture, _ = task.generator(face, torch.randn(1, 16))
-    assert (picture - face).abs().mean() < 0.1
+    made = task.generator(face, torch.randn(1, 16))
+    assert (made.picture - face).abs().mean() < 0.1
 
 
 def test_judges_who_always_win_stop_the_run(recipe: Pix2pixHDRecipe) -> None:

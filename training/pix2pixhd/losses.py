@@ -43,11 +43,13 @@ def misplaced(
     Args:
         flow: from how far each pixel of the result is fetched, in half sides.
         source: where the points lie in the source, x and y in -1 to 1.
-        target: where the same points lie in the truth; those outside the picture don't count.
+        target: where the same points lie in the truth. Those outside the picture don't count, and
+            neither do those that are no numbers.
     """
+    inside = (target.abs() < 1).all(2)
+    source, target = (points.nan_to_num() for points in (source, target))
     there = functional.grid_sample(flow, target[:, :, None], align_corners=False)[..., 0]
     away = (there.mT - (source - target)).abs().sum(2)
-    inside = (target.abs() < 1).all(2)
     return (away * inside).sum() / inside.sum().clamp(min=1)
 
 

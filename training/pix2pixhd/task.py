@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Adam
@@ -19,15 +18,15 @@ from registry.versions import best_device
 from training.augment import placed
 from training.config import RecipeError
 from training.feed import WeightedSampler, batches
-from training.inference import outputs
 from training.pix2pixhd import losses
 from training.pix2pixhd.config import Pix2pixHDRecipe
 from training.pix2pixhd.discriminator import Discriminator
 from training.pix2pixhd.encoder import Encoder, encoder_of, origin
 from training.pix2pixhd.generator import Generator, with_planes
 from training.pix2pixhd.networks import Served, drawn
-from training.pix2pixhd.pairs import Drivers, Pairs
+from training.pix2pixhd.pairs import Pairs
 from training.pix2pixhd.perceptual import WEIGHTS, perceptual_network
+from training.pix2pixhd.questions import Asked, Questions
 from training.pix2pixhd.trials import Trials
 from training.task import (
     Batch,
@@ -109,21 +108,10 @@ class Pix2pixHDTask(Task):
         return pairs
 
     @cached_property
-    def drivers(self) -> Drivers:
-        """Who may ask the training faces for an expression."""
-        return Drivers(self.sets, "train")
-
-    @cached_property
-    def expressions(self) -> list[Float[Tensor, "faces dims"]]:
-        """The expression vector of each training face, set by set; not numbers for all others."""
-        vectors = []
-        for data in self.sets:
-            rows = data.split("train")
-            all_ = torch.full((len(data.index), self.recipe.network.dims), torch.nan)
-            found = outputs(self.encoder, data, rows, self.crop, batch_size=64)["expression"]
-            all_[torch.from_numpy(rows)] = torch.from_numpy(found)
-            vectors.append(all_)
-        return vectors
+    def questions(self) -> Questions:
+        """Who asks the training faces for which expression."""
+        driven, moved = self.recipe.driven, self.recipe.moved
+        return Questions(self.sets, self.pairs, self.crop, self.encoder, driven=driven, moved=moved)
 
     @property
     def networks(self) -> dict[str, nn.Module]:
@@ -158,7 +146,7 @@ class Pix2pixHDTask(Task):
         return batches(self.pairs, size=size, workers=workers, sampler=sampler)
 
     def begin(self, epoch: int) -> None:
-        """Let pictures be small in early epochs, and the discriminators judge from some epoch on."""
+        """Let pictures be small at first, and the discriminators judge later."""
         self.early = epoch < self.recipe.early_share * self.recipe.epochs
         self.judged = self.recipe.adversarial > 0 and (
             epoch >= self.recipe.adversarial_from * self.recipe.epochs
@@ -174,7 +162,8 @@ class Pix2pixHDTask(Task):
         if bool(known.any()):
             said |= self._against_truth(made.picture[known], target[known])
         if self.recipe.flow and points is not None:
-            said["flow"] = self.recipe.flow * _misplaced(made.flow[known], points[known])
+            away = losses.misplaced(made.flow, points[:, 0], points[:, 1])
+            said["flow"] = self.recipe.flow * away
         if self.recipe.expression:
             away = self.encoder(made.picture)["expression"] - wanted
             said["expression"] = self.recipe.expression * away.square().sum(1).mean()
@@ -192,13 +181,14 @@ class Pix2pixHDTask(Task):
 
     def _seen(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
         """Return sources, targets and points, what may happen in a camera done to all alike."""
-        augmentation, source = self.recipe.augmentation, batch["source"].float() / 255
+        augmentation, seed = self.recipe.augmentation, int(torch.randint(2**31, ()))
+        source, target = (batch[name].float() / 255 for name in ("source", "target"))
         placement = augmentation.placement(source)
-        state = torch.get_rng_state()
-        source = augmentation.lit(augmentation.coarse(placed(source, placement)))
-        torch.set_rng_state(state)
-        target = placed(batch["target"].float() / 255, placement)
-        target = augmentation.lit(augmentation.coarse(target))
+        seen = []
+        for faces in (source, target):
+            torch.manual_seed(seed)
+            seen.append(augmentation.lit(augmentation.coarse(placed(faces, placement))))
+        source, target = seen
         points = batch.get("points")
         if points is not None:
             offset = points - placement[:, None, None, :, 2]
@@ -211,25 +201,10 @@ class Pix2pixHDTask(Task):
             )
         return source, target, points
 
-    def _asked(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Return changes of expression, the vectors asked for, and where the truth is known."""
+    def _asked(self, batch: Batch) -> Asked:
         luck = np.random.default_rng(int(torch.randint(2**31, ())))
-        index = batch["index"].cpu().numpy()
-        sets, rows = self.pairs.set[index], self.pairs.rows[index]
-        chance, vectors, known = luck.random(len(index)), [], []
-        for which, (source, target), paired, roll in zip(
-            sets.tolist(), rows.tolist(), self.pairs.paired[index].tolist(), chance, strict=True
-        ):
-            driver = target
-            if paired and roll < self.recipe.driven:
-                driver = self.drivers.like(which, target, luck)
-            elif not paired and roll < self.recipe.moved:
-                driver = self.drivers.other(which, target, luck)
-            known.append(paired or driver == target)
-            own, asked = self.expressions[which][source], self.expressions[which][driver]
-            vectors.append(torch.stack([asked - own, asked]))
-        both = torch.stack(vectors).to(batch["source"].device)
-        return both[:, 0], both[:, 1], torch.tensor(known, device=both.device)
+        asked = self.questions.ask(batch["index"].cpu().numpy(), luck)
+        return Asked(*(part.to(batch["source"].device) for part in asked))
 
     def _against_truth(self, picture: Tensor, target: Tensor) -> dict[str, Tensor]:
         recipe, said = self.recipe, {}
@@ -309,19 +284,8 @@ class Pix2pixHDTask(Task):
 
 
 def _pictures(networks: Networks) -> Callable[[Tensor, Tensor], Tensor]:
-    generator = networks["generator"]
-
-    def picture(faces: Tensor, change: Tensor) -> Tensor:
-        made: Tensor = generator(faces, change).picture
-        return made
-
-    return picture
-
-
-def _misplaced(flow: Tensor, points: Tensor) -> Tensor:
-    """Return how far the flow is from the truth for faces whose points are known."""
-    known = points[:, 0, 0, 0].isfinite()
-    return losses.misplaced(flow[known], points[known, 0], points[known, 1])
+    """Return what makes pictures of faces and changes of expression."""
+    return lambda faces, change: networks["generator"](faces, change).picture
 
 
 def _adam(network: nn.Module, rate: float, steps: int) -> Optimisation:

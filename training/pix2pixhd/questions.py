@@ -1,0 +1,83 @@
+"""What the generator is asked in training: whose expression, for which face."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from registry.faces import CropSpec
+from training.datasets.index import Prepared
+from training.inference import outputs
+from training.pix2pixhd.pairs import Drivers, Pairs
+
+
+class Asked(NamedTuple):
+    """The questions of a batch."""
+
+    change: Float[Tensor, "batch dims"]
+    """The driver's expression vector less the source's."""
+    wanted: Float[Tensor, "batch dims"]
+    """The driver's."""
+    known: Bool[Tensor, "batch"]
+    """Where the target is the truth."""
+
+
+class Questions:
+    """Chooses drivers for pairs and single faces.
+
+    Args:
+        sets: prepared sets.
+        pairs: their pairs and single faces.
+        spec: how faces are cut.
+        encoder: tells expressions.
+        driven: share of the pairs that another person asks, who shows the same as the target.
+        moved: share of the single faces that are asked for another person's expression; the others
+            are asked for their own, no change.
+    """
+
+    def __init__(
+        self,
+        sets: Sequence[Prepared],
+        pairs: Pairs,
+        spec: CropSpec,
+        encoder: nn.Module,
+        *,
+        driven: float,
+        moved: float,
+    ) -> None:
+        self.pairs, self.driven, self.moved = pairs, driven, moved
+        self.drivers = Drivers(sets, "train")
+        self.expressions = [_expressions(data, spec, encoder) for data in sets]
+
+    def ask(self, index: Int[np.ndarray, "batch"], luck: np.random.Generator) -> Asked:
+        """Return the questions about the pairs or single faces of a batch."""
+        vectors, known = [], []
+        for item in index.tolist():
+            which, (source, target) = int(self.pairs.set[item]), self.pairs.rows[item].tolist()
+            paired = bool(self.pairs.paired[item])
+            driver = self._driver(which, target, luck, paired=paired)
+            known.append(paired or driver == target)
+            own, asked = self.expressions[which][source], self.expressions[which][driver]
+            vectors.append(torch.stack([asked - own, asked]))
+        both = torch.stack(vectors)
+        return Asked(both[:, 0], both[:, 1], torch.tensor(known))
+
+    def _driver(self, which: int, target: int, luck: np.random.Generator, *, paired: bool) -> int:
+        roll = luck.random()
+        if paired and roll < self.driven:
+            return self.drivers.like(which, target, luck)
+        if not paired and roll < self.moved:
+            return self.drivers.other(which, target, luck)
+        return target
+
+
+def _expressions(data: Prepared, spec: CropSpec, encoder: nn.Module) -> Float[Tensor, "faces dims"]:
+    """Return the expression vector of each training face; not numbers for all others."""
+    rows = data.split("train")
+    found = torch.from_numpy(outputs(encoder, data, rows, spec, batch_size=64)["expression"])
+    vectors = torch.full((len(data.index), found.shape[1]), torch.nan)
+    vectors[torch.from_numpy(rows)] = found
+    return vectors
