@@ -181,7 +181,7 @@ def main(argv: Sequence[str]) -> int:
     from registry.versions import RegistryError
     from training.config import RecipeError
     from training.datasets.index import PreparedError
-    from training.loop import TrainingError
+    from training.task import TrainingError
 
     try:
         COMMANDS[said.command](argv[1:])
