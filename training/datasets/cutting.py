@@ -4,7 +4,12 @@ import hashlib
 import io
 import json
 import math
+import multiprocessing
+import os
+import signal
+import threading
 from collections.abc import Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -158,3 +163,28 @@ def comment_of(path: Path) -> Kept | None:
         return Kept(**said | {"box": tuple(said["box"])})
     except (OSError, KeyError, ValueError, TypeError):
         return None
+
+
+def executor(workers: int, *, finds_faces: bool) -> Executor:
+    """Return processes for the slow search for faces, threads where only files are written."""
+    if not finds_faces:
+        return ThreadPoolExecutor(workers)
+    return ProcessPoolExecutor(
+        workers,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_follow_parent,
+    )
+
+
+def _follow_parent() -> None:
+    """Leave Ctrl-C and words to the parent process, and end when it ends, however that happens."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # MediaPipe's C++ chats; faults are raised
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def end_too() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=end_too, daemon=True).start()

@@ -1,15 +1,12 @@
 """Photos to crops, once: `prepare` a set, `show` what a folder holds."""
 
-import multiprocessing
 import os
 import shlex
 import shutil
-import signal
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
@@ -39,7 +36,7 @@ from training.datasets import (
     toy,
 )
 from training.datasets.contents import show
-from training.datasets.cutting import Cutter, Kept, comment_of
+from training.datasets.cutting import Cutter, Kept, comment_of, executor
 from training.datasets.duplicates import apart, check_apart
 from training.datasets.index import (
     ANSWERS,
@@ -182,39 +179,19 @@ def _cut(reading: Reading, dest: Path, workers: int) -> Iterator[Kept | str]:
         fallback=reading.fallback,
         central=reading.central,
     )
-    with _executor(workers, finds_faces=reading.framing is None) as pool:
-        outcomes = pool.map(cutter, reading.pictures, chunksize=16)
-        yield from track(
-            outcomes,
-            description="crops",
-            total=len(reading.pictures),
-            console=Console(stderr=True),
-        )
-
-
-def _executor(workers: int, *, finds_faces: bool) -> Executor:
-    """Return processes for the slow search for faces, threads where only files are written."""
-    if not finds_faces:
-        return ThreadPoolExecutor(workers)
-    return ProcessPoolExecutor(
-        workers,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_follow_parent,
-    )
-
-
-def _follow_parent() -> None:
-    """Leave Ctrl-C and words to the parent process, and end when it ends, however that happens."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # MediaPipe's C++ chats; faults are raised
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def end_too() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=end_too, daemon=True).start()
+    try:
+        with executor(workers, finds_faces=reading.framing is None) as pool:
+            yield from track(
+                pool.map(cutter, reading.pictures, chunksize=16),
+                description="crops",
+                total=len(reading.pictures),
+                console=Console(stderr=True),
+            )
+    except BrokenExecutor as error:
+        raise PreparedError(
+            "A process that looks for faces was ended from outside, most likely for want of "
+            "memory. The same command with --workers 1 goes on where it was."
+        ) from error
 
 
 def _dropped(pictures: list[Picture], outcomes: list[Kept | str]) -> dict[str, list[str]]:

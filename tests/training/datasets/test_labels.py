@@ -71,6 +71,8 @@ def test_a_draw_has_its_shares_and_moves_nobody_when_others_come() -> None:
     assert {key: later.get(key) for key in few} == {key: split.get(key) for key in few}
     assert all(150 < count < 250 for count in Counter(split.values()).values())
     assert set(drawn(few[:3], validation=0.1, test=0.1).values()) == {"validation", "test"}
+    assert set(drawn(few[:2], validation=0.1, test=0.1).values()) == {"validation"}
+    assert drawn(few[:1], validation=0.1, test=0.1) == {}
     assert set(drawn(few, validation=0.05).values()) == {"validation"}
 
 

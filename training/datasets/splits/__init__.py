@@ -19,7 +19,7 @@ def drawn(keys: Iterable[str], *, validation: float, test: float = 0.0) -> dict[
     """Return key -> validation or test, by the keys' digests; whatever isn't named is for training.
 
     A key keeps its place when others come or go, but where they are so few that a split got none:
-    then the first in the draw's order is taken.
+    then the first in the draw's order is taken, unless nothing would be left for training.
 
     Args:
         keys: persons or pictures.
@@ -29,6 +29,9 @@ def drawn(keys: Iterable[str], *, validation: float, test: float = 0.0) -> dict[
     ordered = sorted((_luck(key), key) for key in set(keys))
     tested = max(sum(luck < test for luck, _ in ordered), test > 0)
     judged = max(sum(luck < test + validation for luck, _ in ordered) - tested, 1)
+    left = len(ordered) - 1
+    tested = min(tested, max(0, left - 1))
+    judged = min(judged, left - tested)
     places = ["test"] * tested + ["validation"] * judged
     return {key: place for (_, key), place in zip(ordered, places, strict=False)}
 
