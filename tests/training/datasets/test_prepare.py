@@ -1,3 +1,5 @@
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -92,7 +94,7 @@ def test_a_wrong_source_gives_a_sentence(name: str, tmp_path: Path) -> None:
     for wrong in (None, tmp_path / "nowhere", text, tmp_path):
         with pytest.raises(PreparedError) as error:
             prepare(name, wrong, tmp_path / "dest")
-        assert name in str(error.value)
+        assert name.removesuffix("-pairs") in str(error.value)
         assert str(error.value).endswith(".")
         assert "\n" not in str(error.value)
     assert not (tmp_path / "dest").exists()
@@ -112,7 +114,7 @@ def test_a_picture_of_the_test_is_taken_out_of_training(
     more = replace(reading, pictures=[again, *reading.pictures])
     monkeypatch.setitem(READERS, "toy", lambda _: more)
     report = prepare("toy", None, tmp_path / "toy")
-    assert report.dropped == {ELSEWHERE: ["again"]}
+    assert report.dropped == {ELSEWHERE: [again.member]}
     names = set(Prepared.open(tmp_path / "toy").index["name"])
     assert tested.name in names
     assert "again" not in names
@@ -164,3 +166,20 @@ def test_when_no_picture_gives_a_face_the_reasons_are_counted(tmp_path: Path) ->
     source = plant({"happy/1.jpg": b"-", "happy/2.jpg": b"--"}, tmp_path / "mine")
     with pytest.raises(PreparedError, match=r"gave a face \(2: the picture can't be read\); is"):
         prepare("folder", source, tmp_path / "data", workers=1)
+
+
+class Lethal(toy.Drawn):
+    """Ends the process that reads."""
+
+    def read(self, member: str) -> bytes:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return super().read(member)
+
+
+def test_a_process_that_was_ended_gives_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading = replace(toy.read(), source=Lethal(), framing=None)
+    monkeypatch.setitem(READERS, "toy", lambda _: reading)
+    with pytest.raises(PreparedError, match="--workers 1 goes on"):
+        prepare("toy", None, tmp_path / "dest", workers=1)
