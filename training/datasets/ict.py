@@ -6,6 +6,7 @@ that Ekman and Friesen's manual names for each emotion; people show them in more
 """
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -60,16 +61,33 @@ class Rendered:
     """Renders the picture that a member names, with the head kept at `path`."""
 
     path: Path
+    portrait: Callable[[Head, str], np.ndarray]
 
     def read(self, member: str) -> bytes:
-        """Return the picture ictPERSON_EMOTION_VARIANT as BMP: equal bytes for equal pixels.
+        """Return the picture as BMP: equal bytes for equal pixels.
 
         Raises:
             PreparedError: the head can't be read.
         """
         content = io.BytesIO()
-        Image.fromarray(portrait(Head.load(self.path), member)).save(content, "BMP")
+        Image.fromarray(self.portrait(Head.load(self.path), member)).save(content, "BMP")
         return content.getvalue()
+
+
+def rendered(
+    path: Path | None, set_name: str, portrait: Callable[[Head, str], np.ndarray]
+) -> Rendered:
+    """Return the pictures that `portrait` renders of the head in ict_deltas.npz or its folder.
+
+    Raises:
+        PreparedError: `path` holds something else.
+    """
+    if path is None:
+        raise PreparedError(
+            f"The set {set_name} needs its source: name the folder of ict_deltas.npz."
+        )
+    Head.load(path)
+    return Rendered(path, portrait)
 
 
 def read(path: Path | None) -> Reading:
@@ -78,9 +96,7 @@ def read(path: Path | None) -> Reading:
     Raises:
         PreparedError: `path` holds something else.
     """
-    if path is None:
-        raise PreparedError("The set ict needs its source: name the folder of ict_deltas.npz.")
-    Head.load(path)
+    source = rendered(path, "ict", portrait)
     pictures = [
         _picture(split, person, emotion, variant)
         for split, persons in PERSONS.items()
@@ -89,7 +105,7 @@ def read(path: Path | None) -> Reading:
         for variant in range(_variants(person, emotion))
     ]
     return Reading(
-        source=Rendered(path),
+        source=source,
         pictures=pictures,
         framing=DLN.crop.margin,
         notes=["Rendered heads: no hair, lashes or wrinkles, and expressions by prototypes."],

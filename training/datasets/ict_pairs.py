@@ -5,19 +5,15 @@ other's person its expression. Equal ways of an emotion are the same weights of 
 whoever shows them: another person's picture of that way is a driver whose truth is known.
 """
 
-import io
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from PIL import Image
 
 from registry.catalog import EMOTIONS, PIX2PIXHD
 from training.datasets import ict
 from training.datasets.expressions import chance, expression
 from training.datasets.head import FACE, Head
-from training.datasets.index import PreparedError
 from training.datasets.rendering import Light, Mesh, projected, render, turned
 from training.datasets.source import Picture, Reading
 
@@ -35,36 +31,15 @@ FORWARD, EVERY = 6.0, 8
 """Depth of the mesh from which on the face looks forward, and which of its vertices are points."""
 
 
-@dataclass(frozen=True)
-class Rendered:
-    """Renders the picture that a member names, with the head kept at `path`."""
-
-    path: Path
-
-    def read(self, member: str) -> bytes:
-        """Return the picture ictPERSON_SITTING_EMOTION_WAY as BMP.
-
-        Raises:
-            PreparedError: the head can't be read.
-        """
-        content = io.BytesIO()
-        Image.fromarray(portrait(Head.load(self.path), member)).save(content, "BMP")
-        return content.getvalue()
-
-
 def read(path: Path | None) -> Reading:
     """Return the set from ICT-FaceKit's head: the file ict_deltas.npz or its folder.
 
     Raises:
         PreparedError: `path` holds something else.
     """
-    if path is None:
-        raise PreparedError(
-            "The set ict-pairs needs its source: name the folder of ict_deltas.npz."
-        )
-    Head.load(path)
+    source = ict.rendered(path, "ict-pairs", portrait)
     return Reading(
-        source=Rendered(path),
+        source=source,
         pictures=[
             _picture(split, f"ict{person:03d}_{sitting}", emotion)
             for split, persons in PERSONS.items()
@@ -73,7 +48,7 @@ def read(path: Path | None) -> Reading:
             for emotion in EMOTIONS
         ],
         framing=PIX2PIXHD.crop.margin,
-        points=lambda member: points(Head.load(path), member),
+        points=lambda member: points(Head.load(source.path), member),
         notes=[
             "Rendered heads: no hair, lashes or wrinkles, and expressions by prototypes.",
             f"Each person sits {SITTINGS} times for all emotions, in one pose and one light.",
