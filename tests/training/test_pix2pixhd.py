@@ -114,6 +114,20 @@ def test_a_face_that_is_only_moved_keeps_its_colours() -> None:
     assert mask.min() > 0.9
 
 
+def test_a_smaller_look_draws_the_same_in_finer_pixels() -> None:
+    torch.manual_seed(0)
+    generator = Generator(GeneratorConfig(mask=True, warp=True, seen_px=32, **SMALL)).eval()
+    blobs, expression = torch.rand(1, 3, 4, 4), torch.randn(1, 16)
+    small, large = (
+        torch.nn.functional.interpolate(blobs, (side, side), mode="bilinear") for side in (32, 64)
+    )
+    with torch.inference_mode():
+        one, other = generator(small, expression), generator(large, expression)
+    assert other.picture.shape[-1] == 64
+    halved = torch.nn.functional.avg_pool2d(other.flow, 2)
+    assert (halved - one.flow).abs().max() < 0.1 * one.flow.abs().max()
+
+
 def test_a_point_is_misplaced_by_its_distance_from_where_it_came() -> None:
     flow = torch.zeros(2, 2, 8, 8)
     flow[:, 0] = 0.25

@@ -109,6 +109,7 @@ COMPACT = Pix2pixHDRecipe(
         upsampling="resize",
         mask=True,
         warp=True,
+        seen_px=64,
     ),
     augmentation=CAMERAS,
     size_px=128,

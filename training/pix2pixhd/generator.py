@@ -51,6 +51,9 @@ class GeneratorConfig:
     """Also draw a mask: where it is 0, the source stays as it is."""
     warp: bool = False
     """Also move the source's pixels, smoothly: what is not drawn anew then keeps its texture."""
+    seen_px: int | None = None
+    """Side of the copy it looks at and draws: larger pictures get flow, mask and what is drawn
+    enlarged, while what is only moved keeps its own pixels."""
     enhancer: bool = False
     """Put the local enhancer around: the global generator then sees the faces at half their side,
     with `channels` channels, and the enhancer works with half as many at full size."""
@@ -182,17 +185,31 @@ class Generator(nn.Module):
         Sides are multiples of 2 to the power of all halvings. Without mask and warp all is drawn
         anew, and the mask is 1.
         """
-        drawn = self.last(self.features(source * 2 - 1, expression)).float()
+        small = self._seen(source)
+        drawn = self.last(self.features(small * 2 - 1, expression)).float()
         picture, mask, flow = drawn.split(self.outputs, 1)
+        if small is not source:
+            picture, mask = (_enlarged(part, source) for part in (picture, mask))
         picture = picture.tanh() / 2 + 0.5
         anew = (HEAD * mask).sigmoid() if self.config.mask else torch.ones_like(picture[:, :1])
         if not self.config.warp:
             still = torch.zeros_like(picture[:, :2])
             return Transferred(torch.lerp(source, picture, anew), anew, still)
-        flow = FARTHEST * (HEAD * smooth(flow)).tanh()
+        flow = FARTHEST * (HEAD * _enlarged(smooth(flow), source)).tanh()
         moved = (flow * source.shape[-1] / 2).square().sum(1, keepdim=True)
         kept = (1 - anew) * (-moved).exp()
         return Transferred(torch.lerp(warped(source, flow), picture, anew), 1 - kept, flow)
+
+    def _seen(self, source: Tensor) -> Tensor:
+        side = self.config.seen_px
+        if side is None or source.shape[-1] <= side:
+            return source
+        return functional.interpolate(source, (side, side), mode="bilinear", antialias=True)
+
+
+def _enlarged(part: Tensor, source: Tensor) -> Tensor:
+    size = source.shape[-2:]
+    return part if part.shape[-2:] == size else functional.interpolate(part, size, mode="bilinear")
 
 
 def smooth(flow: Float[Tensor, "batch 2 h w"]) -> Float[Tensor, "batch 2 h w"]:
