@@ -33,8 +33,8 @@ NEUTRAL = ("sad_01.jpg", "sad_06.jpg")
 """The example people that look neutral, whatever they were drawn as."""
 
 NO_TRANSFER = (
-    f"No version of {PIX2PIXHD.name} is in production yet, and none ships with this release. "
-    f"Once one is registered, `python -m registry promote {PIX2PIXHD.name} VERSION` puts it there."
+    f"No version of {PIX2PIXHD.name} is in production yet. `python app.py seed` puts the starter "
+    f"there, `python -m registry promote {PIX2PIXHD.name} VERSION` one of your own."
 )
 CONSENT = "Use only pictures of people who agree to it."
 GOOD, BAD = "{}, and still the same person.", "This result fails its own check."
