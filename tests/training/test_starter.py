@@ -140,7 +140,7 @@ def test_a_generator_comes_with_the_shipped_dln_as_its_encoder(
     }
     torch.manual_seed(0)
     served = Served(Generator(GeneratorConfig(**shape)))  # type: ignore[arg-type]
-    state = dict(served.state_dict())
+    state = {f"generator.{k}": v for k, v in served.state_dict().items()}
     inside = {f"encoder.dln.{k}": v for k, v in network.state_dict().items()}
     foreign = card | {"config": {"network": shape, "encoder": encoder | {"sha256": "0" * 64}}}
     with pytest.raises(ValueError, match="not the shipped dln-compact"):

@@ -20,7 +20,9 @@ PARTS = {DLN: (IDENTITY,), "emotion-compact": (IDENTITY,), PIX2PIXHD: (DLN, IDEN
 """What travels inside each starter, stored as a starter of its own."""
 LARGEST_BYTES = {PIX2PIXHD: 12_000_000}
 LARGEST = 6_500_000
-FROZEN, ENCODER = "pair.identity.", "encoder."
+FROZEN = "pair.identity."
+OWN = "generator."
+"""What the registry puts before the generator's weights, where its encoder's lie beside them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,11 +66,12 @@ def write(name: str, state: Mapping[str, Tensor], card: Mapping[str, Any]) -> Pa
     Raises:
         ValueError: another frozen branch or encoder, or too large a file.
     """
-    inside = ENCODER if name == PIX2PIXHD else FROZEN
-    kept = {k: v for k, v in state.items() if name == IDENTITY or not k.startswith(inside)}
     if name == PIX2PIXHD:
         _require_shipped_encoder(card)
-    elif len(kept) < len(state):
+        kept = {k.removeprefix(OWN): v for k, v in state.items() if k.startswith(OWN)}
+    else:
+        kept = {k: v for k, v in state.items() if name == IDENTITY or not k.startswith(FROZEN)}
+    if name != PIX2PIXHD and len(kept) < len(state):
         _require_shipped_identity(state)
     packed = {k: v.half() if v.ndim > 1 else v for k, v in kept.items()}
     path = FOLDER / f"{name}.safetensors"
