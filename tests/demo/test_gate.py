@@ -53,7 +53,7 @@ def test_only_files_sent_to_the_page_are_read(
     picture = shutil.copy(next(examples.glob("*.jpg")), tmp_path)
     forged = json.loads(json.dumps(FORGED[kind]).replace("PICTURE", str(picture)))
     events = {n: e for n, e in page.blocks.fns.items() if takes_file(e)}
-    assert len(events) == 7
+    assert len(events) == 10
     for number, event in events.items():
         data = [forged if isinstance(block, gr.Image | gr.File) else 1 for block in event.inputs]
         told = ask(page, number, data)
@@ -88,7 +88,7 @@ def test_a_picture_sent_to_the_page_is_read(page: Page, examples: Path) -> None:
 
 def test_nothing_decodes_an_upload_before_the_gate(page: Page) -> None:
     events = [event for event in page.blocks.fns.values() if takes_picture(event)]
-    assert len(events) == 4
+    assert len(events) == 6
     assert not any(event.preprocess for event in events)
 
 
