@@ -39,7 +39,7 @@ def test_a_sitting_differs_in_the_face_alone(head: Head) -> None:
     assert (neutral == ict_pairs.portrait(head, SITTING[0])).all()
     changed = np.abs(neutral.astype(int) - surprise).max(2) > 8
     assert changed.mean() > 0.03
-    assert changed[:20].mean() < 0.01  # above the brows hardly anything moves
+    assert changed[:20].mean() < 0.3 * changed.mean()  # above the brows only light changes
     assert not changed[:, :12].any()  # nor does the background
     other = ict_pairs.portrait(head, "ict003_1_neutral_01")
     assert np.abs(neutral.astype(int) - other).mean() > 10
