@@ -117,7 +117,7 @@ class TransferTab:
                 with gr.Row():
                     self.save = gr.Button("Download as PNG", min_width=140)
                     self.steps = gr.Button("Show all strengths", min_width=140)
-                self.file = gr.DownloadButton(visible="hidden")
+                self.file = gr.DownloadButton(elem_classes="unseen")
             with gr.Column(min_width=280, scale=2):
                 self.answer = gr.HTML(
                     empty(ASK), elem_id="transfer-answer", apply_default_css=False

@@ -72,6 +72,7 @@ def test_the_file_to_keep_is_a_marked_png_of_the_photos_size(
     agree(page)
     page.locator(".examples:visible button").nth(1).click()
     expect(page.locator(ANSWER)).to_be_visible()
+    expect(page.get_by_role("button", name="Download")).to_have_count(1)
     with page.expect_download() as download:
         page.get_by_role("button", name="Download as PNG").click()
     assert download.value.suggested_filename == "expression-transfer.png"
