@@ -17,7 +17,6 @@ from types import FrameType
 from typing import NoReturn
 
 from registry import store
-from registry.catalog import DLN, EMOTION, PIX2PIXHD
 from registry.errors import RegistryError
 
 HOST = "127.0.0.1"
@@ -77,7 +76,6 @@ def serve(options: argparse.Namespace) -> int:
         mlflow = MlflowUI(None if options.no_mlflow else options.mlflow_port, taken=port)
         served = Served()
         page = launch_page(served, port=port, mlflow_url=mlflow.url)
-        served.follow(DLN.name, EMOTION.name, PIX2PIXHD.name)
         closing += [page.close, served.close, mlflow.close]
         print(f"The page is at {page.url}")
         if mlflow.url:

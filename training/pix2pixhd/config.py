@@ -1,6 +1,6 @@
 """What can be said about training the generator, and the recipes we name."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from registry.catalog import PIX2PIXHD
@@ -10,29 +10,19 @@ from training.pix2pixhd.generator import GeneratorConfig
 from training.pix2pixhd.perceptual import PerceptualName
 
 MIRRORED = Augmentation(
-    rotation_degrees=0.0,
-    scale=0.0,
-    shift=0.0,
-    light=0.0,
-    gamma=0.0,
-    blur=0.0,
-    jpeg=0.0,
-    noise=0.0,
-    grey=0.0,
-    erase=0.0,
-)
+    rotation_degrees=0.0, scale=0.0, shift=0.0, light=0.0, gamma=0.0, blur=0.0, jpeg=0.0, noise=0.0,
+    grey=0.0, erase=0.0,
+)  # fmt: skip
 """What pix2pixHD does to its pictures."""
-CAMERAS = Augmentation(
+CAMERAS = replace(
+    MIRRORED,
     rotation_degrees=8.0,
     scale=0.08,
     shift=0.04,
     light=0.2,
     gamma=0.3,
     blur=0.2,
-    jpeg=0.0,
-    noise=0.0,
     grey=0.25,
-    erase=0.0,
 )
 
 
@@ -136,15 +126,7 @@ COMPACT = Pix2pixHDRecipe(
     precision="bf16",
 )
 SMOKE = Pix2pixHDRecipe(
-    network=GeneratorConfig(
-        where="bottleneck",
-        channels=8,
-        downsamplings=2,
-        blocks=1,
-        upsampling="resize",
-        mask=True,
-        warp=True,
-    ),
+    network=replace(COMPACT.network, channels=8, downsamplings=2, blocks=1, seen_px=None),
     toy=True,
     size_px=64,
     judge_channels=8,
