@@ -5,6 +5,7 @@ import torch
 
 from training.pix2pixhd.discriminator import Discriminator
 from training.pix2pixhd.generator import (
+    Enhancer,
     Generator,
     GeneratorConfig,
     Upsampling,
@@ -53,9 +54,9 @@ def test_the_judges_have_the_published_size() -> None:
 
 @pytest.mark.parametrize("where", ["planes", "bottleneck"])
 @pytest.mark.parametrize("upsampling", ["transposed", "resize"])
-@pytest.mark.parametrize("enhancer", [False, True])
+@pytest.mark.parametrize("enhancer", ["none", "whole", "added"])
 def test_every_generator_draws_by_the_expression(
-    where: Where, upsampling: Upsampling, *, enhancer: bool
+    where: Where, upsampling: Upsampling, enhancer: Enhancer
 ) -> None:
     torch.manual_seed(0)
     config = GeneratorConfig(where=where, upsampling=upsampling, enhancer=enhancer, **SMALL)

@@ -163,12 +163,12 @@ def test_a_face_asked_for_its_own_expression_is_asked_for_no_change(
     task = Pix2pixHDTask(replace(recipe, moved=0.5, driven=1.0))
     singles = np.flatnonzero(~task.pairs.paired)[:64].tolist()
     torch.manual_seed(0)
-    change, wanted, known = task._asked(task.pairs.__getitems__(singles))
+    change, wanted, known, _ = task._asked(task.pairs.__getitems__(singles))
     assert not change[known].any()
     assert 10 < int(known.sum()) < 54
     assert change[~known].norm(dim=1).min() > 0
     paired = np.flatnonzero(task.pairs.paired)[:16].tolist()
-    change, wanted, known = task._asked(task.pairs.__getitems__(paired))
+    change, wanted, known, _ = task._asked(task.pairs.__getitems__(paired))
     assert known.all()
     own = task.questions.expressions[0][task.pairs.rows[paired, 0]]
     torch.testing.assert_close(change, wanted - own)

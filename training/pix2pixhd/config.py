@@ -37,6 +37,8 @@ class Pix2pixHDRecipe(Recipe):
     encoder: str = "dln@production"
     """Version of dln whose expression vectors ask for an expression; it travels in the version."""
     network: GeneratorConfig = field(default_factory=GeneratorConfig)
+    start: str | None = None
+    """Version of pix2pixhd to go on from, such as pix2pixhd/1; an enhancer may be put around it."""
     augmentation: Augmentation = MIRRORED
     """The same for both faces of a pair."""
     size_px: int = PIX2PIXHD.crop.size_px
@@ -100,6 +102,7 @@ COMPACT = Pix2pixHDRecipe(
         mask=True,
         warp=True,
         seen_px=64,
+        enhancer="added",
     ),
     augmentation=CAMERAS,
     size_px=128,
@@ -114,9 +117,9 @@ COMPACT = Pix2pixHDRecipe(
     flow=10.0,
     expression=1.0,
     cycle=5.0,
-    anew=0.1,
-    single_share=0.3,
-    moved=0.6,
+    anew=0.02,
+    single_share=0.4,
+    moved=0.7,
     driven=0.3,
     pairs_per_epoch=2000,
     epochs=11,
@@ -126,7 +129,7 @@ COMPACT = Pix2pixHDRecipe(
     precision="bf16",
 )
 SMOKE = Pix2pixHDRecipe(
-    network=replace(COMPACT.network, channels=8, downsamplings=2, blocks=1, seen_px=None),
+    network=replace(COMPACT.network, channels=8, downsamplings=2, blocks=1, seen_px=32),
     toy=True,
     size_px=64,
     judge_channels=8,

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 Where = Literal["planes", "bottleneck"]
 Upsampling = Literal["transposed", "resize"]
+Enhancer = Literal["none", "whole", "added"]
 FARTHEST = 0.3
 """How far a pixel is moved at most, in half sides of the picture."""
 STYLE_DEVIATION = 0.7
@@ -54,9 +55,11 @@ class GeneratorConfig:
     seen_px: int | None = None
     """Side of the copy it looks at and draws: larger pictures get flow, mask and what is drawn
     enlarged, while what is only moved keeps its own pixels."""
-    enhancer: bool = False
-    """Put the local enhancer around: the global generator then sees the faces at half their side,
-    with `channels` channels, and the enhancer works with half as many at full size."""
+    enhancer: Enhancer = "none"
+    """The local enhancer, with half as many channels at full size. As published it draws the
+    `whole`, from what the global generator makes of faces of half the side. Or what it draws is
+    `added` to what the global generator draws of its copy of `seen_px`, whose flow stays; ours: it
+    can begin where a trained global generator ends, and changes nothing at first."""
 
 
 class Transferred(NamedTuple):
@@ -130,11 +133,11 @@ class GlobalFeatures(nn.Module):
 
 
 class LocalFeatures(nn.Module):
-    """The local enhancer around global features of half the size."""
+    """The local enhancer: half as many features, at the full size."""
 
     def __init__(self, config: GeneratorConfig, blocks: int = 3) -> None:
         super().__init__()
-        self.inner = GlobalFeatures(config)
+        self.where = config.where
         half = config.channels // 2
         planes = config.dims if config.where == "planes" else 0
         self.down = nn.Sequential(*_first(planes, half), *_halved(half, config.channels))
@@ -142,17 +145,18 @@ class LocalFeatures(nn.Module):
         self.up = nn.Sequential(*_doubled(config.channels, half, config.upsampling))
 
     def forward(
-        self, source: Float[Tensor, "batch 3 h w"], expression: Float[Tensor, "batch dims"]
-    ) -> Float[Tensor, "batch c h w"]:
-        """Return the features for sources in [-1, 1]."""
-        smaller = functional.avg_pool2d(source, 3, 2, 1, count_include_pad=False)
-        planes = self.inner.where == "planes"
-        seen = with_planes(source, expression) if planes else source
-        x = self.down(seen) + self.inner(smaller, expression)
+        self,
+        source: Float[Tensor, "batch 3 h w"],
+        expression: Float[Tensor, "batch dims"],
+        features: Float[Tensor, "batch c p q"],
+    ) -> Float[Tensor, "batch half h w"]:
+        """Return the features for sources in [-1, 1] and the global generator's features."""
+        x = self.down(with_planes(source, expression) if self.where == "planes" else source)
+        x = x + _enlarged(features, x)
         for block in self.blocks:
             x = block(x, expression)
-        features: Tensor = self.up(x)
-        return features
+        enhanced: Tensor = self.up(x)
+        return enhanced
 
 
 class Generator(nn.Module):
@@ -161,20 +165,23 @@ class Generator(nn.Module):
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
         self.config = config
-        self.features = LocalFeatures(config) if config.enhancer else GlobalFeatures(config)
-        width = config.channels // 2 if config.enhancer else config.channels
         self.outputs = [3, int(config.mask), 2 * config.warp]
-        self.last = nn.Sequential(nn.ReflectionPad2d(3), nn.Conv2d(width, sum(self.outputs), 7))
+        self.features = GlobalFeatures(config)
+        self.enhancer = None if config.enhancer == "none" else LocalFeatures(config)
+        half = config.channels // 2
+        whole = config.enhancer == "whole"
+        self.last = _last(half if whole else config.channels, sum(self.outputs))
+        self.added = _last(half, sum(self.outputs[:2])) if config.enhancer == "added" else None
 
     def settled(self) -> "Generator":
         """Begin with faces that mostly stay as they are, if there is a mask; return itself."""
-        last = self.last[1]
-        assert isinstance(last, nn.Conv2d)
-        assert last.bias is not None
+        weight, bias = _kernel(self.last)
         with torch.no_grad():
-            last.weight[3:] = 0
-            last.bias[3:] = 0
-            last.bias[3 : 3 + self.outputs[1]] = FAINT / HEAD
+            weight[3:] = 0
+            bias[3:] = 0
+            bias[3 : 3 + self.outputs[1]] = FAINT / HEAD
+            for parameter in _kernel(self.added) if self.added is not None else ():
+                parameter.zero_()
         return self
 
     def forward(
@@ -185,11 +192,7 @@ class Generator(nn.Module):
         Sides are multiples of 2 to the power of all halvings. Without mask and warp all is drawn
         anew, and the mask is 1.
         """
-        small = self._seen(source)
-        drawn = self.last(self.features(small * 2 - 1, expression)).float()
-        picture, mask, flow = drawn.split(self.outputs, 1)
-        if small is not source:
-            picture, mask = (_enlarged(part, source) for part in (picture, mask))
+        picture, mask, flow = self._drawn(source, expression)
         picture = picture.tanh() / 2 + 0.5
         anew = (HEAD * mask).sigmoid() if self.config.mask else torch.ones_like(picture[:, :1])
         if not self.config.warp:
@@ -199,6 +202,23 @@ class Generator(nn.Module):
         moved = (flow * source.shape[-1] / 2).square().sum(1, keepdim=True)
         kept = (1 - anew) * (-moved).exp()
         return Transferred(torch.lerp(warped(source, flow), picture, anew), 1 - kept, flow)
+
+    def _drawn(self, source: Tensor, expression: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return picture and mask at the source's size, and the flow, before their ranges."""
+        seen = self._seen(source)
+        small, full = seen * 2 - 1, source * 2 - 1
+        if self.enhancer is not None and self.added is None:
+            smaller = functional.avg_pool2d(small, 3, 2, 1, count_include_pad=False)
+            features = self.enhancer(small, expression, self.features(smaller, expression))
+        else:
+            features = self.features(small, expression)
+        picture, mask, flow = self.last(features).float().split(self.outputs, 1)
+        picture, mask = (_enlarged(part, source) for part in (picture, mask))
+        if self.enhancer is not None and self.added is not None and seen is not source:
+            more = self.added(self.enhancer(full, expression, features)).float()
+            finer = more.split(self.outputs[:2], 1)
+            picture, mask = picture + finer[0], mask + finer[1]
+        return picture, mask, flow
 
     def _seen(self, source: Tensor) -> Tensor:
         side = self.config.seen_px
@@ -246,6 +266,17 @@ def _first(planes: int, outputs: int) -> list[nn.Module]:
     """
     norm = nn.Identity() if planes else nn.InstanceNorm2d(outputs)
     return [nn.ReflectionPad2d(3), nn.Conv2d(3 + planes, outputs, 7), norm, nn.ReLU()]
+
+
+def _last(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(nn.ReflectionPad2d(3), nn.Conv2d(inputs, outputs, 7))
+
+
+def _kernel(last: nn.Sequential) -> tuple[Tensor, Tensor]:
+    convolution = last[1]
+    assert isinstance(convolution, nn.Conv2d)
+    assert convolution.bias is not None
+    return convolution.weight, convolution.bias
 
 
 def _reflected(channels: int) -> list[nn.Module]:

@@ -5,7 +5,12 @@ from typing import TypeVar
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from registry import versions
+from training.config import RecipeError
+from training.starter.files import OWN
+
 WEIGHT_DEVIATION = 0.02
+ENHANCER = ("generator.enhancer.", "generator.added.")
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -30,3 +35,25 @@ def drawn(network: Network) -> Network:
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             nn.init.normal_(module.weight, 0, WEIGHT_DEVIATION)
     return network
+
+
+def start_from(generator: nn.Module, reference: str) -> None:
+    """Start a generator from a trained version; an enhancer that the version lacks begins new.
+
+    Raises:
+        RecipeError: the version is no generator of this shape.
+        RegistryError: there is no such version.
+    """
+    state = {
+        name.removeprefix(OWN): value
+        for name, value in versions.weights(reference).items()
+        if name.startswith(OWN)
+    }
+    try:
+        missing = Served(generator).load_state_dict(state, strict=False).missing_keys
+    except RuntimeError as error:
+        raise RecipeError(
+            f"{reference} is a generator of another shape than --network's."
+        ) from error
+    if any(not name.startswith(ENHANCER) for name in missing):
+        raise RecipeError(f"{reference} is no generator to start from.")

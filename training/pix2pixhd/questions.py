@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor, nn
 
 from registry.faces import CropSpec
@@ -23,6 +23,8 @@ class Asked(NamedTuple):
     """The driver's."""
     known: Bool[Tensor, "batch"]
     """Where the target is the truth."""
+    driver: UInt8[Tensor, "batch 3 h w"]
+    """The driver's face, aligned, RGB."""
 
 
 class Questions:
@@ -54,7 +56,7 @@ class Questions:
 
     def ask(self, index: Int[np.ndarray, "batch"], luck: np.random.Generator) -> Asked:
         """Return the questions about the pairs or single faces of a batch."""
-        vectors, known = [], []
+        vectors, known, drivers = [], [], []
         for item in index.tolist():
             which, (source, target) = int(self.pairs.set[item]), self.pairs.rows[item].tolist()
             paired = bool(self.pairs.paired[item])
@@ -62,8 +64,10 @@ class Questions:
             known.append(paired or driver == target)
             own, asked = self.expressions[which][source], self.expressions[which][driver]
             vectors.append(torch.stack([asked - own, asked]))
+            drivers.append(self.pairs.pixels[which][driver])
         both = torch.stack(vectors)
-        return Asked(both[:, 0], both[:, 1], torch.tensor(known))
+        faces = torch.from_numpy(np.stack(drivers)).permute(0, 3, 1, 2)
+        return Asked(both[:, 0], both[:, 1], torch.tensor(known), faces)
 
     def _driver(self, which: int, target: int, luck: np.random.Generator, *, paired: bool) -> int:
         roll = luck.random()

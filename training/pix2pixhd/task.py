@@ -23,7 +23,7 @@ from training.pix2pixhd.config import Pix2pixHDRecipe
 from training.pix2pixhd.discriminator import Discriminator
 from training.pix2pixhd.encoder import Encoder, encoder_of, origin
 from training.pix2pixhd.generator import Generator, with_planes
-from training.pix2pixhd.networks import Served, drawn
+from training.pix2pixhd.networks import Served, drawn, start_from
 from training.pix2pixhd.pairs import Pairs
 from training.pix2pixhd.perceptual import WEIGHTS, perceptual_network
 from training.pix2pixhd.questions import Asked, Questions
@@ -43,6 +43,8 @@ FOOLED = 1e-3
 """A discriminator whose loss stays below has won: the generator learns nothing from it any more."""
 PATIENCE = 500
 """Steps for which that may be so."""
+UNSEEN = 0.0
+"""What the discriminators see in place of a source that is none of their business."""
 
 
 class Pix2pixHDTask(Task):
@@ -62,7 +64,10 @@ class Pix2pixHDTask(Task):
     def generator(self) -> Generator:
         """The generator, its weights drawn as pix2pixHD draws them."""
         torch.manual_seed(self.recipe.seed)
-        return drawn(Generator(self.recipe.network)).settled()
+        generator = drawn(Generator(self.recipe.network)).settled()
+        if self.recipe.start:
+            start_from(generator, self.recipe.start)
+        return generator
 
     @cached_property
     def discriminator(self) -> Discriminator:
@@ -154,8 +159,8 @@ class Pix2pixHDTask(Task):
 
     def step(self, networks: Networks, batch: Batch) -> Iterator[Update]:
         """Yield the generator's update, then the discriminators'."""
-        source, target, points = self._seen(batch)
-        change, wanted, known = self._asked(batch)
+        change, wanted, known, driver = self._asked(batch)
+        (source, target, driver), points = self._seen(batch, driver)
         made = networks["generator"](source, change)
         said = {"mask": made.mask.mean()}
         loss = self.recipe.anew * made.mask.mean()
@@ -170,36 +175,37 @@ class Pix2pixHDTask(Task):
         if self.recipe.cycle and not bool(known.all()):
             back = networks["generator"](made.picture[~known], -change[~known]).picture
             said["cycle"] = self.recipe.cycle * (back - source[~known]).abs().mean()
-        judged = self.judged and bool(known.any())
-        condition = with_planes(source * 2 - 1, change)[known]
-        if judged:
-            said |= self._judged(networks, condition, made.picture[known], target[known])
+        if self.judged:
+            rows = known[:, None, None, None]
+            condition = torch.where(
+                rows, with_planes(source * 2 - 1, change), with_planes(UNSEEN * source, wanted)
+            )
+            real = torch.where(rows, target, driver)
+            said |= self._judged(networks, condition, made.picture, real, known)
         terms = [value for name, value in said.items() if name != "mask"]
         yield Update(optimiser="generator", loss=loss + sum(terms), metrics=said)
-        if judged:
-            yield self._judge(networks, condition, made.picture[known].detach(), target[known])
+        if self.judged:
+            yield self._judge(networks, condition, made.picture.detach(), real)
 
-    def _seen(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Return sources, targets and points, what may happen in a camera done to all alike."""
+    def _seen(self, batch: Batch, driver: Tensor) -> tuple[list[Tensor], Tensor | None]:
+        """Return sources, targets, drivers and points, done to all alike what a camera may do."""
         augmentation, seed = self.recipe.augmentation, int(torch.randint(2**31, ()))
-        source, target = (batch[name].float() / 255 for name in ("source", "target"))
-        placement = augmentation.placement(source)
+        faces = [each.float() / 255 for each in (batch["source"], batch["target"], driver)]
+        placement = augmentation.placement(faces[0])
         seen = []
-        for faces in (source, target):
+        for each in faces:
             torch.manual_seed(seed)
-            seen.append(augmentation.lit(augmentation.coarse(placed(faces, placement))))
-        source, target = seen
+            seen.append(augmentation.lit(augmentation.coarse(placed(each, placement))))
         points = batch.get("points")
         if points is not None:
             offset = points - placement[:, None, None, :, 2]
             points = offset @ torch.linalg.inv(placement[:, None, :, :2]).mT
         if self.early and self.recipe.early_px:
             side = (self.recipe.early_px, self.recipe.early_px)
-            source, target = (
-                functional.interpolate(faces, side, mode="bilinear", antialias=True)
-                for faces in (source, target)
-            )
-        return source, target, points
+            seen = [
+                functional.interpolate(each, side, mode="bilinear", antialias=True) for each in seen
+            ]
+        return seen, points
 
     def _asked(self, batch: Batch) -> Asked:
         luck = np.random.default_rng(int(torch.randint(2**31, ())))
@@ -219,20 +225,26 @@ class Pix2pixHDTask(Task):
         return said
 
     def _judged(
-        self, networks: Networks, condition: Tensor, picture: Tensor, target: Tensor
+        self, networks: Networks, condition: Tensor, picture: Tensor, real: Tensor, known: Tensor
     ) -> dict[str, Tensor]:
-        """Return what the discriminators make of a picture, for the generator to learn from."""
+        """Return what the discriminators make of pictures, for the generator to learn from.
+
+        Our decision: a picture without a truth is judged without its source, by whether it could be
+        anybody's who shows what was wanted, such as the driver.
+        """
         judges = networks["discriminator"]
-        with torch.no_grad():
-            real = judges(condition, target)
         seen = judges(condition, picture)
-        return {
-            "adversarial": self.recipe.adversarial * losses.adversarial(seen, real=True),
-            "feature_matching": self.recipe.feature_matching * losses.feature_matching(seen, real),
-        }
+        said = {"adversarial": self.recipe.adversarial * losses.adversarial(seen, real=True)}
+        if bool(known.any()):
+            with torch.no_grad():
+                true = judges(condition[known], real[known])
+            mine = [[maps[known] for maps in each] for each in seen]
+            matching = losses.feature_matching(mine, true)
+            said["feature_matching"] = self.recipe.feature_matching * matching
+        return said
 
     def _judge(
-        self, networks: Networks, condition: Tensor, picture: Tensor, target: Tensor
+        self, networks: Networks, condition: Tensor, picture: Tensor, truth: Tensor
     ) -> Update:
         """Return the discriminators' update.
 
@@ -240,7 +252,7 @@ class Pix2pixHDTask(Task):
             TrainingError: they have told real from generated without fail for too long.
         """
         judges = networks["discriminator"]
-        real = losses.adversarial(judges(condition, target), real=True)
+        real = losses.adversarial(judges(condition, truth), real=True)
         fake = losses.adversarial(judges(condition, picture), real=False)
         self.won = self.won + 1 if float((real + fake).detach()) < FOOLED else 0
         if self.won >= PATIENCE:
