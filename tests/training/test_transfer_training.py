@@ -80,6 +80,10 @@ def test_pairs_are_one_sitting_and_singles_stay(toy: Prepared) -> None:
     weights = found.weights(0.25)
     assert weights[~found.paired].sum() == pytest.approx(0.25)
     assert weights[found.paired & (found.set == 0)].sum() == pytest.approx(0.375)
+    single = ~found.paired & (found.set == 0)
+    often = [weights[single & (found.emotion == e)].sum() for e in (1, 2)]
+    faces = [int((single & (found.emotion == e)).sum()) for e in (1, 2)]
+    assert often[0] / often[1] == pytest.approx((faces[0] / faces[1]) ** 0.5)
     batch = found.__getitems__([0, len(found) - 1])
     assert (batch["source"][1] == batch["target"][1]).all()
     assert (batch["source"][0] != batch["target"][0]).any()
@@ -174,6 +178,33 @@ def test_a_face_asked_for_its_own_expression_is_asked_for_no_change(
     torch.testing.assert_close(change, wanted - own)
 
 
+def test_a_picture_without_a_truth_is_judged_beside_its_driver_not_its_source(
+    recipe: Pix2pixHDRecipe,
+) -> None:
+    task = Pix2pixHDTask(replace(recipe, moved=1.0, single_share=1.0))
+    task.begin(1)
+    batch = next(iter(task.loader()))
+    torch.manual_seed(0)
+    asked = task._asked(batch)
+    assert not asked.known.all()
+    judges = Listener()
+    networks = task.networks | {"discriminator": judges}
+    torch.manual_seed(0)
+    for update in task.step(networks, batch):
+        assert update.loss.isfinite()
+    (condition, made), *_, (again, real), (_, fake) = judges.heard
+    away = ~asked.known
+    assert not condition[away][:, :3].any()
+    torch.testing.assert_close(condition[away][:, 3:, 0, 0], asked.wanted[away])
+    torch.testing.assert_close(again, condition)
+    torch.testing.assert_close(fake, made)
+    drivers = asked.driver[away].float() / 255
+    mirrored = torch.minimum(*((real[away] - d).abs() for d in (drivers, drivers.flip(3))))
+    assert mirrored.mean() < 0.01
+    source = batch["source"].float() / 255
+    assert (drivers - source[away]).abs().mean() > 0.02
+
+
 def test_points_stay_on_the_face_whatever_happens_to_the_picture(
     recipe: Pix2pixHDRecipe,
 ) -> None:
@@ -185,9 +216,11 @@ def test_points_stay_on_the_face_whatever_happens_to_the_picture(
     points = place.expand(4, 2, 1, 2)
     task.begin(0)
     torch.manual_seed(0)
-    source, target, moved = task._seen({"source": faces, "target": faces, "points": points})
+    seen, moved = task._seen({"source": faces, "target": faces, "points": points}, faces)
+    source, *others = seen
     assert source.shape[-1] == 32
-    torch.testing.assert_close(source, target)
+    for other in others:
+        torch.testing.assert_close(source, other)
     assert moved is not None
     ramp = (torch.arange(32) + 0.5) / 16 - 1
     for face, (x, y) in zip(source[:, 0], moved[:, 0, 0].tolist(), strict=True):
@@ -222,8 +255,41 @@ class Oracle(torch.nn.Module):
     def forward(self, _: torch.Tensor, picture: torch.Tensor) -> list[list[torch.Tensor]]:
         """Return one verdict: 1 or 0."""
         self.calls += 1
-        verdict = (picture.mean() * 0 + self.calls % 2).view(1, 1, 1, 1)
+        verdict = picture.mean((1, 2, 3), keepdim=True) * 0 + self.calls % 2
         return [[verdict, verdict]]
+
+
+class Listener(torch.nn.Module):
+    """Keeps what it is shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    def forward(self, condition: torch.Tensor, picture: torch.Tensor) -> list[list[torch.Tensor]]:
+        """Return one verdict for each picture."""
+        self.heard.append((condition, picture.detach()))
+        verdict = picture.mean((1, 2, 3), keepdim=True)
+        return [[verdict, verdict]]
+
+
+def test_an_enhancer_begins_where_its_start_left_off(
+    recipe: Pix2pixHDRecipe,
+) -> None:
+    coarse = replace(recipe, network=replace(recipe.network, enhancer="none"), epochs=1)
+    assert train("pix2pixhd-smoke", coarse, "python -m training train pix2pixhd-smoke") is not None
+    finer = Pix2pixHDTask(replace(recipe, start="pix2pixhd/1"))
+    assert finer.generator.enhancer is not None
+    faces, change = finer.pairs.__getitems__([0, 1])["source"].float() / 255, torch.randn(2, 16)
+    begun = finer.generator.eval()(faces, change)
+    left = versions.load("pix2pixhd/1", "cpu")(faces, change)
+    torch.testing.assert_close(begun.picture, left["picture"], atol=1e-4, rtol=0)
+    assert (begun.picture - faces).abs().max() > 1e-3
+    other = replace(recipe, start="pix2pixhd/1", network=replace(recipe.network, channels=4))
+    with pytest.raises(RecipeError, match="a generator of another shape"):
+        _ = Pix2pixHDTask(other).generator
+    with pytest.raises(RecipeError, match="no generator to start from"):
+        _ = Pix2pixHDTask(replace(recipe, start="dln/1")).generator
 
 
 def test_data_without_pairs_is_refused(recipe: Pix2pixHDRecipe, toy: Prepared) -> None:

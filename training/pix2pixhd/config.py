@@ -70,9 +70,10 @@ class Pix2pixHDRecipe(Recipe):
     """Weight of the warp's L1 distance to where points of rendered faces really moved; ours."""
     expression: float = 0.0
     """Weight of the squared distance of the result's expression vector to the wanted one; ours."""
-    cycle: float = 0.0
-    """Weight of the L1 distance of a face to itself, given another expression and its own again;
-    ours, for faces without a truth."""
+    returned: float = 0.0
+    """For faces without a truth, ours: weight of the same distances of pixels and perception
+    between a face and what is made of its generated picture, asked for the face's own expression.
+    The picture is taken as given, so that nothing of the face can be hidden in it."""
     anew: float = 0.0
     """Weight of the mask's mean: what need not be drawn anew stays the source's own; ours."""
     single_share: float = 0.0
@@ -116,10 +117,10 @@ COMPACT = Pix2pixHDRecipe(
     pixels=10.0,
     flow=10.0,
     expression=1.0,
-    cycle=5.0,
+    returned=1.0,
     anew=0.02,
-    single_share=0.4,
-    moved=0.7,
+    single_share=0.5,
+    moved=0.8,
     driven=0.3,
     pairs_per_epoch=2000,
     epochs=11,

@@ -35,6 +35,9 @@ class Pairs(Items):
         self.set = np.repeat(np.tile(np.arange(len(sets)), 2), counts)
         self.rows = np.concatenate([*paired, *single]).astype(np.int64)
         self.paired = self.rows[:, 0] != self.rows[:, 1]
+        emotions = [data.index["emotion"].fillna(-1).to_numpy(dtype=int) + 1 for data in sets]
+        shown = zip(self.set, self.rows[:, 1], strict=True)
+        self.emotion = np.array([emotions[which][row] for which, row in shown])
         self.points = [data.points for data in sets]
         known = [points.shape[1] for points in self.points if points is not None]
         self.point_count = max(known, default=0)
@@ -67,10 +70,13 @@ class Pairs(Items):
     def weights(self, single_share: float) -> np.ndarray:
         """Return how often each is drawn: `single_share` of all are single faces.
 
-        Within pairs and within singles every set is drawn equally often.
+        Every set's pairs are drawn equally often. Of the single faces, each emotion of each set is
+        drawn as often as the root of its count says, so that rare ones come more often.
         """
-        kind = self.set * 2 + self.paired
-        weights = 1.0 / np.bincount(kind)[kind]
+        emotion = np.where(self.paired, 0, self.emotion)
+        groups = pd.Series(self.set).groupby([self.set, self.paired, emotion])
+        count = groups.transform("size").to_numpy(dtype=float)
+        weights = 1 / np.where(self.paired, count, np.sqrt(count))
         for chosen, share in ((~self.paired, single_share), (self.paired, 1 - single_share)):
             if chosen.any():
                 weights[chosen] *= share / weights[chosen].sum()

@@ -169,12 +169,14 @@ class Pix2pixHDTask(Task):
         if self.recipe.flow and points is not None:
             away = losses.misplaced(made.flow, points[:, 0], points[:, 1])
             said["flow"] = self.recipe.flow * away
+        away = self.encoder(made.picture)["expression"] - wanted
         if self.recipe.expression:
-            away = self.encoder(made.picture)["expression"] - wanted
             said["expression"] = self.recipe.expression * away.square().sum(1).mean()
-        if self.recipe.cycle and not bool(known.all()):
-            back = networks["generator"](made.picture[~known], -change[~known]).picture
-            said["cycle"] = self.recipe.cycle * (back - source[~known]).abs().mean()
+        if self.recipe.returned and not bool(known.all()):
+            again = (-change - away.detach())[~known]
+            back = networks["generator"](made.picture[~known].detach(), again).picture
+            missed = self._against_truth(back, source[~known])
+            said["returned"] = self.recipe.returned * torch.stack([*missed.values()]).sum()
         if self.judged:
             rows = known[:, None, None, None]
             condition = torch.where(
