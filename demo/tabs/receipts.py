@@ -1,7 +1,10 @@
-"""What a transfer is worth, as HTML: its receipts, its warnings, and its strip of strengths."""
+"""What transfers are worth, as HTML: receipts, warnings, a strip of strengths, and a sheet."""
+
+from html import escape
 
 from demo.drawing import address
 from demo.marking import jpeg
+from demo.sheet import Sheet
 from demo.tabs.house import notice
 from demo.transfer import Strip, TransferAnswer
 
@@ -37,6 +40,21 @@ def strip(made: Strip) -> str:
         for strength, crop in zip(made.strengths, made.crops, strict=True)
     )
     return f'<ol class="strip" aria-label="The face by strength">{pictures}</ol>'
+
+
+def sheet_shown(made: Sheet, who: str) -> str:
+    """Return a sheet under the words that explain it; `who` made it."""
+    failed = (
+        f"{made.failed} of {made.results} fail their own check and have a red edge."
+        if made.failed
+        else f"All {made.results} pass their own check."
+    )
+    return (
+        f'<figure class="sheet"><figcaption>What {escape(who)} makes of synthetic people (SFHQ, '
+        "MIT): the faces of the first column with the expressions of the first line. "
+        f'{failed}</figcaption><img src="{address(jpeg(made.picture))}" '
+        f'alt="{made.results} generated faces"></figure>'
+    )
 
 
 def _bar(name: str, value: float, most: float) -> str:

@@ -12,12 +12,13 @@ from jaxtyping import UInt8
 from demo import marking
 from demo.drawing import shown
 from demo.limits import OPEN_FACES
-from demo.predictors import Photo
+from demo.predictors import Photo, look
+from demo.sheet import sheet
 from demo.tabs import examples
 from demo.tabs.card import CardFold, card_of, no_card
 from demo.tabs.house import House, empty, notice, prose, told
 from demo.tabs.photo import KEPT_SECONDS, LATEST, QUEUED, PhotoPlace, held
-from demo.tabs.receipts import receipts, strip
+from demo.tabs.receipts import receipts, sheet_shown, strip
 from demo.transfer import LEAST, MOST, ExpressionTransfer, TransferAnswer
 from registry.catalog import PIX2PIXHD
 from registry.errors import RegistryError
@@ -33,6 +34,9 @@ AGREED = "I use only pictures of people who agree to it."
 OTHERS, NEUTRAL = "the other person's", "neutral"
 SHOWN_PX = 2048
 """The page shows a picture at most this long; the file to keep has the photo's own size."""
+SHOWN = ("sad_06", "surprised_00", "angry_02", "smiling_07")
+ASKING = ("smiling_05", "surprised_02", "angry_09", "sad_01")
+"""The synthetic people of the sheet in the model card: whose faces, and whose expressions."""
 FILE = "expression-transfer.png"
 SAVE = """
 (file) => {
@@ -69,6 +73,7 @@ class TransferTab:
     def __init__(self, house: House) -> None:
         self._house = house
         self._transfer = ExpressionTransfer(house.served)
+        self._sheet = ((0, ""), "")
         self.status = gr.HTML(
             elem_id="transfer-status", elem_classes="status", apply_default_css=False
         )
@@ -126,6 +131,8 @@ class TransferTab:
             elem_id="transfer-strip", elem_classes="status", apply_default_css=False
         )
         self.card = CardFold()
+        with self.card.fold:
+            self.sheet = gr.HTML(elem_id="transfer-sheet", apply_default_css=False)
 
     def _connect(self, tried: examples.Examples) -> None:
         places = [*self.person.outputs, *self.other.outputs]
@@ -141,6 +148,7 @@ class TransferTab:
         self.strength.release(self.reply, asked, outputs, **LATEST)
         self.agreed.input(self.reply, asked, outputs, **LATEST)
         self.steps.click(self.show_strip, asked, self.strip, **LATEST)
+        self.card.fold.expand(self.show_sheet, None, self.sheet, **LATEST)
         written = self.save.click(self.write, self.kept, self.file, **LATEST)
         written.success(None, self.file, js=SAVE)
 
@@ -190,6 +198,23 @@ class TransferTab:
             return strip(self._transfer.strip(asked.person, asked.driver, asked.which))
         except (PhotoError, RegistryError) as error:
             return notice(str(error))
+
+    def show_sheet(self) -> str:
+        """Return as HTML what the version in production makes of the synthetic people."""
+        try:
+            version = self._house.served.model(PIX2PIXHD.name).version
+            identity = (version.number, version.run_id)
+            if self._sheet[0] != identity:
+                people = {
+                    path.stem: look(path, self._house.cropper) for path in examples.pictures()
+                }
+                sources, drivers = ([people[name] for name in names] for names in (SHOWN, ASKING))
+                made = sheet(self._transfer, version.crop, sources, drivers)
+                who = f"{version.name} version {version.number}"
+                self._sheet = identity, sheet_shown(made, who)
+        except RegistryError as error:
+            return notice(str(error))
+        return self._sheet[1]
 
     def write(self, answer: TransferAnswer | None) -> str:
         """Return the file to keep: it goes when uploads go."""

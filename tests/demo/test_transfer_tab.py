@@ -1,5 +1,7 @@
 """The Transfer tab's functions: what it asks for, shows, and keeps."""
 
+import base64
+import io
 from pathlib import Path
 
 import gradio as gr
@@ -97,6 +99,21 @@ def test_a_result_that_fails_is_shown_with_its_warning(
     assert seen.visible
     assert kept.warnings[0] in text
     assert text.count('class="notice"') == 1
+
+
+@pytest.mark.parametrize(("least", "failing"), [(0.0, 0), (1.1, 16)])
+def test_the_card_shows_what_the_version_makes_of_the_synthetic_people(
+    transfer: TransferTab, registry: FakeRegistry, least: float, failing: int
+) -> None:
+    registry.put_transfer(6, thresholds={"nearer": least})
+    text = transfer.show_sheet()
+    assert "pix2pixhd version 6" in text
+    assert ("16 of 16 fail" in text) == bool(failing)
+    picture = Image.open(io.BytesIO(base64.b64decode(text.partition("base64,")[2].split('"')[0])))
+    assert SOURCE_TYPE.encode() in picture.info["xmp"]
+    side = picture.width // 5
+    edges = [picture.getpixel((side * x + 1, side * y + 8)) for x in range(5) for y in range(5)]
+    assert sum(red > 150 and green < 90 for red, green, _ in edges) == failing
 
 
 def test_the_tab_says_why_there_is_no_transfer_and_falls_silent_once_there_is(
