@@ -12,7 +12,13 @@ from training.pix2pixhd.generator import (
     Where,
     warped,
 )
-from training.pix2pixhd.losses import adversarial, feature_matching, misplaced, perceptual
+from training.pix2pixhd.losses import (
+    adversarial,
+    feature_matching,
+    misplaced,
+    perceptual,
+    pixels,
+)
 
 SMALL: dict[str, Any] = {"channels": 8, "downsamplings": 2, "blocks": 1}
 
@@ -175,3 +181,25 @@ def test_the_real_side_of_a_comparison_takes_no_gradient() -> None:
     ).backward()
     assert mine.grad is not None
     assert true.grad is None
+
+
+def test_pixels_count_by_how_much_the_truth_differs_from_the_source_around_them() -> None:
+    picture, truth, source = torch.rand(3, 2, 3, 8, 8)
+    source[1] = truth[1]
+    assert float(pixels(picture, truth, source, 0.0)) == pytest.approx(
+        float((picture - truth).abs().mean()), abs=1e-6
+    )
+    total = 0.0
+    for i in range(2):
+        differs = (truth[i] - source[i]).abs().mean(0)
+        around = torch.zeros(8, 8)
+        for y in range(8):
+            for x in range(8):
+                around[y, x] = differs[max(0, y - 2) : y + 3, max(0, x - 2) : x + 3].mean()
+        share = around / around.mean() if i == 0 else around
+        for y in range(8):
+            for x in range(8):
+                weight = 0.3 + 0.7 * float(share[y, x])
+                total += weight * float((picture[i] - truth[i])[:, y, x].abs().sum())
+    found = float(pixels(picture, truth, source, 0.7))
+    assert found == pytest.approx(total / picture.numel(), abs=1e-5)

@@ -66,6 +66,9 @@ class Pix2pixHDRecipe(Recipe):
     """File of the perceptual network's weights; vgg19's is fetched where none is named."""
     pixels: float = 0.0
     """Weight of the pixels' L1 distance; ours."""
+    changed: float = 0.0
+    """Share of it in which a pixel counts as much as the truth differs from the source there; in
+    the rest all count alike."""
     flow: float = 0.0
     """Weight of the warp's L1 distance to where points of rendered faces really moved; ours."""
     expression: float = 0.0
@@ -115,6 +118,7 @@ COMPACT = Pix2pixHDRecipe(
     perceptual=1.0,
     perceptual_network="squeezenet",
     pixels=10.0,
+    changed=0.7,
     flow=10.0,
     expression=1.0,
     returned=1.0,

@@ -9,6 +9,9 @@ from torch.nn import functional
 
 from training.pix2pixhd.discriminator import Features
 
+LEAST_CHANGE = 1e-3
+"""Of a picture on average: less is none."""
+
 
 def adversarial(seen: Sequence[Features], *, real: bool) -> Float[Tensor, ""]:
     """Return the mean squared distance of all verdicts from 1 (real) or 0, summed over the scales.
@@ -31,6 +34,27 @@ def feature_matching(generated: Sequence[Features], real: Sequence[Features]) ->
         for mine, true in zip(ours[:-1], theirs[:-1], strict=True)
     ]
     return torch.stack(terms).sum() / len(real)
+
+
+def pixels(
+    picture: Float[Tensor, "batch 3 h w"],
+    truth: Float[Tensor, "batch 3 h w"],
+    source: Float[Tensor, "batch 3 h w"],
+    changed: float,
+) -> Float[Tensor, ""]:
+    """Return the mean L1 distance to the truth, more of it where the truth is not the source; ours.
+
+    Args:
+        picture: what was generated, in [0, 1].
+        truth: what it should be.
+        source: what it was made of.
+        changed: share of the weights that goes by how much truth and source differ around a pixel,
+            0 to 1; a picture without any difference has only the rest.
+    """
+    differs = (truth - source).abs().mean(1, keepdim=True)
+    differs = functional.avg_pool2d(differs, 5, 1, 2, count_include_pad=False)
+    weight = differs / differs.mean((2, 3), keepdim=True).clamp(min=LEAST_CHANGE)
+    return ((1 - changed + changed * weight) * (picture - truth).abs()).mean()
 
 
 def misplaced(

@@ -165,7 +165,7 @@ class Pix2pixHDTask(Task):
         said = {"mask": made.mask.mean()}
         loss = self.recipe.anew * made.mask.mean()
         if bool(known.any()):
-            said |= self._against_truth(made.picture[known], target[known])
+            said |= self._against_truth(made.picture[known], target[known], source[known])
         if self.recipe.flow and points is not None:
             away = losses.misplaced(made.flow, points[:, 0], points[:, 1])
             said["flow"] = self.recipe.flow * away
@@ -174,8 +174,9 @@ class Pix2pixHDTask(Task):
             said["expression"] = self.recipe.expression * away.square().sum(1).mean()
         if self.recipe.returned and not bool(known.all()):
             again = (-change - away.detach())[~known]
-            back = networks["generator"](made.picture[~known].detach(), again).picture
-            missed = self._against_truth(back, source[~known])
+            given = made.picture[~known].detach()
+            back = networks["generator"](given, again).picture
+            missed = self._against_truth(back, source[~known], given)
             said["returned"] = self.recipe.returned * torch.stack([*missed.values()]).sum()
         if self.judged:
             rows = known[:, None, None, None]
@@ -214,10 +215,11 @@ class Pix2pixHDTask(Task):
         asked = self.questions.ask(batch["index"].cpu().numpy(), luck)
         return Asked(*(part.to(batch["source"].device) for part in asked))
 
-    def _against_truth(self, picture: Tensor, target: Tensor) -> dict[str, Tensor]:
+    def _against_truth(self, picture: Tensor, target: Tensor, source: Tensor) -> dict[str, Tensor]:
         recipe, said = self.recipe, {}
         if recipe.pixels:
-            said["pixels"] = recipe.pixels * (picture - target).abs().mean()
+            away = losses.pixels(picture, target, source, recipe.changed)
+            said["pixels"] = recipe.pixels * away
         if self.perceptual is not None and recipe.perceptual:
             with torch.no_grad():
                 real = self.perceptual(target)
