@@ -1,0 +1,158 @@
+"""What each option of the generator costs and gives, trained side by side on the compact recipe.
+
+    python benchmarks/generator_options.py --data PREPARED... --perceptual-weights FILE [--epochs 2]
+
+Trains the compact recipe at its early size (64 px, without discriminators) once with all that the
+starter uses, and once with each option the other way; prints a Markdown table. The same seed, faces
+and steps for all. The validation persons judge, as in any training: how much nearer the result is
+to the driver's expression and how much of the person is left, by the encoder, SSIM to the truth
+less the untouched source's, and blobs: how much more of a picture repeats every second pixel than
+in the truths. Give it a store of its own (EXPRESSION_STUDIO_STORE) with dln in production; stopped,
+the same command goes on.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from registry import versions
+from registry.faces import to_tensor
+from registry.versions import ProductionModel, Version
+from training.config import Recipe
+from training.datasets.alignment import aligned
+from training.datasets.index import Prepared
+from training.loop import run_folder
+from training.pix2pixhd.config import RECIPES, Pix2pixHDRecipe
+from training.pix2pixhd.generator import GeneratorConfig
+from training.pix2pixhd.trials import Trials
+from training.session import train
+from training.tracking import card_of, finished
+
+NAME = "pix2pixhd-compact"
+REPEATS = 20
+HEAD = (
+    "| generator | parameters | ms a face | min of training | nearer | identity | SSIM gained "
+    "| blobs |\n|---|---|---|---|---|---|---|---|"
+)
+
+
+class Variant(NamedTuple):
+    """A generator, and what is different about it in words."""
+
+    name: str
+    network: GeneratorConfig
+
+
+def variants() -> list[Variant]:
+    """Return the starter's global generator, and it with each option the other way."""
+    base = replace(RECIPES[NAME].network, enhancer="none")
+    return [
+        Variant("bottleneck, resize, mask, warp", base),
+        Variant("planes instead of bottleneck", replace(base, where="planes")),
+        Variant("transposed instead of resize", replace(base, upsampling="transposed")),
+        Variant("without warp", replace(base, warp=False)),
+        Variant("without warp and mask", replace(base, warp=False, mask=False)),
+        Variant(
+            "as published: planes, transposed, neither",
+            replace(base, where="planes", upsampling="transposed", warp=False, mask=False),
+        ),
+    ]
+
+
+def trained(recipe: Recipe) -> Version:
+    """Return the version that a recipe leaves; one that was trained before is taken as it is."""
+    run_id = finished("pix2pixhd", run_folder(NAME, recipe).name)
+    version = versions.find("pix2pixhd", run_id=run_id) if run_id else None
+    version = version or train(NAME, recipe, "python benchmarks/generator_options.py")
+    assert version is not None
+    return version
+
+
+def row(variant: Variant, recipe: Pix2pixHDRecipe) -> str:
+    """Train a variant and return its line of the table."""
+    version = trained(replace(recipe, network=variant.network))
+    card, model = card_of(version.run_id), versions.load(version, "cpu")
+    assert card is not None
+    found = card["metrics"]
+    nearer, identity, ssim, untouched = (
+        statistics.mean(value for name, value in found.items() if name.endswith(f"/{key}"))
+        for key in ("nearer", "identity", "ssim", "ssim_untouched")
+    )
+    size = sum(p.numel() for p in torch.nn.ParameterList(_weights(version)))
+    return (
+        f"| {variant.name} | {size / 1e6:.2f} M | {latency(model):.0f} | {card['minutes']:.1f} "
+        f"| {nearer:.3f} | {identity:.3f} | {ssim - untouched:+.4f} "
+        f"| {blobs(model, recipe):+.1%} |"
+    )
+
+
+def latency(model: ProductionModel) -> float:
+    """Return milliseconds of one generated face; median of 20."""
+    side, times = model.version.crop.size_px, []
+    face, change = torch.rand(1, 3, side, side), torch.zeros(1, 16)
+    for _ in range(REPEATS + 2):
+        began = time.perf_counter()
+        model(face, change)
+        times.append(time.perf_counter() - began)
+    return 1000 * statistics.median(times[2:])
+
+
+def blobs(model: ProductionModel, recipe: Pix2pixHDRecipe) -> float:
+    """Return how much more of the results than of the truths repeats every second pixel."""
+    made, true = [], []
+    for data in map(Prepared.open, recipe.data):
+        crop = model.version.crop
+        level, plain = aligned(data, crop), data.faces(crop)
+        for trial in Trials.of([data], "validation", crop).trials[0]:
+            if trial.truth is None:
+                continue
+            faces = to_tensor([level[trial.source], plain[trial.driver], level[trial.truth]])
+            own, asked = model.encode(faces[:2])["expression"]
+            made.append(_every_second(model(faces[:1], (asked - own)[None])["picture"]))
+            true.append(_every_second(faces[2:]))
+    return statistics.mean(made) / statistics.mean(true) - 1
+
+
+def _every_second(faces: Float[Tensor, "batch 3 h w"]) -> float:
+    """Return the mean size of a picture's part of period two: Haar's finest coefficients."""
+    one, two = faces[..., ::2, :], faces[..., 1::2, :]
+    rows, diagonal = (one - two).abs(), one[..., ::2] - one[..., 1::2]
+    return float(rows.mean() + (diagonal - two[..., ::2] + two[..., 1::2]).abs().mean())
+
+
+def _weights(version: Version) -> Iterator[Tensor]:
+    named = versions.weights(f"{version.name}/{version.number}")
+    return (value for key, value in named.items() if key.startswith("generator."))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, nargs="+", required=True, help="prepared sets")
+    parser.add_argument("--perceptual-weights", type=Path, required=True, metavar="FILE")
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--faces", type=int, default=2000, help="pairs and faces of an epoch")
+    arguments = parser.parse_args()
+    torch.set_flush_denormal(True)
+    asked = replace(
+        RECIPES[NAME],
+        data=tuple(arguments.data),
+        perceptual_weights=arguments.perceptual_weights,
+        size_px=RECIPES[NAME].early_px or RECIPES[NAME].size_px,
+        adversarial=0.0,
+        epochs=arguments.epochs,
+        pairs_per_epoch=arguments.faces,
+        checkpoint_steps=100,
+    )
+    print(HEAD)
+    for each in variants():
+        print(row(each, asked), flush=True)
