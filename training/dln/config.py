@@ -35,7 +35,7 @@ class DLNRecipe(TripletRecipe):
 SMALL = NetworkConfig(backbone=BackboneConfig(name="compact"), mirror=True)
 RECIPES = {
     "dln": DLNRecipe(),
-    "dln-compact": DLNRecipe(network=SMALL, **COMPACT),
+    "dln-compact": DLNRecipe(network=SMALL, learning_rate=2e-3, **COMPACT),
     "dln-smoke": DLNRecipe(network=SMALL, **SMOKE),
 }
-"""The paper's network, the starter's, and a try of a few seconds."""
+"""The paper's network, the starter's (tuned: docs/fecnet.md), and a try of a few seconds."""

@@ -36,7 +36,7 @@ class FECNetRecipe(TripletRecipe):
 SMALL = NetworkConfig(backbone=BackboneConfig(name="compact"), dropout=0.2)
 RECIPES = {
     "fecnet": FECNetRecipe(),
-    "fecnet-compact": FECNetRecipe(network=SMALL, **COMPACT | {"learning_rate": 4e-3}),
+    "fecnet-compact": FECNetRecipe(network=SMALL, learning_rate=4e-3, **COMPACT),
     "fecnet-smoke": FECNetRecipe(network=SMALL, **SMOKE),
 }
 """FECNet on the paper's backbone, on the starters' (tuned: docs/fecnet.md), a try of seconds."""

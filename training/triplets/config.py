@@ -58,13 +58,12 @@ COMPACT: dict[str, Any] = {
     "batch_size": 192,
     "epochs": 6,
     "optimiser": "adamw",
-    "learning_rate": 1e-3,
     "weight_decay": 0.05,
     "averaging": 0.998,
     "sampling": Sampling(voters=20, leaning=0.25),
     "precision": "bf16",
 }
-"""The budget of every compact network: they are compared with each other."""
+"""What every compact network has in common: they are compared with each other."""
 SMOKE: dict[str, Any] = {
     "toy": True,
     "size_px": 48,
