@@ -103,21 +103,24 @@ PIX2PIXHD = CardText(
     protocol="`nearer` is the share by which the expression came nearer to the driver's, by the "
     "version's own encoder; `identity` the cosine of the identity vectors of result and source; "
     "`ssim` the structural similarity to the truth, beside that of the untouched source. Other "
-    "judges: benchmarks/transfer.py.",
+    "judges: benchmarks/transfer.py. To look at: `sheets/` of the run it was trained in, with "
+    "persons of its sets, and on the page a sheet of synthetic people.",
     misuse=(
         "Showing people with expressions they never made without their consent, or passing such "
         "pictures off as photos.",
     ),
     failures=(
         "Profiles, covered faces and drawings.",
-        "Teeth that the source doesn't show are invented, and look alike.",
+        "Teeth that the source doesn't show are invented, and look alike; whether the driver shows "
+        "any, the encoder hardly tells.",
         "Faint and rare expressions: the encoder hardly tells them apart.",
     ),
     decisions=(
         "The generator is given the change of the expression vector, driver's less source's; "
         "strength multiplies it outside.",
         "Pairs: two pictures of one person in one pose; single faces are to stay as they are, or "
-        "are asked for another expression that only the encoder judges.",
+        "are asked for another expression that only the encoder judges; what comes of it then has "
+        "to become the real face again.",
         "Perceptual loss, mask, warp and weights: as the recipe says, in this version's config.",
     ),
 )
@@ -133,6 +136,8 @@ CONFIGURED: Mapping[tuple[str, object], str] = {
     "the faces it learns from are grey; the paper has InceptionResnetV1.",
     ("subtract", False): "Without the paper's subtraction: the face branch alone, to compare.",
     ("squash", True): "Subtracts after a sigmoid, as the authors' later code does.",
+    ("enhancer", "added"): "The local enhancer adds to what a trained global generator draws, "
+    "where the paper's draws all anew.",
     ("mirror", True): "Answers with the mean over the face and its mirror image.",
 }
 """Decisions that hold where a network's configuration says so."""
