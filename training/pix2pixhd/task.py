@@ -43,8 +43,6 @@ FOOLED = 1e-3
 """A discriminator whose loss stays below has won: the generator learns nothing from it any more."""
 PATIENCE = 500
 """Steps for which that may be so."""
-UNSEEN = 0.0
-"""What the discriminators see in place of a source that is none of their business."""
 
 
 class Pix2pixHDTask(Task):
@@ -169,19 +167,18 @@ class Pix2pixHDTask(Task):
         if self.recipe.flow and points is not None:
             away = losses.misplaced(made.flow, points[:, 0], points[:, 1])
             said["flow"] = self.recipe.flow * away
-        away = self.encoder(made.picture)["expression"] - wanted
-        if self.recipe.expression:
+        if self.recipe.expression or self.recipe.returned:
+            away = self.encoder(made.picture)["expression"] - wanted
             said["expression"] = self.recipe.expression * away.square().sum(1).mean()
         if self.recipe.returned and not bool(known.all()):
-            again = (-change - away.detach())[~known]
-            given = made.picture[~known].detach()
-            back = networks["generator"](given, again).picture
-            missed = self._against_truth(back, source[~known], given)
-            said["returned"] = self.recipe.returned * torch.stack([*missed.values()]).sum()
+            back = (-change - away.detach())[~known]
+            said |= self._returned(networks, made.picture[~known].detach(), back, source[~known])
         if self.judged:
             rows = known[:, None, None, None]
             condition = torch.where(
-                rows, with_planes(source * 2 - 1, change), with_planes(UNSEEN * source, wanted)
+                rows,
+                with_planes(source * 2 - 1, change),
+                with_planes(torch.zeros_like(source), wanted),
             )
             real = torch.where(rows, target, driver)
             said |= self._judged(networks, condition, made.picture, real, known)
@@ -227,6 +224,14 @@ class Pix2pixHDTask(Task):
                 self.perceptual(picture), real, WEIGHTS
             )
         return said
+
+    def _returned(
+        self, networks: Networks, picture: Tensor, change: Tensor, own: Tensor
+    ) -> dict[str, Tensor]:
+        """Return how far from the real faces the way back from generated ones ends."""
+        back = networks["generator"](picture, change).picture
+        missed = self._against_truth(back, own, picture)
+        return {f"returned_{name}": self.recipe.returned * v for name, v in missed.items()}
 
     def _judged(
         self, networks: Networks, condition: Tensor, picture: Tensor, real: Tensor, known: Tensor
