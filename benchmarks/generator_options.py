@@ -38,6 +38,8 @@ from training.tracking import card_of, finished
 
 NAME = "pix2pixhd-compact"
 REPEATS = 20
+SHORT = 0.99
+"""Averaging of weights for trainings of a few hundred steps."""
 HEAD = (
     "| generator | parameters | ms a face | min of training | nearer | identity | SSIM gained "
     "| blobs |\n|---|---|---|---|---|---|---|---|"
@@ -149,6 +151,7 @@ if __name__ == "__main__":
         perceptual_weights=arguments.perceptual_weights,
         size_px=RECIPES[NAME].early_px or RECIPES[NAME].size_px,
         adversarial=0.0,
+        averaging=SHORT,
         epochs=arguments.epochs,
         pairs_per_epoch=arguments.faces,
         checkpoint_steps=100,
