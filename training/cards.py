@@ -5,8 +5,11 @@ One form for all, after Mitchell et al., "Model Cards for Model Reporting" (2019
 
 import json
 import re
+import shutil
+import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -35,7 +38,7 @@ HEADINGS = (
 LONGEST = 5000
 """Letters that MLflow keeps of a description in a database that counts them."""
 TRAIN = "python -m training train "
-HANDED_ON = ("command", "seed", "minutes", "epochs", "machine", "data")
+HANDED_ON = ("command", "revision", "seed", "minutes", "epochs", "machine", "data")
 """What a card keeps of the trainings before its own."""
 ELSEWHERE = "Validation and latency are left out for want of room; the run has them."
 SHORTEST = "Validation, latency and behaviour are left out for want of room; the run has them."
@@ -49,6 +52,7 @@ def card(
         "model": task.card.name if task.card else name,
         "recipe": name,
         "command": command,
+        "revision": revision(),
         "before": _before(recipe),
         "data": [
             {"name": data.name, "digest": data.digest, "training_faces": len(data.split("train"))}
@@ -77,12 +81,22 @@ def _before(recipe: Recipe) -> list[dict[str, Any]]:
     for reference in (getattr(recipe, "start", None), getattr(recipe, "teacher", None)):
         said = _card_of_version(reference) if isinstance(reference, str) else None
         for each in [*said.get("before", []), said] if said else []:
-            chain[each["command"]] = {key: each[key] for key in HANDED_ON}
+            chain[each["command"]] = {key: each[key] for key in HANDED_ON if key in each}
     return list(chain.values())
 
 
 def _card_of_version(reference: str) -> dict[str, Any] | None:
     return tracking.card_of(versions.resolve(reference).run_id)
+
+
+def revision() -> str | None:
+    """Return the commit of the code, with a word if it was changed since; None without a clone."""
+    project = Path(__file__).parent.parent
+    if not (project / ".git").exists() or not shutil.which("git"):
+        return None
+    asked = ["git", "-C", str(project), "describe", "--always", "--dirty", "--exclude", "*"]
+    said = subprocess.run(asked, capture_output=True, text=True, check=False)
+    return said.stdout.strip() or None
 
 
 def machine() -> str:
@@ -157,12 +171,17 @@ def _made(card: Mapping[str, Any]) -> str:
     trainings = [*card.get("before", ()), card]
     machines = list(dict.fromkeys(each["machine"] for each in trainings))
     lines = [
-        f"`{each['command'].removeprefix(TRAIN)}`: seed {each['seed']}, {each['epochs']} epochs, "
+        f"`{each['command'].removeprefix(TRAIN)}`: {_commit(each)}seed {each['seed']}, "
+        f"{each['epochs']} epochs, "
         f"{each['minutes']} minutes" + (f", {each['machine']}." if len(machines) > 1 else ".")
         for each in trainings
     ]
     where = f" on {machines[0]}" if len(machines) == 1 else ""
     return f"By `{TRAIN.strip()}`{where}, in turn:\n\n{_bullets(lines)}"
+
+
+def _commit(training: Mapping[str, Any]) -> str:
+    return f"commit {training['revision']}, " if training.get("revision") else ""
 
 
 def _failure(shown: Mapping[str, str]) -> str:

@@ -53,6 +53,8 @@ def test_the_trainings_before_this_one_are_told_first() -> None:
     earlier = {"command": "train first", "seed": 3, "minutes": 9.0, "epochs": 4, "machine": "GPU"}
     made = section(cards.markdown(said(before=[earlier])), "How it was made")
     assert "`train first`: seed 3, 4 epochs, 9.0 minutes, GPU." in made
+    known = section(cards.markdown(said(before=[earlier | {"revision": "abc"}])), "How it was made")
+    assert "`train first`: commit abc, seed 3" in known
     assert made.index("`python -m training train`") < made.index("GPU") < made.index("`dln-compact")
     assert "on CPU, 2 threads" in section(cards.markdown(said()), "How it was made")
 
