@@ -288,6 +288,9 @@ def test_an_enhancer_begins_where_its_start_left_off(
     other = replace(recipe, start="pix2pixhd/1", network=replace(recipe.network, channels=4))
     with pytest.raises(RecipeError, match="a generator of another shape"):
         _ = Pix2pixHDTask(other).generator
+    unseen = replace(recipe, network=replace(recipe.network, seen_px=None))
+    with pytest.raises(RecipeError, match="less than the pictures' 64"):
+        Pix2pixHDTask(unseen)
     with pytest.raises(RecipeError, match="no generator to start from"):
         _ = Pix2pixHDTask(replace(recipe, start="dln/1")).generator
 

@@ -212,12 +212,12 @@ class Generator(nn.Module):
             features = self.enhancer(small, expression, self.features(smaller, expression))
         else:
             features = self.features(small, expression)
-        picture, mask, flow = self.last(features).float().split(self.outputs, 1)
-        picture, mask = (_enlarged(part, source) for part in (picture, mask))
+        shown = sum(self.outputs[:2])
+        both, flow = self.last(features).float().split([shown, self.outputs[2]], 1)
+        both = _enlarged(both, source)
         if self.enhancer is not None and self.added is not None and seen is not source:
-            more = self.added(self.enhancer(full, expression, features)).float()
-            finer = more.split(self.outputs[:2], 1)
-            picture, mask = picture + finer[0], mask + finer[1]
+            both = both + self.added(self.enhancer(full, expression, features)).float()
+        picture, mask = both.split(self.outputs[:2], 1)
         return picture, mask, flow
 
     def _seen(self, source: Tensor) -> Tensor:

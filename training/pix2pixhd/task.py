@@ -53,6 +53,12 @@ class Pix2pixHDTask(Task):
 
     def __init__(self, recipe: Pix2pixHDRecipe) -> None:
         super().__init__(recipe)
+        network = recipe.network
+        if network.enhancer == "added" and not (network.seen_px or recipe.size_px) < recipe.size_px:
+            raise RecipeError(
+                "An enhancer that is added draws what a smaller look leaves out: say "
+                f"--network.seen-px, less than the pictures' {recipe.size_px}."
+            )
         self.crop = CropSpec(size_px=recipe.size_px, margin=CARD.crop.margin)
         self.judged = False
         self.early = False
