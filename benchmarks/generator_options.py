@@ -99,7 +99,7 @@ def row(variant: Variant, recipe: Pix2pixHDRecipe) -> str:
 def latency(model: ProductionModel) -> float:
     """Return milliseconds of one generated face; median of 20."""
     side, times = model.version.crop.size_px, []
-    face, change = torch.rand(1, 3, side, side), torch.zeros(1, 16)
+    face, change = torch.rand(1, 3, side, side), torch.zeros(1, model.version.condition)
     for _ in range(REPEATS + 2):
         began = time.perf_counter()
         model(face, change)
@@ -117,7 +117,7 @@ def blobs(model: ProductionModel, recipe: Pix2pixHDRecipe) -> float:
             if trial.truth is None:
                 continue
             faces = to_tensor([level[trial.source], plain[trial.driver], level[trial.truth]])
-            own, asked = model.encode(faces[:2])["expression"]
+            own, asked = model.encode(faces[:2])["condition"]
             made.append(_every_second(model(faces[:1], (asked - own)[None])["picture"]))
             true.append(_every_second(faces[2:]))
     return statistics.mean(made) / statistics.mean(true) - 1

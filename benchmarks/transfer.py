@@ -138,7 +138,7 @@ def latency(model: ProductionModel) -> float:
     faces = torch.rand(2, 3, side, side)
     for _ in range(REPEATS + 2):
         began = time.perf_counter()
-        source, driver = model.encode(faces)["expression"]
+        source, driver = model.encode(faces)["condition"]
         model(faces[:1], (driver - source)[None])
         times.append(time.perf_counter() - began)
     return 1000 * statistics.median(times[2:])
@@ -168,7 +168,7 @@ def _pictures(
     made = []
     for i in track(range(len(trials)), description=f"Transfers of {data.name}"):
         faces = to_tensor([source[i], driver[i]])
-        own, asked = model.encode(faces)["expression"]
+        own, asked = model.encode(faces)["condition"]
         made.append(model(faces[:1], (asked - own)[None])["picture"][0])
     result = (torch.stack(made).clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).numpy()
     return {"source": source, "driver": driver, "result": result, "truth": truth}

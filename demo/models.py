@@ -194,7 +194,7 @@ def smoke_check(model: Model) -> None:
     change = None
     if card.encoder:
         seen = _tried(version, card.encoder, lambda: model.encode(faces))
-        change = seen["expression"].flip(0) - seen["expression"]
+        change = seen["condition"].flip(0) - seen["condition"]
     outputs = _tried(version, card.outputs, lambda: model(faces, change))
     if "logits" in outputs and outputs["logits"].shape[1] != len(version.labels):
         raise _refused(version, "has not one label for each answer")

@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -74,13 +74,21 @@ class Strip:
     stamp: Stamp
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Encoded:
-    """A face as one version sees it: vectors of unit length."""
+class Seen(NamedTuple):
+    """What a version's encoder says of a face; expression and identity are of unit length."""
 
-    crop: Crop
+    condition: Vector
+    """Between two of these a change is."""
     expression: Vector
     identity: Vector
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Encoded:
+    """A face as one version sees it."""
+
+    crop: Crop
+    seen: Seen
 
 
 class ExpressionTransfer:
@@ -93,7 +101,7 @@ class ExpressionTransfer:
         self._served = served
         self._seen: WeakKeyDictionary[Photo, dict[tuple[int, str, int], Encoded]]
         self._seen = WeakKeyDictionary()
-        self._neutral: dict[tuple[int, str], Vector] = {}
+        self._neutral: dict[tuple[int, str], Seen] = {}
 
     def status(self) -> str | None:
         """Return in words why there can be no transfer, and how to get one; None when there can."""
@@ -128,15 +136,14 @@ class ExpressionTransfer:
         warnings = _doubts(source, driver, which)
         started, model = time.perf_counter(), self._model()
         person = self._encoded(model, source, which[0])
-        other = self._encoded(model, driver, which[1]) if driver else None
-        wanted = other.expression if other else self._neutral_of(model, source)
+        wanted = self._wanted(model, source, driver, which[1])
         ((result, mask),) = _generated(model, person, wanted, [strength])
-        ((expression, identity),) = _encode(model, [result])
+        (found,) = _encode(model, [result])
         receipts = Receipts(
-            before=distance(person.expression, wanted),
-            after=distance(expression, wanted),
-            likeness=float(identity @ person.identity),
-            driver_likeness=float(identity @ other.identity) if other else None,
+            before=distance(person.seen.expression, wanted.expression),
+            after=distance(found.expression, wanted.expression),
+            likeness=float(found.identity @ person.seen.identity),
+            driver_likeness=float(found.identity @ wanted.identity) if driver else None,
         )
         failed = failures(receipts, model.version.thresholds, strength)
         return TransferAnswer(
@@ -154,11 +161,7 @@ class ExpressionTransfer:
         _doubts(source, driver, which)
         started, model = time.perf_counter(), self._model()
         person = self._encoded(model, source, which[0])
-        wanted = (
-            self._encoded(model, driver, which[1]).expression
-            if driver
-            else self._neutral_of(model, source)
-        )
+        wanted = self._wanted(model, source, driver, which[1])
         crops = tuple(crop for crop, _ in _generated(model, person, wanted, STEPS))
         return Strip(strengths=STEPS, crops=crops, stamp=stamped(model, started))
 
@@ -174,22 +177,29 @@ class ExpressionTransfer:
         key = (model.version.number, model.version.run_id, which)
         if key not in seen:
             crop = photo.crop(which, model.version.crop)
-            ((expression, identity),) = _encode(model, [crop.pixels])
-            seen[key] = Encoded(crop=crop, expression=expression, identity=identity)
+            (found,) = _encode(model, [crop.pixels])
+            seen[key] = Encoded(crop=crop, seen=found)
         return seen[key]
 
-    def _neutral_of(self, model: Model, source: Photo) -> Vector:
+    def _wanted(self, model: Model, source: Photo, driver: Photo | None, which: int) -> Seen:
+        if driver is None:
+            return self._neutral_of(model, source)
+        return self._encoded(model, driver, which).seen
+
+    def _neutral_of(self, model: Model, source: Photo) -> Seen:
         """Return what counts as neutral for a version: our own decision.
 
-        The mean of two synthetic people who look neutral, by the version's encoder, as a unit
-        vector. A version carries no such vector, and no data set of neutral faces is at hand here.
+        The mean of two synthetic people who look neutral, by the version's encoder. A version
+        carries no such face, and no data set of neutral faces is at hand here.
         """
         key = (model.version.number, model.version.run_id)
         if key not in self._neutral:
             people = [look(EXAMPLES / name, source.cropper) for name in NEUTRAL]
             crops = [person.crop(0, model.version.crop).pixels for person in people]
-            mean = np.mean([expression for expression, _ in _encode(model, crops)], axis=0)
-            self._neutral[key] = mean / np.linalg.norm(mean)
+            parts = zip(*_encode(model, crops), strict=True)
+            mean = Seen(*(np.mean(part, axis=0) for part in parts))
+            unit = {k: v / np.linalg.norm(v) for k, v in mean._asdict().items() if k != "condition"}
+            self._neutral[key] = mean._replace(**unit)
         return self._neutral[key]
 
 
@@ -207,22 +217,21 @@ def _doubts(source: Photo, driver: Photo | None, which: tuple[int, int]) -> tupl
     return said + doubts(driver.face(which[1]), "The face to take the expression from")
 
 
-def _encode(
-    model: Model, crops: Sequence[UInt8[np.ndarray, "s s 3"]]
-) -> list[tuple[Vector, Vector]]:
-    """Return the expression and the identity of each crop."""
+def _encode(model: Model, crops: Sequence[UInt8[np.ndarray, "s s 3"]]) -> list[Seen]:
+    """Return what the encoder says of each crop."""
     told = model.encode(to_tensor(crops))
-    return list(zip(told["expression"].numpy(), told["identity"].numpy(), strict=True))
+    parts = (told[name].numpy() for name in Seen._fields)
+    return [Seen(*vectors) for vectors in zip(*parts, strict=True)]
 
 
 def _generated(
-    model: Model, person: Encoded, wanted: Vector, strengths: Sequence[float]
+    model: Model, person: Encoded, wanted: Seen, strengths: Sequence[float]
 ) -> list[tuple[UInt8[np.ndarray, "s s 3"], Float[np.ndarray, "s s"]]]:
     """Return a face at each strength, and where it was changed."""
     import torch
 
     assert len(strengths) <= BATCH
-    change = torch.from_numpy(wanted - person.expression).float()
+    change = torch.from_numpy(wanted.condition - person.seen.condition).float()
     faces = to_tensor([person.crop.pixels] * len(strengths))
     told = model(faces, torch.tensor(strengths, dtype=torch.float32)[:, None] * change)
     masks = told["mask"][:, 0].numpy()

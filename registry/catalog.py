@@ -17,7 +17,7 @@ by 0.11 either way, and show the face 2 % of the side lower; see benchmarks/crop
 """
 
 EXPRESSION_DIMS = 16
-"""Length of an expression's vector, and of a change between two."""
+"""Length of an expression's vector."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,16 +25,20 @@ class ModelCard:
     """One word names the model everywhere: package, recipe, experiment, registered model.
 
     A model with an `encoder` has two graphs in each version: the encoder sees faces alone, and the
-    other one takes faces and the change between two of the encoder's expressions.
+    other one takes faces and the change between two of the encoder's conditions: what it names
+    `condition`, or the expressions where it names none.
     """
 
     name: str
     title: str
     purpose: str
     outputs: Mapping[str, str]
+    """What every version gives."""
     crop: CropSpec
     labels: tuple[str, ...] = field(default=())
     encoder: Mapping[str, str] = field(default_factory=dict)
+    more: Mapping[str, str] = field(default_factory=dict)
+    """What a version may give as well, with an encoder its encoder."""
 
 
 DLN = ModelCard(
@@ -42,6 +46,7 @@ DLN = ModelCard(
     title="Deviation Learning Network",
     purpose="Tells which of three faces has the odd expression, whoever the people are.",
     outputs={"expression": "batch 16, unit length", "identity": "batch features, unit length"},
+    more={"deviation": "batch features, about 1 long"},
     crop=CropSpec(size_px=224, margin=FERPLUS_MARGIN),
 )
 FECNET = ModelCard(
@@ -66,5 +71,6 @@ PIX2PIXHD = ModelCard(
     outputs={"picture": "batch 3 h w in [0, 1]", "mask": "batch 1 h w in [0, 1]"},
     crop=CropSpec(size_px=256, margin=0.4),
     encoder={"expression": "batch 16, unit length", "identity": "batch features, unit length"},
+    more={"condition": "batch numbers, the expression first"},
 )
 CATALOG = {card.name: card for card in (DLN, FECNET, EMOTION, PIX2PIXHD)}

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from registry import store
+from registry.catalog import EXPRESSION_DIMS
 from registry.errors import BadVersion
 from registry.faces import CropSpec
 
@@ -29,6 +30,8 @@ class Facts:
     data: Mapping[str, str] = field(default_factory=dict)
     starter: str | None = None
     encoder: Mapping[str, str] = field(default_factory=dict)
+    condition: int = 0
+    """Length of the change that a version with two graphs takes; 0: it has one."""
     thresholds: Mapping[str, float] = field(default_factory=dict)
     """For pix2pixhd, `nearer`: by what share the distance to the driver's expression has to shrink;
     `same_person`: the least cosine similarity of the identities of result and source."""
@@ -47,6 +50,7 @@ class Facts:
         """
         crop = CropSpec(**json.loads(tags["crop"]))
         temperature = json.loads(tags["temperature"])
+        encoder = dict(json.loads(tags.get("encoder", "{}")))
         thresholds = dict(json.loads(tags.get("thresholds", "{}")))
         return cls(
             crop=CropSpec(size_px=int(crop.size_px), margin=float(crop.margin), roll=crop.roll),
@@ -55,7 +59,8 @@ class Facts:
             temperature=None if temperature is None else float(temperature),
             data=dict(json.loads(tags["data"])),
             starter=tags.get("starter"),
-            encoder=dict(json.loads(tags.get("encoder", "{}"))),
+            encoder=encoder,
+            condition=int(tags.get("condition", EXPRESSION_DIMS if encoder else 0)),
             thresholds={key: float(least) for key, least in thresholds.items()},
         )
 

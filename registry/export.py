@@ -6,7 +6,7 @@ import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,25 +38,26 @@ class Part:
     network: nn.Module
     outputs: Mapping[str, str]
     size_px: int
-    takes_change: bool = False
+    condition: int = 0
+    """Length of the change that a generator takes beside the faces; 0: it takes none."""
     file: str = GRAPH
 
     def noise(self, batch: int) -> tuple[Tensor, ...]:
         """Return random inputs, the same at each call.
 
-        Faces are batch 3 size_px size_px in [0, 1], a change the difference of two unit vectors.
+        Faces are batch 3 size_px size_px in [0, 1], a change the difference of two conditions
+        whose first numbers are unit vectors.
         """
         generator = torch.Generator().manual_seed(batch)
         faces = torch.rand((batch, 3, self.size_px, self.size_px), generator=generator)
-        if not self.takes_change:
+        if not self.condition:
             return (faces,)
-        ends = torch.randn((2, batch, EXPRESSION_DIMS), generator=generator)
-        driver, source = nn.functional.normalize(ends, dim=2)
-        return faces, driver - source
+        driver, source = torch.randn((2, batch, self.condition), generator=generator)
+        return faces, (driver - source) / EXPRESSION_DIMS**0.5
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shapes that two graphs have to agree on, by output, without the batch."""
-        if self.takes_change:
+        if self.condition:
             side = (self.size_px, self.size_px)
             return {"picture": (3, *side), "mask": (1, *side)}
         return {"expression": (EXPRESSION_DIMS,)} if self.file != GRAPH else {}
@@ -65,19 +66,23 @@ class Part:
 def parts(
     card: ModelCard, network: nn.Module, encoder: nn.Module | None, size_px: int
 ) -> tuple[Part, ...]:
-    """Return the frozen networks of a version: its one, or its generator and its encoder.
+    """Return the frozen networks of a version, tried: its one, or its generator and its encoder.
 
     Raises:
-        BadVersion: the card wants an encoder and there is none, or the other way round.
+        BadVersion: the card wants an encoder and there is none, or the other way round; or one
+            fails, or does not give finite outputs named as on the card.
     """
     if (encoder is None) != (not card.encoder):
         wanted = "needs an encoder beside its network" if card.encoder else "has no encoder"
         raise BadVersion(f"A version of {card.name} {wanted}: it was not registered.")
     if encoder is None:
-        return (_part("network", network, card.outputs, size_px),)
-    generator = _part("generator", network, card.outputs, size_px, takes_change=True)
+        return (_tried(_part("network", network, card.outputs, size_px), card, card.more)[0],)
     beside = f"{BESIDE}/{ENCODER}"
-    return generator, _part("encoder", encoder, card.encoder, size_px, file=beside)
+    seeing = _part("encoder", encoder, card.encoder, size_px, file=beside)
+    seeing, seen = _tried(seeing, card, card.more)
+    condition = seen["condition" if "condition" in seen else "expression"].shape[1]
+    drawing = _part("generator", network, card.outputs, size_px, condition=condition)
+    return _tried(drawing, card, {})[0], seeing
 
 
 def _part(
@@ -102,12 +107,10 @@ def plain_math() -> Iterator[None]:
             config.update("jaxtyping_disable", before)
 
 
-def check_outputs(part: Part, card: ModelCard) -> None:
-    """Try a frozen network on noise.
-
-    Raises:
-        BadVersion: it fails, or does not give finite outputs named as on the card.
-    """
+def _tried(
+    part: Part, card: ModelCard, more: Mapping[str, str]
+) -> tuple[Part, Mapping[str, Tensor]]:
+    """Return a part with those of `more` outputs that it gives, and what it says of noise."""
     called = f"The {part.name} of {card.name}"
     try:
         with plain_math():
@@ -115,7 +118,7 @@ def check_outputs(part: Part, card: ModelCard) -> None:
     except Exception as error:
         told = f"{called} fails on faces of {part.size_px} px and was not registered"
         raise BadVersion(f"{told} ({_first_line(error)}).") from error
-    if not isinstance(outputs, Mapping) or set(outputs) != set(part.outputs):
+    if not isinstance(outputs, Mapping) or set(outputs) - set(more) != set(part.outputs):
         given = sorted(outputs) if isinstance(outputs, Mapping) else type(outputs).__name__
         raise BadVersion(
             f"{called} returns {given}, its card names {sorted(part.outputs)}: "
@@ -131,6 +134,8 @@ def check_outputs(part: Part, card: ModelCard) -> None:
             given, wanted = (" x ".join(map(str, s)) for s in (outputs[name].shape[1:], shape))
             told = f"{called} gives {name} of {given}, not {wanted}, for a face"
             raise BadVersion(f"{told}: it was not registered.")
+    both = {**part.outputs, **{name: shape for name, shape in more.items() if name in outputs}}
+    return replace(part, outputs=both), outputs
 
 
 def check_stored(folder: Path, part: Part, card: ModelCard) -> None:
@@ -265,7 +270,7 @@ def _signature(part: Part) -> "ModelSignature":
 
     inputs = part.noise(2)
     outputs = part.network(*inputs)
-    names = ("faces", "change") if part.takes_change else (None,)
+    names = ("faces", "change") if part.condition else (None,)
 
     def spec(tensor: Tensor, name: str | None) -> TensorSpec:
         return TensorSpec(np.dtype(np.float32), (-1, *tensor.shape[1:]), name)

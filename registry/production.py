@@ -4,7 +4,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from registry.catalog import EXPRESSION_DIMS
 from registry.entries import Version
 from registry.errors import BadVersion
 
@@ -34,8 +33,9 @@ class ProductionModel:
 
         Args:
             faces: cut to the version's crop.
-            change: batch 16, for a version with two graphs and only for that: how the expression
-                is to change, driver's minus source's, times the strength. 0 asks for no change.
+            change: batch and the version's `condition`, for a version with two graphs and only for
+                that: the driver's condition minus the source's, times the strength. 0 asks for no
+                change.
 
         Raises:
             BadVersion: the faces are not cut to the version's crop, or the change is missing, not
@@ -48,13 +48,16 @@ class ProductionModel:
     def encode(self, faces: Float[Tensor, "batch 3 h w"]) -> dict[str, Tensor]:
         """Return the encoder's outputs on the CPU, float32, for RGB faces in [0, 1].
 
+        Among them `condition`, between two of which a change is.
+
         Raises:
             BadVersion: the version has one graph, or the faces are not cut to its crop.
         """
         if self._encoder is None:
             raise BadVersion(f"{self.version.title} has no encoder: call it with the faces alone.")
         self._check_faces(faces)
-        return self._compute(self._encoder, faces)
+        said = self._compute(self._encoder, faces)
+        return {"condition": said["expression"]} | said
 
     def _compute(self, network: nn.Module, *inputs: Tensor) -> dict[str, Tensor]:
         kind = torch.device(self.device).type
@@ -73,7 +76,7 @@ class ProductionModel:
     def _check_change(self, faces: int, change: Tensor | None) -> None:
         if self._encoder is None and change is not None:
             raise BadVersion(f"{self.version.title} takes faces alone, no change of expression.")
-        wanted = (faces, EXPRESSION_DIMS)
+        wanted = (faces, self.version.condition)
         if self._encoder is not None and (change is None or change.shape != wanted):
             given = "none" if change is None else " x ".join(map(str, change.shape)) or "a number"
             raise BadVersion(

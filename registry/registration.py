@@ -41,7 +41,7 @@ def register(
     Args:
         card: the model.
         network: maps RGB faces in [0, 1], float32 batch 3 h w, to the card's outputs by name; a
-            generator takes a change of expression, batch 16, beside the faces.
+            generator takes a change of the condition beside the faces.
         crop: how faces are cut for it.
         run_id: the MLflow run it comes from.
         config: rebuilds the network; plain values.
@@ -51,34 +51,34 @@ def register(
         data: digest of each data set by name.
         starter: digest of the shipped weights it was made from.
         encoder: for a card that names an encoder's outputs, and only for that: the network whose
-            expressions the generator was trained with; maps faces to these outputs by name.
+            expressions the generator was trained with; maps faces to these outputs by name, and
+            to `condition`, batch and any number, where a change is of something else.
         thresholds: what its answers are held against, by name; see `Version.thresholds`.
 
     Raises:
         BadVersion: a network fails, can't be exported, or its graph computes something else.
         Unreachable: the store does not answer.
     """
+    first, *others = parts = export.parts(card, network, encoder, crop.size_px)
     facts = Facts(
         crop=crop,
-        outputs=dict(card.outputs),
+        outputs=dict(first.outputs),
         labels=tuple(labels),
         temperature=temperature,
         data=dict(data or {}),
         starter=starter,
-        encoder=dict(card.encoder),
+        encoder={name: shape for part in others for name, shape in part.outputs.items()},
+        condition=first.condition,
         thresholds=dict(thresholds or {}),
     )
-    parts = export.parts(card, network, encoder, crop.size_px)
-    for part in parts:
-        export.check_outputs(part, card)
     client = store.connect()
     with store.answering(), TemporaryDirectory() as aside:
         text = export.card_text(card, facts, description)
         beside = export.write_beside(Path(aside), parts, config, text)
-        beside += [export.write_graph(Path(aside), part, card) for part in parts[1:]]
+        beside += [export.write_graph(Path(aside), part, card) for part in others]
         place = _place(client, card, run_id)
         with _undone_on_failure(client, place):
-            export.log(place, parts[0], card, beside)
+            export.log(place, first, card, beside)
             with _stored(place) as folder:
                 for part in parts:
                     export.check_stored(folder, part, card)

@@ -53,7 +53,8 @@ class FakeModel:
     def encode(self, faces: Tensor) -> Mapping[str, Tensor]:
         if self._encoder is None:
             raise BadVersion(f"{self.version.title} has no encoder.")
-        return self._encoder(faces)
+        said = self._encoder(faces)
+        return {"condition": said["expression"]} | dict(said)
 
 
 class FakeRegistry:

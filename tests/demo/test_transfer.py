@@ -33,6 +33,17 @@ def people(examples: Path) -> tuple[Photo, Photo]:
     return source, driver
 
 
+class Asking:
+    """A tiny encoder whose condition is its identity, negative, behind its expression."""
+
+    def __init__(self) -> None:
+        self.network = TinyEncoder().requires_grad_(False)
+
+    def __call__(self, faces: Tensor) -> Mapping[str, Tensor]:
+        said = self.network(faces)
+        return said | {"condition": torch.cat([said["expression"], -said["identity"]], 1)}
+
+
 class Counting:
     """A tiny encoder that counts the faces it saw."""
 
@@ -116,6 +127,27 @@ def test_the_change_is_the_drivers_expression_less_the_sources_times_the_strengt
     strip, one = moves[-1], moves[-2]
     torch.testing.assert_close(one, 0.4 * way[None], atol=1e-5, rtol=0)
     torch.testing.assert_close(strip, torch.tensor(STEPS)[:, None] * way, atol=1e-5, rtol=0)
+
+
+def test_a_change_is_between_what_the_versions_encoder_calls_its_condition(
+    registry: FakeRegistry, served: Served, people: tuple[Photo, Photo]
+) -> None:
+    moves: list[Tensor] = []
+
+    def generator(faces: Tensor, moved: Tensor) -> Mapping[str, Tensor]:
+        moves.append(moved)
+        return drawing(lambda given, _: given)(faces, moved)
+
+    registry.put_transfer(generator=generator, encoder=Asking())
+    answer = ExpressionTransfer(served).transfer(*people, strength=0.5)
+    source, driver = map(vectors, people)
+    way = [driver["expression"] - source["expression"], source["identity"] - driver["identity"]]
+    torch.testing.assert_close(
+        moves[-1][0], 0.5 * torch.tensor(np.concatenate(way)), atol=1e-5, rtol=0
+    )
+    assert answer.receipts.before == pytest.approx(float(np.linalg.norm(way[0])), abs=1e-5)
+    ExpressionTransfer(served).transfer(people[0], None)
+    assert moves[-1].shape == moves[-2].shape
 
 
 def test_a_source_is_encoded_once_however_often_its_strength_changes(

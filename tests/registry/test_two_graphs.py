@@ -31,13 +31,15 @@ RegisterTransfer = Callable[..., versions.Version]
 class Drawing(nn.Module):
     """A generator's operators: planes, reflected edges, instance normalisation, a mask."""
 
-    def __init__(self, upsampling: Literal["transposed", "resize"] = "resize") -> None:
+    def __init__(
+        self, upsampling: Literal["transposed", "resize"] = "resize", dims: int = 16
+    ) -> None:
         super().__init__()
         up: list[nn.Module] = [nn.ConvTranspose2d(8, 4, 3, 2, 1, output_padding=1)]
         if upsampling == "resize":
             up = [nn.Upsample(scale_factor=2), nn.Conv2d(8, 4, 3, padding=1)]
         self.body = nn.Sequential(
-            *(nn.ReflectionPad2d(3), nn.Conv2d(3 + 16, 4, 7), nn.ReLU()),
+            *(nn.ReflectionPad2d(3), nn.Conv2d(3 + dims, 4, 7), nn.ReLU()),
             *(nn.Conv2d(4, 8, 3, 2, 1), nn.InstanceNorm2d(8), nn.ReLU()),
             *(*up, nn.InstanceNorm2d(4), nn.ReLU()),
             *(nn.ReflectionPad2d(3), nn.Conv2d(4, 4, 7)),
@@ -66,6 +68,14 @@ class Seeing(nn.Module):
         return {"expression": expression, "identity": functional.normalize(features, dim=1)}
 
 
+class Asking(Seeing):
+    """An encoder whose condition is more than its expression."""
+
+    def forward(self, faces: Tensor) -> dict[str, Tensor]:
+        said = super().forward(faces)
+        return said | {"condition": torch.cat([said["expression"], said["identity"]], 1)}
+
+
 @pytest.fixture
 def transfer(fresh_store: Path) -> RegisterTransfer:
     """Register a generator and an encoder."""
@@ -91,19 +101,30 @@ def folder_of(version: versions.Version) -> Path:
         return folder
 
 
-@pytest.mark.parametrize("upsampling", ["transposed", "resize"])
+@pytest.mark.parametrize(
+    ("drawing", "seeing"),
+    [
+        (Drawing("transposed"), Seeing()),
+        (Drawing("resize"), Seeing()),
+        (Drawing(dims=24), Asking()),
+    ],
+)
 def test_both_graphs_of_a_loaded_version_compute_what_the_networks_did(
-    transfer: RegisterTransfer, upsampling: Literal["transposed", "resize"]
+    transfer: RegisterTransfer, drawing: Drawing, seeing: Seeing
 ) -> None:
-    drawing, seeing = Drawing(upsampling).eval(), Seeing().eval()
-    model = versions.load(transfer(copy.deepcopy(drawing).train(), encoder=seeing), "cpu")
+    version = transfer(copy.deepcopy(drawing).train(), encoder=seeing)
+    model = versions.load(version, "cpu")
+    drawing.eval()
     for batch in (1, 2, 7):
         faces = torch.rand(batch, 3, 32, 32)
         seen = model.encode(faces)
-        change = seen["expression"].flip(0) - seen["expression"] / 2
+        assert seen["condition"].shape == (batch, version.condition)
+        change = seen["condition"].flip(0) - seen["condition"] / 2
         drawn = model(faces, change)
         with torch.no_grad():
-            wanted = [(seen, seeing(faces)), (drawn, drawing(faces, change))]
+            told = seeing(faces)
+            wanted = [(seen, {"condition": told["expression"]} | told)]
+            wanted += [(drawn, drawing(faces, change))]
         assert (drawn["picture"] - model(faces, -change)["picture"]).abs().max() > 1e-3
         for found, eager in wanted:
             assert list(found) == list(eager)
@@ -149,8 +170,11 @@ def test_both_graphs_move_to_a_device(transfer: RegisterTransfer) -> None:
 
 def test_a_version_from_before_there_were_two_graphs_is_still_read() -> None:
     facts = Facts(crop=CROP, outputs={"expression": "batch 16"})
-    tags = {k: v for k, v in facts.tags().items() if k not in ("encoder", "thresholds")}
+    new = ("encoder", "condition", "thresholds")
+    tags = {k: v for k, v in facts.tags().items() if k not in new}
     assert Facts.read(tags) == facts
+    drawing = facts.tags() | {"encoder": json.dumps(dict(PIX2PIXHD.encoder))}
+    assert Facts.read({k: v for k, v in drawing.items() if k != "condition"}).condition == 16
     with pytest.raises(ValueError, match="low"):
         Facts.read(facts.tags() | {"thresholds": json.dumps({"nearer": "low"})})
 
@@ -217,6 +241,7 @@ class Shrinking(Drawing):
         (Drawing(), Wide(), "The encoder of pix2pixhd gives expression of 17, not 16"),
         (Seeing(), Seeing(), "The generator of pix2pixhd fails on faces of 32 px"),
         (Shrinking(), Seeing(), "The generator of pix2pixhd gives picture of 3 x 16 x 16"),
+        (Drawing(), Asking(), "The generator of pix2pixhd fails on faces of 32 px"),
     ],
 )
 def test_a_pair_that_can_not_be_served_leaves_nothing_behind(
@@ -265,6 +290,7 @@ def in_memory(encoder: nn.Module | None) -> versions.ProductionModel:
         description="",
         crop=CROP,
         outputs=PIX2PIXHD.outputs,
+        condition=16,
     )
     return versions.ProductionModel(version, "cpu", Drawing(), encoder)
 

@@ -76,6 +76,11 @@ def test_outputs_are_unit_vectors_and_twins_learn_though_they_start_equal() -> N
     network = DLN(SMALL).train()
     faces = torch.rand(16, 3, 48, 48)
     out = network(faces)
+    deviation = out.pop("deviation") * network.pair.width**0.5
+    torch.testing.assert_close(
+        torch.nn.functional.normalize(network.head(deviation), dim=1), out["expression"]
+    )
+    torch.testing.assert_close(deviation.std(0, unbiased=False), torch.ones(128), atol=0.05, rtol=0)
     for vectors in out.values():
         torch.testing.assert_close(vectors.norm(dim=1), torch.ones(16))
     out["expression"][:, 0].sum().backward()

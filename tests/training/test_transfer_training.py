@@ -174,7 +174,7 @@ def test_a_face_asked_for_its_own_expression_is_asked_for_no_change(
     paired = np.flatnonzero(task.pairs.paired)[:16].tolist()
     change, wanted, known, _ = task._asked(task.pairs.__getitems__(paired))
     assert known.all()
-    own = task.questions.expressions[0][task.pairs.rows[paired, 0]]
+    own = task.questions.conditions[0][task.pairs.rows[paired, 0]]
     torch.testing.assert_close(change, wanted - own)
 
 

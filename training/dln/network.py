@@ -38,11 +38,16 @@ class DLN(nn.Module):
         self.head = PolynomialHead(self.pair.width, config.dims, config.order)
 
     def forward(self, faces: Float[Tensor, "batch 3 h w"]) -> dict[str, Tensor]:
-        """Return `expression` (batch, dims) and `identity` (batch, width) for RGB in [0, 1]."""
+        """Return `expression` (batch, dims) and `identity` (batch, width) for RGB in [0, 1].
+
+        And `deviation` (batch, width), what the polynomial is of, scaled to be about 1 long.
+        """
         seen = [self.pair(view) for view in self.pair.views(faces)]
-        expression = torch.stack([self.head(self.norm(view.difference)) for view in seen]).mean(0)
+        deviations = torch.stack([self.norm(view.difference) for view in seen])
+        expression = torch.stack([self.head(deviation) for deviation in deviations]).mean(0)
         identity = torch.stack([view.identity for view in seen]).mean(0)
         return {
             "expression": functional.normalize(expression, dim=1),
             "identity": functional.normalize(identity, dim=1),
+            "deviation": deviations.mean(0) / self.pair.width**0.5,
         }

@@ -6,6 +6,7 @@ from pathlib import Path
 from registry.catalog import PIX2PIXHD
 from training.augment import Augmentation
 from training.config import Recipe
+from training.pix2pixhd.encoder import Condition
 from training.pix2pixhd.generator import GeneratorConfig
 from training.pix2pixhd.perceptual import PerceptualName
 
@@ -36,9 +37,12 @@ class Pix2pixHDRecipe(Recipe):
 
     encoder: str = "dln@production"
     """Version of dln whose expression vectors ask for an expression; it travels in the version."""
+    condition: Condition = "expression"
+    """What a change is the difference of; `network.dims` is its length."""
     network: GeneratorConfig = field(default_factory=GeneratorConfig)
     start: str | None = None
-    """Version of pix2pixhd to go on from, such as pix2pixhd/1; an enhancer may be put around it."""
+    """Version of pix2pixhd to go on from, such as pix2pixhd/1; an enhancer may be put around it,
+    and its condition may grow longer."""
     augmentation: Augmentation = MIRRORED
     """The same for both faces of a pair."""
     size_px: int = PIX2PIXHD.crop.size_px
@@ -97,7 +101,9 @@ class Pix2pixHDRecipe(Recipe):
 
 
 COMPACT = Pix2pixHDRecipe(
+    condition="deviation",
     network=GeneratorConfig(
+        dims=144,
         where="bottleneck",
         channels=32,
         downsamplings=3,
@@ -134,7 +140,7 @@ COMPACT = Pix2pixHDRecipe(
     precision="bf16",
 )
 SMOKE = Pix2pixHDRecipe(
-    network=replace(COMPACT.network, channels=8, downsamplings=2, blocks=1, seen_px=32),
+    network=replace(COMPACT.network, dims=16, channels=8, downsamplings=2, blocks=1, seen_px=32),
     toy=True,
     size_px=64,
     judge_channels=8,

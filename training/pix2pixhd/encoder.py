@@ -1,5 +1,7 @@
 """The expression encoder of a generator: a trained DLN as the registry keeps it, frozen."""
 
+from typing import Literal
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -9,6 +11,11 @@ from registry import versions
 from registry.faces import CropSpec
 from training.config import RecipeError
 from training.starter.files import digest
+
+Condition = Literal["expression", "deviation"]
+"""What a generator is asked by: the expression vector alone, or with the deviation behind it that
+it was made of. The paper shows a vector and doesn't say which; of 16 numbers a polynomial leaves
+little of brows and lids (docs/generator.md)."""
 
 
 class Encoder(nn.Module):
@@ -20,11 +27,15 @@ class Encoder(nn.Module):
         graph: a DLN's exported graph.
         inner: how the DLN's faces are cut.
         crop: how the generator's are.
+        condition: what of it asks for an expression.
     """
 
-    def __init__(self, graph: nn.Module, inner: CropSpec, crop: CropSpec) -> None:
+    def __init__(
+        self, graph: nn.Module, inner: CropSpec, crop: CropSpec, condition: Condition = "expression"
+    ) -> None:
         super().__init__()
         self.dln = graph.requires_grad_(False)
+        self.asked = ("expression",) if condition == "expression" else ("expression", condition)
         self.size_px = inner.size_px
         self.around = (1 - (1 + inner.margin) / (1 + crop.margin)) / 2
 
@@ -34,7 +45,10 @@ class Encoder(nn.Module):
         return self
 
     def forward(self, faces: Float[Tensor, "batch 3 h w"]) -> dict[str, Tensor]:
-        """Return `expression` and `identity`, unit vectors, for RGB faces in [0, 1]."""
+        """Return `expression` and `identity`, unit vectors, for RGB faces in [0, 1].
+
+        And `condition`, (batch, dims), which begins with the expression.
+        """
         edge = round(self.around * faces.shape[-1])
         inside = slice(edge, faces.shape[-1] - edge)
         inner = functional.interpolate(
@@ -45,14 +59,26 @@ class Encoder(nn.Module):
         )
         with torch.autocast(faces.device.type, enabled=False):
             said: dict[str, Tensor] = self.dln(inner.float())
-        return {name: said[name] for name in ("expression", "identity")}
+        unit = {name: said[name] for name in ("expression", "identity")}
+        return unit | {"condition": torch.cat([said[name] for name in self.asked], 1)}
+
+    @property
+    def dims(self) -> int:
+        """Length of the condition."""
+        face = torch.zeros(1, 3, self.size_px, self.size_px)
+        with torch.inference_mode():
+            said = self.dln(face.to(next(self.dln.parameters()).device))
+        return sum(said[name].shape[1] for name in self.asked)
 
 
-def encoder_of(reference: str, crop: CropSpec, device: str) -> Encoder:
+def encoder_of(
+    reference: str, crop: CropSpec, device: str, condition: Condition = "expression"
+) -> Encoder:
     """Return the encoder that a registered DLN makes for faces cut by `crop`.
 
     Raises:
-        RecipeError: the version gives no expression and identity, or sees more of a face.
+        RecipeError: the version gives no expression and identity, or no deviation where that is the
+            condition, or sees more of a face.
         RegistryError: there is no such version.
     """
     version = versions.resolve(reference)
@@ -62,7 +88,11 @@ def encoder_of(reference: str, crop: CropSpec, device: str) -> Encoder:
         )
     if version.crop.margin > crop.margin:
         raise RecipeError(f"{version.title} sees more of a face than the generator draws.")
-    return Encoder(versions.load(version, device).network, version.crop, crop)
+    if condition not in version.outputs:
+        raise RecipeError(
+            f"{version.title} gives no {condition}: take --condition expression, or train it anew."
+        )
+    return Encoder(versions.load(version, device).network, version.crop, crop, condition)
 
 
 def origin(reference: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from typing import TypeVar
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -24,7 +25,7 @@ class Served(nn.Module):
     def forward(
         self, faces: Float[Tensor, "batch 3 h w"], change: Float[Tensor, "batch dims"]
     ) -> dict[str, Tensor]:
-        """Return `picture` and `mask` for faces in [0, 1] and changes of expression."""
+        """Return `picture` and `mask` for faces in [0, 1] and changes of their condition."""
         made = self.generator(faces, change)
         return {"picture": made.picture, "mask": made.mask}
 
@@ -40,20 +41,34 @@ def drawn(network: Network) -> Network:
 def start_from(generator: nn.Module, reference: str) -> None:
     """Start a generator from a trained version; an enhancer that the version lacks begins new.
 
+    Of a longer condition than the version's, the numbers behind change nothing at first.
+
     Raises:
         RecipeError: the version is no generator of this shape.
         RegistryError: there is no such version.
     """
+    served = Served(generator)
+    wanted = served.state_dict()
     state = {
         name.removeprefix(OWN): value
         for name, value in versions.weights(reference).items()
         if name.startswith(OWN)
     }
+    state = {k: _widened(v, wanted[k]) if k in wanted else v for k, v in state.items()}
     try:
-        missing = Served(generator).load_state_dict(state, strict=False).missing_keys
+        missing = served.load_state_dict(state, strict=False).missing_keys
     except RuntimeError as error:
         raise RecipeError(
             f"{reference} is a generator of another shape than --network's."
         ) from error
     if any(not name.startswith(ENHANCER) for name in missing):
         raise RecipeError(f"{reference} is no generator to start from.")
+
+
+def _widened(weight: Tensor, like: Tensor) -> Tensor:
+    """Return a weight with as many inputs as another has, weight 0 for those it lacks."""
+    if weight.ndim < 2 or weight.shape[1] >= like.shape[1]:
+        return weight
+    lacking = like.shape[1] - weight.shape[1]
+    nothing = weight.new_zeros(len(weight), lacking, *weight.shape[2:])
+    return torch.cat([weight, nothing], 1)

@@ -18,7 +18,7 @@ class Asked(NamedTuple):
     """The questions of a batch."""
 
     change: Float[Tensor, "batch dims"]
-    """The driver's expression vector less the source's."""
+    """The driver's condition less the source's."""
     wanted: Float[Tensor, "batch dims"]
     """The driver's."""
     known: Bool[Tensor, "batch"]
@@ -52,7 +52,7 @@ class Questions:
     ) -> None:
         self.pairs, self.driven, self.moved = pairs, driven, moved
         self.drivers = Drivers(sets, "train")
-        self.expressions = [_expressions(data, spec, encoder) for data in sets]
+        self.conditions = [_conditions(data, spec, encoder) for data in sets]
 
     def ask(self, index: Int[np.ndarray, "batch"], luck: np.random.Generator) -> Asked:
         """Return the questions about the pairs or single faces of a batch."""
@@ -62,7 +62,7 @@ class Questions:
             paired = bool(self.pairs.paired[item])
             driver = self._driver(which, target, luck, paired=paired)
             known.append(paired or driver == target)
-            own, asked = self.expressions[which][source], self.expressions[which][driver]
+            own, asked = self.conditions[which][source], self.conditions[which][driver]
             vectors.append(torch.stack([asked - own, asked]))
             drivers.append(self.pairs.pixels[which][driver])
         both = torch.stack(vectors)
@@ -78,10 +78,10 @@ class Questions:
         return target
 
 
-def _expressions(data: Prepared, spec: CropSpec, encoder: nn.Module) -> Float[Tensor, "faces dims"]:
-    """Return the expression vector of each training face; not numbers for all others."""
+def _conditions(data: Prepared, spec: CropSpec, encoder: nn.Module) -> Float[Tensor, "faces dims"]:
+    """Return the condition of each training face; not numbers for all others."""
     rows = data.split("train")
-    found = torch.from_numpy(outputs(encoder, data, rows, spec, batch_size=64)["expression"])
+    found = torch.from_numpy(outputs(encoder, data, rows, spec, batch_size=64)["condition"])
     vectors = torch.full((len(data.index), found.shape[1]), torch.nan)
     vectors[torch.from_numpy(rows)] = found
     return vectors

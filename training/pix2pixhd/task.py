@@ -12,6 +12,7 @@ from torch.optim import Adam
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
+from registry.catalog import EXPRESSION_DIMS
 from registry.catalog import PIX2PIXHD as CARD
 from registry.faces import CropSpec
 from registry.versions import best_device
@@ -78,13 +79,24 @@ class Pix2pixHDTask(Task):
         """The discriminators."""
         torch.manual_seed(self.recipe.seed + 1)
         recipe = self.recipe
-        return drawn(Discriminator(recipe.network.dims, recipe.judges, recipe.judge_channels))
+        return drawn(Discriminator(EXPRESSION_DIMS, recipe.judges, recipe.judge_channels))
 
     @cached_property
     def encoder(self) -> Encoder:
-        """What asks for an expression, where the training computes."""
-        device = "cpu" if self.recipe.device == "cpu" else best_device()
-        return encoder_of(self.recipe.encoder, self.crop, device)
+        """What asks for an expression, where the training computes.
+
+        Raises:
+            RecipeError: the generator takes a condition of another length.
+        """
+        recipe = self.recipe
+        device = "cpu" if recipe.device == "cpu" else best_device()
+        encoder = encoder_of(recipe.encoder, self.crop, device, recipe.condition)
+        if encoder.dims != recipe.network.dims:
+            raise RecipeError(
+                f"The condition of {recipe.encoder} has {encoder.dims} numbers, the generator takes"
+                f" {recipe.network.dims}: say --network.dims {encoder.dims}."
+            )
+        return encoder
 
     @cached_property
     def perceptual(self) -> nn.Module | None:
@@ -131,11 +143,11 @@ class Pix2pixHDTask(Task):
         """Return the generator and its discriminators."""
         recipe, face = self.recipe, self.example()
         asked = torch.rand(1, recipe.network.dims)
-        seen = with_planes(face, asked)
+        seen = with_planes(face, torch.rand(1, EXPRESSION_DIMS))
         return {
             "generator": Part(Generator(recipe.network), (face, asked)),
             "discriminators": Part(
-                Discriminator(recipe.network.dims, recipe.judges, recipe.judge_channels),
+                Discriminator(EXPRESSION_DIMS, recipe.judges, recipe.judge_channels),
                 (seen, face),
             ),
         }
@@ -174,17 +186,18 @@ class Pix2pixHDTask(Task):
             away = losses.misplaced(made.flow, points[:, 0], points[:, 1])
             said["flow"] = self.recipe.flow * away
         if self.recipe.expression or self.recipe.returned:
-            away = self.encoder(made.picture)["expression"] - wanted
-            said["expression"] = self.recipe.expression * away.square().sum(1).mean()
+            away = self.encoder(made.picture)["condition"] - wanted
+            missed = away[:, :EXPRESSION_DIMS].square().sum(1).mean()
+            said["expression"] = self.recipe.expression * missed
         if self.recipe.returned and not bool(known.all()):
             back = (-change - away.detach())[~known]
             said |= self._returned(networks, made.picture[~known].detach(), back, source[~known])
         if self.judged:
-            rows = known[:, None, None, None]
+            rows, shown = known[:, None, None, None], slice(EXPRESSION_DIMS)
             condition = torch.where(
                 rows,
-                with_planes(source * 2 - 1, change),
-                with_planes(torch.zeros_like(source), wanted),
+                with_planes(source * 2 - 1, change[:, shown]),
+                with_planes(torch.zeros_like(source), wanted[:, shown]),
             )
             real = torch.where(rows, target, driver)
             said |= self._judged(networks, condition, made.picture, real, known)
@@ -300,10 +313,15 @@ class Pix2pixHDTask(Task):
 
     def production(self, networks: Networks) -> Production:
         """Return generator and encoder, and from when on an answer is worth a warning."""
-        encoder = encoder_of(self.recipe.encoder, self.crop, "cpu")
+        recipe = self.recipe
+        encoder = encoder_of(recipe.encoder, self.crop, "cpu", recipe.condition)
         return Production(
             network=Served(networks["generator"]),
-            config={"network": self.recipe.network, "encoder": origin(self.recipe.encoder)},
+            config={
+                "network": recipe.network,
+                "encoder": origin(recipe.encoder),
+                "condition": recipe.condition,
+            },
             crop=self.crop,
             encoder=encoder,
             thresholds=self.trials.thresholds(_pictures(networks), encoder),

@@ -144,9 +144,9 @@ class Trials:
         self, generate: Generate, encode: Encode, source: Tensor, driver: Tensor
     ) -> tuple[Tensor, Any]:
         source, driver = source.to(self.device), driver.to(self.device)
-        wanted = encode(driver)["expression"]
-        result = generate(source, wanted - encode(source)["expression"]).float()
-        return result, receipts(encode, source, result, wanted)
+        wanted = encode(driver)
+        result = generate(source, wanted["condition"] - encode(source)["condition"]).float()
+        return result, receipts(encode, source, result, wanted["expression"])
 
     def _batches(
         self, data: Prepared, trials: Sequence[Trial]

@@ -76,7 +76,7 @@ def _register(starter: files.Starter) -> Version:
         temperature=card["temperature"],
         data={data["name"]: data["digest"] for data in card["data"]},
         starter=starter.digest,
-        encoder=_encoder(crop) if starter.name == files.PIX2PIXHD else None,
+        encoder=_encoder(card, crop) if starter.name == files.PIX2PIXHD else None,
         thresholds=card.get("thresholds"),
     )
     tracker.close()
@@ -99,11 +99,11 @@ def _pix2pixhd(card: Any) -> nn.Module:
     return Served(Generator(GeneratorConfig(**card["config"]["network"])))
 
 
-def _encoder(crop: CropSpec) -> nn.Module:
+def _encoder(card: Any, crop: CropSpec) -> nn.Module:
     """Return the encoder that the shipped dln makes, which was registered just before."""
     dln = versions.find("dln", starter=files.Starter.open(files.DLN).digest)
     assert dln is not None
-    return encoder_of(f"{dln.name}/{dln.number}", crop, "cpu")
+    return encoder_of(f"{dln.name}/{dln.number}", crop, "cpu", card["config"]["condition"])
 
 
 NETWORKS: dict[str, Callable[[Any], nn.Module]] = {
