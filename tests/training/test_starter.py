@@ -86,7 +86,8 @@ def test_a_packed_network_comes_back_whole_its_frozen_branch_stored_once(
     faces = torch.rand(3, 3, 48, 48)
     with torch.inference_mode():
         for name, vectors in network(faces).items():
-            assert (vectors * back.eval()(faces)[name]).sum(1).min() > 0.999
+            again = back.eval()(faces)[name]
+            assert torch.nn.functional.cosine_similarity(vectors, again).min() > 0.999
 
 
 def test_a_network_on_another_frozen_branch_is_not_packed(network: DLN) -> None:
@@ -113,6 +114,30 @@ def test_a_starter_enters_a_registry_once_and_a_newer_one_takes_its_place(
     assert "dln version 2 is in production." in seeding.seed()
 
 
+@pytest.mark.usefixtures("network")
+def test_a_starter_that_older_code_registered_without_the_deviation_is_registered_anew(
+    fresh_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert fresh_store.is_dir()
+    with monkeypatch.context() as older:
+        older.setitem(seeding.NETWORKS, "dln-compact", lambda _: Older(COMPACT))
+        seeding._register(files.Starter.open("dln-compact"))
+    promotion.promote("dln", 1)
+    assert set(versions.resolve("dln/1").outputs) == {"expression", "identity"}
+    assert seeding.seed()[-1] == "dln version 2 is in production."
+    assert "deviation" in versions.resolve("dln@production").outputs
+    assert seeding.seed() == []
+
+
+class Older(DLN):
+    """A DLN that keeps its deviation to itself."""
+
+    def forward(self, faces: Tensor) -> dict[str, Tensor]:
+        """Return `expression` and `identity`."""
+        told = super().forward(faces)
+        return {name: told[name] for name in ("expression", "identity")}
+
+
 def test_somebodys_own_version_stays_in_production(network: DLN, fresh_store: Path) -> None:
     assert fresh_store.is_dir()
     run = store.connect().create_run(store.experiment("dln"))
@@ -126,23 +151,30 @@ def test_somebodys_own_version_stays_in_production(network: DLN, fresh_store: Pa
 
 
 def test_a_generator_comes_with_the_shipped_dln_as_its_encoder(
-    network: DLN, fresh_store: Path, monkeypatch: pytest.MonkeyPatch
+    fresh_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert fresh_store.is_dir()
-    shape = {"channels": 8, "downsamplings": 2, "blocks": 1, "mask": True, "warp": True}
+    shape = {
+        "channels": 8,
+        "downsamplings": 2,
+        "blocks": 1,
+        "mask": True,
+        "warp": True,
+        "dims": 144,
+    }
     encoder = {"version": "dln/1", "sha256": files.digest(files.Starter.open(files.DLN).weights())}
     card = DLN_CARD | {
         "model": "pix2pixhd",
         "recipe": files.PIX2PIXHD,
         "crop": {"size_px": 64, "margin": 0.4, "roll": True},
-        "config": {"network": shape, "encoder": encoder},
+        "config": {"network": shape, "encoder": encoder, "condition": "deviation"},
         "thresholds": {"nearer": 0.1, "same_person": 0.5},
     }
     torch.manual_seed(0)
     served = Served(Generator(GeneratorConfig(**shape)))  # type: ignore[arg-type]
     state = {f"generator.{k}": v for k, v in served.state_dict().items()}
     inside = {f"encoder.dln.{k}": v for k, v in network.state_dict().items()}
-    foreign = card | {"config": {"network": shape, "encoder": encoder | {"sha256": "0" * 64}}}
+    foreign = card | {"config": card["config"] | {"encoder": encoder | {"sha256": "0" * 64}}}
     with pytest.raises(ValueError, match="not the shipped dln-compact"):
         files.write(files.PIX2PIXHD, state | inside, foreign)
     path = files.write(files.PIX2PIXHD, state | inside, card)
@@ -152,11 +184,14 @@ def test_a_generator_comes_with_the_shipped_dln_as_its_encoder(
     model = versions.load("pix2pixhd", "cpu")
     assert model.version.thresholds == card["thresholds"]
     faces = torch.rand(2, 3, 64, 64)
-    change = torch.randn(2, 16)
+    change = torch.randn(2, 144)
     with torch.inference_mode():
         picture = served.eval()(faces, change)["picture"]
     assert (model(faces, change)["picture"] - picture).abs().max() < 0.02
-    assert model.encode(faces)["expression"].shape == (2, 16)
+    with torch.inference_mode():
+        deviation = network(faces[..., 8:56, 8:56])["deviation"]
+    condition = model.encode(faces)["condition"]
+    assert torch.nn.functional.cosine_similarity(condition[:, 16:], deviation).min() > 0.99
 
 
 def test_the_shipped_starters_are_small_and_their_cards_say_how_they_were_made() -> None:

@@ -69,6 +69,14 @@ def test_gradients_reach_the_faces_but_not_the_encoder(dln: str) -> None:
     assert not any(p.requires_grad for p in encoder.parameters())
 
 
+def test_a_condition_that_can_not_be_had_is_refused(recipe: Pix2pixHDRecipe, dln: str) -> None:
+    with pytest.raises(RecipeError, match="gives no deviation: take --condition expression"):
+        encoder_of(dln, SPEC, "cpu", "deviation")
+    other = replace(recipe, network=replace(recipe.network, dims=20))
+    with pytest.raises(RecipeError, match="has 16 numbers, the generator takes 20: say --network"):
+        _ = Pix2pixHDTask(other).encoder
+
+
 def test_pairs_are_one_sitting_and_singles_stay(toy: Prepared) -> None:
     found = Pairs([toy, toy], SPEC, "train")
     person, emotion = toy.index["person"].to_numpy(), toy.index["emotion"].to_numpy()
@@ -285,6 +293,10 @@ def test_an_enhancer_begins_where_its_start_left_off(
     left = versions.load("pix2pixhd/1", "cpu")(faces, change)
     torch.testing.assert_close(begun.picture, left["picture"], atol=1e-4, rtol=0)
     assert (begun.picture - faces).abs().max() > 1e-3
+    asked = replace(recipe.network, dims=20)
+    longer = Pix2pixHDTask(replace(recipe, start="pix2pixhd/1", network=asked)).generator.eval()
+    begun = longer(faces, torch.cat([change, torch.randn(2, 4)], 1))
+    torch.testing.assert_close(begun.picture, left["picture"], atol=1e-4, rtol=0)
     other = replace(recipe, start="pix2pixhd/1", network=replace(recipe.network, channels=4))
     with pytest.raises(RecipeError, match="a generator of another shape"):
         _ = Pix2pixHDTask(other).generator

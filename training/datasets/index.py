@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
@@ -133,6 +134,21 @@ class Prepared:
                 self._cut(spec, path)
         faces: np.memmap = np.load(path, mmap_mode="r")
         return faces
+
+    def kept(self, name: str, compute: Callable[[], np.ndarray]) -> np.ndarray:
+        """Return what `compute` makes of the faces; made once, then read from disk.
+
+        `name` tells it from everything else, such as by the digest of what looked at the faces.
+        """
+        path = self.folder / "cache" / f"{name}-{self.digest[:12]}.npy"
+        path.parent.mkdir(exist_ok=True)
+        with FileLock(path.with_suffix(".lock")):
+            if not path.exists():
+                half = path.with_suffix(".part.npy")
+                np.save(half, compute())
+                half.replace(path)
+        made: np.ndarray = np.load(path)
+        return made
 
     def _cut(self, spec: CropSpec, path: Path) -> None:
         half = path.with_suffix(".part")

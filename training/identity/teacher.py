@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from filelock import FileLock
 from jaxtyping import Float, UInt8
 from rich.progress import track
 
@@ -78,19 +77,15 @@ class CompactTeacher:
 def taught(data: Prepared, path: Path | None, batch_size: int = 64) -> Float[np.ndarray, "faces d"]:
     """Return the teacher's unit vector for every face of a set, from a file when known already."""
     teacher = OnnxTeacher(path) if path else CompactTeacher()
-    file = data.folder / "cache" / f"teacher-{teacher.digest}-{data.digest[:12]}.npy"
-    file.parent.mkdir(exist_ok=True)
-    with FileLock(file.with_suffix(".lock")):
-        if not file.exists():
-            pixels = data.faces(FRAME)[:, TOP : TOP + TEACHER_PX, LEFT : LEFT + TEACHER_PX]
-            starts = range(0, len(pixels), batch_size)
-            said = [
-                teacher(np.asarray(pixels[i : i + batch_size]))
-                for i in track(starts, description=f"The teacher looks at {data.name}")
-            ]
-            vectors = np.concatenate(said)
-            part = file.with_suffix(".part.npy")
-            np.save(part, vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
-            part.rename(file)
-    stored: np.ndarray = np.load(file)
-    return stored
+
+    def look() -> Float[np.ndarray, "faces d"]:
+        pixels = data.faces(FRAME)[:, TOP : TOP + TEACHER_PX, LEFT : LEFT + TEACHER_PX]
+        starts = range(0, len(pixels), batch_size)
+        said = [
+            teacher(np.asarray(pixels[i : i + batch_size]))
+            for i in track(starts, description=f"The teacher looks at {data.name}")
+        ]
+        vectors = np.concatenate(said)
+        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+
+    return data.kept(f"teacher-{teacher.digest}", look)

@@ -6,12 +6,14 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
-from torch import Tensor, nn
+from torch import Tensor
 
 from registry.faces import CropSpec
 from training.datasets.index import Prepared
 from training.inference import outputs
+from training.pix2pixhd.encoder import Encoder
 from training.pix2pixhd.pairs import Drivers, Pairs
+from training.starter.files import digest
 
 
 class Asked(NamedTuple):
@@ -45,7 +47,7 @@ class Questions:
         sets: Sequence[Prepared],
         pairs: Pairs,
         spec: CropSpec,
-        encoder: nn.Module,
+        encoder: Encoder,
         *,
         driven: float,
         moved: float,
@@ -78,10 +80,16 @@ class Questions:
         return target
 
 
-def _conditions(data: Prepared, spec: CropSpec, encoder: nn.Module) -> Float[Tensor, "faces dims"]:
+def _conditions(data: Prepared, spec: CropSpec, encoder: Encoder) -> Float[Tensor, "faces dims"]:
     """Return the condition of each training face; not numbers for all others."""
-    rows = data.split("train")
-    found = torch.from_numpy(outputs(encoder, data, rows, spec, batch_size=64)["condition"])
-    vectors = torch.full((len(data.index), found.shape[1]), torch.nan)
-    vectors[torch.from_numpy(rows)] = found
-    return vectors
+
+    def look() -> Float[np.ndarray, "faces dims"]:
+        rows, told = data.split("train"), f"The encoder looks at {data.name}"
+        found = outputs(encoder, data, rows, spec, batch_size=64, told=told)["condition"]
+        vectors = np.full((len(data.index), encoder.dims), np.nan, dtype=np.float32)
+        vectors[rows] = found
+        return vectors
+
+    by = f"{digest(encoder.state_dict())[:12]}-{encoder.dims}"
+    name = f"condition-{by}-{spec.size_px}px-m{spec.margin:g}"
+    return torch.from_numpy(data.kept(name, look))

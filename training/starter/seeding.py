@@ -39,7 +39,7 @@ def seed() -> list[str]:
 def _seed(name: str) -> list[str]:
     starter = files.Starter.open(name)
     model = starter.card["model"]
-    if versions.find(model, starter=starter.digest):
+    if _registered(starter):
         return []
     version = _register(starter)
     said = [f"{model} version {version.number} is the starter {name}."]
@@ -47,6 +47,13 @@ def _seed(name: str) -> list[str]:
         promotion.promote(model, version.number)
         said.append(f"{model} version {version.number} is in production.")
     return said
+
+
+def _registered(starter: files.Starter) -> Version | None:
+    """Return the version of a starter whose graphs give all they can: older code gave less."""
+    card = CATALOG[starter.card["model"]]
+    where, required = ("encoder", card.encoder) if card.encoder else ("outputs", card.outputs)
+    return versions.find(card.name, starter=starter.digest, **{where: {**required, **card.more}})
 
 
 def _is_ours_to_promote(model: str) -> bool:
@@ -101,7 +108,7 @@ def _pix2pixhd(card: Any) -> nn.Module:
 
 def _encoder(card: Any, crop: CropSpec) -> nn.Module:
     """Return the encoder that the shipped dln makes, which was registered just before."""
-    dln = versions.find("dln", starter=files.Starter.open(files.DLN).digest)
+    dln = _registered(files.Starter.open(files.DLN))
     assert dln is not None
     return encoder_of(f"{dln.name}/{dln.number}", crop, "cpu", card["config"]["condition"])
 
