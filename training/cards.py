@@ -123,7 +123,7 @@ def markdown(card: Mapping[str, Any]) -> str:
         "Data": _bullets([_set(data) for data in card["data"]]),
         "How it was made": _made(card),
         "Known failures": _bullets([*text.failures, *map(_failure, card.get("failures", ()))]),
-        "Our decisions": _bullets([*text.decisions, *_configured(card["config"]["network"])]),
+        "Our decisions": _bullets([*text.decisions, *_configured(card["config"])]),
     }
     return _written(head, bodies, model, card["metrics"])
 
@@ -190,8 +190,9 @@ def _failure(shown: Mapping[str, str]) -> str:
     return f"`{shown['picture']}` ({shown['credit']}): {told}."
 
 
-def _configured(network: Mapping[str, Any]) -> list[str]:
-    said = {**network, "backbone": network.get("backbone", {}).get("name")}
+def _configured(config: Mapping[str, Any]) -> list[str]:
+    network = config["network"]
+    said = {**config, **network, "backbone": network.get("backbone", {}).get("name")}
     return [line for (key, value), line in CONFIGURED.items() if said.get(key) == value]
 
 

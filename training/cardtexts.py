@@ -116,8 +116,8 @@ PIX2PIXHD = CardText(
         "Faint and rare expressions: the encoder hardly tells them apart.",
     ),
     decisions=(
-        "The generator is given the change of the expression vector, driver's less source's; "
-        "strength multiplies it outside.",
+        "The generator is given the change of its condition, driver's less source's; strength "
+        "multiplies it outside.",
         "Pairs: two pictures of one person in one pose; single faces are to stay as they are, or "
         "are asked for another expression that only the encoder judges; what comes of it then has "
         "to become the real face again.",
@@ -136,6 +136,8 @@ CONFIGURED: Mapping[tuple[str, object], str] = {
     "the faces it learns from are grey; the paper has InceptionResnetV1.",
     ("subtract", False): "Without the paper's subtraction: the face branch alone, to compare.",
     ("squash", True): "Subtracts after a sigmoid, as the authors' later code does.",
+    ("condition", "deviation"): "The condition is the expression vector and the deviation it was "
+    "made of, of which the judges see the vector; the paper shows a vector, and doesn't say which.",
     ("enhancer", "added"): "The local enhancer adds to what a trained global generator draws, "
     "where the paper's draws all anew.",
     ("mirror", True): "Answers with the mean over the face and its mirror image.",

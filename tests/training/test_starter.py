@@ -151,7 +151,7 @@ def test_somebodys_own_version_stays_in_production(network: DLN, fresh_store: Pa
 
 
 def test_a_generator_comes_with_the_shipped_dln_as_its_encoder(
-    fresh_store: Path, monkeypatch: pytest.MonkeyPatch
+    network: DLN, fresh_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert fresh_store.is_dir()
     shape = {

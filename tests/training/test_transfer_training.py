@@ -213,6 +213,27 @@ def test_a_picture_without_a_truth_is_judged_beside_its_driver_not_its_source(
     assert (drivers - source[away]).abs().mean() > 0.02
 
 
+def test_the_judges_see_their_window_of_every_picture(recipe: Pix2pixHDRecipe) -> None:
+    task = Pix2pixHDTask(replace(recipe, judged=(0.5, 0.875, 0.25, 0.5)))
+    task.begin(1)
+    judges, batch = Listener(), next(iter(task.loader()))
+    for update in task.step(task.networks | {"discriminator": judges}, batch):
+        assert update.loss.isfinite()
+    asked, _, (_, real), (_, fake) = judges.heard
+    for seen in (*asked, real, fake):
+        assert seen.shape[2:] == (24, 16)
+    whole = Listener()
+    torch.manual_seed(0)
+    task.recipe = replace(task.recipe, judged=(0.0, 1.0, 0.0, 1.0))
+    list(task.step(task.networks | {"discriminator": whole}, batch))
+    torch.manual_seed(0)
+    task.recipe = replace(task.recipe, judged=(0.5, 0.875, 0.25, 0.5))
+    list(task.step(task.networks | {"discriminator": (again := Listener())}, batch))
+    for mine, theirs in zip(again.heard, whole.heard, strict=True):
+        for part, all_of_it in zip(mine, theirs, strict=True):
+            torch.testing.assert_close(part, all_of_it[..., 32:56, 16:32])
+
+
 def test_points_stay_on_the_face_whatever_happens_to_the_picture(
     recipe: Pix2pixHDRecipe,
 ) -> None:

@@ -200,11 +200,12 @@ class Pix2pixHDTask(Task):
                 with_planes(torch.zeros_like(source), wanted[:, shown]),
             )
             real = torch.where(rows, target, driver)
-            said |= self._judged(networks, condition, made.picture, real, known)
+            condition, picture, real = map(self._window, (condition, made.picture, real))
+            said |= self._judged(networks, condition, picture, real, known)
         terms = [value for name, value in said.items() if name != "mask"]
         yield Update(optimiser="generator", loss=loss + sum(terms), metrics=said)
         if self.judged:
-            yield self._judge(networks, condition, made.picture.detach(), real)
+            yield self._judge(networks, condition, picture.detach(), real)
 
     def _seen(self, batch: Batch, driver: Tensor) -> tuple[list[Tensor], Tensor | None]:
         """Return sources, targets, drivers and points, done to all alike what a camera may do."""
@@ -251,6 +252,13 @@ class Pix2pixHDTask(Task):
         back = networks["generator"](picture, change).picture
         missed = self._against_truth(back, own, picture)
         return {f"returned_{name}": self.recipe.returned * v for name, v in missed.items()}
+
+    def _window(self, pictures: Tensor) -> Tensor:
+        """Return the part of pictures that the discriminators see."""
+        sides = pictures.shape[2], pictures.shape[2], pictures.shape[3], pictures.shape[3]
+        edges = zip(self.recipe.judged, sides, strict=True)
+        top, bottom, left, right = (round(edge * side) for edge, side in edges)
+        return pictures[..., top:bottom, left:right]
 
     def _judged(
         self, networks: Networks, condition: Tensor, picture: Tensor, real: Tensor, known: Tensor
