@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 from registry.catalog import PIX2PIXHD
 from training.augment import Augmentation
@@ -52,9 +53,12 @@ class Pix2pixHDRecipe(Recipe):
     early_share: float = 0.8
     """Share of the epochs that are early."""
     judges: int = 2
-    """Discriminators, each at half the side of the one before."""
+    """Discriminators, each at half the side of the one before; of perceptual maps one for each."""
     judge_channels: int = 64
     """Channels of a discriminator's first layer."""
+    judge_sees: Literal["pixels", "perceptual"] = "pixels"
+    """What the discriminators look at: the picture, or what the perceptual network sees of it,
+    which teaches them within hundreds of steps what a mouth is; ours (docs/generator.md)."""
     judged: tuple[float, float, float, float] = (0.0, 1.0, 0.0, 1.0)
     """Top, bottom, left and right of what the discriminators see, in sides of the picture; ours: a
     mouth is three in a hundred of a face, and those who judge the whole hardly learn to look at
@@ -122,7 +126,8 @@ COMPACT = Pix2pixHDRecipe(
     size_px=128,
     early_px=64,
     early_share=0.55,
-    judge_channels=32,
+    judge_channels=64,
+    judge_sees="perceptual",
     judged=(0.5, 0.86, 0.24, 0.76),
     feature_matching=2.0,
     perceptual=1.0,

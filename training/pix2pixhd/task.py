@@ -21,12 +21,12 @@ from training.config import RecipeError
 from training.feed import WeightedSampler, batches
 from training.pix2pixhd import losses
 from training.pix2pixhd.config import Pix2pixHDRecipe
-from training.pix2pixhd.discriminator import Discriminator
+from training.pix2pixhd.discriminator import Discriminator, ProjectedDiscriminator
 from training.pix2pixhd.encoder import Encoder, encoder_of, origin
 from training.pix2pixhd.generator import Generator, with_planes
 from training.pix2pixhd.networks import Served, drawn, start_from
 from training.pix2pixhd.pairs import Pairs
-from training.pix2pixhd.perceptual import WEIGHTS, perceptual_network
+from training.pix2pixhd.perceptual import WEIGHTS, WIDTHS, perceptual_network, widths
 from training.pix2pixhd.questions import Asked, Questions
 from training.pix2pixhd.trials import Trials
 from training.task import (
@@ -75,11 +75,22 @@ class Pix2pixHDTask(Task):
         return generator
 
     @cached_property
-    def discriminator(self) -> Discriminator:
+    def discriminator(self) -> nn.Module:
         """The discriminators."""
         torch.manual_seed(self.recipe.seed + 1)
         recipe = self.recipe
-        return drawn(Discriminator(EXPRESSION_DIMS, recipe.judges, recipe.judge_channels))
+        if recipe.judge_sees == "pixels":
+            return drawn(self._judges_of_pixels())
+        if self.perceptual is None:
+            raise RecipeError(
+                "Discriminators that look at perceptual maps need a network that sees them: name "
+                "--perceptual-network, or say --judge-sees pixels."
+            )
+        seen = WIDTHS.get(recipe.perceptual_network) or widths(self.perceptual)
+        return ProjectedDiscriminator(self.perceptual, seen, EXPRESSION_DIMS, recipe.judge_channels)
+
+    def _judges_of_pixels(self) -> Discriminator:
+        return Discriminator(EXPRESSION_DIMS, self.recipe.judges, self.recipe.judge_channels)
 
     @cached_property
     def encoder(self) -> Encoder:
@@ -140,17 +151,14 @@ class Pix2pixHDTask(Task):
         return {"generator": self.generator, "discriminator": self.discriminator}
 
     def parts(self) -> dict[str, Part]:
-        """Return the generator and its discriminators."""
+        """Return the generator and its discriminators, the latter where they see pixels."""
         recipe, face = self.recipe, self.example()
         asked = torch.rand(1, recipe.network.dims)
-        seen = with_planes(face, torch.rand(1, EXPRESSION_DIMS))
-        return {
-            "generator": Part(Generator(recipe.network), (face, asked)),
-            "discriminators": Part(
-                Discriminator(EXPRESSION_DIMS, recipe.judges, recipe.judge_channels),
-                (seen, face),
-            ),
-        }
+        parts = {"generator": Part(Generator(recipe.network), (face, asked))}
+        if recipe.judge_sees == "pixels":
+            seen = with_planes(face, torch.rand(1, EXPRESSION_DIMS))
+            parts["discriminators"] = Part(self._judges_of_pixels(), (seen, face))
+        return parts
 
     def optimisations(self, steps: int) -> dict[str, Optimisation]:
         """Return Adam for each side; the rate is constant, then falls evenly to 0."""
