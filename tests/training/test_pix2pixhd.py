@@ -4,7 +4,7 @@ from typing import Any, cast
 import pytest
 import torch
 
-from training.pix2pixhd.discriminator import Discriminator
+from training.pix2pixhd.discriminator import Discriminator, ProjectedDiscriminator
 from training.pix2pixhd.generator import (
     Enhancer,
     Generator,
@@ -57,6 +57,28 @@ def test_the_judges_have_the_published_size() -> None:
     with torch.device("meta"):
         assert size(Discriminator()) == 5_568_386
         assert size(Discriminator(dims=0)) == 5_535_618
+
+
+def halves(pictures: torch.Tensor) -> list[torch.Tensor]:
+    """Return a picture at four sizes, each half the one before: a network without weights."""
+    return [torch.nn.functional.avg_pool2d(pictures, 2**i) for i in range(4)]
+
+
+def test_projected_judges_look_at_source_expression_and_picture_through_a_network() -> None:
+    torch.manual_seed(0)
+    judges = ProjectedDiscriminator(halves, (3, 3, 3, 3), channels=8)
+    assert all(name.startswith("judges.") for name in judges.state_dict())
+    condition, picture = torch.rand(2, 19, 24, 32), torch.rand(2, 3, 24, 32, requires_grad=True)
+    seen = judges(condition, picture)
+    assert [maps[-1].shape[1:] for maps in seen] == [(1, 16, 21), (1, 8, 11)]
+    torch.stack([maps[-1].sum() for maps in seen]).sum().backward()
+    assert picture.grad is not None
+    assert picture.grad.abs().sum() > 0
+    for place in (0, 18):
+        other = condition.clone()
+        other[:, place] += 1
+        for mine, theirs in zip(seen, judges(other, picture), strict=True):
+            assert (mine[-1] - theirs[-1]).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("where", ["planes", "bottleneck"])

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torchvision.models import squeezenet1_1
 
 from registry import versions
 from registry.catalog import DLN, EMOTIONS
@@ -20,6 +21,7 @@ from training.evaluate import evaluate
 from training.pix2pixhd.config import CAMERAS, RECIPES, Pix2pixHDRecipe
 from training.pix2pixhd.encoder import encoder_of
 from training.pix2pixhd.pairs import Drivers, Pairs
+from training.pix2pixhd.perceptual import DEVIATION, MEAN, SQUEEZE_TAPS, Perceptual
 from training.pix2pixhd.receipts import likeness, receipts
 from training.pix2pixhd.task import PATIENCE, Pix2pixHDTask
 from training.session import train
@@ -169,6 +171,26 @@ def test_both_sides_learn_and_the_judges_only_when_they_may(recipe: Pix2pixHDRec
     assert next(steps, None) is None
 
 
+def test_judges_of_maps_need_a_network_that_sees_and_learn_without_it(
+    recipe: Pix2pixHDRecipe,
+) -> None:
+    blind = Pix2pixHDTask(replace(recipe, judge_sees="perceptual"))
+    with pytest.raises(RecipeError, match="name --perceptual-network, or say --judge-sees pixels"):
+        _ = blind.discriminator
+    task = Pix2pixHDTask(replace(recipe, judge_sees="perceptual", judge_channels=8))
+    torch.manual_seed(0)
+    network = squeezenet1_1(weights=None).features
+    task.__dict__["perceptual"] = Perceptual(network, SQUEEZE_TAPS, MEAN, DEVIATION)
+    before = [p.clone() for p in task.perceptual.parameters()]  # type: ignore[union-attr]
+    task.begin(1)
+    told = list(task.step(task.networks, next(iter(task.loader()))))
+    told[1].loss.backward()
+    assert [u.optimiser for u in told] == ["generator", "discriminator"]
+    assert all(p.grad is not None for p in task.discriminator.parameters())
+    after = list(task.perceptual.parameters())  # type: ignore[union-attr]
+    assert all(p.grad is None and torch.equal(p, q) for p, q in zip(after, before, strict=True))
+
+
 def test_a_face_asked_for_its_own_expression_is_asked_for_no_change(
     recipe: Pix2pixHDRecipe,
 ) -> None:
@@ -214,24 +236,17 @@ def test_a_picture_without_a_truth_is_judged_beside_its_driver_not_its_source(
 
 
 def test_the_judges_see_their_window_of_every_picture(recipe: Pix2pixHDRecipe) -> None:
-    task = Pix2pixHDTask(replace(recipe, judged=(0.5, 0.875, 0.25, 0.5)))
+    task = Pix2pixHDTask(recipe)
     task.begin(1)
-    judges, batch = Listener(), next(iter(task.loader()))
-    for update in task.step(task.networks | {"discriminator": judges}, batch):
-        assert update.loss.isfinite()
-    asked, _, (_, real), (_, fake) = judges.heard
-    for seen in (*asked, real, fake):
-        assert seen.shape[2:] == (24, 16)
-    whole = Listener()
-    torch.manual_seed(0)
-    task.recipe = replace(task.recipe, judged=(0.0, 1.0, 0.0, 1.0))
-    list(task.step(task.networks | {"discriminator": whole}, batch))
-    torch.manual_seed(0)
-    task.recipe = replace(task.recipe, judged=(0.5, 0.875, 0.25, 0.5))
-    list(task.step(task.networks | {"discriminator": (again := Listener())}, batch))
-    for mine, theirs in zip(again.heard, whole.heard, strict=True):
-        for part, all_of_it in zip(mine, theirs, strict=True):
-            torch.testing.assert_close(part, all_of_it[..., 32:56, 16:32])
+    batch, networks, heard = next(iter(task.loader())), task.networks, []
+    for window in ((0.0, 1.0, 0.0, 1.0), (0.5, 0.875, 0.25, 0.5)):
+        task.recipe, judges = replace(recipe, judged=window), Listener()
+        torch.manual_seed(0)
+        list(task.step(networks | {"discriminator": judges}, batch))
+        heard.append([part for asked in judges.heard for part in asked])
+    assert len(heard[1]) == 8
+    for whole, part in zip(*heard, strict=True):
+        torch.testing.assert_close(part, whole[..., 32:56, 16:32])
 
 
 def test_points_stay_on_the_face_whatever_happens_to_the_picture(
