@@ -24,6 +24,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from registry import versions
+from registry.catalog import EXPRESSION_DIMS
 from registry.faces import to_tensor
 from registry.versions import ProductionModel, Version
 from training.config import Recipe
@@ -31,6 +32,7 @@ from training.datasets.alignment import aligned
 from training.datasets.index import Prepared
 from training.loop import run_folder
 from training.pix2pixhd.config import RECIPES, Pix2pixHDRecipe
+from training.pix2pixhd.encoder import Condition
 from training.pix2pixhd.generator import GeneratorConfig
 from training.pix2pixhd.trials import Trials
 from training.session import train
@@ -51,6 +53,7 @@ class Variant(NamedTuple):
 
     name: str
     network: GeneratorConfig
+    condition: Condition = "deviation"
 
 
 def variants() -> list[Variant]:
@@ -58,6 +61,11 @@ def variants() -> list[Variant]:
     base = replace(RECIPES[NAME].network, enhancer="none")
     return [
         Variant("bottleneck, resize, mask, warp", base),
+        Variant(
+            "asked by the expression alone",
+            replace(base, dims=EXPRESSION_DIMS),
+            condition="expression",
+        ),
         Variant("planes instead of bottleneck", replace(base, where="planes")),
         Variant("transposed instead of resize", replace(base, upsampling="transposed")),
         Variant("without warp", replace(base, warp=False)),
@@ -80,7 +88,7 @@ def trained(recipe: Recipe) -> Version:
 
 def row(variant: Variant, recipe: Pix2pixHDRecipe) -> str:
     """Train a variant and return its line of the table."""
-    version = trained(replace(recipe, network=variant.network))
+    version = trained(replace(recipe, network=variant.network, condition=variant.condition))
     card, model = card_of(version.run_id), versions.load(version, "cpu")
     assert card is not None
     found = card["metrics"]
