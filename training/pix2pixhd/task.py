@@ -151,14 +151,18 @@ class Pix2pixHDTask(Task):
         return {"generator": self.generator, "discriminator": self.discriminator}
 
     def parts(self) -> dict[str, Part]:
-        """Return the generator and its discriminators, the latter where they see pixels."""
+        """Return the generator, and its discriminators where they see pixels."""
         recipe, face = self.recipe, self.example()
         asked = torch.rand(1, recipe.network.dims)
-        parts = {"generator": Part(Generator(recipe.network), (face, asked))}
-        if recipe.judge_sees == "pixels":
-            seen = with_planes(face, torch.rand(1, EXPRESSION_DIMS))
-            parts["discriminators"] = Part(self._judges_of_pixels(), (seen, face))
-        return parts
+        generator = Generator(recipe.network)
+        if recipe.judge_sees == "perceptual":
+            sees = f"its discriminators see what {recipe.perceptual_network} does and are left out"
+            return {"generator": Part(generator, (face, asked), sees)}
+        seen = with_planes(face, torch.rand(1, EXPRESSION_DIMS))
+        return {
+            "generator": Part(generator, (face, asked)),
+            "discriminators": Part(self._judges_of_pixels(), (seen, face)),
+        }
 
     def optimisations(self, steps: int) -> dict[str, Optimisation]:
         """Return Adam for each side; the rate is constant, then falls evenly to 0."""
