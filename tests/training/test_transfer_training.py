@@ -245,6 +245,8 @@ def test_the_judges_see_their_window_of_every_picture(recipe: Pix2pixHDRecipe) -
         list(task.step(networks | {"discriminator": judges}, batch))
         heard.append([part for asked in judges.heard for part in asked])
     assert len(heard[1]) == 8
+    with pytest.raises(RecipeError, match="window is its top, bottom, left and right"):
+        Pix2pixHDTask(replace(recipe, judged=(0.9, 0.5, 0.0, 1.0)))
     for whole, part in zip(*heard, strict=True):
         torch.testing.assert_close(part, whole[..., 32:56, 16:32])
 

@@ -61,8 +61,7 @@ class Pix2pixHDRecipe(Recipe):
     which teaches them within hundreds of steps what a mouth is; ours (docs/generator.md)."""
     judged: tuple[float, float, float, float] = (0.0, 1.0, 0.0, 1.0)
     """Top, bottom, left and right of what the discriminators see, in sides of the picture; ours: a
-    mouth is three in a hundred of a face, and those who judge the whole hardly learn to look at
-    it."""
+    mouth is three in a hundred of a face."""
     adversarial: float = 1.0
     """Weight of the least-squares GAN's loss."""
     adversarial_from: float = 0.0

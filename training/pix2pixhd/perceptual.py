@@ -31,11 +31,6 @@ SQUEEZE_MEANS = (10.5, 24.1, 20.0, 18.7, 1.39)
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CAFFE_MEAN = (123.68, 116.779, 103.939)
 """RGB of 255; Caffe's networks take BGR without a deviation."""
-WIDTHS: Mapping[str, tuple[int, ...]] = {
-    "vgg19": (64, 128, 256, 512, 512),
-    "squeezenet": (64, 128, 256, 384, 512),
-}
-"""Channels of the maps, fine to coarse, of the networks that are always the same."""
 PROBE_PX = 64
 FIRES = {3: 2, 4: 3, 6: 4, 7: 5, 9: 6, 10: 7, 11: 8, 12: 9}
 """torchvision's number of a layer -> number of the fire module in the file."""

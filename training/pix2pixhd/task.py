@@ -26,7 +26,7 @@ from training.pix2pixhd.encoder import Encoder, encoder_of, origin
 from training.pix2pixhd.generator import Generator, with_planes
 from training.pix2pixhd.networks import Served, drawn, start_from
 from training.pix2pixhd.pairs import Pairs
-from training.pix2pixhd.perceptual import WEIGHTS, WIDTHS, perceptual_network, widths
+from training.pix2pixhd.perceptual import WEIGHTS, perceptual_network, widths
 from training.pix2pixhd.questions import Asked, Questions
 from training.pix2pixhd.trials import Trials
 from training.task import (
@@ -60,6 +60,12 @@ class Pix2pixHDTask(Task):
                 "An enhancer that is added draws what a smaller look leaves out: say "
                 f"--network.seen-px, less than the pictures' {recipe.size_px}."
             )
+        top, bottom, left, right = recipe.judged
+        if not (0 <= top < bottom <= 1 and 0 <= left < right <= 1):
+            raise RecipeError(
+                "The discriminators' window is its top, bottom, left and right in sides of the "
+                f"picture, 0 to 1, such as --judged 0.5 0.86 0.24 0.76; not {recipe.judged}."
+            )
         self.crop = CropSpec(size_px=recipe.size_px, margin=CARD.crop.margin)
         self.judged = False
         self.early = False
@@ -86,7 +92,7 @@ class Pix2pixHDTask(Task):
                 "Discriminators that look at perceptual maps need a network that sees them: name "
                 "--perceptual-network, or say --judge-sees pixels."
             )
-        seen = WIDTHS.get(recipe.perceptual_network) or widths(self.perceptual)
+        seen = widths(self.perceptual)
         return ProjectedDiscriminator(self.perceptual, seen, EXPRESSION_DIMS, recipe.judge_channels)
 
     def _judges_of_pixels(self) -> Discriminator:
