@@ -7,9 +7,10 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from demo.arguments import parsed
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from demo.predictors import Embedding, EmotionAnswer, Photo, TripletAnswer
 
 DONE, BAD_INPUT, NO_REGISTRY, INTERRUPTED = 0, 2, 3, 130
+
+
+class NotWritten(OSError):
+    """A file could not be written; the message is one sentence."""
 
 
 class Photos:
@@ -76,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     try:
         options.answer(options, photos, Served(poll_seconds=None))
-    except PhotoError as error:
+    except (PhotoError, NotWritten) as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
     except RegistryError as error:
@@ -147,10 +152,11 @@ def embed(options: argparse.Namespace, photos: Photos, served: "Served") -> None
 
 def transfer(options: argparse.Namespace, photos: Photos, served: "Served") -> None:
     """Write one person's photo with another's expression, and print what it is worth."""
+    from demo.limits import OPEN_FACES
     from demo.marking import png
     from demo.transfer import CONSENT, ExpressionTransfer
 
-    print(CONSENT, file=sys.stderr)
+    print(CONSENT, OPEN_FACES, sep="\n", file=sys.stderr)
     looked = [photo for _, photo in photos.each()]
     if photos.refused:
         return
@@ -172,10 +178,21 @@ def transfer(options: argparse.Namespace, photos: Photos, served: "Served") -> N
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Write a whole file or leave it as it was."""
-    unfinished = path.with_suffix(".unfinished")
-    unfinished.write_bytes(content)
-    unfinished.replace(path)
+    """Write a whole file or leave what was there.
+
+    Raises:
+        NotWritten: The disk is full, the name too long, or the folder closed.
+    """
+    unfinished = path.with_name(f".{uuid4().hex}.unfinished")
+    try:
+        unfinished.write_bytes(content)
+        unfinished.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        raise NotWritten(
+            f"{path} can't be written ({error.strerror}); nothing there was changed."
+        ) from error
 
 
 def _named(file: Path, answer: "EmotionAnswer | Embedding") -> dict[str, Any]:
@@ -194,7 +211,7 @@ def _print_json(value: object) -> None:
 
 
 def _write(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    """Write all rows or leave the file as it was."""
+    """Write all rows as a Parquet table; raises as `_replace` does."""
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -202,9 +219,9 @@ def _write(rows: Sequence[dict[str, Any]], path: Path) -> None:
     named = {"file": pa.string(), "face": pa.int64(), "box": numbers}
     asked = {"model": pa.string(), "version": pa.int64()}
     schema = pa.schema(named | {"expression": numbers, "identity": numbers} | asked)
-    unfinished = path.with_suffix(".unfinished")
-    parquet.write_table(pa.Table.from_pylist(rows, schema=schema), unfinished)
-    unfinished.replace(path)
+    table = pa.BufferOutputStream()
+    parquet.write_table(pa.Table.from_pylist(rows, schema=schema), table)
+    _replace(path, table.getvalue().to_pybytes())
 
 
 def _quiet() -> None:

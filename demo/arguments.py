@@ -90,7 +90,7 @@ def _check_transfer(parser: argparse.ArgumentParser, options: argparse.Namespace
     photos = [(options.source, options.source_face), (options.driver, options.driver_face)]
     options.photos = photos[:1] if options.neutral else photos
     for file, _ in options.photos:
-        if file.exists() and options.output.exists() and file.samefile(options.output):
+        if all(map(os.path.exists, (file, options.output))) and file.samefile(options.output):
             parser.error(f"{str(options.output)!r} is a photo of the question: name another file")
 
 
@@ -126,9 +126,15 @@ def _writable(text: str, suffix: str) -> Path:
     """Return where to write, if it ends so and can be written."""
     path = Path(text)
     if path.suffix != suffix:
-        raise argparse.ArgumentTypeError(f"{text!r} doesn't end with {suffix}: name such a file")
-    if not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no name that ends with {suffix}: name such a file"
+        )
+    try:
+        inside, taken = path.parent.is_dir(), path.is_dir()
+    except OSError:
+        inside, taken = True, True
+    if not inside:
         raise argparse.ArgumentTypeError(f"there is no folder {str(path.parent)!r}: make it first")
-    if path.is_dir() or not os.access(path.parent, os.W_OK):
+    if taken or not os.access(path.parent, os.W_OK):
         raise argparse.ArgumentTypeError(f"{text!r} can't be written: name another file")
     return path

@@ -8,12 +8,15 @@ from jaxtyping import Float
 
 SAME = 1e-3
 """Distance (of 0 to 2) below which two expressions are one, so that none can be nearer."""
+STAYS = 0.1
+"""How far a face may then end from its own expression, our decision."""
 
 NOT_NEARER = (
     "The result is not near enough to the expression asked for: it is {share:.0%} nearer, where "
     "{least:.0%} is the least to expect."
 )
 FARTHER = "The result is no nearer to the expression asked for than the source."
+LEFT = "The source showed the expression asked for, and the result no longer does."
 NOT_THE_PERSON = (
     "The result may no longer show the same person: its likeness to the source is {likeness:.2f}, "
     "where {least:.2f} is the least to expect."
@@ -62,9 +65,11 @@ def failures(
             before; any likeness.
         strength: Below 1, so much of "nearer" is promised; at 0 and below, nothing.
     """
-    said = []
+    said: list[str] = []
     least = thresholds.get("nearer", 0.0) * min(1.0, strength)
-    if strength > 0 and receipts.before > SAME and receipts.nearer < least:
+    if receipts.before <= SAME:
+        said += [LEFT] if receipts.after > STAYS else []
+    elif strength > 0 and (receipts.nearer < least or receipts.nearer <= 0):
         told = NOT_NEARER if receipts.nearer > 0 else FARTHER
         said.append(told.format(share=receipts.nearer, least=least))
     least = thresholds.get("same_person", -1.0)

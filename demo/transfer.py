@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from demo.limits import doubts
+from demo.limits import OPEN_FACES, doubts
 from demo.models import Model
 from demo.pasting import pasted
 from demo.predictors import BATCH, Photo, Stamp, Versions, look, stamped
@@ -48,7 +48,11 @@ class BadStrength(ValueError):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TransferAnswer:
-    """A photo whose face took on another expression, unmarked: `demo.marking` marks it."""
+    """A photo whose face took on another expression, unmarked: `demo.marking` marks it.
+
+    `crop` is the face as it stands in `picture`, and what `receipts` are measured on: of a small
+    face the photo has fewer pixels than the model drew.
+    """
 
     picture: UInt8[np.ndarray, "h w 3"]
     crop: UInt8[np.ndarray, "size size 3"]
@@ -60,7 +64,7 @@ class TransferAnswer:
 
     def told(self) -> dict[str, Any]:
         """Return all but the pictures, as JSON can hold it."""
-        said = {"sentence": self.sentence, "warnings": list(self.warnings)}
+        said = {"sentence": self.sentence, "warnings": list(self.warnings), "limits": OPEN_FACES}
         measured = {"strength": self.strength, "nearer": self.receipts.nearer}
         return said | measured | vars(self.receipts) | vars(self.stamp)
 
@@ -134,11 +138,13 @@ class ExpressionTransfer:
         """
         check_strength(strength)
         warnings = _doubts(source, driver, which)
-        started, model = time.perf_counter(), self._model()
+        model, started = self._model(), time.perf_counter()
         person = self._encoded(model, source, which[0])
         wanted = self._wanted(model, source, driver, which[1])
         ((result, mask),) = _generated(model, person, wanted, [strength])
-        (found,) = _encode(model, [result])
+        picture = pasted(source.pixels, person.crop, result, mask)
+        crop = source.cropper.crop(picture, source.face(which[0]), person.crop.spec).pixels
+        (found,) = _encode(model, [crop])
         receipts = Receipts(
             before=distance(person.seen.expression, wanted.expression),
             after=distance(found.expression, wanted.expression),
@@ -147,8 +153,8 @@ class ExpressionTransfer:
         )
         failed = failures(receipts, model.version.thresholds, strength)
         return TransferAnswer(
-            picture=pasted(source.pixels, person.crop, result, mask),
-            crop=result,
+            picture=picture,
+            crop=crop,
             strength=strength,
             receipts=receipts,
             warnings=(*failed, *warnings),
@@ -159,7 +165,7 @@ class ExpressionTransfer:
     def strip(self, source: Photo, driver: Photo | None, which: tuple[int, int] = (0, 0)) -> Strip:
         """Return the source's face on its way to the driver's expression; raises as `transfer`."""
         _doubts(source, driver, which)
-        started, model = time.perf_counter(), self._model()
+        model, started = self._model(), time.perf_counter()
         person = self._encoded(model, source, which[0])
         wanted = self._wanted(model, source, driver, which[1])
         crops = tuple(crop for crop, _ in _generated(model, person, wanted, STEPS))

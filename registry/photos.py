@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageCms
 
 MAX_PIXELS = 100_000_000
 SMALLEST_SIDE_PX = 16
@@ -28,6 +28,7 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 """EXIF's orientations and what undoes them."""
+SRGB = ImageCms.createProfile("sRGB")
 
 
 class PhotoError(ValueError):
@@ -47,8 +48,8 @@ def check_photo(source: PhotoSource) -> None:
 def read_photo(source: PhotoSource) -> UInt8[np.ndarray, "h w 3"]:
     """Return a picture as RGB, upright by its EXIF orientation.
 
-    CMYK, 16-bit, palette and grey pictures are converted; transparent parts become white; of an
-    animation the first frame is taken.
+    CMYK, 16-bit, palette and grey pictures are converted, and colours of another profile to sRGB's;
+    transparent parts become white; of an animation the first frame is taken.
 
     Raises:
         PhotoError: it can't be used; nothing above 100 megapixels is decoded.
@@ -132,14 +133,28 @@ def _upright(picture: Image.Image) -> Image.Image:
 
 
 def _in_rgb(picture: Image.Image) -> Image.Image:
+    profile = picture.info.get("icc_profile")
     if picture.mode.startswith("I") or picture.mode == "F":
         return Image.fromarray(_to_8_bit(np.asarray(picture))).convert("RGB")
     if picture.has_transparency_data:
         clear = picture.convert("RGBA")
-        white = Image.new("RGB", clear.size, "white")
-        white.paste(clear, mask=clear.getchannel("A"))
-        return white
-    return picture.convert("RGB")
+        picture = Image.new("RGB", clear.size, "white")
+        picture.paste(clear, mask=clear.getchannel("A"))
+    elif picture.mode not in ("RGB", "CMYK", "L"):
+        picture = picture.convert("RGB")
+    return (_in_srgb(picture, profile) if profile else picture).convert("RGB")
+
+
+def _in_srgb(picture: Image.Image, profile: bytes) -> Image.Image:
+    """Return the picture in sRGB's colours, or as it is where its profile can't be followed."""
+    try:
+        own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if "sRGB" in ImageCms.getProfileDescription(own):
+            return picture
+        seen = ImageCms.profileToProfile(picture, own, SRGB, outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return picture
+    return picture if seen is None else seen
 
 
 def _to_8_bit(levels: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from demo.tabs.photo import QUEUED, held
 from demo.tabs.transfer import FILE
 from demo.transfer import BadStrength, ExpressionTransfer
 from registry.errors import RegistryError
+from registry.faces import NoFace
 from registry.photos import PhotoError
 
 Answer = dict[str, Any]
@@ -41,13 +42,13 @@ class Endpoints:
         photo_1: str | None,
         photo_2: str | None,
         photo_3: str | None,
-        face_1: int = 1,
-        face_2: int = 1,
-        face_3: int = 1,
+        face_1: int | None = 1,
+        face_2: int | None = 1,
+        face_3: int | None = 1,
     ) -> Answer:
         """Which two of three photos share an expression."""
         photos = [self._look(path) for path in (photo_1, photo_2, photo_3)]
-        which = [face - 1 for face in (face_1, face_2, face_3)]
+        which = [_place(face) for face in (face_1, face_2, face_3)]
         answer = self._comparer.compare(photos, which)
         boxes = [photo.face(w).box for photo, w in zip(photos, which, strict=True)]
         return _told(answer) | {"boxes": boxes}
@@ -72,13 +73,15 @@ class Endpoints:
         self,
         source: str | None,
         driver: str | None,
-        strength: int | float = 1.0,
-        source_face: int = 1,
-        driver_face: int = 1,
+        strength: int | float | None = 1.0,
+        source_face: int | None = 1,
+        driver_face: int | None = 1,
     ) -> tuple[Answer, str]:
         """One person's face with another's expression: use only pictures of people who agree."""
         photos = self._look(source), self._look(driver)
-        which = (source_face - 1, driver_face - 1)
+        which = (_place(source_face), _place(driver_face))
+        if strength is None:
+            raise BadStrength("A strength is missing: choose one, or leave it out for 1.")
         answer = self._transfer.transfer(*photos, which, float(strength))
         boxes = [photo.face(w).box for photo, w in zip(photos, which, strict=True)]
         return answer.told() | {"boxes": boxes}, held(png(answer.picture), FILE, self._picture)
@@ -124,7 +127,14 @@ def _in_words(answer: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _which(face: int | None) -> list[int] | None:
-    return None if face is None else [face - 1]
+    return None if face is None else [_place(face)]
+
+
+def _place(face: int | None) -> int:
+    """Return a face counted from 0."""
+    if face is None:
+        raise NoFace("A face is missing: 1 is the largest, 2 the next.")
+    return face - 1
 
 
 def _named(answer: Any) -> Answer:

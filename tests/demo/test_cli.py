@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from errno import ENOSPC
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,9 @@ from pyarrow import parquet
 from torch import Tensor
 
 from demo.__main__ import main
+from demo.limits import OPEN_FACES
 from demo.marking import SOURCE_TYPE
+from demo.transfer import CONSENT
 from registry.catalog import EMOTIONS
 from tests.demo.fakes import FakeRegistry, answers
 
@@ -135,7 +138,8 @@ def test_transfer_writes_a_marked_picture_and_prints_its_receipts(
     assert main([*asked, "--strength", "-0.5", "--json"]) == 0
     told = capsys.readouterr()
     receipts = json.loads(told.out)
-    assert told.err == "Use only pictures of people who agree to it.\n"
+    assert told.err == f"{CONSENT}\n{OPEN_FACES}\n"
+    assert receipts["limits"] == OPEN_FACES
     assert (receipts["strength"], receipts["file"]) == (-0.5, str(made))
     assert receipts["nearer"] == pytest.approx(1 - receipts["after"] / receipts["before"])
     seen, source = (np.array(Image.open(path).convert("RGB")) for path in (made, two_people))
@@ -166,7 +170,7 @@ def test_transfer_refuses_what_it_can_not_answer(
         (["--strength", "1.6"], "1.6 is no strength: choose one from -0.5 to 1.5."),
         (["--strength", "nan"], "nan is no strength"),
         (["--strength", "much"], "'much' is no number"),
-        (["-o", "made.jpg"], "doesn't end with .png"),
+        (["-o", "made.jpg"], "'made.jpg' is no name that ends with .png"),
         (["--neutral"], "name a DRIVER, or --neutral"),
         (["--source-face", "0"], "'0' is no face"),
     ],
@@ -189,6 +193,34 @@ def test_transfer_never_overwrites_a_photo_of_the_question(
             main(["transfer", *photos, "-o", two_people])
         assert "is a photo of the question: name another file" in capsys.readouterr().err
     assert Path(two_people).read_bytes() == before
+
+
+@pytest.mark.usefixtures("models")
+def test_what_can_not_be_written_is_said_and_nothing_beside_it_is_lost(
+    people: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source, made = tmp_path / "made.unfinished", tmp_path / "made.png"
+    source.write_bytes(Path(people[0]).read_bytes())
+    asked = ["transfer", str(source), people[1], "-o"]
+    assert main([*asked, str(made)]) == 0
+    before = made.read_bytes()
+
+    def full(path: Path, content: bytes) -> None:
+        path.touch()
+        raise OSError(ENOSPC, "No space left on device", len(content))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        assert main([*asked, str(made)]) == 2
+    assert "made.png can't be written (No space left on device)" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*asked, str(tmp_path / f"{'a' * 300}.png")])
+    assert "can't be written: name another file" in capsys.readouterr().err
+    assert (source.read_bytes(), made.read_bytes()) == (Path(people[0]).read_bytes(), before)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["made.png", "made.unfinished"]
 
 
 @pytest.mark.usefixtures("models")

@@ -12,6 +12,7 @@ import gradio as gr
 import numpy as np
 import pytest
 import torch
+from gradio.route_utils import delete_files_created_by_app
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image, ImageFile
@@ -21,6 +22,7 @@ from demo.marking import SOURCE_TYPE
 from demo.models import Served
 from demo.page import Page, launch_page
 from demo.predictors import look
+from demo.tabs import examples
 from demo.tabs.emotion import EmotionTab
 from demo.tabs.house import House
 from demo.tabs.photo import PhotoPlace
@@ -208,6 +210,10 @@ def test_transfer_gives_a_marked_picture_and_its_receipts(
         client.predict(*people[:2], strength=2, api_name="/transfer")
     with pytest.raises(AppError, match=r"There is no face 3"):
         client.predict(*people[:2], driver_face=3, api_name="/transfer")
+    for missing in ("strength", "source_face"):
+        with pytest.raises(AppError, match=f"A {missing.split('_')[-1]} is missing") as refusal:
+            client.predict(*people[:2], **{missing: None}, api_name="/transfer")
+        assert is_one_sentence(refusal.value)
 
 
 def test_a_version_promoted_while_open_answers(
@@ -222,13 +228,21 @@ def test_a_version_promoted_while_open_answers(
     fake.production["dln"] = before
 
 
-def test_pictures_go_after_an_hour(page: Page) -> None:
+def test_pictures_go_after_an_hour(page: Page, client: Client, fake: FakeRegistry) -> None:
     sweep, age = page.blocks.delete_cache
     assert sweep + age <= 1.1 * 3600
     assert not page.blocks.run_history
     assert Path(page.blocks.GRADIO_CACHE) != Path(gettempdir()) / "gradio"  # other pages' too
     states = [b for b in page.blocks.blocks.values() if isinstance(b, gr.State)]
     assert {state.time_to_live for state in states} == {3600}
+    fake.put_transfer(5)
+    photos = [handle_file(path) for path in examples.pictures()[:2]]
+    client.predict(*photos, api_name="/transfer")
+    cache = Path(page.blocks.GRADIO_CACHE)
+    assert {".jpg", ".png"} <= {path.suffix for path in cache.rglob("*") if path.is_file()}
+    delete_files_created_by_app(page.blocks, age=None)
+    left = [path for path in cache.rglob("*") if path.is_file()]
+    assert not any(path.stat().st_size for path in left)  # Gradio itself leaves some of 0 bytes
 
 
 @pytest.fixture

@@ -1,11 +1,13 @@
 """A face with another expression: the receipts, the warnings, and what comes back."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from demo.limits import Profile
@@ -200,6 +202,33 @@ def test_a_result_is_held_against_its_versions_thresholds(
     said = failures(found, {"nearer": 0.2, "same_person": 0.6}, strength)
     assert len(said) == len(wrong)
     assert all(words in sentence for words, sentence in zip(wrong, said, strict=True))
+
+
+@pytest.mark.parametrize(("after", "wrong"), [(0.05, 0), (0.9, 1)])
+def test_a_face_asked_for_its_own_expression_keeps_it(after: float, wrong: int) -> None:
+    found = Receipts(before=0.0005, after=after, likeness=0.9, driver_likeness=None)
+    assert len(failures(found, NO_THRESHOLDS, 1.0)) == wrong
+
+
+def test_no_nearer_is_no_success_even_where_nothing_is_promised() -> None:
+    found = Receipts(before=1.0, after=1.0, likeness=0.9, driver_likeness=None)
+    assert len(failures(found, NO_THRESHOLDS, 1.0)) == 1
+
+
+def test_the_receipts_of_a_tiny_face_are_those_of_the_picture_handed_out(
+    registry: FakeRegistry, served: Served, people: tuple[Photo, Photo]
+) -> None:
+    registry.put_transfer(thresholds=NO_THRESHOLDS)
+    source, driver = people
+    small = np.array(Image.fromarray(source.pixels).resize((48, 48), Image.Resampling.BOX))
+    face = replace(source.faces[0], keypoints=source.faces[0].keypoints * 48 / len(source.pixels))
+    tiny = Photo(small, (face,), CROPPER)
+    answer = ExpressionTransfer(served).transfer(tiny, driver)
+    again = Photo(answer.picture, (face,), CROPPER)
+    driver.crop(0, next(iter(tiny._crops))[1])
+    again.crop(0, next(iter(tiny._crops))[1])
+    after = np.linalg.norm(vectors(again)["expression"] - vectors(driver)["expression"])
+    assert answer.receipts.after == pytest.approx(after, abs=1e-5)
 
 
 def test_neutral_is_the_mean_of_the_people_who_look_it_found_once(

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from jaxtyping import UInt8
-from PIL import Image
+from PIL import Image, ImageCms
 
 from registry.photos import MAX_PIXELS, PhotoError, check_photo, read_photo
 
@@ -77,6 +77,24 @@ def test_every_kind_of_picture_becomes_the_same_rgb(
     pixels = read_photo(encode(flag))
     assert pixels.shape == (64, 96, 3)
     assert np.allclose(corners(pixels), [RED, GREEN, BLUE, WHITE], atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_colours_of_another_profile_become_srgbs(flag: Image.Image, mode: str, kind: str) -> None:
+    if (mode, kind) == ("RGBA", "JPEG"):
+        pytest.skip("JPEG has no transparency")
+    swapped = b"rXYZ", b"gXYZ"
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    profile = profile.replace(b"s\0R\0G\0B", b"o\0t\0h\0e").replace(b"sRGB", b"othr")
+    first, second = swapped
+    profile = profile.replace(first, b"....").replace(second, first).replace(b"....", second)
+    file = saved(flag.convert(mode), kind, icc_profile=profile, quality=100)
+    seen = corners(read_photo(file))
+    np.testing.assert_allclose(seen[0], (RED[1], RED[0], RED[2]), atol=TOLERANCE)
+    np.testing.assert_allclose(seen[3], WHITE, atol=TOLERANCE)
+    broken = saved(flag.convert(mode), kind, icc_profile=b"no profile" * 20, quality=100)
+    np.testing.assert_allclose(corners(read_photo(broken))[0], RED, atol=TOLERANCE)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])

@@ -97,6 +97,16 @@ def test_a_network_on_another_frozen_branch_is_not_packed(network: DLN) -> None:
         files.write("dln-compact", state, DLN_CARD)
 
 
+def test_too_large_a_network_leaves_the_starter_of_before(
+    network: DLN, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = (tmp_path / "dln-compact.safetensors").read_bytes()
+    monkeypatch.setattr(files, "LARGEST", 1000)
+    with pytest.raises(ValueError, match=r"this starter has at most 0\.001 MB"):
+        files.write("dln-compact", network.state_dict(), DLN_CARD)
+    assert (tmp_path / "dln-compact.safetensors").read_bytes() == before
+
+
 def test_a_starter_enters_a_registry_once_and_a_newer_one_takes_its_place(
     network: DLN, fresh_store: Path
 ) -> None:

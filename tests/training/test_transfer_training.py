@@ -319,6 +319,25 @@ class Listener(torch.nn.Module):
         return [[verdict, verdict]]
 
 
+def test_discriminators_that_begin_late_have_the_generators_rate(recipe: Pix2pixHDRecipe) -> None:
+    late = Pix2pixHDTask(replace(recipe, epochs=4, adversarial_from=0.7)).optimisations(40)
+    rates: dict[str, list[float]] = {name: [] for name in late}
+    for step in range(40):
+        for name in ("generator", "discriminator") if step >= 30 else ("generator",):
+            rates[name].append(late[name].optimiser.param_groups[0]["lr"])
+            late[name].optimiser.step()
+            late[name].schedule.step()
+    assert rates["generator"][30:] == pytest.approx(rates["discriminator"])
+    assert rates["generator"][-1] == pytest.approx(recipe.learning_rate / 20)
+
+
+def test_a_training_elsewhere_is_handed_over_on_the_cpu(recipe: Pix2pixHDRecipe) -> None:
+    task = Pix2pixHDTask(recipe)
+    task.trials = replace(task.trials, device=torch.device("meta"))
+    made = task.production(task.networks)
+    assert set(made.thresholds) == {"nearer", "same_person"}
+
+
 def test_an_enhancer_begins_where_its_start_left_off(
     recipe: Pix2pixHDRecipe,
 ) -> None:
@@ -335,9 +354,12 @@ def test_an_enhancer_begins_where_its_start_left_off(
     longer = Pix2pixHDTask(replace(recipe, start="pix2pixhd/1", network=asked)).generator.eval()
     begun = longer(faces, torch.cat([change, torch.randn(2, 4)], 1))
     torch.testing.assert_close(begun.picture, left["picture"], atol=1e-4, rtol=0)
-    other = replace(recipe, start="pix2pixhd/1", network=replace(recipe.network, channels=4))
-    with pytest.raises(RecipeError, match="a generator of another shape"):
-        _ = Pix2pixHDTask(other).generator
+    changes = ({"channels": 4}, {"blocks": 0}, {"where": "planes"}, {"enhancer": "whole"})
+    for change in changes:
+        network = replace(coarse.network, **change)
+        other = replace(recipe, start="pix2pixhd/1", network=network)
+        with pytest.raises(RecipeError, match="a generator of another shape"):
+            _ = Pix2pixHDTask(other).generator
     unseen = replace(recipe, network=replace(recipe.network, seen_px=None))
     with pytest.raises(RecipeError, match="less than the pictures' 64"):
         Pix2pixHDTask(unseen)

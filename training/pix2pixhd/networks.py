@@ -1,5 +1,6 @@
 """A generator as training begins it, and as the registry serves it."""
 
+from dataclasses import replace
 from typing import TypeVar
 
 import torch
@@ -7,11 +8,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from registry import versions
+from registry.catalog import PIX2PIXHD
 from training.config import RecipeError
+from training.pix2pixhd.generator import Generator, GeneratorConfig
 from training.starter.files import OWN
 
 WEIGHT_DEVIATION = 0.02
-ENHANCER = ("generator.enhancer.", "generator.added.")
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -38,31 +40,32 @@ def drawn(network: Network) -> Network:
     return network
 
 
-def start_from(generator: nn.Module, reference: str) -> None:
-    """Start a generator from a trained version; an enhancer that the version lacks begins new.
+def start_from(generator: Generator, reference: str) -> None:
+    """Start a generator from a trained version; an enhancer that is added to it begins new.
 
-    Of a longer condition than the version's, the numbers behind change nothing at first.
+    Of a longer condition than the version's, the numbers behind change nothing at first. What size
+    of a face it looks at may be another.
 
     Raises:
         RecipeError: the version is no generator of this shape.
         RegistryError: there is no such version.
     """
+    if versions.resolve(reference).name != PIX2PIXHD.name:
+        raise RecipeError(f"{reference} is no generator to start from.")
+    began, wanted = GeneratorConfig(**versions.config(reference)["network"]), generator.config
+    grown = replace(began, dims=max(began.dims, wanted.dims), seen_px=wanted.seen_px)
+    if (began.enhancer, wanted.enhancer) == ("none", "added"):
+        grown = replace(grown, enhancer="added")
+    if grown != wanted:
+        raise RecipeError(f"{reference} is a generator of another shape than --network's.")
     served = Served(generator)
-    wanted = served.state_dict()
-    state = {
+    new = served.state_dict()
+    trained = {
         name.removeprefix(OWN): value
         for name, value in versions.weights(reference).items()
         if name.startswith(OWN)
     }
-    state = {k: _widened(v, wanted[k]) if k in wanted else v for k, v in state.items()}
-    try:
-        missing = served.load_state_dict(state, strict=False).missing_keys
-    except RuntimeError as error:
-        raise RecipeError(
-            f"{reference} is a generator of another shape than --network's."
-        ) from error
-    if any(not name.startswith(ENHANCER) for name in missing):
-        raise RecipeError(f"{reference} is no generator to start from.")
+    served.load_state_dict(new | {k: _widened(v, new[k]) for k, v in trained.items()})
 
 
 def _widened(weight: Tensor, like: Tensor) -> Tensor:

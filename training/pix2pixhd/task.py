@@ -1,7 +1,9 @@
 """Training the generator against its discriminators."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cached_property
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -171,10 +173,15 @@ class Pix2pixHDTask(Task):
         }
 
     def optimisations(self, steps: int) -> dict[str, Optimisation]:
-        """Return Adam for each side; the rate is constant, then falls evenly to 0."""
+        """Return Adam for each side; the rate is constant, then falls evenly to 0.
+
+        Discriminators that begin late have the generator's rate at every step.
+        """
+        rate, epochs = self.recipe.learning_rate, self.recipe.epochs
+        late = steps * ceil(self.recipe.adversarial_from * epochs) // epochs
         return {
-            "generator": _adam(self.generator, self.recipe.learning_rate, steps),
-            "discriminator": _adam(self.discriminator, self.recipe.learning_rate, steps),
+            "generator": _adam(self.generator, rate, steps),
+            "discriminator": _adam(self.discriminator, rate, steps, late),
         }
 
     def loader(self) -> DataLoader[Any]:
@@ -341,6 +348,7 @@ class Pix2pixHDTask(Task):
         """Return generator and encoder, and from when on an answer is worth a warning."""
         recipe = self.recipe
         encoder = encoder_of(recipe.encoder, self.crop, "cpu", recipe.condition)
+        trials = replace(self.trials, device=next(encoder.parameters()).device)
         return Production(
             network=Served(networks["generator"]),
             config={
@@ -350,7 +358,7 @@ class Pix2pixHDTask(Task):
             },
             crop=self.crop,
             encoder=encoder,
-            thresholds=self.trials.thresholds(_pictures(networks), encoder),
+            thresholds=trials.thresholds(_pictures(networks), encoder),
         )
 
 
@@ -359,8 +367,9 @@ def _pictures(networks: Networks) -> Callable[[Tensor, Tensor], Tensor]:
     return lambda faces, change: networks["generator"](faces, change).picture
 
 
-def _adam(network: nn.Module, rate: float, steps: int) -> Optimisation:
+def _adam(network: nn.Module, rate: float, steps: int, late: int = 0) -> Optimisation:
+    """Return Adam for all but the first `late` of so many steps."""
     optimiser = Adam(network.parameters(), lr=rate, betas=(0.5, 0.999))
     half = max(1, steps // 2)
-    schedule = LambdaLR(optimiser, lambda step: min(1.0, max(0.0, (steps - step) / half)))
+    schedule = LambdaLR(optimiser, lambda step: min(1.0, max(0.0, (steps - late - step) / half)))
     return Optimisation(optimiser=optimiser, schedule=schedule)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 FOLDER = Path(__file__).parent
@@ -75,13 +75,14 @@ def write(name: str, state: Mapping[str, Tensor], card: Mapping[str, Any]) -> Pa
         _require_shipped_identity(state)
     packed = {k: v.half() if v.ndim > 1 else v for k, v in kept.items()}
     path = FOLDER / f"{name}.safetensors"
-    save_file({k: v.contiguous() for k, v in packed.items()}, path)
-    size, largest = path.stat().st_size, LARGEST_BYTES.get(name, LARGEST)
-    if size > largest:
-        path.unlink()
+    content = save({k: v.contiguous() for k, v in packed.items()})
+    largest = LARGEST_BYTES.get(name, LARGEST)
+    if len(content) > largest:
         raise ValueError(
-            f"{name} takes {size / 1e6:.1f} MB; this starter has at most {largest / 1e6:g} MB."
+            f"{name} takes {len(content) / 1e6:.1f} MB; this starter has at most "
+            f"{largest / 1e6:g} MB."
         )
+    path.write_bytes(content)
     (FOLDER / f"{name}.json").write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n")
     return path
 
