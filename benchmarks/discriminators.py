@@ -4,9 +4,9 @@
 
 Lets pix2pixhd in production draw for the questions of the compact recipe, at its early size, and
 keeps the window that the recipe's discriminators see. On the same windows both kinds learn for the
-same steps, the generator standing still; then each is asked about windows it did not see. Prints a
-Markdown table: the share in which the real window gets the higher verdict, where there is a truth
-and where the driver's own face stands for it. Faces asked for no change are left out.
+same steps, the generator standing still; then each is asked about windows of validation's persons.
+Prints a Markdown table: the share in which the real window gets the higher verdict, where there is
+a truth and where the driver's own face stands for it. Faces asked for no change are left out.
 """
 
 import argparse
@@ -20,16 +20,19 @@ from rich.progress import track
 from torch import Tensor, nn
 
 from registry import versions
+from training.datasets.index import Prepared
 from training.pix2pixhd import losses
 from training.pix2pixhd.config import RECIPES, Pix2pixHDRecipe
 from training.pix2pixhd.task import Pix2pixHDTask
 
 PRODUCTION = "pix2pixhd@production"
-HELD_OUT = 200
+HELD_OUT = 60
+"""Batches of validation's persons."""
 BATCH = 16
 SAME = 0.01
 """Mean difference of real and generated window below which nothing was asked for."""
-HEAD = "| discriminators | seconds | with a truth | without |\n|---|---|---|---|"
+HEAD = "| discriminators | channels | seconds | with a truth | without |\n|---|---|---|---|---|"
+SWAPPED = {"train": "validation", "validation": "train", "test": "test"}
 
 
 class Listener(nn.Module):
@@ -64,25 +67,41 @@ def windows(task: Pix2pixHDTask, batches: int) -> tuple[Tensor, Tensor, Tensor]:
     return condition, real, fake
 
 
-def row(task: Pix2pixHDTask, seen: Sequence[Tensor], steps: int) -> str:
+def held_out(recipe: Pix2pixHDRecipe) -> Pix2pixHDTask:
+    """Return a task that asks about validation's persons, whom the first asks nothing about."""
+    task = Pix2pixHDTask(recipe)
+    task.sets = tuple(
+        Prepared(
+            data.folder, data.name, data.index.assign(split=data.index["split"].map(SWAPPED)), None
+        )
+        for data in task.sets
+    )
+    return task
+
+
+def row(task: Pix2pixHDTask, seen: Sequence[Tensor], unseen: Sequence[Tensor], steps: int) -> str:
     """Let a task's discriminators learn, and return their line of the table."""
     judges, rate = task.discriminator, task.recipe.learning_rate
     optimiser = torch.optim.Adam(judges.parameters(), lr=rate, betas=(0.5, 0.999))
     condition, real, fake = seen
     began, luck = time.perf_counter(), torch.Generator().manual_seed(0)
     for _ in track(range(steps), description=task.recipe.judge_sees):
-        some = torch.randint(len(real) - HELD_OUT, (BATCH,), generator=luck)
+        some = torch.randint(len(real), (BATCH,), generator=luck)
         true = losses.adversarial(judges(condition[some], real[some]), real=True)
         false = losses.adversarial(judges(condition[some], fake[some]), real=False)
         optimiser.zero_grad()
         ((true + false) / 2).backward()
         optimiser.step()
     seconds = time.perf_counter() - began
-    condition, real, fake = (part[-HELD_OUT:] for part in seen)
+    condition, real, fake = unseen
     right = _verdict(judges, condition, real) > _verdict(judges, condition, fake)
     known = condition[:, :3].flatten(1).any(1)
     shares = (f"{float(right[rows].float().mean()):.0%}" for rows in (known, ~known))
-    return f"| of {task.recipe.judge_sees} | {seconds:.0f} | {' | '.join(shares)} |"
+    counts = (int(rows.sum()) for rows in (known, ~known))
+    said = " | ".join(f"{share} of {n}" for share, n in zip(shares, counts, strict=True))
+    return (
+        f"| of {task.recipe.judge_sees} | {task.recipe.judge_channels} | {seconds:.0f} | {said} |"
+    )
 
 
 def _verdict(judges: nn.Module, condition: Tensor, picture: Tensor) -> Tensor:
@@ -119,8 +138,8 @@ if __name__ == "__main__":
     torch.set_flush_denormal(True)
     asked = recipe(arguments.data, arguments.perceptual_weights)
     mapped = Pix2pixHDTask(asked)
-    pool = windows(mapped, arguments.batches)
+    pool, asked_about = windows(mapped, arguments.batches), windows(held_out(asked), HELD_OUT)
     pixels = Pix2pixHDTask(replace(asked, judge_sees="pixels", judge_channels=32))
     print(HEAD)
     for each in (pixels, mapped):
-        print(row(each, pool, arguments.steps), flush=True)
+        print(row(each, pool, asked_about, arguments.steps), flush=True)
