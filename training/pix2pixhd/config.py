@@ -128,6 +128,7 @@ COMPACT = Pix2pixHDRecipe(
     judge_channels=64,
     judge_sees="perceptual",
     judged=(0.5, 0.86, 0.24, 0.76),
+    adversarial_from=0.5,
     feature_matching=2.0,
     perceptual=1.0,
     perceptual_network="squeezenet",
