@@ -111,8 +111,8 @@ PIX2PIXHD = CardText(
     ),
     failures=(
         "Profiles, covered faces and drawings.",
-        "Teeth that the source doesn't show are invented and look alike, and are left out where the "
-        "driver hardly shows them; open lips don't always close.",
+        "Teeth that the source doesn't show are invented, look alike and are often left out; open "
+        "lips that should close can end crooked.",
         "Faint and rare expressions: the encoder hardly tells them apart.",
     ),
     decisions=(
