@@ -177,7 +177,8 @@ def _made(card: Mapping[str, Any]) -> str:
         for each in trainings
     ]
     where = f" on {machines[0]}" if len(machines) == 1 else ""
-    return f"By `{TRAIN.strip()}`{where}, in turn:\n\n{_bullets(lines)}"
+    turns = ", in turn; versions are numbered as in the registry of then" if lines[1:] else ""
+    return f"By `{TRAIN.strip()}`{where}{turns}:\n\n{_bullets(lines)}"
 
 
 def _commit(training: Mapping[str, Any]) -> str:
