@@ -117,7 +117,7 @@ def seed() -> bool:
     try:
         import torch
 
-        from training.starter import seed as register
+        from training.seed import seed as register
 
         torch.set_flush_denormal(True)
         for sentence in register() or ["All shipped versions are registered."]:

@@ -24,8 +24,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from registry import versions
-from training.datasets.index import Prepared
-from training.inference import Served, outputs
+from training.datasets.prepared import Prepared
+from training.engine.inference import Served, outputs
 
 FACES = 800
 """Of each set at most."""

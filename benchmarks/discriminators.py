@@ -20,10 +20,10 @@ from rich.progress import track
 from torch import Tensor, nn
 
 from registry import versions
-from training.datasets.index import Prepared
-from training.pix2pixhd import losses
-from training.pix2pixhd.config import RECIPES, Pix2pixHDRecipe
-from training.pix2pixhd.task import Pix2pixHDTask
+from training.datasets.prepared import Prepared
+from training.models.pix2pixhd import losses
+from training.models.pix2pixhd.config import RECIPES, Pix2pixHDRecipe
+from training.models.pix2pixhd.task import Pix2pixHDTask
 
 PRODUCTION = "pix2pixhd@production"
 HELD_OUT = 60

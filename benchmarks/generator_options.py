@@ -27,16 +27,16 @@ from registry import versions
 from registry.catalog import EXPRESSION_DIMS
 from registry.faces import to_tensor
 from registry.versions import ProductionModel, Version
-from training.config import Recipe
 from training.datasets.alignment import aligned
-from training.datasets.index import Prepared
-from training.loop import run_folder
-from training.pix2pixhd.config import RECIPES, Pix2pixHDRecipe
-from training.pix2pixhd.encoder import Condition
-from training.pix2pixhd.generator import GeneratorConfig
-from training.pix2pixhd.trials import Trials
-from training.session import train
-from training.tracking import card_of, finished
+from training.datasets.prepared import Prepared
+from training.engine.loop import run_folder
+from training.engine.recipe import Recipe
+from training.engine.tracking import card_of, finished
+from training.models.pix2pixhd.config import RECIPES, Pix2pixHDRecipe
+from training.models.pix2pixhd.encoder import Condition
+from training.models.pix2pixhd.generator import GeneratorConfig
+from training.models.pix2pixhd.validation import Trials
+from training.train import train
 
 NAME = "pix2pixhd-compact"
 REPEATS = 20

@@ -27,11 +27,11 @@ from rich.progress import track
 from rich.table import Table
 
 from registry import versions
-from training.datasets.index import Prepared
-from training.identity.teacher import taught
-from training.inference import Served
-from training.triplets.estimates import Estimate
-from training.triplets.measures import Judged, estimated, judge, needed
+from training.datasets.prepared import Prepared
+from training.engine.inference import Served
+from training.metrics.embedding import Judged, estimated, judge, needed
+from training.metrics.estimates import Estimate
+from training.models.identity.teacher import taught
 
 LANDMARKER = Path("weights/face_landmarker_v2_with_blendshapes.task")
 TEACHER = Path("weights/mobilefacenet.onnx")

@@ -18,8 +18,8 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 
+from training.engine.task import Batch, Task
 from training.recipes import RECIPES, task_of
-from training.task import Batch, Task
 
 WARM = 2
 

@@ -20,8 +20,8 @@ import pandas as pd
 from PIL import Image
 
 from registry.catalog import EMOTIONS
-from training.datasets.index import Prepared
 from training.datasets.prepare import READERS, prepare
+from training.datasets.prepared import Prepared
 from training.datasets.source import Picture, Reading
 
 SIDE_PX = 24

@@ -16,12 +16,12 @@ from judges import Said, ask, cells, told
 from transfer import PAIRED, PIX2PIXHD, table
 
 from registry import versions
-from training.behaviour import behaviour
 from training.compare import Row, markdown
-from training.datasets.index import Prepared
 from training.datasets.prepare import prepare
+from training.datasets.prepared import Prepared
+from training.engine.inference import Served
 from training.evaluate import evaluate
-from training.inference import Served
+from training.metrics.robustness import behaviour
 
 SOURCES = {
     "ferplus": "ferplus.zip",

@@ -27,11 +27,11 @@ from registry import versions
 from registry.faces import to_tensor
 from registry.versions import ProductionModel
 from training.datasets.alignment import aligned
-from training.datasets.index import Prepared
-from training.identity.teacher import FRAME, LEFT, TEACHER_PX, TOP, OnnxTeacher
-from training.pix2pixhd.receipts import likeness
-from training.pix2pixhd.trials import Trial, Trials
-from training.triplets.intervals import interval
+from training.datasets.prepared import Prepared
+from training.metrics.bootstrap import interval
+from training.metrics.transfer import likeness
+from training.models.identity.teacher import FRAME, LEFT, TEACHER_PX, TOP, OnnxTeacher
+from training.models.pix2pixhd.validation import Trial, Trials
 
 PIX2PIXHD = "pix2pixhd@production"
 FLOOR = 0.35

@@ -22,7 +22,7 @@ from rich.table import Table
 from registry import versions
 from registry.faces import FaceCropper, to_tensor
 from registry.photos import PhotoError, read_photo
-from training.datasets import lfw_emotion, london
+from training.datasets.readers import lfw_emotion, london
 from training.datasets.source import Picture, Reading
 
 TRIPLETS = 1000

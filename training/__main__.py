@@ -18,7 +18,7 @@ def train(args: Sequence[str]) -> None:
     import torch
 
     from training.recipes import RECIPES
-    from training.session import train as run
+    from training.train import train as run
 
     torch.set_flush_denormal(True)
     # A stopped run resumes to the same numbers; what has no such form on a GPU warns.
@@ -45,7 +45,7 @@ def summary(args: Sequence[str]) -> None:
 
 def prepare(args: Sequence[str]) -> None:
     """Cut the faces of a data set once, for every recipe."""
-    from training.datasets.fec import DEFAULT, Choices
+    from training.datasets.fec.reader import DEFAULT, Choices
     from training.datasets.prepare import prepare as run
 
     def main(
@@ -73,9 +73,9 @@ def prepare(args: Sequence[str]) -> None:
 
 def show(args: Sequence[str]) -> None:
     """Say what a prepared folder holds."""
-    from training.datasets.index import Prepared
+    from training.datasets.contact_sheet import write_sheet
     from training.datasets.prepare import show as run
-    from training.datasets.sheet import write_sheet
+    from training.datasets.prepared import Prepared
 
     parser = argparse.ArgumentParser(prog="python -m training show", description=show.__doc__)
     parser.add_argument("dest", type=Path)
@@ -91,9 +91,9 @@ def evaluate(args: Sequence[str]) -> None:
     """Measure a version on prepared data; metrics and outcomes go onto the version."""
     import torch
 
-    from training.datasets.index import Prepared
+    from training.cards.tables import as_published
+    from training.datasets.prepared import Prepared
     from training.evaluate import evaluate as run
-    from training.results import as_published
 
     parser = argparse.ArgumentParser(
         prog="python -m training evaluate", description=evaluate.__doc__
@@ -116,7 +116,7 @@ def compare(args: Sequence[str]) -> None:
     from rich.console import Console
 
     from training import compare as comparison
-    from training.datasets.index import Prepared
+    from training.datasets.prepared import Prepared
 
     def main(
         first: Annotated[str, Positional],
@@ -179,9 +179,9 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("command", choices=COMMANDS)
     said = parser.parse_args(argv[:1])
     from registry.versions import RegistryError
-    from training.config import RecipeError
-    from training.datasets.index import PreparedError
-    from training.task import TrainingError
+    from training.datasets.prepared import PreparedError
+    from training.engine.recipe import RecipeError
+    from training.engine.task import TrainingError
 
     try:
         COMMANDS[said.command](argv[1:])

@@ -9,17 +9,17 @@ from rich.table import Table
 
 from registry import versions
 from registry.versions import Version
-from training.config import Recipe, RecipeError
-from training.datasets.index import Prepared
-from training.feed import toy_set
-from training.inference import Served
-from training.loop import run_folder
+from training.datasets.prepare import toy_set
+from training.datasets.prepared import Prepared
+from training.engine.inference import Served
+from training.engine.loop import run_folder
+from training.engine.recipe import Recipe, RecipeError
+from training.engine.tracking import finished
+from training.metrics.embedding import judge
+from training.metrics.estimates import Estimate
+from training.models.triplets.config import TripletRecipe
 from training.recipes import RECIPES
-from training.session import train
-from training.tracking import finished
-from training.triplets.config import TripletRecipe
-from training.triplets.estimates import Estimate
-from training.triplets.measures import judge
+from training.train import train
 
 Split = Literal["train", "validation", "test"]
 

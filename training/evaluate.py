@@ -7,17 +7,17 @@ from torch import nn
 
 from registry import versions
 from registry.versions import Version
-from training.behaviour import behaviour, latency
-from training.cards import refresh
-from training.config import RecipeError
-from training.datasets.index import Prepared
-from training.emotion.metrics import with_intervals
-from training.inference import Served, outputs
-from training.pix2pixhd.trials import Trials
-from training.tracking import annotate
-from training.triplets import votes
-from training.triplets.estimates import Share
-from training.triplets.measures import Judged, judge
+from training.cards.run_card import refresh
+from training.datasets import votes
+from training.datasets.prepared import Prepared
+from training.engine.inference import Served, outputs
+from training.engine.recipe import RecipeError
+from training.engine.tracking import annotate
+from training.metrics.classification import with_intervals
+from training.metrics.embedding import Judged, judge
+from training.metrics.estimates import Share
+from training.metrics.robustness import behaviour, latency
+from training.models.pix2pixhd.validation import Trials
 
 TRANSFERS = 500
 """Of a set, at most."""

@@ -6,7 +6,7 @@ from rich.table import Table
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from training.task import Task
+from training.engine.task import Task
 
 
 def macs(network: nn.Module, example: torch.Tensor | tuple[torch.Tensor, ...]) -> int:

@@ -7,9 +7,9 @@ import pytest
 from registry import versions
 from training import compare
 from training.__main__ import main
-from training.config import RecipeError
-from training.datasets.index import Prepared
 from training.datasets.prepare import prepare
+from training.datasets.prepared import Prepared
+from training.engine.recipe import RecipeError
 
 pytestmark = pytest.mark.xdist_group("trainings")
 

@@ -14,8 +14,8 @@ from rich.progress import track
 
 from registry.faces import CropSpec, warped
 from registry.landmarks import STILL, Landmarker
-from training.datasets.index import Prepared
 from training.datasets.pairs import ALIKE
+from training.datasets.prepared import Prepared
 
 FARTHEST = 0.08
 """Points farther from those of their sitting, in sides of the crop, were not found right."""

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from registry.catalog import EMOTIONS
-from training.datasets.index import Prepared
+from training.datasets.prepared import Prepared
 
 
 def counts(data: Prepared, split: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Int
 
-from training.datasets.index import Prepared
+from training.datasets.prepared import Prepared
 
 ALIKE = ["person", "angle", "gaze"]
 """What both pictures of a pair have in common; where nothing is known of pose, that is as alike as

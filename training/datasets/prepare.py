@@ -22,23 +22,10 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import track
 
-from training.datasets import (
-    affectnet,
-    fec,
-    ferplus,
-    folder,
-    ict,
-    ict_pairs,
-    lfw_emotion,
-    london,
-    rafd,
-    rafdb,
-    toy,
-)
-from training.datasets.contents import show
-from training.datasets.cutting import Cutter, Kept, comment_of, executor
-from training.datasets.duplicates import apart, check_apart
-from training.datasets.index import (
+from training.datasets.crop import Cutter, Kept, comment_of, executor
+from training.datasets.fec import reader as fec
+from training.datasets.leakage import apart, check_apart
+from training.datasets.prepared import (
     ANSWERS,
     POINTS,
     SCHEMA,
@@ -47,8 +34,11 @@ from training.datasets.index import (
     PreparedError,
     held_by,
 )
+from training.datasets.readers import affectnet, ferplus, folder, lfw_emotion, london, rafd, rafdb
 from training.datasets.report import Report
+from training.datasets.show import show
 from training.datasets.source import Picture, Reading, Unfetched
+from training.datasets.synthetic import ict, ict_pairs, toy
 
 __all__ = ["READERS", "Prepared", "PreparedError", "Report", "prepare", "show"]
 
@@ -116,6 +106,16 @@ def prepare(
         )
         (dest / "report.md").write_text(report.text, encoding="utf-8")
     return report
+
+
+def toy_set(runs: Path) -> Prepared:
+    """Return the set of drawn faces, prepared once under `runs`."""
+    folder = runs / "toy"
+    runs.mkdir(parents=True, exist_ok=True)
+    with FileLock(runs / "toy.lock"):
+        if not (folder / "index.parquet").exists():
+            prepare("toy", None, folder)
+    return Prepared.open(folder)
 
 
 def _command(set_name: str, source: Path | None, dest: Path, choices: fec.Choices) -> str:

@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from training.datasets.index import Prepared
 from training.datasets.pairs import number_of_pairs, pairs
+from training.datasets.prepared import Prepared
 
 NOTHING = float("nan")
 

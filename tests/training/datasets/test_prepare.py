@@ -7,13 +7,13 @@ import pytest
 from filelock import FileLock
 
 from tests.training.datasets.trees import photo, plant
-from training.datasets import toy
-from training.datasets.cutting import Kept
-from training.datasets.duplicates import ELSEWHERE, check_apart
-from training.datasets.index import Prepared, PreparedError
+from training.datasets.crop import Kept
+from training.datasets.leakage import ELSEWHERE, check_apart
 from training.datasets.prepare import READERS, prepare
-from training.emotion.config import EmotionRecipe
-from training.emotion.task import EmotionTask
+from training.datasets.prepared import Prepared, PreparedError
+from training.datasets.synthetic import toy
+from training.models.emotion.config import EmotionRecipe
+from training.models.emotion.task import EmotionTask
 
 
 class Interrupted(toy.Drawn):

@@ -7,7 +7,7 @@ from zipfile import ZipFile
 
 from PIL import Image
 
-from training.datasets.drawing import draw
+from training.datasets.synthetic.drawing import draw
 
 Tree = Mapping[str, bytes | str]
 

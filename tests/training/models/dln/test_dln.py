@@ -1,0 +1,107 @@
+import subprocess
+import sys
+from dataclasses import replace
+from typing import get_args
+
+import pytest
+import torch
+from torch.nn import functional
+
+from training.models.backbones.deviation import BackboneConfig
+from training.models.dln.config import RECIPES, NetworkConfig
+from training.models.dln.crowd_layer import CrowdKind, CrowdLayer
+from training.models.dln.network import DLN, PolynomialHead
+from training.models.dln.task import DLNTask
+from training.models.triplets.loss import triplet_loss
+
+SMALL = NetworkConfig(backbone=BackboneConfig(name="compact"))
+
+
+def test_the_summary_is_the_supplements() -> None:
+    said = subprocess.run(
+        [sys.executable, "-m", "training", "summary", "dln"],
+        capture_output=True, text=True, check=True, timeout=120,
+    ).stdout.strip()  # fmt: skip
+    _, parameters, _, _, macs, unit = said.splitlines()[-1].split()
+    assert abs(float(parameters) / 55.93 - 1) < 0.002
+    assert abs(float(macs) / 6.32 - 1) < 0.01
+    assert unit == "GMac"
+    assert said.count("unused, not exported") == 2
+
+
+def test_the_head_is_the_polynomial() -> None:
+    head = PolynomialHead(5, 3, order=3)
+    x = torch.randn(4, 5)
+    matrices = [term.weight for term in head.terms]
+    expected = torch.zeros(4, 3)
+    for row in range(4):
+        for out in range(3):
+            for k, w in enumerate(matrices, start=1):
+                expected[row, out] += sum(w[out, j] * x[row, j] ** k for j in range(5))
+    torch.testing.assert_close(head(x), expected)
+
+
+@pytest.mark.parametrize("kind", get_args(CrowdKind))
+def test_each_annotator_has_a_view_of_their_own_and_the_first_is_the_anchor(
+    kind: CrowdKind,
+) -> None:
+    crowd, annotators = CrowdLayer(3, 4, kind), range(1, 3)
+    e = functional.normalize(torch.randn(5, 4), dim=1)
+    torch.testing.assert_close(crowd(e).embeddings, e.expand(3, -1, -1))
+    assert crowd(e).penalty == 0
+    for parameter in crowd.parameters():
+        parameter.data += 0.3 * torch.randn_like(parameter)
+    found, own, moved = crowd(e), torch.eye(4), torch.zeros(())
+    torch.testing.assert_close(found.embeddings[0], e)
+    for r in annotators:
+        weight = own if crowd.weight is None else crowd.weight[r - 1]
+        weight = weight if weight.ndim == 2 else weight.diag()
+        bias = torch.zeros(4) if crowd.bias is None else crowd.bias[r - 1]
+        moved = moved + (weight - own).square().sum() + bias.square().sum()
+        for face in range(5):
+            seen = weight @ e[face] + bias
+            torch.testing.assert_close(found.embeddings[r, face], seen / seen.norm())
+    torch.testing.assert_close(found.penalty, moved / len(annotators))
+
+
+def test_a_crowd_of_one_is_nobodys_bias() -> None:
+    e = functional.normalize(torch.randn(5, 4), dim=1)
+    found = CrowdLayer(1, 4)(e)
+    torch.testing.assert_close(found.embeddings, e[None])
+    assert found.penalty == 0
+
+
+def test_outputs_are_unit_vectors_and_twins_learn_though_they_start_equal() -> None:
+    torch.manual_seed(0)
+    network = DLN(SMALL).train()
+    faces = torch.rand(16, 3, 48, 48)
+    out = network(faces)
+    deviation = out.pop("deviation") * network.pair.width**0.5
+    torch.testing.assert_close(
+        torch.nn.functional.normalize(network.head(deviation), dim=1), out["expression"]
+    )
+    torch.testing.assert_close(deviation.std(0, unbiased=False), torch.ones(128), atol=0.05, rtol=0)
+    for vectors in out.values():
+        torch.testing.assert_close(vectors.norm(dim=1), torch.ones(16))
+    out["expression"][:, 0].sum().backward()
+    gradient = network.pair.face.stem[0].weight.grad
+    assert torch.isfinite(gradient).all()
+    assert gradient.abs().max() > 0
+
+
+def test_one_batch_can_be_learned_by_heart() -> None:
+    torch.manual_seed(0)
+    task = DLNTask(replace(RECIPES["dln-smoke"], seed=1))
+    network = task.dln.train()
+    faces = torch.rand(24, 3, 32, 32)
+    shares = torch.eye(8)[torch.arange(24) % 8]
+    triplets = task.recipe.sampling.draw(shares, torch.ones(24, dtype=torch.bool), 0)
+    optimiser = torch.optim.AdamW([p for p in network.parameters() if p.requires_grad], lr=2e-3)
+    losses = []
+    for _ in range(40):
+        optimiser.zero_grad()
+        loss = triplet_loss(network(faces)["expression"].expand(12, -1, -1), triplets)
+        loss.backward()
+        optimiser.step()
+        losses.append(float(loss))
+    assert losses[-1] < 0.5 * losses[0]

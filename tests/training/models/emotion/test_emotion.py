@@ -1,0 +1,82 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from registry import store as registry_store
+from registry import versions
+from registry.catalog import EMOTION, EMOTIONS
+from training.engine.recipe import RecipeError
+from training.metrics.classification import emotion_metrics, fitted_temperature
+from training.models.emotion.config import RECIPES
+from training.models.emotion.task import EmotionTask, weighted_cross_entropy
+
+SMOKE = RECIPES["emotion-smoke"]
+
+
+class Decided(nn.Module):
+    """Sure of the same emotion whatever the face."""
+
+    def __init__(self, emotion: int, labels: int) -> None:
+        super().__init__()
+        self.register_buffer("logits", functional.one_hot(torch.tensor(emotion), labels) * 40.0)
+
+    def forward(self, faces: Tensor) -> dict[str, Tensor]:
+        logits = self.get_buffer("logits") + faces.mean((1, 2, 3))[:, None]
+        return {"logits": logits}
+
+
+def registered(emotion: int, labels: tuple[str, ...]) -> str:
+    run = registry_store.connect().create_run(registry_store.experiment("emotion"))
+    version = versions.register(
+        EMOTION, Decided(emotion, len(labels)), crop=EMOTION.crop, run_id=run.info.run_id,
+        config={}, description="A teacher.", labels=labels,
+    )  # fmt: skip
+    return f"models:/emotion/{version.number}"
+
+
+@pytest.mark.usefixtures("store")
+def test_a_teacher_takes_its_share_of_every_target(tmp_path: Path) -> None:
+    teacher = registered(EMOTIONS.index("fear"), EMOTIONS)
+    recipe = replace(SMOKE, runs=tmp_path, teacher=teacher, teacher_share=0.25)
+    task, alone = EmotionTask(recipe), EmotionTask(replace(recipe, teacher=None))
+    learned = task.loader().dataset.targets["target"]  # type: ignore[attr-defined]
+    said = alone.loader().dataset.targets["target"]  # type: ignore[attr-defined]
+    certain = torch.eye(len(EMOTIONS))[EMOTIONS.index("fear")]
+    torch.testing.assert_close(learned, 0.75 * said + 0.25 * certain)
+
+
+@pytest.mark.usefixtures("store")
+def test_a_teacher_of_other_emotions_is_refused(tmp_path: Path) -> None:
+    teacher = registered(0, EMOTIONS[:7])
+    with pytest.raises(RecipeError, match=r"has to know neutral.+contempt"):
+        EmotionTask(replace(SMOKE, runs=tmp_path, teacher=teacher)).loader()
+
+
+def test_one_hot_targets_give_torchs_weighted_cross_entropy() -> None:
+    torch.manual_seed(0)
+    logits, truth, weights = torch.randn(20, 8), torch.randint(8, (20,)), torch.rand(8) + 0.1
+    expected = functional.cross_entropy(logits, truth, weights)
+    one_hot = functional.one_hot(truth, 8).float()
+    torch.testing.assert_close(weighted_cross_entropy(logits, one_hot, weights), expected)
+
+
+def test_the_temperature_undoes_overconfidence() -> None:
+    torch.manual_seed(0)
+    honest = torch.randn(4000, 8) * 2
+    truth = torch.multinomial(honest.softmax(1), 1).squeeze(1)
+    temperature = fitted_temperature(honest * 3, truth)
+    assert 2.7 < float(temperature) < 3.3
+    before = emotion_metrics(honest * 3, truth)["calibration_error"]
+    after = emotion_metrics(honest * 3 / temperature, truth)["calibration_error"]
+    assert after < 0.03 < before
+
+
+def test_mean_recall_counts_only_emotions_that_are_shown() -> None:
+    logits = torch.eye(8)[[0, 0, 0, 1]] * 9
+    found = emotion_metrics(logits, torch.tensor([0, 0, 1, 1]))
+    assert found["accuracy"] == 0.75
+    assert found["mean_recall"] == 0.75

@@ -1,0 +1,230 @@
+"""Shipped weights: packed small, whole again when opened, and put into a registry once."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from registry import promotion, store, versions
+from registry.catalog import DLN as CARD
+from registry.faces import CropSpec
+from training import seed
+from training.models.backbones.deviation import BackboneConfig
+from training.models.dln.config import NetworkConfig
+from training.models.dln.network import DLN
+from training.models.pix2pixhd.generator import Generator, GeneratorConfig
+from training.models.pix2pixhd.networks import Served
+from training.starters import files
+
+PROJECT = Path(__file__).parents[3]
+ALL_STARTERS_BYTES = 36_000_000
+COMPACT = NetworkConfig(backbone=BackboneConfig(name="compact"))
+DLN_CARD = {
+    "model": "dln",
+    "recipe": "dln-compact",
+    "command": "python -m training train dln-compact --data data/ferplus",
+    "data": [{"name": "ferplus", "digest": "d" * 64, "training_faces": 3}],
+    "seed": 0,
+    "minutes": 1.5,
+    "epochs": 2,
+    "steps": 7,
+    "machine": "CPU, 2 threads",
+    "metrics": {"validation/triplet_accuracy": 0.5},
+    "crop": {"size_px": 48, "margin": 0.05, "roll": True},
+    "labels": [],
+    "temperature": None,
+    "config": {
+        "network": {
+            "backbone": {"name": "compact", "classes": 8631},
+            "dims": 16, "order": 3, "squash": False,
+        }
+    },
+}  # fmt: skip
+
+
+def trained() -> DLN:
+    """Return a DLN whose branches differ and whose normalisation has seen something."""
+    torch.manual_seed(0)
+    network = DLN(COMPACT).train()
+    for parameter in network.pair.face.parameters():
+        parameter.data += 0.01 * torch.randn_like(parameter)
+    network(torch.rand(8, 3, 48, 48))
+    return network.eval()
+
+
+def identity_of(network: DLN) -> dict[str, Tensor]:
+    return dict(network.pair.identity.state_dict())
+
+
+@pytest.fixture
+def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DLN:
+    """A network packed as the only starters there are."""
+    monkeypatch.setattr(files, "FOLDER", tmp_path)
+    monkeypatch.setattr(files, "STARTERS", ("dln-compact",))
+    network = trained()
+    files.write(files.IDENTITY, identity_of(network), {"recipe": files.IDENTITY})
+    files.write("dln-compact", network.state_dict(), DLN_CARD)
+    return network
+
+
+def test_a_packed_network_comes_back_whole_its_frozen_branch_stored_once(
+    network: DLN, tmp_path: Path
+) -> None:
+    stored = load_file(tmp_path / "dln-compact.safetensors")
+    assert not any(key.startswith("pair.identity") for key in stored)
+    back = DLN(COMPACT)
+    back.load_state_dict(files.Starter.open("dln-compact").weights())
+    for key, value in network.state_dict().items():
+        kept = back.state_dict()[key]
+        if value.ndim > 1:
+            torch.testing.assert_close(kept, value, rtol=1e-3, atol=1e-6)
+        else:
+            assert torch.equal(kept, value), key
+    faces = torch.rand(3, 3, 48, 48)
+    with torch.inference_mode():
+        for name, vectors in network(faces).items():
+            again = back.eval()(faces)[name]
+            assert torch.nn.functional.cosine_similarity(vectors, again).min() > 0.999
+
+
+def test_a_network_on_another_frozen_branch_is_not_packed(network: DLN) -> None:
+    state = dict(network.state_dict())
+    state["pair.identity.last_linear.weight"] = state["pair.identity.last_linear.weight"] + 1
+    with pytest.raises(ValueError, match="train it with the shipped one"):
+        files.write("dln-compact", state, DLN_CARD)
+
+
+def test_too_large_a_network_leaves_the_starter_of_before(
+    network: DLN, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = (tmp_path / "dln-compact.safetensors").read_bytes()
+    monkeypatch.setattr(files, "LARGEST", 1000)
+    with pytest.raises(ValueError, match=r"this starter has at most 0\.001 MB"):
+        files.write("dln-compact", network.state_dict(), DLN_CARD)
+    assert (tmp_path / "dln-compact.safetensors").read_bytes() == before
+
+
+def test_a_starter_enters_a_registry_once_and_a_newer_one_takes_its_place(
+    network: DLN, fresh_store: Path
+) -> None:
+    assert fresh_store.is_dir()
+    assert seed.seed() == [
+        "dln version 1 is the starter dln-compact.",
+        "dln version 1 is in production.",
+    ]
+    assert seed.seed() == []
+    version = versions.resolve("dln")
+    assert version.data == {"ferplus": "d" * 64}
+    assert versions.metrics(version)["validation/triplet_accuracy"] == 0.5
+    assert "dln-compact --data data/ferplus" in version.description
+    files.write("dln-compact", network.state_dict(), DLN_CARD | {"seed": 1})
+    assert "dln version 2 is in production." in seed.seed()
+
+
+@pytest.mark.usefixtures("network")
+def test_a_starter_that_older_code_registered_without_the_deviation_is_registered_anew(
+    fresh_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert fresh_store.is_dir()
+    with monkeypatch.context() as older:
+        older.setitem(seed.NETWORKS, "dln-compact", lambda _: Older(COMPACT))
+        seed._register(files.Starter.open("dln-compact"))
+    promotion.promote("dln", 1)
+    assert set(versions.resolve("dln/1").outputs) == {"expression", "identity"}
+    assert seed.seed()[-1] == "dln version 2 is in production."
+    assert "deviation" in versions.resolve("dln@production").outputs
+    assert seed.seed() == []
+
+
+class Older(DLN):
+    """A DLN that keeps its deviation to itself."""
+
+    def forward(self, faces: Tensor) -> dict[str, Tensor]:
+        """Return `expression` and `identity`."""
+        told = super().forward(faces)
+        return {name: told[name] for name in ("expression", "identity")}
+
+
+def test_somebodys_own_version_stays_in_production(network: DLN, fresh_store: Path) -> None:
+    assert fresh_store.is_dir()
+    run = store.connect().create_run(store.experiment("dln"))
+    versions.register(
+        CARD, network, crop=CropSpec(size_px=48, margin=0.1), run_id=run.info.run_id, config={},
+        description="My own.",
+    )  # fmt: skip
+    promotion.promote("dln", 1)
+    assert seed.seed() == ["dln version 2 is the starter dln-compact."]
+    assert versions.resolve("dln").number == 1
+
+
+def test_a_generator_comes_with_the_shipped_dln_as_its_encoder(
+    network: DLN, fresh_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert fresh_store.is_dir()
+    shape = {
+        "channels": 8,
+        "downsamplings": 2,
+        "blocks": 1,
+        "mask": True,
+        "warp": True,
+        "dims": 144,
+    }
+    encoder = {"version": "dln/1", "sha256": files.digest(files.Starter.open(files.DLN).weights())}
+    card = DLN_CARD | {
+        "model": "pix2pixhd",
+        "recipe": files.PIX2PIXHD,
+        "crop": {"size_px": 64, "margin": 0.4, "roll": True},
+        "config": {"network": shape, "encoder": encoder, "condition": "deviation"},
+        "thresholds": {"nearer": 0.1, "same_person": 0.5},
+    }
+    torch.manual_seed(0)
+    served = Served(Generator(GeneratorConfig(**shape)))  # type: ignore[arg-type]
+    state = {f"generator.{k}": v for k, v in served.state_dict().items()}
+    inside = {f"encoder.dln.{k}": v for k, v in network.state_dict().items()}
+    foreign = card | {"config": card["config"] | {"encoder": encoder | {"sha256": "0" * 64}}}
+    with pytest.raises(ValueError, match="not the shipped dln-compact"):
+        files.write(files.PIX2PIXHD, state | inside, foreign)
+    path = files.write(files.PIX2PIXHD, state | inside, card)
+    assert not any(key.startswith("encoder") for key in load_file(path))
+    monkeypatch.setattr(files, "STARTERS", (files.DLN, files.PIX2PIXHD))
+    seed.seed()
+    model = versions.load("pix2pixhd", "cpu")
+    assert model.version.thresholds == card["thresholds"]
+    faces = torch.rand(2, 3, 64, 64)
+    change = torch.randn(2, 144)
+    with torch.inference_mode():
+        picture = served.eval()(faces, change)["picture"]
+    assert (model(faces, change)["picture"] - picture).abs().max() < 0.02
+    with torch.inference_mode():
+        deviation = network(faces[..., 8:56, 8:56])["deviation"]
+    condition = model.encode(faces)["condition"]
+    assert torch.nn.functional.cosine_similarity(condition[:, 16:], deviation).min() > 0.99
+
+
+def test_the_shipped_starters_are_small_and_their_cards_say_how_they_were_made() -> None:
+    assert sum(f.stat().st_size for f in files.FOLDER.glob("*.safetensors")) < ALL_STARTERS_BYTES
+    for name in filter(files.is_shipped, (files.IDENTITY, *files.STARTERS)):
+        starter = files.Starter.open(name)
+        size = (files.FOLDER / f"{name}.safetensors").stat().st_size
+        assert size <= files.LARGEST_BYTES.get(name, files.LARGEST)
+        assert starter.card["command"].startswith(f"python -m training train {name} ")
+        assert {"data", "seed", "minutes", "machine", "metrics"} <= starter.card.keys()
+        if name in seed.NETWORKS:
+            seed.NETWORKS[name](starter.card).load_state_dict(starter.weights())
+
+
+@pytest.mark.timeout(400)
+def test_two_that_seed_at_once_seed_once(fresh_store: Path) -> None:
+    assert fresh_store.is_dir()
+    seeds = [
+        subprocess.Popen([sys.executable, "app.py", "seed"], cwd=PROJECT, stdout=subprocess.PIPE)
+        for _ in range(2)
+    ]
+    assert [seed.wait(300) for seed in seeds] == [0, 0]
+    for name in ("dln", "emotion"):
+        assert [version.number for version in versions.list_versions(name)] == [1]
+        assert versions.resolve(name).number == 1

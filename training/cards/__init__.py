@@ -1,0 +1,1 @@
+"""The model card: its data, its text, its tables."""

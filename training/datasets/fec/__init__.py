@@ -1,0 +1,1 @@
+"""FEC: its CSV files, its triplets, and the download of its photos."""

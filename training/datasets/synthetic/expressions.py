@@ -1,0 +1,128 @@
+"""What a face shows: prototypes of each emotion in the shapes of ICT-FaceKit's head.
+
+They follow the action units that Ekman and Friesen's manual names for each emotion; people show
+emotions in more ways than these.
+"""
+
+import hashlib
+from collections.abc import Mapping
+
+import numpy as np
+
+from training.datasets.synthetic.head import Head
+
+WEAKEST = 0.6
+"""Least part of a prototype that a picture shows."""
+STRONGEST = 2.0
+"""The largest weight of a shape: brows are shown to move farther than the mesh was modelled."""
+REST = 0.03
+"""What the jaw is closed by, of jawOpen: the neutral mesh parts its lips."""
+
+Weights = Mapping[str, float]
+PROTOTYPES: Mapping[str, tuple[Weights, ...]] = {
+    "neutral": ({},),
+    "happy": (
+        {"mouthSmile": 0.9, "cheekSquint": 0.7, "cheekRaiser": 0.4, "eyeSquint": 0.3},
+        {"mouthSmile": 1.0, "cheekSquint": 0.7, "cheekRaiser": 0.5, "eyeSquint": 0.3}
+        | {"mouthUpperUp": 0.4, "mouthLowerDown": 0.3, "jawOpen": 0.12},
+        {"mouthSmile": 1.0, "cheekSquint": 0.9, "cheekRaiser": 0.7, "eyeSquint": 0.5}
+        | {"mouthUpperUp": 0.4, "jawOpen": 0.35},
+    ),
+    "sad": (
+        {"browInnerUp": 1.4, "browOuterUp": -0.3, "mouthFrown": 1.2, "mouthShrugLower": 0.4}
+        | {"eyeLookDown": 0.4},
+        {"browInnerUp": 1.4, "browDown": 0.25, "mouthFrown": 1.2, "mouthShrugLower": 0.7}
+        | {"eyeBlink": 0.25, "mouthPress": 0.3},
+        {"browInnerUp": 1.3, "browOuterUp": -0.3, "mouthFrown": 1.2, "mouthStretch": 0.2}
+        | {"mouthRollLower": 0.2, "eyeLookDown": 0.6, "eyeBlink": 0.15},
+    ),
+    "surprise": (
+        {"browInnerUp": 0.9, "browOuterUp": 1.0, "eyeWide": 1.0, "jawOpen": 0.55},
+        {"browInnerUp": 0.9, "browOuterUp": 1.0, "eyeWide": 0.9, "jawOpen": 0.4}
+        | {"mouthFunnel": 0.45},
+        {"browInnerUp": 1.0, "browOuterUp": 1.0, "eyeWide": 1.0, "jawOpen": 0.75},
+    ),
+    "fear": (
+        {"browInnerUp": 1.4, "browDown": 0.45, "eyeWide": 1.0, "mouthStretch": 1.0}
+        | {"mouthLowerDown": 0.5, "jawOpen": 0.2},
+        {"browInnerUp": 1.4, "browOuterUp": 0.4, "browDown": 0.4, "eyeWide": 1.0}
+        | {"mouthStretch": 0.9, "mouthLowerDown": 0.8, "jawOpen": 0.08, "mouthFrown": 0.2},
+        {"browInnerUp": 1.4, "browDown": 0.4, "eyeWide": 1.0, "mouthStretch": 0.9}
+        | {"jawOpen": 0.35, "mouthLowerDown": 0.4, "mouthUpperUp": 0.15},
+    ),
+    "disgust": (
+        {"noseSneer": 1.0, "mouthUpperUp": 0.8, "browDown": 0.6, "cheekSquint": 0.5}
+        | {"eyeSquint": 0.6, "mouthFrown": 0.3},
+        {"noseSneer": 1.0, "mouthUpperUp": 0.5, "mouthShrugLower": 0.7, "browDown": 0.5}
+        | {"eyeSquint": 0.6, "mouthFrown": 0.6, "cheekRaiser": 0.4},
+        {"noseSneer": 1.0, "mouthUpperUp": 1.0, "jawOpen": 0.2, "browDown": 0.5}
+        | {"eyeSquint": 0.7, "eyeBlink": 0.2, "mouthLowerDown": 0.3},
+    ),
+    "anger": (
+        {"browDown": 2.0, "browInnerUp": -0.8, "eyeSquint": 0.7, "mouthPress": 0.8}
+        | {"mouthRollLower": 0.4, "mouthRollUpper": 0.4, "mouthFrown": 0.8, "noseSneer": 0.35},
+        {"browDown": 2.0, "browInnerUp": -0.8, "eyeWide": 0.4, "mouthPress": 0.6}
+        | {"mouthFrown": 1.1, "mouthRollUpper": 0.4, "noseSneer": 0.4, "jawForward": 0.4},
+        {"browDown": 2.0, "browInnerUp": -0.8, "eyeWide": 0.3, "noseSneer": 0.35}
+        | {"jawOpen": 0.2, "mouthLowerDown": 1.3, "mouthUpperUp": 0.35, "mouthFunnel": 0.5},
+    ),
+    "contempt": (
+        {"mouthSmile_1": 1.0, "mouthDimple_1": 0.9, "cheekSquint_1": 0.5, "mouthPress": 0.2},
+        {"mouthSmile_1": 0.9, "mouthDimple_1": 1.0, "mouthUpperUp_1": 0.4, "eyeBlink": 0.2},
+        {"mouthSmile_1": 1.0, "mouthDimple_1": 0.8, "browOuterUp_2": 0.5, "eyeSquint": 0.3},
+    ),
+}
+"""Ways to show each emotion: the weights of shapes at full strength.
+
+A shape that the mesh has on both sides is meant on both, but for those marked _1, which show on one
+side, drawn by chance, and those marked _2, which show on the other.
+"""
+NOISE = (
+    "browInnerUp",
+    "browOuterUp",
+    "browDown",
+    "eyeSquint",
+    "mouthPucker",
+    "mouthStretch",
+    "mouthShrugUpper",
+    "jawForward",
+)
+"""Shapes that a face shows a little of without meaning it."""
+
+
+def chance(*words: str) -> np.random.Generator:
+    """Return chance that follows from words alone."""
+    digest = hashlib.sha256("/".join(words).encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:8], "little"))
+
+
+def strength(emotion: str, name: str) -> float:
+    """Return how much of its prototype a picture shows: 0.6 to 1; neutral ones show all of it."""
+    return 1.0 if emotion == "neutral" else float(chance(name, "strength").uniform(WEAKEST, 1))
+
+
+def expression(head: Head, emotion: str, name: str) -> dict[str, float]:
+    """Return the weight of each shape that a picture shows: 1 is as far as it was modelled."""
+    luck = chance(name, "expression")
+    ways = PROTOTYPES[emotion]
+    shown = ways[int(luck.integers(len(ways)))]
+    side, other = luck.permutation(["L", "R"]).tolist()
+    much = strength(emotion, name)
+    weights = dict.fromkeys(head.names, 0.0)
+    for shape, weight in shown.items():
+        for one in _sided(head, shape.replace("_1", f"_{side}").replace("_2", f"_{other}")):
+            weights[one] += much * weight * float(luck.uniform(0.9, 1.1))
+    for shape in NOISE:
+        little = 0.12 * float(luck.random()) ** 2
+        for one in _sided(head, shape):
+            weights[one] += little
+    blink = 0.12 * float(luck.random())
+    for one in _sided(head, "eyeBlink"):
+        weights[one] += blink
+    weights["jawOpen"] -= REST
+    return {shape: min(STRONGEST, weight) for shape, weight in weights.items() if weight}
+
+
+def _sided(head: Head, shape: str) -> list[str]:
+    """Return the mesh's names of a shape: itself, or its two sides."""
+    return [shape] if shape in head.place else [f"{shape}_L", f"{shape}_R"]

@@ -1,0 +1,1 @@
+"""One training: recipe, task, loop, checkpoints, optimisers, tracking, inference."""

@@ -1,0 +1,152 @@
+"""What a model gives the one loop: networks, optimisers, batches, a step, a validation."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from torch.utils.data import DataLoader
+
+from registry.catalog import ModelCard
+from registry.faces import CropSpec
+from training.datasets.contact_sheet import sheet
+from training.datasets.leakage import check_sets_apart
+from training.datasets.prepare import toy_set
+from training.datasets.prepared import Prepared
+from training.engine.recipe import Recipe, RecipeError
+
+
+class TrainingError(RuntimeError):
+    """A training stopped itself; the message says why and what is left."""
+
+
+Networks = Mapping[str, nn.Module]
+Batch = dict[str, Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimisation:
+    """An optimiser and the schedule of its learning rate, stepped once per update."""
+
+    optimiser: Optimizer
+    schedule: LRScheduler
+
+
+@dataclass(frozen=True, kw_only=True)
+class Update:
+    """One move of one optimiser; a GAN's step yields two."""
+
+    optimiser: str
+    loss: Tensor
+    metrics: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Production:
+    """What a finished training leaves behind: a network for the registry and what it needs to run.
+
+    `network` maps RGB faces in [0, 1] to the outputs its model card names; `config` rebuilds it.
+    `encoder` and `thresholds` go with a network that takes a change of expression too.
+    """
+
+    network: nn.Module
+    config: Mapping[str, object]
+    crop: CropSpec
+    labels: tuple[str, ...] = ()
+    temperature: float | None = None
+    encoder: nn.Module | None = None
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+
+
+class Part(NamedTuple):
+    """A part of a network as `summary` counts it: with what goes into it for one face."""
+
+    network: nn.Module
+    example: Tensor | tuple[Tensor, ...]
+    note: str = ""
+
+
+class Task(ABC):
+    """One model's side of a training."""
+
+    card: ModelCard | None
+    """The registered model; None for a network that only travels inside others."""
+    crop: CropSpec
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+
+    @cached_property
+    def sets(self) -> tuple[Prepared, ...]:
+        """The prepared data, opened at first use.
+
+        Raises:
+            RecipeError: the recipe names no data.
+            PreparedError: there is none, or a picture of it stands in several splits.
+        """
+        if self.recipe.toy:
+            return (toy_set(self.recipe.runs),)
+        if not self.recipe.data:
+            raise RecipeError(
+                "This recipe needs data: make it with `python -m training prepare SET SOURCE DEST` "
+                "and add --data DEST, or train the -smoke variant, which needs none."
+            )
+        sets = tuple(Prepared.open(folder) for folder in self.recipe.data)
+        check_sets_apart(sets)
+        return sets
+
+    @property
+    @abstractmethod
+    def networks(self) -> dict[str, nn.Module]:
+        """The modules that train or judge, by name; the loop wraps each of them."""
+
+    @abstractmethod
+    def parts(self) -> dict[str, Part]:
+        """The network of the paper's table, part by part, for `summary`; needs no data."""
+
+    def example(self) -> Float[Tensor, "1 3 h w"]:
+        """Return one face of noise, for `parts`."""
+        return torch.rand(1, 3, self.crop.size_px, self.crop.size_px)
+
+    @abstractmethod
+    def optimisations(self, steps: int) -> dict[str, Optimisation]:
+        """Return the optimisers by name for a training of `steps` steps."""
+
+    @abstractmethod
+    def loader(self) -> DataLoader[Any]:
+        """Return the training batches; their order follows the sampler's epoch and seed."""
+
+    def begin(self, epoch: int) -> None:
+        """Take note that epoch `epoch`, from 0, begins or goes on."""
+        del epoch
+
+    @abstractmethod
+    def step(self, networks: Networks, batch: Batch) -> Iterator[Update]:
+        """Yield this batch's updates; the loop applies each before it asks for the next."""
+
+    @abstractmethod
+    def validate(self, networks: Networks) -> dict[str, float]:
+        """Return the validation metrics; networks come in eval mode, without gradients."""
+
+    def sheet(self) -> np.ndarray | None:
+        """Return a contact sheet of training faces, HWC uint8; of persons only with `log_faces`."""
+        shown = self.recipe.toy or self.recipe.log_faces
+        if not shown or not len(self.sets[0].split("train")):
+            return None
+        return np.asarray(sheet(self.sets[0], "train"))
+
+    def epoch_sheet(self, networks: Networks) -> np.ndarray | None:
+        """Return what to look at after an epoch, HWC uint8; networks come as for `validate`."""
+        del networks
+        return None
+
+    @abstractmethod
+    def production(self, networks: Networks) -> Production:
+        """Return what is registered when the training is done."""

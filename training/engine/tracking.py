@@ -1,0 +1,173 @@
+"""What a training tells MLflow; the one place of `training` that knows it."""
+
+import json
+import logging
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from registry import store
+from registry.versions import Version
+from training.datasets.counts import counts
+from training.datasets.prepared import SPLITS, Prepared
+
+LONGEST_PARAM = 500
+CARD = "card.json"
+RUN_FOLDER = "run_folder"
+"""Tag: the name of the folder of a run's checkpoints, the same for the same recipe."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """One number of one step. Logging the same metric twice leaves one: the time is part of it."""
+
+    key: str
+    value: float
+    step: int
+    timestamp: int
+
+    @classmethod
+    def now(cls, key: str, value: float, step: int) -> "Metric":
+        """Return a metric stamped with the present, in milliseconds."""
+        return cls(key=key, value=value, step=step, timestamp=time.time_ns() // 1_000_000)
+
+
+class Tracker:
+    """One MLflow run, opened or opened again."""
+
+    def __init__(self, experiment: str, name: str, run_id: str = "") -> None:
+        import mlflow
+
+        logging.getLogger("mlflow").setLevel(logging.WARNING)
+        self.client = store.connect()
+        experiment_id = store.experiment(experiment)
+        mlflow.end_run()
+        run = mlflow.start_run(
+            run_id=run_id or None,
+            experiment_id=experiment_id,
+            run_name=None if run_id else name,
+            log_system_metrics=True,
+        )
+        self.run_id: str = run.info.run_id
+
+    def describe(self, recipe: str, config: Mapping[str, Any], sets: Sequence[Prepared]) -> None:
+        """Log the recipe, as parameters and as config.json, and the data of each split.
+
+        A set's digest, its counts and the report of its preparation go with it.
+        """
+        import mlflow
+
+        params = {"recipe": recipe} | {k: str(v)[:LONGEST_PARAM] for k, v in config.items()}
+        mlflow.log_params(params)
+        mlflow.log_dict(json.loads(json.dumps(config, default=str)), "config.json")
+        for data in sets:
+            self._describe(data)
+
+    def _describe(self, data: Prepared) -> None:
+        import mlflow
+        from mlflow.data.filesystem_dataset_source import FileSystemDatasetSource
+        from mlflow.data.meta_dataset import MetaDataset
+        from mlflow.data.sources import LocalArtifactDatasetSource
+
+        source: FileSystemDatasetSource = LocalArtifactDatasetSource(str(data.folder))
+        held = {split: counts(data, split) for split in SPLITS if len(data.split(split))}
+        for split, found in held.items():
+            part = MetaDataset(source, name=f"{data.name} {split}", digest=data.digest[:36])
+            tags = {key: _short(value) for key, value in found.items()}
+            mlflow.log_input(part, context=split, tags=tags)
+        mlflow.log_dict(held, f"data/{data.name}.json")
+        report = data.folder / "report.md"
+        if report.exists():
+            mlflow.log_artifact(str(report), f"data/{data.name}")
+
+    def commit(self, metrics: Sequence[Metric]) -> None:
+        """Log metrics in batches; safe to repeat."""
+        from mlflow.entities import Metric as MlflowMetric
+
+        for start in range(0, len(metrics), 1000):
+            batch = [MlflowMetric(**asdict(metric)) for metric in metrics[start : start + 1000]]
+            self.client.log_batch(self.run_id, metrics=batch)
+
+    def picture(self, pixels: np.ndarray, file: str) -> None:
+        """Log a picture, HWC uint8, as an artifact."""
+        self.client.log_image(self.run_id, Image.fromarray(pixels), artifact_file=file)
+
+    def file(self, path: Path, folder: str | None = None) -> None:
+        """Log a file as an artifact."""
+        self.client.log_artifact(self.run_id, str(path), folder)
+
+    def card(self, said: Mapping[str, Any]) -> None:
+        """Log the card of the network that the run trained."""
+        self.client.log_dict(self.run_id, dict(said), CARD)
+
+    def tag(self, key: str, value: str) -> None:
+        """Set a tag of the run."""
+        self.client.set_tag(self.run_id, key, value)
+
+    def close(self, status: str = "FINISHED") -> None:
+        """End the run."""
+        import mlflow
+
+        with suppress(Exception):
+            mlflow.flush_async_logging()
+        mlflow.end_run(status)
+
+
+def _short(found: int | Mapping[str, int]) -> str:
+    """Return counts as JSON, their sum where there are too many for a tag."""
+    whole = json.dumps(found)
+    if isinstance(found, int) or len(whole) <= LONGEST_PARAM:
+        return whole
+    return json.dumps(sum(found.values()))
+
+
+def annotate(
+    version: Version, metrics: Mapping[str, float], items: pd.DataFrame, name: str
+) -> None:
+    """Put metrics and per-item outcomes onto a version: its run, and tags of the version itself."""
+    client = store.connect()
+    for key, value in metrics.items():
+        client.log_metric(version.run_id, key, value)
+        client.set_model_version_tag(version.name, str(version.number), key, f"{value:.4f}")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{name}-version-{version.number}.parquet"
+        items.to_parquet(path, index=False)
+        client.log_artifact(version.run_id, str(path), "evaluation")
+
+
+def finished(model: str, folder: str) -> str | None:
+    """Return the newest finished run of a model whose checkpoints lay in a folder of this name."""
+    found = store.connect().search_runs(
+        [store.experiment(model)],
+        f"tags.{RUN_FOLDER} = '{folder}' and attributes.status = 'FINISHED'",
+        max_results=1,
+    )
+    return found[0].info.run_id if found else None
+
+
+def card_of(run_id: str) -> dict[str, Any] | None:
+    """Return the card of the network that a run trained; None where there is none."""
+    client = store.connect()
+    if CARD not in [file.path for file in client.list_artifacts(run_id)]:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        said: dict[str, Any] = json.loads(artifact(run_id, CARD, Path(folder)).read_text())
+    return said
+
+
+def artifact(run_id: str, file: str, folder: Path) -> Path:
+    """Fetch an artifact of a run into `folder` and return its path."""
+    return Path(store.connect().download_artifacts(run_id, file, str(folder)))
+
+
+def metrics_of(run_id: str) -> dict[str, float]:
+    """Return the newest value of each metric of a run."""
+    return dict(store.connect().get_run(run_id).data.metrics)

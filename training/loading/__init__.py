@@ -1,0 +1,1 @@
+"""Prepared faces as training batches, and their augmentation."""

@@ -1,0 +1,128 @@
+"""Prepared faces as training batches."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, RandomSampler, Sampler
+
+from registry.faces import CropSpec
+from training.datasets.prepared import Prepared
+
+
+class Items(Dataset[dict[str, Tensor]], ABC):
+    """What batches are made of; a batch is fetched in one go."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Return how many there are."""
+
+    @abstractmethod
+    def __getitems__(self, items: list[int]) -> dict[str, Tensor]:
+        """Return a batch."""
+
+    def __getitem__(self, item: int) -> dict[str, Tensor]:
+        """Return a batch of one item."""
+        return self.__getitems__([item])
+
+
+class Faces(Items):
+    """Rows of prepared sets with their targets.
+
+    Args:
+        sets: prepared sets.
+        rows: for each set, the rows to take (its index's row numbers).
+        spec: how faces are cut.
+        targets: name -> one value a face, in the order of `sets` and `rows`.
+    """
+
+    def __init__(
+        self,
+        sets: Sequence[Prepared],
+        rows: Sequence[np.ndarray],
+        spec: CropSpec,
+        targets: Mapping[str, np.ndarray],
+    ) -> None:
+        self.pixels = [prepared.faces(spec) for prepared in sets]
+        self.sets = np.concatenate([np.full(len(r), i) for i, r in enumerate(rows)])
+        self.rows = np.concatenate([np.asarray(r, dtype=np.int64) for r in rows])
+        self.targets = {name: torch.from_numpy(values) for name, values in targets.items()}
+        assert all(len(values) == len(self.rows) for values in targets.values())
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def pictures(self, indices: Sequence[int]) -> UInt8[np.ndarray, "batch h w 3"]:
+        """Return the faces at `indices`."""
+        return np.stack([self.pixels[self.sets[i]][self.rows[i]] for i in indices])
+
+    def __getitems__(self, indices: list[int]) -> dict[str, Tensor]:
+        """Return a batch: `faces` (batch, 3, h, w) uint8 RGB, `index`, and the targets."""
+        where = torch.tensor(indices)
+        faces = torch.from_numpy(self.pictures(indices)).permute(0, 3, 1, 2)
+        return {"faces": faces, "index": where} | {k: v[where] for k, v in self.targets.items()}
+
+
+class WeightedSampler(Sampler[int]):
+    """Draws in proportion to weights; every epoch of every seed its own order.
+
+    Equal weights draw each item once an epoch, others draw with replacement.
+
+    Args:
+        weights: one an item.
+        seed: of the orders.
+        count: items an epoch draws; as many as there are where not said.
+    """
+
+    def __init__(self, weights: np.ndarray, seed: int, count: int | None = None) -> None:
+        self.weights = torch.from_numpy(weights).double()
+        self.seed = seed
+        self.count = count or len(weights)
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order of the next pass."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Any:
+        generator = torch.Generator().manual_seed(self.seed * 100_003 + self.epoch)
+        whole = self.count == len(self.weights)
+        if whole and bool((self.weights == self.weights[0]).all()):
+            return iter(torch.randperm(self.count, generator=generator).tolist())
+        drawn = torch.multinomial(self.weights, self.count, replacement=True, generator=generator)
+        return iter(drawn.tolist())
+
+
+def balanced(classes: Int[np.ndarray, "faces"], exponent: float) -> Float[np.ndarray, "faces"]:
+    """Return sampling weights: 0 as they come, 1 every class equally often."""
+    frequency = np.bincount(classes)[classes]
+    weights: np.ndarray = 1.0 / frequency.astype(np.float64) ** exponent
+    return weights
+
+
+def as_fetched(batch: Any) -> Any:
+    """Return the batch that `Faces` has already put together."""
+    return batch
+
+
+def batches(
+    items: Items, *, size: int, workers: int = 0, sampler: Sampler[int] | None = None
+) -> DataLoader[Any]:
+    """Return shuffled training batches of `size` items; a last short one is left out."""
+    order = sampler or RandomSampler(items)
+    return DataLoader(
+        items,
+        batch_size=min(size, len(items)),
+        sampler=order,
+        drop_last=True,
+        num_workers=workers,
+        collate_fn=as_fetched,
+        persistent_workers=workers > 0,
+    )

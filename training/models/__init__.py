@@ -1,0 +1,1 @@
+"""A folder for each model, and what they share: backbones and triplets."""

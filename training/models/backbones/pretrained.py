@@ -1,0 +1,80 @@
+"""Where the frozen identity branch gets its weights."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from registry import versions
+from training.engine.recipe import RecipeError
+from training.models.backbones import published
+from training.models.backbones.deviation import BackboneConfig, DeviationPair
+from training.models.backbones.published import IdentityWeights
+from training.starters import files
+
+
+def start_from(network: nn.Module, reference: str) -> None:
+    """Start a network's pair, and what normalises its deviation, from a trained version.
+
+    Of a version that subtracts no identity only the face branch is taken: the rest never trained.
+
+    Raises:
+        RecipeError: the version has no such branches.
+        RegistryError: there is no such version.
+    """
+    subtracts = versions.config(reference)["network"].get("subtract")
+    taken = ("pair.face.",) if subtracts is False else ("pair.", "norm.")
+    state = {k: v for k, v in versions.weights(reference).items() if k.startswith(taken)}
+    try:
+        missing = network.load_state_dict(state, strict=False).missing_keys
+    except RuntimeError as error:
+        raise RecipeError(f"{reference} has another backbone than this recipe.") from error
+    if any(key.startswith("pair.face.") for key in missing):
+        raise RecipeError(f"{reference} has no face branch to start from.")
+
+
+def identity_state(
+    backbone: BackboneConfig, weights: IdentityWeights | None
+) -> dict[str, Tensor] | None:
+    """Return the chosen identity weights, else the shipped starter's; None where none fits.
+
+    Raises:
+        RecipeError: they can't be fetched or read, or are published for another backbone.
+    """
+    if weights is not None:
+        if str(weights) in published.PUBLISHED and backbone.name != "inception_resnet_v1":
+            raise RecipeError(f"{weights} fits inception_resnet_v1 alone, not {backbone.name}.")
+        return published.weights(weights)
+    if backbone.name == "compact" and files.is_shipped(files.IDENTITY):
+        return files.Starter.open(files.IDENTITY).weights()
+    return None
+
+
+def start_identity(
+    pair: DeviationPair, backbone: BackboneConfig, weights: IdentityWeights | None
+) -> None:
+    """Start both branches of a pair from the same identity weights, if there are any.
+
+    Raises:
+        RecipeError: as for `identity_state`, or the weights belong to another network.
+    """
+    _start([pair.face, pair.identity], backbone, weights)
+
+
+def start_face(
+    network: nn.Module, backbone: BackboneConfig, weights: IdentityWeights | None
+) -> None:
+    """Start a face network from identity weights, if there are any.
+
+    Raises:
+        RecipeError: as for `identity_state`, or the weights belong to another network.
+    """
+    _start([network], backbone, weights)
+
+
+def _start(
+    networks: Sequence[nn.Module], backbone: BackboneConfig, weights: IdentityWeights | None
+) -> None:
+    state = identity_state(backbone, weights)
+    if state is not None:
+        for network in networks:
+            published.load_into(network, state, str(weights or files.IDENTITY))

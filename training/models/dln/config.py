@@ -1,0 +1,41 @@
+"""What can be said about a DLN training, and the recipes we name."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from training.models.backbones.deviation import BackboneConfig, PairConfig
+from training.models.dln.crowd_layer import CrowdKind
+from training.models.triplets.config import COMPACT, SMOKE, TripletRecipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkConfig(PairConfig):
+    """The DLN's shape."""
+
+    dims: int = 16
+    """Length of the expression vector; 16 in the paper."""
+    order: Literal[1, 2, 3, 4, 5] = 3
+    """Highest power of the polynomial head."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DLNRecipe(TripletRecipe):
+    """Learn expression as the deviation from identity, from triplets."""
+
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    start: str | None = None
+    """Version whose branches to start from, such as models:/emotion@production, instead of two
+    equal ones with identity weights."""
+    crowd: CrowdKind = "matrix"
+    """What the crowd layer gives each annotator."""
+    crowd_penalty: float = 0.01
+    """Weight of the annotators' mean squared distance from everybody's own view."""
+
+
+SMALL = NetworkConfig(backbone=BackboneConfig(name="compact"), mirror=True)
+RECIPES = {
+    "dln": DLNRecipe(),
+    "dln-compact": DLNRecipe(network=SMALL, learning_rate=2e-3, **COMPACT),
+    "dln-smoke": DLNRecipe(network=SMALL, **SMOKE),
+}
+"""The paper's network, the starter's (tuned: docs/fecnet.md), and a try of a few seconds."""

@@ -1,0 +1,65 @@
+"""Training a DLN on triplets."""
+
+from functools import cached_property
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from registry.catalog import DLN as CARD
+from training.engine.task import Networks, Part, Production
+from training.models.backbones.pretrained import start_from, start_identity
+from training.models.dln.config import DLNRecipe
+from training.models.dln.crowd_layer import CrowdLayer
+from training.models.dln.network import DLN
+from training.models.triplets.loss import Seen
+from training.models.triplets.task import TripletTask
+
+
+class DLNTask(TripletTask):
+    """The pair, its head and the crowd layer."""
+
+    card = CARD
+    recipe: DLNRecipe
+
+    @cached_property
+    def dln(self) -> DLN:
+        """The network, both branches started from the same identity weights."""
+        torch.manual_seed(self.recipe.seed)
+        dln = DLN(self.recipe.network)
+        start_identity(dln.pair, self.recipe.network.backbone, self.recipe.identity_weights)
+        if self.recipe.start:
+            start_from(dln, self.recipe.start)
+        return dln
+
+    @cached_property
+    def crowd(self) -> CrowdLayer:
+        """The annotators' views."""
+        recipe = self.recipe
+        return CrowdLayer(self.material.annotators, recipe.network.dims, recipe.crowd)
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """The DLN and the crowd layer."""
+        return {"dln": self.dln, "crowd": self.crowd}
+
+    def parts(self) -> dict[str, Part]:
+        """Return both branches, normalisation and head."""
+        network = DLN(self.recipe.network)
+        face, deviation = self.example(), torch.rand(1, network.pair.width)
+        return {
+            "face branch": Part(network.pair.face, face),
+            "identity branch (frozen)": Part(network.pair.identity, face),
+            "normalisation of the deviation": Part(network.norm, deviation),
+            f"polynomial head of order {self.recipe.network.order}": Part(network.head, deviation),
+        }
+
+    def seen(self, networks: Networks, faces: Float[Tensor, "batch 3 h w"]) -> Seen:
+        """Return the faces as the crowd layer's annotators see them."""
+        seen: Seen = networks["crowd"](networks["dln"](faces)["expression"])
+        return seen._replace(penalty=self.recipe.crowd_penalty * seen.penalty)
+
+    def production(self, networks: Networks) -> Production:
+        """Return the DLN without its crowd layer."""
+        dln = networks["dln"]
+        return Production(network=dln, config={"network": self.recipe.network}, crop=self.crop)

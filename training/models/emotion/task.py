@@ -1,0 +1,233 @@
+"""Training the emotion classifier."""
+
+import copy
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.distributions import Beta
+from torch.nn import functional
+from torch.utils.data import DataLoader
+
+from registry import versions
+from registry.catalog import EMOTION as CARD
+from registry.catalog import EMOTIONS
+from registry.faces import CropSpec
+from training.datasets import votes
+from training.datasets.prepared import Prepared
+from training.engine.inference import Served, outputs
+from training.engine.optimisers import optimisation
+from training.engine.recipe import RecipeError
+from training.engine.task import Batch, Networks, Optimisation, Part, Production, Task, Update
+from training.loading.batches import Faces, WeightedSampler, balanced, batches
+from training.metrics.classification import emotion_metrics, fitted_temperature
+from training.models.backbones.pretrained import start_from, start_identity
+from training.models.emotion.config import EmotionRecipe
+from training.models.emotion.network import EmotionClassifier
+
+CONTEMPT = EMOTIONS.index("contempt")
+
+
+class EmotionTask(Task):
+    """A DLN's pair learning to name emotions."""
+
+    card = CARD
+    recipe: EmotionRecipe
+
+    def __init__(self, recipe: EmotionRecipe) -> None:
+        super().__init__(recipe)
+        self.crop = CropSpec(size_px=recipe.size_px, margin=CARD.crop.margin)
+        self.early = False
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """The paper's seven emotions, and contempt where the recipe and the data have it."""
+        if not self.recipe.contempt:
+            return EMOTIONS[:CONTEMPT]
+        shown = {int(e) for data in self.sets for e in data.index["emotion"].dropna().unique()}
+        return EMOTIONS if CONTEMPT in shown else EMOTIONS[:CONTEMPT]
+
+    @cached_property
+    def classifier(self) -> EmotionClassifier:
+        """The network, its branches started from a trained version or from identity weights."""
+        torch.manual_seed(self.recipe.seed)
+        config = self.recipe.network
+        classifier = EmotionClassifier(config, len(self.labels))
+        start_identity(classifier.pair, config.backbone, None)
+        if self.recipe.start:
+            start_from(classifier, self.recipe.start)
+        return classifier
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """The classifier."""
+        return {"emotion": self.classifier}
+
+    def parts(self) -> dict[str, Part]:
+        """Return both branches, normalisation and softmax layer."""
+        network = EmotionClassifier(self.recipe.network, len(EMOTIONS))
+        face, deviation = self.example(), torch.rand(1, network.pair.width)
+        return {
+            "face branch": Part(network.pair.face, face),
+            "identity branch (frozen)": Part(network.pair.identity, face),
+            "normalisation of the deviation": Part(network.norm, deviation),
+            "softmax layer": Part(network.classify, deviation),
+        }
+
+    def optimisations(self, steps: int) -> dict[str, Optimisation]:
+        """Return the classifier's optimiser."""
+        recipe = self.recipe
+        parameters = self.classifier.parameters()
+        return {
+            "emotion": optimisation(recipe, parameters, steps, recipe.optimiser, recipe.schedule)
+        }
+
+    def loader(self) -> DataLoader[Any]:
+        """Return batches of faces with the target distribution over the labels.
+
+        Raises:
+            RecipeError: no training face has a label.
+        """
+        rows, targets = [], []
+        for data in self.sets:
+            chosen = self._labelled(data, "train")
+            rows.append(chosen)
+            targets.append(self._targets(data, chosen))
+        faces = Faces(self.sets, rows, self.crop, {"target": np.concatenate(targets)})
+        if not len(faces):
+            raise RecipeError("Emotions are learned from labelled faces; the data has none.")
+        return batches(
+            faces,
+            size=self.recipe.batch_size,
+            workers=self.recipe.workers,
+            sampler=self._sampler(faces),
+        )
+
+    def _sampler(self, faces: Faces) -> WeightedSampler:
+        emotions = faces.targets["target"].argmax(1).numpy()
+        weights = balanced(emotions, self.recipe.balance)
+        weights *= balanced(faces.sets, self.recipe.source_balance)
+        return WeightedSampler(weights, self.recipe.seed)
+
+    def _labelled(self, data: Prepared, split: str) -> np.ndarray:
+        rows = data.split(split)
+        emotion = data.index["emotion"].to_numpy(dtype=float, na_value=np.nan)[rows]
+        labelled: np.ndarray = rows[emotion < len(self.labels)]
+        return labelled
+
+    def _targets(self, data: Prepared, rows: np.ndarray) -> Float[np.ndarray, "faces labels"]:
+        """Return what is learned of each face: the people's word, mixed with the teacher's."""
+        said = self._said(data, rows)
+        if self.recipe.teacher is None:
+            return said
+        taught = probabilities(self.recipe.teacher, self.labels, data, rows)
+        share = self.recipe.teacher_share
+        target: np.ndarray = ((1 - share) * said + share * taught).astype(np.float32)
+        return target
+
+    def _said(self, data: Prepared, rows: np.ndarray) -> Float[np.ndarray, "faces labels"]:
+        index = data.index.iloc[rows]
+        if self.recipe.shades:
+            return votes.shares(votes.counts(index)[:, : len(self.labels)])
+        emotion = index["emotion"].to_numpy(dtype=np.int64)
+        one_hot: np.ndarray = np.eye(len(self.labels), dtype=np.float32)[emotion]
+        return one_hot
+
+    @cached_property
+    def class_weights(self) -> Float[Tensor, "labels"]:
+        """Inverse frequency in the training split to the recipe's exponent, mean 1."""
+        said = [self._said(data, self._labelled(data, "train")).sum(0) for data in self.sets]
+        frequency = torch.from_numpy(np.sum(said, axis=0)).clamp(min=1)
+        weights = frequency**-self.recipe.class_weight
+        return weights / weights.mean()
+
+    def begin(self, epoch: int) -> None:
+        """Tell early epochs from late ones."""
+        self.early = epoch < self.recipe.early_share * self.recipe.epochs
+
+    def step(self, networks: Networks, batch: Batch) -> Iterator[Update]:
+        """Yield the update of the weighted cross-entropy."""
+        faces, target = self.recipe.augmentation(batch["faces"]), batch["target"]
+        if self.early and self.recipe.early_px:
+            size = (self.recipe.early_px, self.recipe.early_px)
+            faces = functional.interpolate(faces, size, mode="bilinear", antialias=True)
+        if self.recipe.mixup:
+            faces, target = mixed(faces, target, self.recipe.mixup)
+        logits = networks["emotion"](faces.to(memory_format=torch.channels_last))["logits"].float()
+        weights = self.class_weights.to(logits.device)
+        yield Update(optimiser="emotion", loss=weighted_cross_entropy(logits, target, weights))
+
+    def validate(self, networks: Networks) -> dict[str, float]:
+        """Return accuracy, mean recall and calibration error on each set's validation faces."""
+        metrics: dict[str, float] = {}
+        for data in self.sets:
+            rows = self._labelled(data, "validation")
+            if len(rows):
+                judged = emotion_metrics(*self._judged(networks, data, rows))
+                metrics |= {f"{data.name}/{name}": value for name, value in judged.items()}
+        return metrics
+
+    def _judged(
+        self, networks: Networks, data: Prepared, rows: np.ndarray
+    ) -> tuple[Tensor, Tensor]:
+        logits = outputs(networks["emotion"], data, rows, self.crop)["logits"]
+        truth = data.index["emotion"].to_numpy(dtype=float, na_value=np.nan)[rows]
+        return torch.from_numpy(logits), torch.from_numpy(truth).long()
+
+    def production(self, networks: Networks) -> Production:
+        """Return the classifier with its temperature fitted on the first set's validation faces."""
+        classifier = copy.deepcopy(networks["emotion"])
+        rows = self._labelled(self.sets[0], "validation")
+        if len(rows):
+            temperature = fitted_temperature(*self._judged(networks, self.sets[0], rows))
+            classifier.get_buffer("temperature").copy_(temperature)
+        return Production(
+            network=classifier,
+            config={"network": self.recipe.network, "start": self.recipe.start},
+            crop=self.crop,
+            labels=self.labels,
+            temperature=float(classifier.get_buffer("temperature")),
+        )
+
+
+def probabilities(
+    reference: str, labels: Sequence[str], data: Prepared, rows: np.ndarray
+) -> Float[np.ndarray, "faces labels"]:
+    """Return the distributions that a registered classifier gives for some faces.
+
+    Raises:
+        RecipeError: it answers with other labels.
+        RegistryError: there is no such version.
+    """
+    version = versions.resolve(reference)
+    if tuple(version.labels) != tuple(labels):
+        raise RecipeError(
+            f"{version.title} knows {', '.join(version.labels) or 'no labels'}; a teacher of this "
+            f"data has to know {', '.join(labels)}."
+        )
+    logits = outputs(Served(versions.load(version)), data, rows, version.crop)["logits"]
+    distributions: np.ndarray = torch.from_numpy(logits).softmax(1).numpy()
+    return distributions
+
+
+def mixed(
+    faces: Float[Tensor, "batch 3 h w"], target: Float[Tensor, "batch labels"], alpha: float
+) -> tuple[Float[Tensor, "batch 3 h w"], Float[Tensor, "batch labels"]]:
+    """Return each face mixed with another of the batch, and its target alike."""
+    share = float(Beta(alpha, alpha).sample())
+    other = torch.randperm(len(faces), device=faces.device)
+    return torch.lerp(faces[other], faces, share), torch.lerp(target[other], target, share)
+
+
+def weighted_cross_entropy(
+    logits: Float[Tensor, "batch labels"],
+    target: Float[Tensor, "batch labels"],
+    weights: Float[Tensor, "labels"],
+) -> Float[Tensor, ""]:
+    """Return -sum w t log p / sum w t; for one-hot targets torch's weighted cross-entropy."""
+    weighted = weights * target
+    return -(weighted * logits.log_softmax(1)).sum() / weighted.sum()

@@ -1,0 +1,61 @@
+"""Training FECNet on triplets."""
+
+from functools import cached_property
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from registry.catalog import FECNET as CARD
+from training.engine.task import Networks, Part, Production
+from training.models.backbones.pretrained import start_face
+from training.models.fecnet.config import FECNetRecipe
+from training.models.fecnet.network import FECNet
+from training.models.triplets.loss import Seen
+from training.models.triplets.task import TripletTask
+
+PUBLISHED = (
+    "The 223.48 M parameters and 8.18 GMac published for FECNet can't be reproduced from its "
+    "description"
+)
+
+
+class FECNetTask(TripletTask):
+    """The head on frozen face features; every annotator's answer counts as everybody's."""
+
+    card = CARD
+    recipe: FECNetRecipe
+
+    @cached_property
+    def fecnet(self) -> FECNet:
+        """The network on its face recognition weights."""
+        torch.manual_seed(self.recipe.seed)
+        fecnet = FECNet(self.recipe.network)
+        start_face(fecnet.face, self.recipe.network.backbone, self.recipe.identity_weights)
+        return fecnet
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """The network."""
+        return {"fecnet": self.fecnet}
+
+    def parts(self) -> dict[str, Part]:
+        """Return face network and head."""
+        network, face = FECNet(self.recipe.network), self.example()
+        with torch.inference_mode():
+            maps = network.maps(face)
+        return {
+            "face network (frozen)": Part(network.face, face),
+            "dense block, hidden layer, embedding": Part(network.head, maps, PUBLISHED),
+        }
+
+    def seen(self, networks: Networks, faces: Float[Tensor, "batch 3 h w"]) -> Seen:
+        """Return the embeddings, the same for every annotator."""
+        expression = networks["fecnet"](faces)["expression"]
+        everybody = expression.expand(self.material.annotators, -1, -1)
+        return Seen(everybody, expression.new_zeros(()))
+
+    def production(self, networks: Networks) -> Production:
+        """Return the network."""
+        config = {"network": self.recipe.network}
+        return Production(network=networks["fecnet"], config=config, crop=self.crop)

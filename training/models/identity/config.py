@@ -1,0 +1,37 @@
+"""What can be said about distilling the identity network, and the recipes we name."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from training.engine.optimisers import OptimiserName, ScheduleName
+from training.engine.recipe import Recipe
+from training.loading.augmentation import Augmentation
+from training.models.backbones.deviation import BackboneConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdentityRecipe(Recipe):
+    """Learn to give a face the vector a larger face recognition network gives it."""
+
+    teacher: Path | None = None
+    """ONNX face recognition network: (batch, 3, 112, 112) RGB with ImageNet's mean and deviation
+    -> (batch, 128). Without one, the shipped compact network or seeded random weights teach."""
+    backbone: BackboneConfig = field(default_factory=lambda: BackboneConfig(name="compact"))
+    augmentation: Augmentation = field(
+        default_factory=lambda: Augmentation(rotation_degrees=8.0, erase=0.2)
+    )
+    size_px: int = 64
+    """Side of the crops the network sees."""
+    optimiser: OptimiserName = "adamw"
+    schedule: ScheduleName = "cosine"
+    epochs: int = 5
+    batch_size: int = 128
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.02
+
+
+RECIPES = {
+    "identity-compact": IdentityRecipe(precision="bf16"),
+    "identity-smoke": IdentityRecipe(toy=True, size_px=48, batch_size=48, epochs=2),
+}
+"""The starter's frozen branch, and a try of a few seconds."""

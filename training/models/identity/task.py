@@ -1,0 +1,98 @@
+"""Distilling a compact identity network."""
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+from registry.catalog import DLN
+from registry.faces import CropSpec
+from training.engine.inference import outputs
+from training.engine.optimisers import optimisation
+from training.engine.task import Batch, Networks, Optimisation, Part, Production, Task, Update
+from training.loading.batches import Faces, batches
+from training.metrics.verification import verification_auc
+from training.models.identity.config import IdentityRecipe
+from training.models.identity.teacher import taught
+
+
+class IdentityTask(Task):
+    """A student whose unit vectors turn towards the teacher's."""
+
+    card = None
+    recipe: IdentityRecipe
+
+    def __init__(self, recipe: IdentityRecipe) -> None:
+        super().__init__(recipe)
+        self.crop = CropSpec(size_px=recipe.size_px, margin=DLN.crop.margin)
+
+    @cached_property
+    def student(self) -> nn.Module:
+        """The network that learns."""
+        torch.manual_seed(self.recipe.seed)
+        return self.recipe.backbone.build()
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """The student."""
+        return {"identity": self.student}
+
+    def parts(self) -> dict[str, Part]:
+        """Return the student."""
+        return {"identity network": Part(self.recipe.backbone.build(), self.example())}
+
+    def optimisations(self, steps: int) -> dict[str, Optimisation]:
+        """Return the student's optimiser."""
+        recipe = self.recipe
+        parameters = self.student.parameters()
+        return {
+            "identity": optimisation(recipe, parameters, steps, recipe.optimiser, recipe.schedule)
+        }
+
+    def loader(self) -> DataLoader[Any]:
+        """Return batches of faces with the teacher's vectors; labels play no part."""
+        rows = [data.split("train") for data in self.sets]
+        vectors = [
+            taught(data, self.recipe.teacher)[chosen]
+            for data, chosen in zip(self.sets, rows, strict=True)
+        ]
+        targets = {"teacher": np.concatenate(vectors)}
+        faces = Faces(self.sets, rows, self.crop, targets)
+        return batches(faces, size=self.recipe.batch_size, workers=self.recipe.workers)
+
+    def step(self, networks: Networks, batch: Batch) -> Iterator[Update]:
+        """Yield the update that lessens 1 - cosine between student and teacher."""
+        faces = self.recipe.augmentation(batch["faces"]).to(memory_format=torch.channels_last)
+        cosine = (networks["identity"](faces).float() * batch["teacher"]).sum(1)
+        yield Update(optimiser="identity", loss=(1 - cosine).mean())
+
+    def validate(self, networks: Networks) -> dict[str, float]:
+        """Return the cosine to the teacher, and how well the vectors verify persons (AUC)."""
+        metrics: dict[str, float] = {}
+        for data in self.sets:
+            rows = data.split("validation")
+            if len(rows):
+                vectors = outputs(networks["identity"], data, rows, self.crop)["out"]
+                teacher = taught(data, self.recipe.teacher)[rows]
+                metrics[f"{data.name}/cosine"] = float((vectors * teacher).sum(1).mean())
+                metrics |= {
+                    f"{data.name}/{name}": value
+                    for name, value in (
+                        ("verification_auc", verification_auc(vectors, data, rows)),
+                        ("teacher_verification_auc", verification_auc(teacher, data, rows)),
+                    )
+                    if value is not None
+                }
+        return metrics
+
+    def production(self, networks: Networks) -> Production:
+        """Return the student; it becomes no version, it travels inside others."""
+        return Production(
+            network=networks["identity"],
+            config={"backbone": self.recipe.backbone},
+            crop=self.crop,
+        )

@@ -1,0 +1,1 @@
+"""Small weights we trained ourselves, and how they are stored."""

@@ -1,0 +1,72 @@
+"""One training from the command to the registered version."""
+
+import tempfile
+from pathlib import Path
+
+from safetensors.torch import save_file
+
+from registry import versions
+from registry.versions import Version
+from training.cards.run_card import card, markdown
+from training.engine.loop import Loop
+from training.engine.recipe import Recipe
+from training.engine.task import Production
+from training.engine.tracking import Tracker
+from training.recipes import task_of
+
+
+def train(name: str, recipe: Recipe, command: str) -> Version | None:
+    """Train, register a version without promoting it, and clear the checkpoints away.
+
+    A network that is no registered model leaves its weights in its run, and None is returned.
+    """
+    task = task_of(recipe)
+    loop = Loop(name, recipe, task)
+    version = None
+    try:
+        loop.run()
+        if loop.tracker:
+            version = _hand_over(loop, command)
+    except BaseException as error:
+        if loop.tracker:
+            stopped = isinstance(error, KeyboardInterrupt)
+            loop.tracker.close("KILLED" if stopped else "FAILED")
+        raise
+    return version
+
+
+def _hand_over(loop: Loop, command: str) -> Version | None:
+    task, tracker, progress = loop.task, loop.tracker, loop.progress
+    assert tracker is not None
+    production = task.production({n: m.cpu().eval() for n, m in loop.bare_networks().items()})
+    said = card(loop.name, command, loop.recipe, task, production, progress)
+    tracker.card(said)
+    version = None
+    if task.card is None:
+        _keep_weights(production, tracker)
+        print(f"{loop.name} is no registered model: its weights are in run {tracker.run_id}.")
+    else:
+        version = versions.find(task.card.name, run_id=tracker.run_id) or versions.register(
+            task.card,
+            production.network,
+            crop=production.crop,
+            run_id=tracker.run_id,
+            config=said["config"],
+            description=markdown(said),
+            labels=production.labels,
+            temperature=production.temperature,
+            data={data.name: data.digest for data in task.sets},
+            encoder=production.encoder,
+            thresholds=production.thresholds,
+        )
+    tracker.close()
+    loop.checkpoints.discard()
+    return version
+
+
+def _keep_weights(production: Production, tracker: Tracker) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "weights.safetensors"
+        state = production.network.state_dict()
+        save_file({k: v.contiguous() for k, v in state.items()}, path)
+        tracker.file(path)
