@@ -8,7 +8,7 @@ import pytest
 from registry import store, versions
 from registry.catalog import CATALOG
 from tests.registry.conftest import CARD, CROP, Tiny
-from training.cards.run_card import run_card
+from training.cards import run_card
 from training.recipes import TASKS
 from training.starters import files
 

@@ -20,7 +20,7 @@ from tests.training.datasets.fec.photo_server import (
 )
 from training.datasets.fec.download_log import Ledger, Status
 from training.datasets.fec.downloads import Manners, download
-from training.datasets.fec.reader import downloads
+from training.datasets.fec import downloads
 
 QUICK = Manners(
     interval_seconds=0.0,

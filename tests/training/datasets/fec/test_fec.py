@@ -23,7 +23,7 @@ from tests.training.datasets.fec.photo_server import PhotoServer, held, saying, 
 from training.datasets.fec.face_crops import MARGIN, excerpt, name_of
 from training.datasets.fec.fec_csv import EDGES, NAMED, TYPES, parse
 from training.datasets.fec.held_out import MOST_HELD, MOST_LOST, held_out
-from training.datasets.fec.reader import reader
+from training.datasets.fec import reader
 from training.datasets.prepare import prepare
 from training.datasets.prepared import Prepared, PreparedError
 
