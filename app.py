@@ -69,12 +69,12 @@ def serve(options: argparse.Namespace) -> int:
         signal.signal(signum, _interrupt)
     closing: list[Callable[[], None]] = []
     try:
-        from demo.models import Served
+        from demo.models import ModelServer
         from demo.page import launch_page
 
         port = free_port(options.port, "the page")
         mlflow = MlflowUI(None if options.no_mlflow else options.mlflow_port, taken=port)
-        served = Served()
+        served = ModelServer()
         page = launch_page(served, port=port, mlflow_url=mlflow.url)
         closing += [page.close, served.close, mlflow.close]
         print(f"The page is at {page.url}")

@@ -25,7 +25,7 @@ from sklearn.preprocessing import StandardScaler
 
 from registry import versions
 from training.datasets.prepared import Prepared
-from training.engine.inference import Served, outputs
+from training.engine.inference import GraphModule, outputs
 
 FACES = 800
 """Of each set at most."""
@@ -60,7 +60,7 @@ def read(shared: Path, data: Prepared) -> Mapping[tuple[str, str], float]:
     """Return R2 by vector and shape."""
     version = versions.resolve("dln@production")
     rows = drawn(data)
-    seen = outputs(Served(versions.load(version)), data, rows, version.crop)
+    seen = outputs(GraphModule(versions.load(version)), data, rows, version.crop)
     shapes = np.full((len(rows), 52), np.nan)
     with blendshapes(shared / LANDMARKER) as look:
         for i in track(range(len(rows)), description=f"Blendshapes of {data.name}"):
@@ -85,8 +85,8 @@ def drawn(data: Prepared) -> Int[np.ndarray, "faces"]:
     rows = data.split("train")
     emotion = data.index["emotion"].fillna(-1).iloc[rows]
     weight = 1 / np.sqrt(emotion.groupby(emotion).transform("size").to_numpy(dtype=float))
-    luck, size = np.random.default_rng(0), min(FACES, len(rows))
-    return np.sort(luck.choice(rows, size, replace=False, p=weight / weight.sum()))
+    rng, size = np.random.default_rng(0), min(FACES, len(rows))
+    return np.sort(rng.choice(rows, size, replace=False, p=weight / weight.sum()))
 
 
 if __name__ == "__main__":

@@ -84,9 +84,9 @@ def row(task: Pix2pixHDTask, seen: Sequence[Tensor], unseen: Sequence[Tensor], s
     judges, rate = task.discriminator, task.recipe.learning_rate
     optimiser = torch.optim.Adam(judges.parameters(), lr=rate, betas=(0.5, 0.999))
     condition, real, fake = seen
-    began, luck = time.perf_counter(), torch.Generator().manual_seed(0)
+    began, rng = time.perf_counter(), torch.Generator().manual_seed(0)
     for _ in track(range(steps), description=task.recipe.judge_sees):
-        some = torch.randint(len(real), (BATCH,), generator=luck)
+        some = torch.randint(len(real), (BATCH,), generator=rng)
         true = losses.adversarial(judges(condition[some], real[some]), real=True)
         false = losses.adversarial(judges(condition[some], fake[some]), real=False)
         optimiser.zero_grad()
@@ -120,7 +120,7 @@ def recipe(data: Sequence[Path], weights: Path) -> Pix2pixHDRecipe:
         start=PRODUCTION,
         condition=said["condition"],
         network=replace(compact.network, dims=said["network"]["dims"]),
-        early_share=1.0,
+        warmup_share=1.0,
         adversarial_from=0.0,
         device="cpu",
     )

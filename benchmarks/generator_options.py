@@ -35,7 +35,7 @@ from training.engine.tracking import card_of, finished
 from training.models.pix2pixhd.config import RECIPES, Pix2pixHDRecipe
 from training.models.pix2pixhd.encoder import Condition
 from training.models.pix2pixhd.generator import GeneratorConfig
-from training.models.pix2pixhd.validation import Trials
+from training.models.pix2pixhd.validation import TransferValidation
 from training.train import train
 
 NAME = "pix2pixhd-compact"
@@ -121,7 +121,7 @@ def blobs(model: ProductionModel, recipe: Pix2pixHDRecipe) -> float:
     for data in map(Prepared.open, recipe.data):
         crop = model.version.crop
         level, plain = aligned(data, crop), data.faces(crop)
-        for trial in Trials.of([data], "validation", crop).trials[0]:
+        for trial in TransferValidation.of([data], "validation", crop).trials[0]:
             if trial.truth is None:
                 continue
             faces = to_tensor([level[trial.source], plain[trial.driver], level[trial.truth]])
@@ -157,7 +157,7 @@ if __name__ == "__main__":
         RECIPES[NAME],
         data=tuple(arguments.data),
         perceptual_weights=arguments.perceptual_weights,
-        size_px=RECIPES[NAME].early_px or RECIPES[NAME].size_px,
+        size_px=RECIPES[NAME].warmup_px or RECIPES[NAME].size_px,
         adversarial=0.0,
         averaging=SHORT,
         epochs=arguments.epochs,

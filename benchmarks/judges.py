@@ -28,10 +28,10 @@ from rich.table import Table
 
 from registry import versions
 from training.datasets.prepared import Prepared
-from training.engine.inference import Served
-from training.metrics.embedding import Judged, estimated, judge, needed
+from training.engine.inference import GraphModule
+from training.metrics.embedding import EmbeddingMetrics, estimated, needed
 from training.metrics.estimates import Estimate
-from training.models.identity.teacher import taught
+from training.models.identity.teacher import teacher_embeddings
 
 LANDMARKER = Path("weights/face_landmarker_v2_with_blendshapes.task")
 TEACHER = Path("weights/mobilefacenet.onnx")
@@ -41,7 +41,7 @@ MEASURES = (
     *("adversarial", "three_people", "leak_auc", "leak_auc_alike"),
 )
 Look = Callable[[Image.Image], Float[np.ndarray, "52"] | float]
-Said = Mapping[str, Judged]
+Said = Mapping[str, EmbeddingMetrics]
 """What each judge reaches on one set."""
 
 
@@ -60,12 +60,14 @@ def ask(shared: Path, data: Prepared, split: str) -> Said:
     """Return what every judge reaches on a set."""
     vectors = {
         "blendshapes": _blendshapes(shared / LANDMARKER, data, split),
-        "identity": taught(data, shared / TEACHER),
+        "identity": teacher_embeddings(data, shared / TEACHER),
     }
     return {
         "dln": _served("dln@production", data, split),
         "softmax": _served("emotion@production", data, split),
-    } | {name: Judged(*estimated(each, data, split), {}) for name, each in vectors.items()}
+    } | {
+        name: EmbeddingMetrics(*estimated(each, data, split), {}) for name, each in vectors.items()
+    }
 
 
 def cells(found: Mapping[str, Said]) -> list[list[str]]:
@@ -85,9 +87,9 @@ def told(estimate: Estimate) -> str:
     return f"{estimate.value:.3f} ({low:.3f} to {high:.3f})"
 
 
-def _served(reference: str, data: Prepared, split: str) -> Judged:
+def _served(reference: str, data: Prepared, split: str) -> EmbeddingMetrics:
     version = versions.resolve(reference)
-    return judge(Served(versions.load(version)), data, version.crop, split)
+    return evaluate_embedding(GraphModule(versions.load(version)), data, version.crop, split)
 
 
 def _blendshapes(model: Path, data: Prepared, split: str) -> Float[np.ndarray, "faces 52"]:

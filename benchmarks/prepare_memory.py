@@ -34,25 +34,25 @@ class Noise:
 
     def read(self, member: str) -> bytes:
         """Return the picture as BMP."""
-        luck, content = np.random.default_rng(int(member)), io.BytesIO()
-        pixels = luck.integers(256, size=(SIDE_PX, SIDE_PX), dtype=np.uint8)
+        rng, content = np.random.default_rng(int(member)), io.BytesIO()
+        pixels = rng.integers(256, size=(SIDE_PX, SIDE_PX), dtype=np.uint8)
         Image.fromarray(pixels).save(content, "BMP")
         return content.getvalue()
 
 
 def generated(count: int) -> Reading:
     """Return a set of so many pictures and triplets."""
-    luck = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     names = np.array([f"picture{number:07d}" for number in range(count)])
-    threes = names[luck.integers(count, size=(count, 3))]
+    threes = names[rng.integers(count, size=(count, 3))]
     triplets = pd.DataFrame(threes, columns=["name_1", "name_2", "name_3"]).assign(
-        type="ONE_CLASS_TRIPLET", annotator=None, answer=luck.integers(1, 4, count), split="train"
+        type="ONE_CLASS_TRIPLET", annotator=None, answer=rng.integers(1, 4, count), split="train"
     )
     answers = pd.DataFrame(
         {
             "triplet": np.repeat(np.arange(count), ANSWERS),
-            "annotator": luck.integers(ANNOTATORS, size=count * ANSWERS).astype(str),
-            "answer": luck.integers(1, 4, count * ANSWERS),
+            "annotator": rng.integers(ANNOTATORS, size=count * ANSWERS).astype(str),
+            "answer": rng.integers(1, 4, count * ANSWERS),
         }
     ).astype({"annotator": "category"})
     pictures = [

@@ -19,9 +19,9 @@ from registry import versions
 from training.compare import Row, markdown
 from training.datasets.prepare import prepare
 from training.datasets.prepared import Prepared
-from training.engine.inference import Served
+from training.engine.inference import GraphModule
 from training.evaluate import evaluate
-from training.metrics.robustness import behaviour
+from training.metrics.robustness import robustness
 
 SOURCES = {
     "ferplus": "ferplus.zip",
@@ -54,8 +54,8 @@ def main(shared: Path, data: Path) -> None:
     for name in ASKED:
         emotion |= evaluate(EMOTION, sets[name])
     version = versions.resolve(DLN)
-    moved = behaviour(
-        Served(versions.load(version)), sets[NEWS], sets[NEWS].split("test"), version.crop
+    moved = robustness(
+        GraphModule(versions.load(version)), sets[NEWS], sets[NEWS].split("test"), version.crop
     )
     fecnet = PROJECT / "docs" / "fecnet.md"
     compared = fecnet.read_text(encoding="utf-8") if fecnet.exists() else ""
@@ -66,7 +66,7 @@ def main(shared: Path, data: Path) -> None:
         lead=markdown(_against(said, "softmax"), "dln", "softmax"),
         judges="\n".join(_table(cells(said))),
         fecnet=compared.strip() or NO_FECNET,
-        behaviour="\n".join(_behaviour(moved, emotion)),
+        robustness="\n".join(_behaviour(moved, emotion)),
         pix2pixhd=versions.resolve(PIX2PIXHD).title,
         transfer="\n".join(table(shared, [sets[name] for name in PAIRED])),
     )
@@ -138,7 +138,7 @@ def _behaviour(dln: Mapping[str, float], emotion: Mapping[str, float]) -> Iterat
     yield "| change | dln: moves by | emotion: keeps its answer |\n|---|---|---|"
     for key, moved in dln.items():
         yield _row(
-            key.removeprefix("behaviour/"), f"{moved:.2f}", f"{emotion[f'test/{NEWS}/{key}']:.0%}"
+            key.removeprefix("robustness/"), f"{moved:.2f}", f"{emotion[f'test/{NEWS}/{key}']:.0%}"
         )
 
 
@@ -195,7 +195,7 @@ least 0.35 away from the source.
 On 300 test faces of lfw-emotion. For dln, how far a face moves as a share of the distance between
 two faces (medians).
 
-{behaviour}
+{robustness}
 """
 
 

@@ -31,7 +31,7 @@ from training.datasets.prepared import Prepared
 from training.metrics.bootstrap import interval
 from training.metrics.transfer import likeness
 from training.models.identity.teacher import FRAME, LEFT, TEACHER_PX, TOP, OnnxTeacher
-from training.models.pix2pixhd.validation import Trial, Trials
+from training.models.pix2pixhd.validation import TransferCase, TransferValidation
 
 PIX2PIXHD = "pix2pixhd@production"
 FLOOR = 0.35
@@ -100,7 +100,7 @@ class Transfers:
 
 def measure(shared: Path, data: Prepared, model: ProductionModel) -> Transfers:
     """Ask for the set's test transfers and have them judged."""
-    trials = Trials.of([data], "test", model.version.crop, each=EACH)
+    trials = TransferValidation.of([data], "test", model.version.crop, each=EACH)
     pictures = _pictures(trials.trials[0], data, model)
     teacher = OnnxTeacher(shared / TEACHER)
     with blendshapes(shared / LANDMARKER) as look:
@@ -148,7 +148,7 @@ def sheet(sets: Sequence[Prepared], model: ProductionModel, path: Path) -> None:
     """Write source, driver, result and truth of some transfers, a line each, set below set."""
     lines = []
     for data in sets:
-        trials = Trials.of([data], "test", model.version.crop, each=SHOWN).trials[0]
+        trials = TransferValidation.of([data], "test", model.version.crop, each=SHOWN).trials[0]
         lines.append(
             np.hstack([np.vstack(list(f)) for f in _pictures(trials, data, model).values()])
         )
@@ -156,7 +156,7 @@ def sheet(sets: Sequence[Prepared], model: ProductionModel, path: Path) -> None:
 
 
 def _pictures(
-    trials: Sequence[Trial], data: Prepared, model: ProductionModel
+    trials: Sequence[TransferCase], data: Prepared, model: ProductionModel
 ) -> dict[str, UInt8[np.ndarray, "transfers size size 3"]]:
     crop = model.version.crop
     level, plain = aligned(data, crop), data.faces(crop)

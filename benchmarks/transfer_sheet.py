@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 
 from demo.marking import png
-from demo.models import Served
+from demo.models import ModelServer
 from demo.predictors import look
 from demo.sheet import sheet
 from demo.transfer import ExpressionTransfer
@@ -27,7 +27,7 @@ parser.add_argument("--drivers", type=Path, nargs="+", required=True, metavar="P
 
 if __name__ == "__main__":
     arguments = parser.parse_args()
-    cropper, served = FaceCropper(), Served()
+    cropper, served = FaceCropper(), ModelServer()
     sources, drivers = (
         [look(path, cropper) for path in paths] for paths in (arguments.sources, arguments.drivers)
     )

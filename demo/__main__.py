@@ -15,7 +15,7 @@ from uuid import uuid4
 from demo.arguments import parsed
 
 if TYPE_CHECKING:
-    from demo.models import Served
+    from demo.models import ModelServer
     from demo.predictors import Embedding, EmotionAnswer, Photo, TripletAnswer
 
 DONE, BAD_INPUT, NO_REGISTRY, INTERRUPTED = 0, 2, 3, 130
@@ -75,12 +75,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     photos = Photos(options.photos)
     if not photos.check() or (photos.refused and options.answer in (compare, transfer)):
         return BAD_INPUT
-    from demo.models import Served
+    from demo.models import ModelServer
     from registry.errors import RegistryError
     from registry.photos import PhotoError
 
     try:
-        options.answer(options, photos, Served(poll_seconds=None))
+        options.answer(options, photos, ModelServer(poll_seconds=None))
     except (PhotoError, NotWritten) as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
@@ -92,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return BAD_INPUT if photos.refused else DONE
 
 
-def compare(options: argparse.Namespace, photos: Photos, served: "Served") -> None:
+def compare(options: argparse.Namespace, photos: Photos, served: "ModelServer") -> None:
     """Print which two of three photos share an expression."""
     from demo.predictors import PAIRS, TripletComparer
 
@@ -112,7 +112,7 @@ def compare(options: argparse.Namespace, photos: Photos, served: "Served") -> No
     print(f"  {answer.stamp}")
 
 
-def emotion(options: argparse.Namespace, photos: Photos, served: "Served") -> None:
+def emotion(options: argparse.Namespace, photos: Photos, served: "ModelServer") -> None:
     """Print the emotion of each face of each photo."""
     from demo.predictors import EmotionRecognizer
 
@@ -129,7 +129,7 @@ def emotion(options: argparse.Namespace, photos: Photos, served: "Served") -> No
         _print_json(rows)
 
 
-def embed(options: argparse.Namespace, photos: Photos, served: "Served") -> None:
+def embed(options: argparse.Namespace, photos: Photos, served: "ModelServer") -> None:
     """Write the vectors of each face of each photo into a table."""
     from demo.predictors import TripletComparer
 
@@ -150,7 +150,7 @@ def embed(options: argparse.Namespace, photos: Photos, served: "Served") -> None
         )
 
 
-def transfer(options: argparse.Namespace, photos: Photos, served: "Served") -> None:
+def transfer(options: argparse.Namespace, photos: Photos, served: "ModelServer") -> None:
     """Write one person's photo with another's expression, and print what it is worth."""
     from demo.limits import OPEN_FACES
     from demo.marking import png

@@ -61,7 +61,7 @@ class _Failure:
 
 
 @dataclass
-class _Place:
+class ModelSlot:
     """A model's place in the house: what answers, and what went wrong with its successor."""
 
     loading: threading.Lock = field(default_factory=threading.Lock)
@@ -78,7 +78,7 @@ class _Place:
         self.failure = _Failure(error=error, identity=identity, at=time.monotonic(), pause=pause)
 
 
-class Served:
+class ModelServer:
     """Hands out the version each model has in production, and follows the alias.
 
     A version is loaded beside the one that answers, tried on random faces, and takes its place.
@@ -92,7 +92,7 @@ class Served:
     def __init__(self, poll_seconds: float | None = 3.0, device: str | None = None) -> None:
         self._poll_seconds = poll_seconds
         self._device = device
-        self._places: dict[str, _Place] = {}
+        self._places: dict[str, ModelSlot] = {}
         self._guard = threading.Lock()
         self._closed = threading.Event()
         self._watcher: threading.Thread | None = None
@@ -101,7 +101,7 @@ class Served:
         """Watch these models from now on; each is loaded in the background as soon as it can be."""
         with self._guard:
             for name in names:
-                self._places.setdefault(name, _Place())
+                self._places.setdefault(name, ModelSlot())
             if self._watcher is None and self._poll_seconds is not None:
                 self._watcher = threading.Thread(target=self._watch, name="served", daemon=True)
                 self._watcher.start()
@@ -148,7 +148,7 @@ class Served:
                     self._exchange(name, place)
             self._closed.wait(self._poll_seconds)
 
-    def _exchange(self, name: str, place: _Place) -> None:
+    def _exchange(self, name: str, place: ModelSlot) -> None:
         """Let the version in production take the place, unless it has it already or just failed."""
         identity = None
         try:

@@ -7,10 +7,10 @@ from tempfile import mkdtemp
 
 import gradio as gr
 
-from demo.models import Served
+from demo.models import ModelServer
 from demo.tabs.emotion import EmotionTab
 from demo.tabs.endpoints import Endpoints
-from demo.tabs.house import House
+from demo.tabs.house import PageContext
 from demo.tabs.photo import KEPT_SECONDS, Gate
 from demo.tabs.transfer import TransferTab
 from demo.tabs.triplet import TripletTab
@@ -45,14 +45,14 @@ class Page:
         self.blocks.close(verbose=False)
 
 
-def create_demo(served: Served, mlflow_url: str | None) -> gr.Blocks:
+def create_demo(served: ModelServer, mlflow_url: str | None) -> gr.Blocks:
     """Return the page, not yet open.
 
     Args:
         served: The versions that answer.
         mlflow_url: MLflow's UI, which versions and runs link to; None leaves the links away.
     """
-    house = House(served=served, mlflow_url=mlflow_url)
+    house = PageContext(served=served, mlflow_url=mlflow_url)
     with Gate(
         title="Expression Studio",
         analytics_enabled=False,
@@ -79,7 +79,7 @@ def create_demo(served: Served, mlflow_url: str | None) -> gr.Blocks:
     return demo
 
 
-def launch_page(served: Served, *, port: int, mlflow_url: str | None) -> Page:
+def launch_page(served: ModelServer, *, port: int, mlflow_url: str | None) -> Page:
     """Open the page on this machine and return at once.
 
     Args:

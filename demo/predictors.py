@@ -1,4 +1,4 @@
-"""Questions asked of faces, and their answers: plain Python, no page.
+"""ConditionSampler asked of faces, and their answers: plain Python, no page.
 
 A photo is looked at once and cut once per CropSpec; which CropSpec that is, the version that
 answers decides. Faces are counted from 0 here and from 1 in sentences.
@@ -35,7 +35,7 @@ Distances = tuple[float, float, float]
 
 @runtime_checkable
 class Versions(Protocol):
-    """Where the version that answers comes from; `demo.models.Served` is one."""
+    """Where the version that answers comes from; `demo.models.ModelServer` is one."""
 
     def model(self, name: str) -> Model:
         """Return the version of `name` that answers now."""
@@ -82,7 +82,7 @@ def look(source: PhotoSource, cropper: FaceCropper) -> Photo:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stamp:
+class Provenance:
     """Who answered, where, and in how many seconds, cutting included."""
 
     model: str
@@ -112,7 +112,7 @@ class TripletAnswer:
     distances: Distances
     identity_distances: Distances | None
     sentence: str
-    stamp: Stamp
+    stamp: Provenance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +125,7 @@ class EmotionAnswer:
     probabilities: dict[str, float]
     sure: bool
     sentence: str
-    stamp: Stamp
+    stamp: Provenance
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -136,7 +136,7 @@ class Embedding:
     face: Face
     expression: Float[np.ndarray, "d"]
     identity: Float[np.ndarray, "k"] | None
-    stamp: Stamp
+    stamp: Provenance
 
 
 class TripletComparer:
@@ -218,7 +218,7 @@ def judge(distances: Distances) -> tuple[tuple[int, int], int, bool]:
 
 def _ask(
     model: Model, chosen: Sequence[tuple[Photo, int]]
-) -> tuple[dict[str, Float[np.ndarray, "faces _"]], Stamp]:
+) -> tuple[dict[str, Float[np.ndarray, "faces _"]], Provenance]:
     """Return a model's outputs for faces of photos, and who gave them."""
     started = time.perf_counter()
     crops = [photo.crop(which, model.version.crop).pixels for photo, which in chosen]
@@ -227,9 +227,9 @@ def _ask(
     return outputs, stamped(model, started)
 
 
-def stamped(model: Model, started: float) -> Stamp:
+def stamped(model: Model, started: float) -> Provenance:
     """Return who answered, in the time since `started` (of `time.perf_counter`)."""
-    return Stamp(
+    return Provenance(
         model=model.version.name,
         version=model.version.number,
         run_id=model.version.run_id,
@@ -259,7 +259,7 @@ def _softmax(logits: Float[np.ndarray, "faces labels"]) -> Float[np.ndarray, "fa
 
 
 def _emotion(
-    which: int, face: Face, probabilities: Mapping[str, float], stamp: Stamp
+    which: int, face: Face, probabilities: Mapping[str, float], stamp: Provenance
 ) -> EmotionAnswer:
     ordered = dict(sorted(probabilities.items(), key=lambda item: -item[1]))
     label, top = next(iter(ordered.items()))

@@ -24,7 +24,7 @@ NOT_THE_PERSON = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Receipts:
+class TransferMetrics:
     """How far a result came, and whether it is still the person.
 
     Attributes:
@@ -54,7 +54,7 @@ class Receipts:
 
 
 def failures(
-    receipts: Receipts, thresholds: Mapping[str, float], strength: float
+    receipts: TransferMetrics, thresholds: Mapping[str, float], strength: float
 ) -> tuple[str, ...]:
     """Return what a result lacks of what its version promises, a sentence each.
 

@@ -13,8 +13,8 @@ from jaxtyping import Float, UInt8
 from demo.limits import OPEN_FACES, doubts
 from demo.models import Model
 from demo.pasting import pasted
-from demo.predictors import BATCH, Photo, Stamp, Versions, look, stamped
-from demo.receipts import Receipts, distance, failures
+from demo.predictors import BATCH, Photo, Provenance, Versions, look, stamped
+from demo.receipts import TransferMetrics, distance, failures
 from registry.catalog import PIX2PIXHD
 from registry.errors import EmptyRegistry, RegistryError
 from registry.faces import Crop, to_tensor
@@ -57,10 +57,10 @@ class TransferAnswer:
     picture: UInt8[np.ndarray, "h w 3"]
     crop: UInt8[np.ndarray, "size size 3"]
     strength: float
-    receipts: Receipts
+    receipts: TransferMetrics
     warnings: tuple[str, ...]
     sentence: str
-    stamp: Stamp
+    stamp: Provenance
 
     def told(self) -> dict[str, Any]:
         """Return all but the pictures, as JSON can hold it."""
@@ -75,10 +75,10 @@ class Strip:
 
     strengths: tuple[float, ...]
     crops: tuple[UInt8[np.ndarray, "size size 3"], ...]
-    stamp: Stamp
+    stamp: Provenance
 
 
-class Seen(NamedTuple):
+class EncodedFace(NamedTuple):
     """What a version's encoder says of a face; expression and identity are of unit length."""
 
     condition: Vector
@@ -88,11 +88,11 @@ class Seen(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Encoded:
+class EncodedCrop:
     """A face as one version sees it."""
 
     crop: Crop
-    seen: Seen
+    seen: EncodedFace
 
 
 class ExpressionTransfer:
@@ -103,9 +103,9 @@ class ExpressionTransfer:
 
     def __init__(self, served: Versions) -> None:
         self._served = served
-        self._seen: WeakKeyDictionary[Photo, dict[tuple[int, str, int], Encoded]]
+        self._seen: WeakKeyDictionary[Photo, dict[tuple[int, str, int], EncodedCrop]]
         self._seen = WeakKeyDictionary()
-        self._neutral: dict[tuple[int, str], Seen] = {}
+        self._neutral: dict[tuple[int, str], EncodedFace] = {}
 
     def status(self) -> str | None:
         """Return in words why there can be no transfer, and how to get one; None when there can."""
@@ -145,7 +145,7 @@ class ExpressionTransfer:
         picture = pasted(source.pixels, person.crop, result, mask)
         crop = source.cropper.crop(picture, source.face(which[0]), person.crop.spec).pixels
         (found,) = _encode(model, [crop])
-        receipts = Receipts(
+        receipts = TransferMetrics(
             before=distance(person.seen.expression, wanted.expression),
             after=distance(found.expression, wanted.expression),
             likeness=float(found.identity @ person.seen.identity),
@@ -177,22 +177,22 @@ class ExpressionTransfer:
         except EmptyRegistry as error:
             raise EmptyRegistry(NO_TRANSFER) from error
 
-    def _encoded(self, model: Model, photo: Photo, which: int) -> Encoded:
+    def _encoded(self, model: Model, photo: Photo, which: int) -> EncodedCrop:
         """Return a face's vectors; the encoder is asked at the first call."""
         seen = self._seen.setdefault(photo, {})
         key = (model.version.number, model.version.run_id, which)
         if key not in seen:
             crop = photo.crop(which, model.version.crop)
             (found,) = _encode(model, [crop.pixels])
-            seen[key] = Encoded(crop=crop, seen=found)
+            seen[key] = EncodedCrop(crop=crop, seen=found)
         return seen[key]
 
-    def _wanted(self, model: Model, source: Photo, driver: Photo | None, which: int) -> Seen:
+    def _wanted(self, model: Model, source: Photo, driver: Photo | None, which: int) -> EncodedFace:
         if driver is None:
             return self._neutral_of(model, source)
         return self._encoded(model, driver, which).seen
 
-    def _neutral_of(self, model: Model, source: Photo) -> Seen:
+    def _neutral_of(self, model: Model, source: Photo) -> EncodedFace:
         """Return what counts as neutral for a version: our own decision.
 
         The mean of two synthetic people who look neutral, by the version's encoder. A version
@@ -203,7 +203,7 @@ class ExpressionTransfer:
             people = [look(EXAMPLES / name, source.cropper) for name in NEUTRAL]
             crops = [person.crop(0, model.version.crop).pixels for person in people]
             parts = zip(*_encode(model, crops), strict=True)
-            mean = Seen(*(np.mean(part, axis=0) for part in parts))
+            mean = EncodedFace(*(np.mean(part, axis=0) for part in parts))
             unit = {k: v / np.linalg.norm(v) for k, v in mean._asdict().items() if k != "condition"}
             self._neutral[key] = mean._replace(**unit)
         return self._neutral[key]
@@ -223,15 +223,15 @@ def _doubts(source: Photo, driver: Photo | None, which: tuple[int, int]) -> tupl
     return said + doubts(driver.face(which[1]), "The face to take the expression from")
 
 
-def _encode(model: Model, crops: Sequence[UInt8[np.ndarray, "s s 3"]]) -> list[Seen]:
+def _encode(model: Model, crops: Sequence[UInt8[np.ndarray, "s s 3"]]) -> list[EncodedFace]:
     """Return what the encoder says of each crop."""
     told = model.encode(to_tensor(crops))
-    parts = (told[name].numpy() for name in Seen._fields)
-    return [Seen(*vectors) for vectors in zip(*parts, strict=True)]
+    parts = (told[name].numpy() for name in EncodedFace._fields)
+    return [EncodedFace(*vectors) for vectors in zip(*parts, strict=True)]
 
 
 def _generated(
-    model: Model, person: Encoded, wanted: Seen, strengths: Sequence[float]
+    model: Model, person: EncodedCrop, wanted: EncodedFace, strengths: Sequence[float]
 ) -> list[tuple[UInt8[np.ndarray, "s s 3"], Float[np.ndarray, "s s"]]]:
     """Return a face at each strength, and where it was changed."""
     import torch

@@ -21,7 +21,7 @@ EXPRESSION_DIMS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelCard:
+class ModelSpec:
     """One word names the model everywhere: package, recipe, experiment, registered model.
 
     A model with an `encoder` has two graphs in each version: the encoder sees faces alone, and the
@@ -41,7 +41,7 @@ class ModelCard:
     """What a version may give as well, with an encoder its encoder."""
 
 
-DLN = ModelCard(
+DLN = ModelSpec(
     name="dln",
     title="Deviation Learning Network",
     purpose="Tells which of three faces has the odd expression, whoever the people are.",
@@ -49,14 +49,14 @@ DLN = ModelCard(
     more={"deviation": "batch features, about 1 long"},
     crop=CropSpec(size_px=224, margin=FERPLUS_MARGIN),
 )
-FECNET = ModelCard(
+FECNET = ModelSpec(
     name="fecnet",
     title="FECNet",
     purpose="The baseline: an expression embedding that keeps identity in.",
     outputs={"expression": "batch 16, unit length"},
     crop=CropSpec(size_px=224, margin=FERPLUS_MARGIN),
 )
-EMOTION = ModelCard(
+EMOTION = ModelSpec(
     name="emotion",
     title="Emotion recognition",
     purpose="Names the emotion a face shows.",
@@ -64,7 +64,7 @@ EMOTION = ModelCard(
     crop=CropSpec(size_px=224, margin=FERPLUS_MARGIN),
     labels=EMOTIONS,
 )
-PIX2PIXHD = ModelCard(
+PIX2PIXHD = ModelSpec(
     name="pix2pixhd",
     title="Expression transfer",
     purpose="Gives one person another person's expression.",

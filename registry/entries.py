@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Facts:
+class VersionMetadata:
     """What the user of a version has to know; it travels in the version's tags."""
 
     crop: CropSpec
@@ -42,7 +42,7 @@ class Facts:
         return tags | ({"starter": self.starter} if self.starter else {})
 
     @classmethod
-    def read(cls, tags: Mapping[str, str]) -> "Facts":
+    def read(cls, tags: Mapping[str, str]) -> "VersionMetadata":
         """Return the facts in MLflow's tags.
 
         Raises:
@@ -66,7 +66,7 @@ class Facts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Version(Facts):
+class Version(VersionMetadata):
     """One registered version of a model and what its user must know."""
 
     name: str
@@ -96,7 +96,7 @@ def read(entry: "ModelVersion") -> Version:
     try:
         if entry.status != "READY":
             raise ValueError(entry.status)
-        facts = Facts.read(entry.tags)
+        facts = VersionMetadata.read(entry.tags)
     except (KeyError, TypeError, ValueError) as error:
         raise BadVersion(
             f"{title(entry.name, entry.version)} is incomplete (crop, outputs or labels are "

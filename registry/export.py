@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from registry import graph
-from registry.catalog import EXPRESSION_DIMS, ModelCard
-from registry.entries import Facts
+from registry.catalog import EXPRESSION_DIMS, ModelSpec
+from registry.entries import VersionMetadata
 from registry.errors import BadVersion
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _typing_off = threading.RLock()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class ExportPart:
     """A network of a version, as it is exported: frozen, and with what it answers by name."""
 
     name: str
@@ -64,8 +64,8 @@ class Part:
 
 
 def parts(
-    card: ModelCard, network: nn.Module, encoder: nn.Module | None, size_px: int
-) -> tuple[Part, ...]:
+    card: ModelSpec, network: nn.Module, encoder: nn.Module | None, size_px: int
+) -> tuple[ExportPart, ...]:
     """Return the frozen networks of a version, tried: its one, or its generator and its encoder.
 
     Raises:
@@ -87,10 +87,10 @@ def parts(
 
 def _part(
     name: str, network: nn.Module, outputs: Mapping[str, str], size_px: int, **how: Any
-) -> Part:
+) -> ExportPart:
     """Return a part with a copy on the CPU, in eval mode, float32, without gradients."""
     frozen = copy.deepcopy(network).cpu().float().eval().requires_grad_(False)
-    return Part(name=name, network=frozen, outputs=outputs, size_px=size_px, **how)
+    return ExportPart(name=name, network=frozen, outputs=outputs, size_px=size_px, **how)
 
 
 @contextmanager
@@ -108,8 +108,8 @@ def plain_math() -> Iterator[None]:
 
 
 def _tried(
-    part: Part, card: ModelCard, more: Mapping[str, str]
-) -> tuple[Part, Mapping[str, Tensor]]:
+    part: ExportPart, card: ModelSpec, more: Mapping[str, str]
+) -> tuple[ExportPart, Mapping[str, Tensor]]:
     """Return a part with those of `more` outputs that it gives, and what it says of noise."""
     called = f"The {part.name} of {card.name}"
     try:
@@ -138,7 +138,7 @@ def _tried(
     return replace(part, outputs=both), outputs
 
 
-def check_stored(folder: Path, part: Part, card: ModelCard) -> None:
+def check_stored(folder: Path, part: ExportPart, card: ModelSpec) -> None:
     """Compare the graph in a logged model's folder with the frozen network it came from.
 
     Raises:
@@ -169,7 +169,7 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if value > 1 and value.is_integer() else f"{value:.3f}"
 
 
-def card_text(card: ModelCard, facts: Facts, description: str) -> str:
+def card_text(card: ModelSpec, facts: VersionMetadata, description: str) -> str:
     """Return the model card as Markdown."""
     rows = {
         "Crop": f"{facts.crop.size_px} px, margin {facts.crop.margin:g}, roll {facts.crop.roll}",
@@ -186,7 +186,7 @@ def card_text(card: ModelCard, facts: Facts, description: str) -> str:
 
 
 def write_beside(
-    folder: Path, parts: Sequence[Part], config: Mapping[str, object], card_text: str
+    folder: Path, parts: Sequence[ExportPart], config: Mapping[str, object], card_text: str
 ) -> list[Path]:
     """Write weights.safetensors, config.json and card.md into `folder` and return them.
 
@@ -205,7 +205,7 @@ def write_beside(
     return [folder / name for name in (WEIGHTS, CONFIG, CARD)]
 
 
-def write_graph(folder: Path, part: Part, card: ModelCard) -> Path:
+def write_graph(folder: Path, part: ExportPart, card: ModelSpec) -> Path:
     """Export a frozen network with a free batch axis into a file in `folder`, and return it.
 
     Raises:
@@ -219,7 +219,7 @@ def write_graph(folder: Path, part: Part, card: ModelCard) -> Path:
     return file
 
 
-def log(place: "LoggedModel", part: Part, card: ModelCard, beside: list[Path]) -> None:
+def log(place: "LoggedModel", part: ExportPart, card: ModelSpec, beside: list[Path]) -> None:
     """Export a frozen network, and what lies beside it, into the place of a logged model.
 
     Raises:
@@ -245,7 +245,7 @@ def log(place: "LoggedModel", part: Part, card: ModelCard, beside: list[Path]) -
 
 
 @contextmanager
-def _exporting(part: Part, card: ModelCard) -> Iterator[None]:
+def _exporting(part: ExportPart, card: ModelSpec) -> Iterator[None]:
     """Export alone; what torch can't trace is said in a sentence."""
     from mlflow.exceptions import MlflowException
 
@@ -262,7 +262,7 @@ def _exporting(part: Part, card: ModelCard) -> Iterator[None]:
         ) from error
 
 
-def _signature(part: Part) -> "ModelSignature":
+def _signature(part: ExportPart) -> "ModelSignature":
     """Return the shapes that go in and come out; MLflow names inputs where there are several."""
     import numpy as np
     from mlflow.models import ModelSignature

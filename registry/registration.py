@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from registry import entries, export, store
-from registry.catalog import ModelCard
-from registry.entries import Facts, Version
+from registry.catalog import ModelSpec
+from registry.entries import Version, VersionMetadata
 from registry.faces import CropSpec
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def register(
-    card: ModelCard,
+    card: ModelSpec,
     network: nn.Module,
     *,
     crop: CropSpec,
@@ -60,7 +60,7 @@ def register(
         Unreachable: the store does not answer.
     """
     first, *others = parts = export.parts(card, network, encoder, crop.size_px)
-    facts = Facts(
+    facts = VersionMetadata(
         crop=crop,
         outputs=dict(first.outputs),
         labels=tuple(labels),
@@ -85,7 +85,7 @@ def register(
         return _enter(client, card, place, description, facts)
 
 
-def _place(client: "MlflowClient", card: ModelCard, run_id: str) -> "LoggedModel":
+def _place(client: "MlflowClient", card: ModelSpec, run_id: str) -> "LoggedModel":
     """Create the place of a model beside its run's artifacts."""
     run = client.get_run(run_id)
     return client.create_logged_model(
@@ -94,7 +94,11 @@ def _place(client: "MlflowClient", card: ModelCard, run_id: str) -> "LoggedModel
 
 
 def _enter(
-    client: "MlflowClient", card: ModelCard, place: "LoggedModel", description: str, facts: Facts
+    client: "MlflowClient",
+    card: ModelSpec,
+    place: "LoggedModel",
+    description: str,
+    facts: VersionMetadata,
 ) -> Version:
     """Write a logged model into the registry, with all it carries at once."""
     from mlflow.exceptions import MlflowException

@@ -50,7 +50,7 @@ sys.addaudithook(note)
 
 
 @dataclass
-class House:
+class PageContext:
     """A place for app.py: a store, a guard and what it prints."""
 
     folder: Path
@@ -116,15 +116,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def house(folder: Path) -> Iterator[House]:
+def house(folder: Path) -> Iterator[PageContext]:
     (folder / "spoken").unlink(missing_ok=True)
-    house = House(folder)
+    house = PageContext(folder)
     yield house
     for process in house.processes():
         process.kill()
 
 
-def test_one_command_opens_both_and_one_ctrl_c_ends_both(house: House) -> None:
+def test_one_command_opens_both_and_one_ctrl_c_ends_both(house: PageContext) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as busy:
         wanted = busy.getsockname()[1]
         started = time.monotonic()
@@ -151,7 +151,7 @@ def listening(process: psutil.Process) -> list[str]:
     return [c.laddr.ip for c in process.net_connections() if c.status == psutil.CONN_LISTEN]
 
 
-def test_a_killed_house_leaves_no_mlflow_behind(house: House) -> None:
+def test_a_killed_house_leaves_no_mlflow_behind(house: PageContext) -> None:
     app = house.open("--port", str(unused_port()), "--mlflow-port", str(unused_port()))
     assert until(lambda: len(house.processes()) > 1, MLFLOW_OPENS_WITHIN_SECONDS)
     app.kill()
@@ -159,7 +159,7 @@ def test_a_killed_house_leaves_no_mlflow_behind(house: House) -> None:
     assert until(lambda: not house.processes(), 5)
 
 
-def test_it_ends_at_once_while_it_still_opens(house: House) -> None:
+def test_it_ends_at_once_while_it_still_opens(house: PageContext) -> None:
     app = house.open("--port", str(unused_port()), "--no-mlflow")
     house.says("The page is at")
     app.terminate()
@@ -167,7 +167,7 @@ def test_it_ends_at_once_while_it_still_opens(house: House) -> None:
     assert "MLflow" not in house.output.read_text()
 
 
-def test_the_terminal_speaks_to_nobody(house: House, examples: Path) -> None:
+def test_the_terminal_speaks_to_nobody(house: PageContext, examples: Path) -> None:
     photos = [str(path) for path in sorted(examples.glob("*.jpg"))][:1]
     command = [sys.executable, "-m", "demo", "emotion", *photos]
     answered = subprocess.run(command, cwd=PROJECT, env=house.environment, check=False)

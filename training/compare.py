@@ -11,11 +11,11 @@ from registry import versions
 from registry.versions import Version
 from training.datasets.prepare import toy_set
 from training.datasets.prepared import Prepared
-from training.engine.inference import Served
+from training.engine.inference import GraphModule
 from training.engine.loop import run_folder
 from training.engine.recipe import Recipe, RecipeError
 from training.engine.tracking import finished
-from training.metrics.embedding import judge
+from training.metrics.embedding import evaluate_embedding
 from training.metrics.estimates import Estimate
 from training.models.triplets.config import TripletRecipe
 from training.recipes import RECIPES
@@ -119,7 +119,7 @@ def _rows(
 
 def _mean(several: Sequence[Version], data: Prepared, split: Split) -> dict[str, Estimate]:
     judged = [
-        judge(Served(versions.load(version)), data, version.crop, split).estimates
+        evaluate_embedding(GraphModule(versions.load(version)), data, version.crop, split).estimates
         for version in several
     ]
     return {

@@ -10,14 +10,14 @@ from registry.versions import Version
 from training.cards.run_card import refresh
 from training.datasets import votes
 from training.datasets.prepared import Prepared
-from training.engine.inference import Served, outputs
+from training.engine.inference import GraphModule, outputs
 from training.engine.recipe import RecipeError
 from training.engine.tracking import annotate
 from training.metrics.classification import with_intervals
-from training.metrics.embedding import Judged, judge
+from training.metrics.embedding import EmbeddingMetrics, evaluate_embedding
 from training.metrics.estimates import Share
-from training.metrics.robustness import behaviour, latency
-from training.models.pix2pixhd.validation import Trials
+from training.metrics.robustness import latency, robustness
+from training.models.pix2pixhd.validation import TransferValidation
 
 TRANSFERS = 500
 """Of a set, at most."""
@@ -38,19 +38,19 @@ def evaluate(reference: str, data: Prepared, split: str = "test") -> dict[str, f
         RecipeError: the set holds nothing this model can be measured on.
     """
     version = versions.resolve(reference)
-    network, crop = Served(versions.load(version)), version.crop
+    network, crop = GraphModule(versions.load(version)), version.crop
     if "picture" in version.outputs:
         return _transfers(version, data, split)
     if "logits" in version.outputs:
         metrics, items = _emotions(network, version, data, split)
     else:
-        judged = judge(network, data, crop, split)
+        judged = evaluate_embedding(network, data, crop, split)
         metrics, items = judged.metrics(intervals=True) | _counted(judged), judged.triplets
     if not metrics:
         raise RecipeError(
             f"{data.name} holds nothing in split {split} that {version.name} can be measured on."
         )
-    metrics |= behaviour(network, data, data.split(split), crop)
+    metrics |= robustness(network, data, data.split(split), crop)
     named = {f"{split}/{data.name}/{key}": value for key, value in metrics.items()}
     named |= latency(network, crop)
     annotate(version, named, items, f"{split}-{data.name}")
@@ -61,7 +61,7 @@ def evaluate(reference: str, data: Prepared, split: str = "test") -> dict[str, f
 def _transfers(version: Version, data: Prepared, split: str) -> dict[str, float]:
     """Measure a generator: the receipts of transfers, and likeness to the truth if there is one."""
     model = versions.load(version)
-    trials = Trials.of([data], split, version.crop, each=TRANSFERS)
+    trials = TransferValidation.of([data], split, version.crop, each=TRANSFERS)
     items = trials.items(lambda faces, change: model(faces, change)["picture"], model.encode)
     if items.empty:
         raise RecipeError(f"{data.name} has no face in split {split}.")
@@ -73,7 +73,7 @@ def _transfers(version: Version, data: Prepared, split: str) -> dict[str, float]
     return named
 
 
-def _counted(judged: Judged) -> dict[str, float]:
+def _counted(judged: EmbeddingMetrics) -> dict[str, float]:
     """Return of how many triplets each accuracy is the share."""
     name = "triplet_accuracy"
     return {

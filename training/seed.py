@@ -20,7 +20,7 @@ from training.models.dln.network import DLN
 from training.models.emotion.network import EmotionClassifier
 from training.models.pix2pixhd.encoder import encoder_of
 from training.models.pix2pixhd.generator import Generator, GeneratorConfig
-from training.models.pix2pixhd.networks import Served
+from training.models.pix2pixhd.networks import GeneratorWrapper
 from training.starters import files
 
 
@@ -103,7 +103,7 @@ def _emotion(card: Any) -> nn.Module:
 
 
 def _pix2pixhd(card: Any) -> nn.Module:
-    return Served(Generator(GeneratorConfig(**card["config"]["network"])))
+    return GeneratorWrapper(Generator(GeneratorConfig(**card["config"]["network"])))
 
 
 def _encoder(card: Any, crop: CropSpec) -> nn.Module:

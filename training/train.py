@@ -10,7 +10,7 @@ from registry.versions import Version
 from training.cards.run_card import card, markdown
 from training.engine.loop import Loop
 from training.engine.recipe import Recipe
-from training.engine.task import Production
+from training.engine.task import TrainedModel
 from training.engine.tracking import Tracker
 from training.recipes import task_of
 
@@ -64,7 +64,7 @@ def _hand_over(loop: Loop, command: str) -> Version | None:
     return version
 
 
-def _keep_weights(production: Production, tracker: Tracker) -> None:
+def _keep_weights(production: TrainedModel, tracker: Tracker) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "weights.safetensors"
         state = production.network.state_dict()

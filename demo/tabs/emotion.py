@@ -10,7 +10,7 @@ import gradio as gr
 from demo.predictors import NOT_SURE_BELOW, EmotionAnswer, EmotionRecognizer, Photo
 from demo.tabs import examples
 from demo.tabs.card import CardFold, card_of, no_card
-from demo.tabs.house import House, empty, notice
+from demo.tabs.house import PageContext, empty, notice
 from demo.tabs.photo import QUEUED, PhotoPlace
 from registry.catalog import EMOTION
 from registry.errors import RegistryError
@@ -22,7 +22,7 @@ THRESHOLD = f'Below {NOT_SURE_BELOW:.0%} for the likeliest emotion, the answer i
 class EmotionTab:
     """The tab; built where it is made."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: PageContext) -> None:
         self._house = house
         self._recognizer = EmotionRecognizer(house.served)
         self.state = gr.HTML(elem_classes="state", apply_default_css=False)

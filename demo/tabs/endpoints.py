@@ -8,7 +8,7 @@ import gradio as gr
 
 from demo.marking import png
 from demo.predictors import EmotionRecognizer, Photo, TripletComparer, look
-from demo.tabs.house import House
+from demo.tabs.house import PageContext
 from demo.tabs.photo import QUEUED, held
 from demo.tabs.transfer import FILE
 from demo.transfer import BadStrength, ExpressionTransfer
@@ -22,7 +22,7 @@ Answer = dict[str, Any]
 class Endpoints:
     """`compare`, `emotion`, `embed` and `transfer`; faces count from 1, the largest first."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: PageContext) -> None:
         self._cropper = house.cropper
         self._comparer = TripletComparer(house.served)
         self._recognizer = EmotionRecognizer(house.served)

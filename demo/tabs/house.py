@@ -4,9 +4,9 @@ import re
 from dataclasses import dataclass, field, replace
 from html import escape
 
-from demo.models import Served
-from demo.predictors import Stamp
-from registry.catalog import ModelCard
+from demo.models import ModelServer
+from demo.predictors import Provenance
+from registry.catalog import ModelSpec
 from registry.errors import RegistryError
 from registry.faces import CropSpec, FaceCropper
 
@@ -14,14 +14,14 @@ SHOWN_CROP_PX = 160
 
 
 @dataclass(frozen=True, kw_only=True)
-class House:
+class PageContext:
     """The models in production, one cropper for all, and where MLflow's UI is, if it is open."""
 
-    served: Served
+    served: ModelServer
     mlflow_url: str | None
     cropper: FaceCropper = field(default_factory=FaceCropper)
 
-    def framing(self, card: ModelCard) -> CropSpec:
+    def framing(self, card: ModelSpec) -> CropSpec:
         """Return how the version that answers frames a face, at a size to look at."""
         try:
             spec = self.served.model(card.name).version.crop
@@ -29,16 +29,16 @@ class House:
             spec = card.crop
         return replace(spec, size_px=SHOWN_CROP_PX)
 
-    def answer(self, card: ModelCard, verdict: str, parts: str, stamp: Stamp) -> str:
+    def answer(self, card: ModelSpec, verdict: str, parts: str, stamp: Provenance) -> str:
         """Return an answer as HTML, signed; `parts` is HTML already."""
         return told(verdict, f"{parts}{self.signed(stamp)}{self.problem(card)}")
 
-    def problem(self, card: ModelCard) -> str:
+    def problem(self, card: ModelSpec) -> str:
         """Return as HTML why the version in production doesn't answer, or nothing."""
         problem = self.served.problem(card.name)
         return notice(problem) if problem else ""
 
-    def signed(self, stamp: Stamp) -> str:
+    def signed(self, stamp: Provenance) -> str:
         """Return as HTML who answered, where and in what time."""
         version = f"{escape(stamp.model)}, version {stamp.version}"
         run = f"run {escape(stamp.run_id[:8])}"

@@ -7,8 +7,8 @@ from gradio.processing_utils import save_bytes_to_cache
 
 from demo.drawing import boxed, embedded
 from demo.predictors import Photo, look
-from demo.tabs.house import House, notice
-from registry.catalog import ModelCard
+from demo.tabs.house import PageContext, notice
+from registry.catalog import ModelSpec
 from registry.photos import PhotoError
 
 KEPT_SECONDS = 3600
@@ -64,7 +64,7 @@ class PhotoPlace:
         name: What the photo is called, "Photo 1".
     """
 
-    def __init__(self, house: House, card: ModelCard, name: str) -> None:
+    def __init__(self, house: PageContext, card: ModelSpec, name: str) -> None:
         self._house, self._card, self._name = house, card, name
         self.photo = gr.Image(
             label=name,

@@ -16,7 +16,7 @@ from demo.predictors import Photo, look
 from demo.sheet import sheet
 from demo.tabs import examples
 from demo.tabs.card import CardFold, card_of, no_card
-from demo.tabs.house import House, empty, notice, prose, told
+from demo.tabs.house import PageContext, empty, notice, prose, told
 from demo.tabs.photo import KEPT_SECONDS, LATEST, QUEUED, PhotoPlace, held
 from demo.tabs.receipts import receipts, sheet_shown, strip
 from demo.transfer import LEAST, MOST, ExpressionTransfer, TransferAnswer
@@ -70,7 +70,7 @@ class Question:
 class TransferTab:
     """The tab; built where it is made."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: PageContext) -> None:
         self._house = house
         self._transfer = ExpressionTransfer(house.served)
         self._sheet = ((0, ""), "")

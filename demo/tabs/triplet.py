@@ -10,7 +10,7 @@ from demo.drawing import per_unit, triangle
 from demo.predictors import PAIRS, Distances, Photo, TripletAnswer, TripletComparer
 from demo.tabs import examples
 from demo.tabs.card import CardFold, card_of, no_card
-from demo.tabs.house import House, empty, notice
+from demo.tabs.house import PageContext, empty, notice
 from demo.tabs.photo import QUEUED, PhotoPlace
 from registry.catalog import DLN
 from registry.errors import RegistryError
@@ -26,7 +26,7 @@ MORE = {1: "One more photo, and the answer appears here.", 2: "Two more photos t
 class TripletTab:
     """The tab; built where it is made."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: PageContext) -> None:
         self._house = house
         self._comparer = TripletComparer(house.served)
         self.state = gr.HTML(elem_classes="state", apply_default_css=False)

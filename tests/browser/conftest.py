@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, expect
 
 from app import MlflowUI
-from demo.models import Served
+from demo.models import ModelServer
 from demo.page import launch_page
 from tests.browser import chromium, networks
 from tests.conftest import unused_port
@@ -30,7 +30,7 @@ expect.set_options(timeout=PATIENCE_MS)
 
 
 @dataclass
-class House:
+class PageContext:
     page: str
     mlflow: MlflowUI
 
@@ -53,7 +53,7 @@ class Visitor:
     """A browser's window, and all it asked for or complained about."""
 
     context: BrowserContext
-    house: House
+    house: PageContext
     hosts: set[str] = field(default_factory=set)
     complaints: list[str] = field(default_factory=list)
 
@@ -86,7 +86,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def house(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def house(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageContext]:
     folder = tmp_path_factory.mktemp("store")
     shutil.copy(migrated, folder)
     with pytest.MonkeyPatch.context() as patch:
@@ -96,16 +96,16 @@ def house(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         mlflow = MlflowUI(unused_port(), taken=port)
         threading.Thread(target=mlflow.run, daemon=True).start()
         networks.fill_registry()
-        served = Served()
+        served = ModelServer()
         page = launch_page(served, port=port, mlflow_url=mlflow.url)
-        yield House(page.url, mlflow)
+        yield PageContext(page.url, mlflow)
         page.close()
         served.close()
         mlflow.close()
 
 
 @pytest.fixture
-def visitor(browser: Browser, house: House) -> Iterator[Visitor]:
+def visitor(browser: Browser, house: PageContext) -> Iterator[Visitor]:
     """Yield a visitor; whatever a test does, nobody outside is asked and nothing complains."""
     with browser.new_context(permissions=["camera"]) as context:
         visitor = Visitor(context, house)

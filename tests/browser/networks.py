@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, interpolate, normalize
 
 from registry import promotion, store, versions
-from registry.catalog import DLN, EMOTION, PIX2PIXHD, ModelCard
+from registry.catalog import DLN, EMOTION, PIX2PIXHD, ModelSpec
 from registry.faces import CropSpec
 
 CROP = CropSpec(size_px=32, margin=0.1)
@@ -79,7 +79,7 @@ def fill_transfer(reach: float = 1.0) -> None:
     promotion.promote(PIX2PIXHD.name, version.number)
 
 
-def register(card: ModelCard, network: nn.Module, **more: Any) -> versions.Version:
+def register(card: ModelSpec, network: nn.Module, **more: Any) -> versions.Version:
     run = store.connect().create_run(store.experiment(card.name))
     return versions.register(
         card,

@@ -6,7 +6,7 @@ Opens the page over the registry in use, tries the first example and takes the T
 import argparse
 from pathlib import Path
 
-from demo.models import Served
+from demo.models import ModelServer
 from demo.page import launch_page
 from tests.browser import chromium
 from tests.conftest import unused_port
@@ -20,7 +20,7 @@ def main() -> None:
     parser.add_argument("--dark", action="store_true")
     parser.add_argument("--example", type=int, default=0, help="counted from 0")
     options = parser.parse_args()
-    served = Served()
+    served = ModelServer()
     page = launch_page(served, port=unused_port(), mlflow_url="http://127.0.0.1:5000")
     with chromium.opened() as browser:
         view = browser.new_page(

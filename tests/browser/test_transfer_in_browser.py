@@ -11,7 +11,7 @@ from demo.marking import SOURCE_TYPE
 from registry import promotion
 from registry.catalog import PIX2PIXHD
 from tests.browser import networks
-from tests.browser.conftest import House, Visitor
+from tests.browser.conftest import PageContext, Visitor
 from tests.browser.test_page_in_browser import PHONE_PX, check, give
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
@@ -25,7 +25,7 @@ def people(examples: Path) -> list[Path]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def a_version(house: House) -> None:
+def a_version(house: PageContext) -> None:
     assert house.page
     networks.fill_transfer()
 

@@ -13,7 +13,7 @@ import pytest
 from gradio import processing_utils
 
 from app import free_port
-from demo.models import Served
+from demo.models import ModelServer
 from demo.page import Page, launch_page
 from registry import versions
 from tests.demo.fakes import FakeRegistry
@@ -36,7 +36,7 @@ def page() -> Iterator[Page]:
     """Yield a page over an empty registry: photos are taken all the same."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(versions, "resolve", FakeRegistry().resolve)
-        served = Served(poll_seconds=None)
+        served = ModelServer(poll_seconds=None)
         page = launch_page(served, port=free_port(17890, "the page"), mlflow_url=None)
         yield page
         page.close()

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from demo.models import Served
+from demo.models import ModelServer
 from registry.catalog import DLN
 from registry.errors import BadVersion, EmptyRegistry, Unreachable
 from registry.faces import CropSpec
@@ -27,8 +27,8 @@ GOOD = answers(UNIT)
 
 
 @pytest.fixture
-def served() -> Iterator[Served]:
-    served = Served(poll_seconds=0.02)
+def served() -> Iterator[ModelServer]:
+    served = ModelServer(poll_seconds=0.02)
     yield served
     served.close()
 
@@ -41,12 +41,12 @@ def until(condition: Callable[[], object], seconds: float = 10) -> bool:
     return bool(condition())
 
 
-def number(served: Served, name: str = "dln") -> int:
+def number(served: ModelServer, name: str = "dln") -> int:
     return served.model(name).version.number
 
 
 def test_the_version_with_the_alias_answers_and_follows_it(
-    registry: FakeRegistry, served: Served
+    registry: FakeRegistry, served: ModelServer
 ) -> None:
     registry.put("dln", 1, GOOD)
     assert number(served) == 1
@@ -58,7 +58,7 @@ def test_the_version_with_the_alias_answers_and_follows_it(
 
 
 def test_a_store_made_anew_is_another_version_although_it_counts_from_one_again(
-    registry: FakeRegistry, served: Served
+    registry: FakeRegistry, served: ModelServer
 ) -> None:
     registry.put("emotion", 1, lambda faces: {"logits": torch.zeros(len(faces), 8)})
     first = served.model("emotion")
@@ -79,7 +79,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("told", BROKEN)
 def test_a_broken_version_leaves_the_old_one_answering_and_is_told(
-    registry: FakeRegistry, served: Served, told: str
+    registry: FakeRegistry, served: ModelServer, told: str
 ) -> None:
     registry.put("dln", 1, GOOD)
     assert number(served) == 1
@@ -103,7 +103,7 @@ def without(network: Network, name: str) -> Network:
     return forgetful
 
 
-def test_both_graphs_of_a_version_are_tried(registry: FakeRegistry, served: Served) -> None:
+def test_both_graphs_of_a_version_are_tried(registry: FakeRegistry, served: ModelServer) -> None:
     asked: list[Tensor] = []
 
     def draw(faces: Tensor, change: Tensor) -> Mapping[str, Tensor]:
@@ -132,7 +132,7 @@ BROKEN_PAIRS: dict[str, dict[str, Network]] = {
 
 @pytest.mark.parametrize("told", BROKEN_PAIRS)
 def test_a_version_with_one_graph_broken_is_refused(
-    registry: FakeRegistry, served: Served, told: str
+    registry: FakeRegistry, served: ModelServer, told: str
 ) -> None:
     registry.put_transfer(**BROKEN_PAIRS[told])
     with pytest.raises(BadVersion, match=re.escape(told)) as refused:
@@ -140,7 +140,9 @@ def test_a_version_with_one_graph_broken_is_refused(
     assert str(refused.value).startswith("Version 1 of pix2pixhd")
 
 
-def test_a_problem_ends_when_the_alias_goes_back(registry: FakeRegistry, served: Served) -> None:
+def test_a_problem_ends_when_the_alias_goes_back(
+    registry: FakeRegistry, served: ModelServer
+) -> None:
     registry.put("dln", 1, GOOD)
     assert number(served) == 1
     registry.put("dln", 2, raises)
@@ -151,7 +153,7 @@ def test_a_problem_ends_when_the_alias_goes_back(registry: FakeRegistry, served:
 
 
 def test_a_version_with_more_answers_than_labels_is_refused(
-    registry: FakeRegistry, served: Served
+    registry: FakeRegistry, served: ModelServer
 ) -> None:
     registry.put("emotion", 1, lambda faces: {"logits": torch.zeros(len(faces), 7)})
     with pytest.raises(BadVersion, match="label"):
@@ -159,7 +161,7 @@ def test_a_version_with_more_answers_than_labels_is_refused(
 
 
 def test_a_broken_version_is_not_loaded_at_every_look(
-    registry: FakeRegistry, served: Served
+    registry: FakeRegistry, served: ModelServer
 ) -> None:
     registry.put("dln", 1, raises)
     with pytest.raises(BadVersion, match="fails on faces"):
@@ -173,7 +175,7 @@ def test_a_broken_version_is_not_loaded_at_every_look(
     [EmptyRegistry("Empty: seed."), Unreachable("The server is down."), OSError("disk I/O error")],
 )
 def test_what_is_wrong_at_first_is_told_and_may_come_right(
-    registry: FakeRegistry, served: Served, wrong: Exception
+    registry: FakeRegistry, served: ModelServer, wrong: Exception
 ) -> None:
     registry.production["dln"] = wrong
     kind = type(wrong) if not isinstance(wrong, OSError) else BadVersion
@@ -185,7 +187,9 @@ def test_what_is_wrong_at_first_is_told_and_may_come_right(
     assert number(served) == 1
 
 
-def test_a_registry_that_goes_away_stops_no_answer(registry: FakeRegistry, served: Served) -> None:
+def test_a_registry_that_goes_away_stops_no_answer(
+    registry: FakeRegistry, served: ModelServer
+) -> None:
     registry.put("dln", 1, GOOD)
     assert number(served) == 1
     registry.production["dln"] = Unreachable("The server is down.")
@@ -204,7 +208,7 @@ def blocked(gate: threading.Event, network: Network) -> Network:
 
 
 def test_the_old_version_answers_while_the_new_one_is_tried(
-    registry: FakeRegistry, served: Served
+    registry: FakeRegistry, served: ModelServer
 ) -> None:
     gate = threading.Event()
     registry.put("dln", 1, GOOD)
@@ -219,7 +223,7 @@ def test_the_old_version_answers_while_the_new_one_is_tried(
 def test_many_first_visitors_load_a_version_once(registry: FakeRegistry) -> None:
     gate = threading.Event()
     registry.put("dln", 1, blocked(gate, GOOD))
-    served = Served(poll_seconds=None)
+    served = ModelServer(poll_seconds=None)
     with ThreadPoolExecutor(8) as visitors:
         models = [visitors.submit(served.model, "dln") for _ in range(8)]
         gate.set()
@@ -228,7 +232,7 @@ def test_many_first_visitors_load_a_version_once(registry: FakeRegistry) -> None
 
 
 def test_without_a_watch_the_first_version_stays(registry: FakeRegistry) -> None:
-    served = Served(poll_seconds=None)
+    served = ModelServer(poll_seconds=None)
     registry.put("dln", 1, GOOD)
     assert number(served) == 1
     registry.put("dln", 2, GOOD)
@@ -236,7 +240,7 @@ def test_without_a_watch_the_first_version_stays(registry: FakeRegistry) -> None
 
 
 def test_followed_models_are_loaded_before_anyone_asks(
-    registry: FakeRegistry, served: Served
+    registry: FakeRegistry, served: ModelServer
 ) -> None:
     registry.put("dln", 1, GOOD)
     served.follow("dln", "emotion")
@@ -268,7 +272,7 @@ def test_a_promotion_in_the_real_registry_is_followed_within_ten_seconds() -> No
     )
     promote("dln", first.number)
     faces = torch.rand(3, 3, 32, 32)
-    served = Served(device="cpu")
+    served = ModelServer(device="cpu")
     with closing(served):
         assert number(served) == first.number
         assert torch.allclose(

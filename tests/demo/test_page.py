@@ -19,12 +19,12 @@ from PIL import Image, ImageFile
 from torch import Tensor
 
 from demo.marking import SOURCE_TYPE
-from demo.models import Served
+from demo.models import ModelServer
 from demo.page import Page, launch_page
 from demo.predictors import look
 from demo.tabs import examples
 from demo.tabs.emotion import EmotionTab
-from demo.tabs.house import House
+from demo.tabs.house import PageContext
 from demo.tabs.photo import PhotoPlace
 from demo.tabs.triplet import TripletTab
 from registry import versions
@@ -55,7 +55,7 @@ def fake() -> Iterator[FakeRegistry]:
 @pytest.fixture(scope="module")
 def page(fake: FakeRegistry) -> Iterator[Page]:
     assert fake.production
-    served = Served(poll_seconds=0.2)
+    served = ModelServer(poll_seconds=0.2)
     page = launch_page(served, port=unused_port(), mlflow_url="http://mlflow")
     yield page
     page.close()
@@ -179,7 +179,7 @@ def test_too_many_pixels_are_refused_by_the_header(
 @pytest.mark.usefixtures("page")
 def test_an_empty_registry_is_told_and_heals(fake: FakeRegistry, examples: Path) -> None:
     kept, photo = fake.production.pop("emotion"), handle_file(sorted(examples.glob("*.jpg"))[0])
-    lonely = launch_page(Served(poll_seconds=None), port=unused_port(), mlflow_url=None)
+    lonely = launch_page(ModelServer(poll_seconds=None), port=unused_port(), mlflow_url=None)
     try:
         other = Client(lonely.url, verbose=False, analytics_enabled=False)
         with pytest.raises(AppError, match="run `python app"):
@@ -249,7 +249,7 @@ def test_pictures_go_after_an_hour(page: Page, client: Client, fake: FakeRegistr
 def place(page: Page) -> PhotoPlace:
     assert page.url
     with gr.Blocks():
-        return PhotoPlace(House(served=Served(None), mlflow_url=None), EMOTION, "Photo")
+        return PhotoPlace(PageContext(served=ModelServer(None), mlflow_url=None), EMOTION, "Photo")
 
 
 def test_a_bad_photo_leaves_its_sentence_and_an_empty_place(
@@ -280,7 +280,7 @@ def test_the_card_under_an_answer_is_that_of_the_version_that_gave_it(
     wrong = sorted(examples.glob("*.jpg"))[1]
     said = f"<b> `demo/examples/{wrong.name}`, `demo/examples/../gone.jpg`"
     monkeypatch.setattr(versions, "card", lambda reference: f"![card]({reference}) {said}")
-    house = House(served=Served(None), mlflow_url=None)
+    house = PageContext(served=ModelServer(None), mlflow_url=None)
     with gr.Blocks():
         triplet, emotion = TripletTab(house), EmotionTab(house)
     photos = [look(person["path"], house.cropper) for person in people]

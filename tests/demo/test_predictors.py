@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from demo.models import Served
+from demo.models import ModelServer
 from demo.predictors import (
     NOT_SURE_BELOW,
     EmotionRecognizer,
@@ -53,8 +53,8 @@ def photo(faces: int, cutter: FaceCropper | None = None) -> Photo:
 
 
 @pytest.fixture
-def served(registry: FakeRegistry) -> Served:  # noqa: ARG001
-    return Served(poll_seconds=None)
+def served(registry: FakeRegistry) -> ModelServer:  # noqa: ARG001
+    return ModelServer(poll_seconds=None)
 
 
 def unit(rows: int, seed: int) -> Tensor:
@@ -64,7 +64,7 @@ def unit(rows: int, seed: int) -> Tensor:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_the_closest_pair_shares_the_expression(
-    registry: FakeRegistry, served: Served, seed: int
+    registry: FakeRegistry, served: ModelServer, seed: int
 ) -> None:
     expression, identity = unit(3, seed), unit(3, seed + 1000)
     registry.put("dln", 4, answers(expression, identity))
@@ -87,7 +87,7 @@ def test_the_closest_pair_shares_the_expression(
 
 @pytest.mark.parametrize("order", list(permutations(range(3))))
 def test_the_odd_one_is_the_same_wherever_it_lies(
-    registry: FakeRegistry, served: Served, order: tuple[int, ...]
+    registry: FakeRegistry, served: ModelServer, order: tuple[int, ...]
 ) -> None:
     two_alike = torch.nn.functional.normalize(torch.tensor([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0]]))
     registry.put("dln", 1, answers(two_alike[list(order)]))
@@ -99,7 +99,7 @@ def test_two_equally_close_pairs_are_a_tie(distances: tuple[float, float, float]
     assert judge(distances)[2]
 
 
-def test_a_tie_is_said(registry: FakeRegistry, served: Served) -> None:
+def test_a_tie_is_said(registry: FakeRegistry, served: ModelServer) -> None:
     registry.put("dln", 1, answers(unit(1, 0)))
     answer = TripletComparer(served).compare([photo(1)] * 3)
     assert answer.tie
@@ -114,7 +114,7 @@ def brightness(faces: Tensor) -> dict[str, Tensor]:
 
 
 def test_a_photo_is_looked_at_once_and_cut_once_for_each_crop(
-    registry: FakeRegistry, served: Served
+    registry: FakeRegistry, served: ModelServer
 ) -> None:
     registry.put("dln", 1, answers(unit(3, 0)), size_px=64)
     registry.put("emotion", 1, brightness, size_px=48)
@@ -128,7 +128,7 @@ def test_a_photo_is_looked_at_once_and_cut_once_for_each_crop(
     assert [spec.size_px for spec in cutter.cuts] == [64, 48]
 
 
-def test_the_chosen_faces_are_compared(registry: FakeRegistry, served: Served) -> None:
+def test_the_chosen_faces_are_compared(registry: FakeRegistry, served: ModelServer) -> None:
     registry.put(
         "dln", 1, lambda faces: {"expression": faces[:, 0, :1, 0], "identity": faces[:, 0, :1, 0]}
     )
@@ -137,7 +137,7 @@ def test_the_chosen_faces_are_compared(registry: FakeRegistry, served: Served) -
 
 
 def test_every_face_gets_its_own_emotion_also_beyond_one_batch(
-    registry: FakeRegistry, served: Served
+    registry: FakeRegistry, served: ModelServer
 ) -> None:
     registry.put("emotion", 1, lambda faces: {"logits": brightness(faces)["logits"] / 50})
     faces = 20
@@ -155,7 +155,7 @@ def test_every_face_gets_its_own_emotion_also_beyond_one_batch(
 
 @pytest.mark.parametrize("top", [0.2, NOT_SURE_BELOW - 0.01, NOT_SURE_BELOW + 0.01, 0.999])
 def test_probabilities_are_sorted_and_a_low_top_is_not_sure(
-    registry: FakeRegistry, served: Served, top: float
+    registry: FakeRegistry, served: ModelServer, top: float
 ) -> None:
     shares = torch.full((8,), (1 - top) / 7)
     shares[5] = top
@@ -170,7 +170,7 @@ def test_probabilities_are_sorted_and_a_low_top_is_not_sure(
     assert answer.sentence.startswith("not sure" if not answer.sure else "disgust")
 
 
-def test_a_missing_face_is_said_before_the_registry_is_asked(served: Served) -> None:
+def test_a_missing_face_is_said_before_the_registry_is_asked(served: ModelServer) -> None:
     with pytest.raises(NoFace):
         EmotionRecognizer(served).recognise(photo(0))
     with pytest.raises(NoFace):

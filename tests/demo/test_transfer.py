@@ -11,9 +11,9 @@ from PIL import Image
 from torch import Tensor
 
 from demo.limits import Profile
-from demo.models import SMOKE_FACES, Served
+from demo.models import SMOKE_FACES, ModelServer
 from demo.predictors import Photo, look
-from demo.receipts import Receipts, failures
+from demo.receipts import TransferMetrics, failures
 from demo.transfer import NEUTRAL, STEPS, BadStrength, ExpressionTransfer
 from registry.errors import EmptyRegistry, Unreachable
 from registry.faces import Face, FaceCropper, NoFace
@@ -25,8 +25,8 @@ NO_THRESHOLDS: dict[str, float] = {}
 
 
 @pytest.fixture
-def served(registry: FakeRegistry) -> Served:  # noqa: ARG001
-    return Served(poll_seconds=None)
+def served(registry: FakeRegistry) -> ModelServer:  # noqa: ARG001
+    return ModelServer(poll_seconds=None)
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def vectors(photo: Photo, size_px: int = 32) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize("strength", [-0.5, 0.3, 1.0])
 def test_the_receipts_are_distances_and_cosines_by_the_versions_encoder(
-    registry: FakeRegistry, served: Served, people: tuple[Photo, Photo], strength: float
+    registry: FakeRegistry, served: ModelServer, people: tuple[Photo, Photo], strength: float
 ) -> None:
     registry.put_transfer(4, thresholds=NO_THRESHOLDS)
     answer = ExpressionTransfer(served).transfer(*people, strength=strength)
@@ -101,7 +101,7 @@ def test_the_receipts_are_distances_and_cosines_by_the_versions_encoder(
 
 
 def test_strength_0_gives_back_the_photo(
-    registry: FakeRegistry, served: Served, people: tuple[Photo, Photo]
+    registry: FakeRegistry, served: ModelServer, people: tuple[Photo, Photo]
 ) -> None:
     registry.put_transfer()
     answer = ExpressionTransfer(served).transfer(*people, strength=0.0)
@@ -113,7 +113,7 @@ def test_strength_0_gives_back_the_photo(
 
 
 def test_the_change_is_the_drivers_expression_less_the_sources_times_the_strength(
-    registry: FakeRegistry, served: Served, people: tuple[Photo, Photo]
+    registry: FakeRegistry, served: ModelServer, people: tuple[Photo, Photo]
 ) -> None:
     moves: list[Tensor] = []
 
@@ -132,7 +132,7 @@ def test_the_change_is_the_drivers_expression_less_the_sources_times_the_strengt
 
 
 def test_a_change_is_between_what_the_versions_encoder_calls_its_condition(
-    registry: FakeRegistry, served: Served, people: tuple[Photo, Photo]
+    registry: FakeRegistry, served: ModelServer, people: tuple[Photo, Photo]
 ) -> None:
     moves: list[Tensor] = []
 
@@ -153,7 +153,7 @@ def test_a_change_is_between_what_the_versions_encoder_calls_its_condition(
 
 
 def test_a_source_is_encoded_once_however_often_its_strength_changes(
-    registry: FakeRegistry, served: Served, people: tuple[Photo, Photo]
+    registry: FakeRegistry, served: ModelServer, people: tuple[Photo, Photo]
 ) -> None:
     encoder = Counting()
     registry.put_transfer(encoder=encoder)
@@ -167,7 +167,7 @@ def test_a_source_is_encoded_once_however_often_its_strength_changes(
 
 
 def test_a_result_that_is_not_nearer_or_someone_else_is_warned_of(
-    registry: FakeRegistry, served: Served, people: tuple[Photo, Photo]
+    registry: FakeRegistry, served: ModelServer, people: tuple[Photo, Photo]
 ) -> None:
     tiny = TinyEncoder().requires_grad_(False)
     registry.put_transfer(generator=TinyGenerator(tiny, reach=-0.5))
@@ -176,7 +176,7 @@ def test_a_result_that_is_not_nearer_or_someone_else_is_warned_of(
     assert any("no nearer to the expression" in warning for warning in answer.warnings)
     assert answer.sentence == "This result fails its own check."
     registry.put_transfer(2, generator=drawing(lambda faces, _: 1 - faces))
-    someone = ExpressionTransfer(Served(poll_seconds=None)).transfer(*people, strength=-0.5)
+    someone = ExpressionTransfer(ModelServer(poll_seconds=None)).transfer(*people, strength=-0.5)
     assert someone.receipts.likeness < 0
     (warning,) = someone.warnings
     assert "may no longer show the same person" in warning
@@ -198,7 +198,7 @@ def test_a_result_that_is_not_nearer_or_someone_else_is_warned_of(
 def test_a_result_is_held_against_its_versions_thresholds(
     after: float, likeness: float, strength: float, wrong: list[str]
 ) -> None:
-    found = Receipts(before=1.0, after=after, likeness=likeness, driver_likeness=None)
+    found = TransferMetrics(before=1.0, after=after, likeness=likeness, driver_likeness=None)
     said = failures(found, {"nearer": 0.2, "same_person": 0.6}, strength)
     assert len(said) == len(wrong)
     assert all(words in sentence for words, sentence in zip(wrong, said, strict=True))
@@ -206,17 +206,17 @@ def test_a_result_is_held_against_its_versions_thresholds(
 
 @pytest.mark.parametrize(("after", "wrong"), [(0.05, 0), (0.9, 1)])
 def test_a_face_asked_for_its_own_expression_keeps_it(after: float, wrong: int) -> None:
-    found = Receipts(before=0.0005, after=after, likeness=0.9, driver_likeness=None)
+    found = TransferMetrics(before=0.0005, after=after, likeness=0.9, driver_likeness=None)
     assert len(failures(found, NO_THRESHOLDS, 1.0)) == wrong
 
 
 def test_no_nearer_is_no_success_even_where_nothing_is_promised() -> None:
-    found = Receipts(before=1.0, after=1.0, likeness=0.9, driver_likeness=None)
+    found = TransferMetrics(before=1.0, after=1.0, likeness=0.9, driver_likeness=None)
     assert len(failures(found, NO_THRESHOLDS, 1.0)) == 1
 
 
 def test_the_receipts_of_a_tiny_face_are_those_of_the_picture_handed_out(
-    registry: FakeRegistry, served: Served, people: tuple[Photo, Photo]
+    registry: FakeRegistry, served: ModelServer, people: tuple[Photo, Photo]
 ) -> None:
     registry.put_transfer(thresholds=NO_THRESHOLDS)
     source, driver = people
@@ -232,7 +232,7 @@ def test_the_receipts_of_a_tiny_face_are_those_of_the_picture_handed_out(
 
 
 def test_neutral_is_the_mean_of_the_people_who_look_it_found_once(
-    registry: FakeRegistry, served: Served, people: tuple[Photo, Photo], examples: Path
+    registry: FakeRegistry, served: ModelServer, people: tuple[Photo, Photo], examples: Path
 ) -> None:
     encoder = Counting()
     registry.put_transfer(encoder=encoder, thresholds=NO_THRESHOLDS)
@@ -253,7 +253,7 @@ def test_neutral_is_the_mean_of_the_people_who_look_it_found_once(
 
 
 def test_what_can_not_be_done_is_said_before_a_model_is_asked(
-    registry: FakeRegistry, served: Served, people: tuple[Photo, Photo]
+    registry: FakeRegistry, served: ModelServer, people: tuple[Photo, Photo]
 ) -> None:
     transfer = ExpressionTransfer(served)
     with pytest.raises(BadStrength, match=r"1\.6 is no strength: choose one from -0\.5 to 1\.5"):
@@ -271,7 +271,7 @@ def test_what_can_not_be_done_is_said_before_a_model_is_asked(
 
 
 def test_no_version_is_told_with_how_to_get_one(
-    registry: FakeRegistry, served: Served, people: tuple[Photo, Photo]
+    registry: FakeRegistry, served: ModelServer, people: tuple[Photo, Photo]
 ) -> None:
     transfer = ExpressionTransfer(served)
     assert "registry promote pix2pixhd" in str(transfer.status())

@@ -9,9 +9,9 @@ import pytest
 from PIL import ExifTags, Image
 
 from demo.marking import SOURCE_TYPE
-from demo.models import Served
+from demo.models import ModelServer
 from demo.predictors import look
-from demo.tabs.house import House
+from demo.tabs.house import PageContext
 from demo.tabs.transfer import (
     ASK,
     ASK_CONSENT,
@@ -37,7 +37,7 @@ def transfer(
     monkeypatch.setattr(versions, "card", lambda reference: f"The card of {reference}.")
     registry.put_transfer(5)
     with gr.Blocks():
-        return TransferTab(House(served=Served(None), mlflow_url=None, cropper=CROPPER))
+        return TransferTab(PageContext(served=ModelServer(None), mlflow_url=None, cropper=CROPPER))
 
 
 @pytest.fixture

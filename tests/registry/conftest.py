@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from registry import store, versions
-from registry.catalog import ModelCard
+from registry.catalog import ModelSpec
 from registry.faces import CropSpec
 
 CROP = CropSpec(size_px=32, margin=0.1)
-CARD = ModelCard(
+CARD = ModelSpec(
     name="dln",
     title="Tiny",
     purpose="Is registered in tests.",

@@ -22,7 +22,7 @@ from training.cards.text import CONFIGURED, LICENCES, MISUSE, TEXTS, UNKNOWN_LIC
 from training.engine import tracking
 from training.engine.checkpoint import Progress
 from training.engine.recipe import Recipe
-from training.engine.task import Production, Task
+from training.engine.task import Task, TrainedModel
 
 HEADINGS = (
     "What it is",
@@ -41,11 +41,16 @@ TRAIN = "python -m training train "
 HANDED_ON = ("command", "revision", "seed", "minutes", "epochs", "machine", "data")
 """What a card keeps of the trainings before its own."""
 ELSEWHERE = "Validation and latency are left out for want of room; the run has them."
-SHORTEST = "Validation, latency and behaviour are left out for want of room; the run has them."
+SHORTEST = "Validation, latency and robustness are left out for want of room; the run has them."
 
 
 def card(
-    name: str, command: str, recipe: Recipe, task: Task, production: Production, progress: Progress
+    name: str,
+    command: str,
+    recipe: Recipe,
+    task: Task,
+    production: TrainedModel,
+    progress: Progress,
 ) -> dict[str, Any]:
     """Return all that is known about a finished training, ready for JSON."""
     said = {
@@ -146,7 +151,7 @@ def refresh(version: Version) -> None:
 def _written(head: str, bodies: Mapping[str, str], model: str, metrics: Mapping[str, float]) -> str:
     """Put a card together with all results, or with fewer if it gets too long."""
     tested = {key: value for key, value in metrics.items() if key.startswith("test/")}
-    few = {key: value for key, value in tested.items() if "/behaviour/" not in key}
+    few = {key: value for key, value in tested.items() if "/robustness/" not in key}
     text = ""
     for shown, note in ((metrics, ""), (tested, ELSEWHERE), (few, SHORTEST)):
         results = [TEXTS[model].protocol, note, overall(shown) or "Nothing was measured yet."]

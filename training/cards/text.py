@@ -135,7 +135,7 @@ CONFIGURED: Mapping[tuple[str, object], str] = {
     ("backbone", "compact"): "A ResNet of half ResNet-18's width that sees luminance only, since "
     "the faces it learns from are grey; the paper has InceptionResnetV1.",
     ("subtract", False): "Without the paper's subtraction: the face branch alone, to compare.",
-    ("squash", True): "Subtracts after a sigmoid, as the authors' later code does.",
+    ("sigmoid", True): "Subtracts after a sigmoid, as the authors' later code does.",
     ("condition", "deviation"): "The condition is the expression vector and the deviation it was "
     "made of, of which the judges see the vector; the paper shows a vector, and doesn't say which.",
     ("enhancer", "added"): "The local enhancer adds to what a trained global generator draws, "

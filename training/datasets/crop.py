@@ -33,7 +33,7 @@ TINY_PX = 128
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kept:
+class StoredCrop:
     """A crop on disk and how it was cut; the crop's own file carries this as its comment."""
 
     path: str
@@ -54,7 +54,7 @@ class Cutter:
     fallback: float | None = None
     central: bool = False
 
-    def __call__(self, picture: Picture) -> Kept | str:
+    def __call__(self, picture: Picture) -> StoredCrop | str:
         """Return the picture's crop, cut now or in an earlier run, or why there is none."""
         try:
             content = self.source.read(picture.member)
@@ -65,7 +65,7 @@ class Cutter:
         except (PhotoError, PreparedError):
             return "the picture can't be read"
 
-    def _kept(self, picture: Picture, digest: str) -> Kept | None:
+    def _kept(self, picture: Picture, digest: str) -> StoredCrop | None:
         margins = (WIDEST, self.fallback) if self.framing is None else (self.framing,)
         for suffix in (".png", ".jpg"):
             kept = comment_of(self.folder / "crops" / f"{picture.name}{suffix}")
@@ -73,11 +73,11 @@ class Cutter:
                 return kept
         return None
 
-    def _cut(self, picture: Picture, content: bytes, digest: str) -> Kept:
+    def _cut(self, picture: Picture, content: bytes, digest: str) -> StoredCrop:
         pixels, how = self._face(read_photo(content), picture.near)
         size = pixels.shape[0]
         path = f"crops/{picture.name}{'.png' if size <= TINY_PX else '.jpg'}"
-        kept = Kept(path=path, digest=digest, size_px=size, **how)
+        kept = StoredCrop(path=path, digest=digest, size_px=size, **how)
         _write(self.folder / path, pixels, kept)
         return kept
 
@@ -137,7 +137,7 @@ def _cropper() -> FaceCropper:
     return FaceCropper()
 
 
-def _write(path: Path, pixels: UInt8[np.ndarray, "size size 3"], kept: Kept) -> None:
+def _write(path: Path, pixels: UInt8[np.ndarray, "size size 3"], kept: StoredCrop) -> None:
     """Write the crop under its name in one step, grey where all of it is."""
     grey = (pixels == pixels[..., :1]).all()
     picture = Image.fromarray(np.ascontiguousarray(pixels[..., 0]) if grey else pixels)
@@ -153,14 +153,14 @@ def _write(path: Path, pixels: UInt8[np.ndarray, "size size 3"], kept: Kept) -> 
     half.replace(path)
 
 
-def comment_of(path: Path) -> Kept | None:
+def comment_of(path: Path) -> StoredCrop | None:
     """Return how a crop was cut; None where there is none of ours."""
     if not path.exists():
         return None
     try:
         with Image.open(path) as crop:
             said = json.loads(crop.info["comment"])
-        return Kept(**said | {"box": tuple(said["box"])})
+        return StoredCrop(**said | {"box": tuple(said["box"])})
     except (OSError, KeyError, ValueError, TypeError):
         return None
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from training.datasets.crop import Kept
+from training.datasets.crop import StoredCrop
 from training.datasets.prepared import Prepared, PreparedError
 from training.datasets.source import Picture
 
@@ -31,20 +31,20 @@ def pure(pictures: list[Picture], digests: list[str]) -> tuple[list[Picture], li
     ]
 
 
-def apart(pictures: list[Picture], outcomes: Sequence[Kept | str]) -> list[Kept | str]:
+def apart(pictures: list[Picture], outcomes: Sequence[StoredCrop | str]) -> list[StoredCrop | str]:
     """Return what became of each picture, less the crops of pictures that a later split has too.
 
     As `pure`, for sets whose pictures are read only when they are cut.
     """
     pairs = list(zip(pictures, outcomes, strict=True))
-    last = _last_splits((kept.digest, p.split) for p, kept in pairs if isinstance(kept, Kept))
+    last = _last_splits((kept.digest, p.split) for p, kept in pairs if isinstance(kept, StoredCrop))
     return [
-        ELSEWHERE if isinstance(kept, Kept) and RANK[p.split] < last[kept.digest] else kept
+        ELSEWHERE if isinstance(kept, StoredCrop) and RANK[p.split] < last[kept.digest] else kept
         for p, kept in pairs
     ]
 
 
-def check_apart(kept: Sequence[tuple[Picture, Kept]]) -> None:
+def check_apart(kept: Sequence[tuple[Picture, StoredCrop]]) -> None:
     """Refuse pictures of which a person or a picture's bytes stand in several splits.
 
     Raises:

@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import track
 
-from training.datasets.crop import Cutter, Kept, comment_of, executor
+from training.datasets.crop import Cutter, StoredCrop, comment_of, executor
 from training.datasets.fec import reader as fec
 from training.datasets.leakage import apart, check_apart
 from training.datasets.prepared import (
@@ -170,7 +170,7 @@ def _is_ours(file: Path) -> bool:
     return file.name in OURS or file.name.startswith(".") or file.suffix == ".part"
 
 
-def _cut(reading: Reading, dest: Path, workers: int) -> Iterator[Kept | str]:
+def _cut(reading: Reading, dest: Path, workers: int) -> Iterator[StoredCrop | str]:
     """Yield what became of each picture, in order, with a progress bar."""
     cutter = Cutter(
         source=reading.source,
@@ -194,7 +194,7 @@ def _cut(reading: Reading, dest: Path, workers: int) -> Iterator[Kept | str]:
         ) from error
 
 
-def _dropped(pictures: list[Picture], outcomes: list[Kept | str]) -> dict[str, list[str]]:
+def _dropped(pictures: list[Picture], outcomes: list[StoredCrop | str]) -> dict[str, list[str]]:
     dropped: dict[str, list[str]] = {}
     for picture, outcome in zip(pictures, outcomes, strict=True):
         if isinstance(outcome, str):
@@ -202,12 +202,12 @@ def _dropped(pictures: list[Picture], outcomes: list[Kept | str]) -> dict[str, l
     return dropped
 
 
-def _write(reading: Reading, outcomes: list[Kept | str], dest: Path, set_name: str) -> None:
+def _write(reading: Reading, outcomes: list[StoredCrop | str], dest: Path, set_name: str) -> None:
     """Write index and triplets; crops of an earlier run that no row names go."""
     kept = [
         (picture, found)
         for picture, found in zip(reading.pictures, outcomes, strict=True)
-        if isinstance(found, Kept)
+        if isinstance(found, StoredCrop)
     ]
     if not kept:
         why = "; ".join(f"{n:,}: {why}" for why, n in Counter(map(str, outcomes)).items())
@@ -232,7 +232,7 @@ def _write(reading: Reading, outcomes: list[Kept | str], dest: Path, set_name: s
     _save_rows(map(_row, kept), schema, dest / "index.parquet")
 
 
-def _row(pair: tuple[Picture, Kept]) -> dict[str, Any]:
+def _row(pair: tuple[Picture, StoredCrop]) -> dict[str, Any]:
     picture, kept = pair
     return asdict(picture) | {"source": picture.member} | asdict(kept)
 

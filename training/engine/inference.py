@@ -14,7 +14,7 @@ from training.datasets.prepared import Prepared
 console = Console(stderr=True)
 
 
-class Served(nn.Module):
+class GraphModule(nn.Module):
     """A registered version, called like a network."""
 
     def __init__(self, model: ProductionModel) -> None:

@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
-from registry.catalog import ModelCard
+from registry.catalog import ModelSpec
 from registry.faces import CropSpec
 from training.datasets.contact_sheet import sheet
 from training.datasets.leakage import check_sets_apart
@@ -49,7 +49,7 @@ class Update:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Production:
+class TrainedModel:
     """What a finished training leaves behind: a network for the registry and what it needs to run.
 
     `network` maps RGB faces in [0, 1] to the outputs its model card names; `config` rebuilds it.
@@ -65,7 +65,7 @@ class Production:
     thresholds: Mapping[str, float] = field(default_factory=dict)
 
 
-class Part(NamedTuple):
+class SummaryRow(NamedTuple):
     """A part of a network as `summary` counts it: with what goes into it for one face."""
 
     network: nn.Module
@@ -76,7 +76,7 @@ class Part(NamedTuple):
 class Task(ABC):
     """One model's side of a training."""
 
-    card: ModelCard | None
+    card: ModelSpec | None
     """The registered model; None for a network that only travels inside others."""
     crop: CropSpec
 
@@ -108,7 +108,7 @@ class Task(ABC):
         """The modules that train or judge, by name; the loop wraps each of them."""
 
     @abstractmethod
-    def parts(self) -> dict[str, Part]:
+    def parts(self) -> dict[str, SummaryRow]:
         """The network of the paper's table, part by part, for `summary`; needs no data."""
 
     def example(self) -> Float[Tensor, "1 3 h w"]:
@@ -148,5 +148,5 @@ class Task(ABC):
         return None
 
     @abstractmethod
-    def production(self, networks: Networks) -> Production:
+    def production(self, networks: Networks) -> TrainedModel:
         """Return what is registered when the training is done."""

@@ -46,10 +46,10 @@ def _means(
     resamples: int,
     seed: int,
 ) -> Iterator[float]:
-    luck = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     even = np.full(clusters, 1 / clusters)
     for start in range(0, resamples, CHUNK):
-        counts = luck.multinomial(clusters, even, size=min(CHUNK, resamples - start))
+        counts = rng.multinomial(clusters, even, size=min(CHUNK, resamples - start))
         weights = np.where(again, 1, counts[:, faces]).prod(-1)
         total = weights.sum(1)
         yield from (weights @ values / np.where(total, total, np.nan)).tolist()

@@ -31,9 +31,9 @@ def with_intervals(
     logits: Float[Tensor, "faces labels"], truth: Int[Tensor, "faces"], resamples: int = 300
 ) -> dict[str, float]:
     """Return `emotion_metrics` and the ends of their 95 % intervals, by bootstrap over faces."""
-    luck = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
     metrics = emotion_metrics(logits, truth)
-    drawn = [torch.randint(len(truth), (len(truth),), generator=luck) for _ in range(resamples)]
+    drawn = [torch.randint(len(truth), (len(truth),), generator=rng) for _ in range(resamples)]
     again = [emotion_metrics(logits[faces], truth[faces]) for faces in drawn]
     for key in tuple(metrics):
         values = torch.tensor([each[key] for each in again])

@@ -18,7 +18,7 @@ from training.metrics.identity_leak import leak
 from training.metrics.verification import verification_auc
 
 
-class Judged(NamedTuple):
+class EmbeddingMetrics(NamedTuple):
     """Estimates by name, and a set's fixed triplets with what became of each (`right`)."""
 
     estimates: dict[str, Estimate]
@@ -35,7 +35,9 @@ class Judged(NamedTuple):
         return found | self.extra
 
 
-def judge(network: nn.Module, data: Prepared, crop: CropSpec, split: str) -> Judged:
+def evaluate_embedding(
+    network: nn.Module, data: Prepared, crop: CropSpec, split: str
+) -> EmbeddingMetrics:
     """Measure an embedding on one split of a set.
 
     Args:
@@ -47,11 +49,11 @@ def judge(network: nn.Module, data: Prepared, crop: CropSpec, split: str) -> Jud
     """
     rows = needed(data, split)
     if not len(rows):
-        return Judged({}, fixed_triplets.fixed(data, split)[0], {})
+        return EmbeddingMetrics({}, fixed_triplets.fixed(data, split)[0], {})
     said = _answers(network, data, crop, rows)
     estimates, triplets = estimated(said["expression"], data, split)
     extra = _identity(said["identity"], data, split) if "identity" in said else {}
-    return Judged(estimates, triplets, extra)
+    return EmbeddingMetrics(estimates, triplets, extra)
 
 
 def estimated(

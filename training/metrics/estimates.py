@@ -117,8 +117,8 @@ class Area(Estimate):
 
     def _draws(self) -> Float[np.ndarray, "draws"]:
         persons = int(max(self.same_person.max(), self.other_persons.max())) + 1
-        luck = np.random.default_rng(0)
-        counts = luck.multinomial(persons, np.full(persons, 1 / persons), size=RESAMPLES)
+        rng = np.random.default_rng(0)
+        counts = rng.multinomial(persons, np.full(persons, 1 / persons), size=RESAMPLES)
         areas = []
         for few in np.array_split(counts.astype(np.float64), RESAMPLES // CHUNK):
             weights = few[:, self.same_person], few[:, self.other_persons].prod(-1)

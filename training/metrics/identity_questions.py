@@ -76,8 +76,8 @@ def drawn(index: pd.DataFrame, split: str, seed: int = 0) -> pd.DataFrame:
 class _People:
     """Labelled pictures of persons, to draw from."""
 
-    def __init__(self, index: pd.DataFrame, luck: np.random.Generator) -> None:
-        self.luck = luck
+    def __init__(self, index: pd.DataFrame, rng: np.random.Generator) -> None:
+        self.rng = rng
         self.names = index["name"].to_numpy()
         self.person = index["person"].to_numpy()
         self.emotion = index["emotion"].to_numpy(dtype=np.int64)
@@ -91,13 +91,13 @@ class _People:
             both = np.array(list(combinations(rows, 2)), dtype=np.int64).reshape(-1, 2)
             alike = self.emotion[both[:, 0]] == self.emotion[both[:, 1]]
             for kind, of_kind in ((ACROSS, both[~alike]), (ALIKE, both[alike])):
-                few = self.luck.permutation(of_kind)[:PAIRS_OF_PERSON]
+                few = self.rng.permutation(of_kind)[:PAIRS_OF_PERSON]
                 for pair in few:
-                    first, second = self.luck.permutation(pair).tolist()
+                    first, second = self.rng.permutation(pair).tolist()
                     others = self._others(first, int(self.emotion[second]))
                     if len(others):
                         yield kind, True, self.names[first], self.names[second], None
-                        for other in self.luck.permutation(others)[:OTHERS_OF_PAIR]:
+                        for other in self.rng.permutation(others)[:OTHERS_OF_PAIR]:
                             yield kind, False, self.names[first], self.names[other], None
 
     def triplets(self, kind: str) -> Iterator[tuple[object, ...]]:
@@ -105,7 +105,7 @@ class _People:
         found: dict[tuple[int, ...], None] = {}
         persons, in_vain = list(self.of_person), 0
         while len(found) < MOST and in_vain < IN_VAIN and persons:
-            three = self._triplet(kind, self.of_person[persons[self.luck.integers(len(persons))]])
+            three = self._triplet(kind, self.of_person[persons[self.rng.integers(len(persons))]])
             in_vain = in_vain + 1 if three is None or three in found else 0
             if three:
                 found[three] = None
@@ -133,7 +133,7 @@ class _People:
         return others
 
     def _one(self, rows: Int[np.ndarray, "rows"]) -> int:
-        return int(rows[self.luck.integers(len(rows))])
+        return int(rows[self.rng.integers(len(rows))])
 
 
 def main(folders: list[str]) -> None:

@@ -51,12 +51,12 @@ CHANGES: Mapping[str, Change] = {
 }
 
 
-def behaviour(
+def robustness(
     network: nn.Module, data: Prepared, rows: np.ndarray, crop: CropSpec
 ) -> dict[str, float]:
     """Return what changes of a picture that mean nothing do to the answers.
 
-    For a classifier, `behaviour/mirrored` and the like are the shares of faces that keep their
+    For a classifier, `robustness/mirrored` and the like are the shares of faces that keep their
     emotion. For an embedding they are how far a face moves, as a share of the distance between two
     faces (medians over up to 300 faces drawn with seed 0): 0 stays, 1 is another face.
     """
@@ -65,7 +65,7 @@ def behaviour(
     said = _answers(network, faces)
     judge = _kept if "logits" in said else _moved
     return {
-        f"behaviour/{name}": judge(said, _answers(network, change(faces)))
+        f"robustness/{name}": judge(said, _answers(network, change(faces)))
         for name, change in CHANGES.items()
     }
 

@@ -10,7 +10,7 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 
 
 @dataclass(frozen=True, kw_only=True)
-class Receipts:
+class TransferMetrics:
     """One number a transfer in each.
 
     Distances are Euclidean between unit expression vectors (0 to 2), similarities cosines.
@@ -34,10 +34,10 @@ def receipts(
     source: Float[Tensor, "batch 3 h w"],
     result: Float[Tensor, "batch 3 h w"],
     wanted: Float[Tensor, "batch dims"],
-) -> Receipts:
+) -> TransferMetrics:
     """Return the receipts of results for the drivers' expression vectors `wanted`."""
     old, new = encode(source), encode(result)
-    return Receipts(
+    return TransferMetrics(
         before=(old["expression"] - wanted).norm(dim=1),
         after=(new["expression"] - wanted).norm(dim=1),
         identity=(old["identity"] * new["identity"]).sum(1),

@@ -24,15 +24,15 @@ def verification_auc(
     """
     known = data.index["person"].notna().to_numpy()[rows]
     person, vectors = data.index["person"].to_numpy()[rows[known]], vectors[known]
-    luck = np.random.default_rng(0)
-    order = luck.permutation(len(person))
+    rng = np.random.default_rng(0)
+    order = rng.permutation(len(person))
     of_person = pd.Series(order).groupby(person[order])
     few = [at.head(PICTURES_OF_PERSON) for _, at in of_person]
     same = np.array([pair for at in few for pair in combinations(at, 2)])
     if not len(same) or of_person.ngroups < 2:
         return None
     chosen = np.unique(same)
-    draw = chosen[luck.integers(len(chosen), size=(4 * len(same), 2))]
+    draw = chosen[rng.integers(len(chosen), size=(4 * len(same), 2))]
     apart = draw[person[draw[:, 0]] != person[draw[:, 1]]][: len(same)]
     pairs = np.concatenate([same, apart])
     cosine = (vectors[pairs[:, 0]] * vectors[pairs[:, 1]]).sum(1)

@@ -46,15 +46,15 @@ def test_unknown_poses_are_alike_and_unknown_people_are_nobody() -> None:
 
 
 def test_all_pairs_of_a_large_set_are_found_and_counted() -> None:
-    luck = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     persons, angles, gazes = ["a", "b", "c", None], [0.0, 90.0, NOTHING], ["front", None]
     rows = [
         (
-            persons[luck.integers(4)],
-            angles[luck.integers(3)],
-            gazes[luck.integers(2)],
-            [0.0, 1.0, 2.0, NOTHING][luck.integers(4)],
-            ["train", "test"][luck.integers(2)],
+            persons[rng.integers(4)],
+            angles[rng.integers(3)],
+            gazes[rng.integers(2)],
+            [0.0, 1.0, 2.0, NOTHING][rng.integers(4)],
+            ["train", "test"][rng.integers(2)],
         )
         for _ in range(300)
     ]

@@ -7,7 +7,7 @@ import pytest
 from filelock import FileLock
 
 from tests.training.datasets.trees import photo, plant
-from training.datasets.crop import Kept
+from training.datasets.crop import StoredCrop
 from training.datasets.leakage import ELSEWHERE, check_apart
 from training.datasets.prepare import READERS, prepare
 from training.datasets.prepared import Prepared, PreparedError
@@ -132,7 +132,7 @@ def test_a_person_or_picture_in_two_splits_stops_the_run(
         prepare("toy", None, tmp_path / "toy")
     with pytest.raises(PreparedError, match="prepare"):
         Prepared.open(tmp_path / "toy")
-    kept = Kept(path="", digest="d", margin=0.0, size_px=1, box=(), face_confidence=None)
+    kept = StoredCrop(path="", digest="d", margin=0.0, size_px=1, box=(), face_confidence=None)
     pair = [replace(first, person=None, split=split) for split in ("train", "test")]
     with pytest.raises(PreparedError, match=rf"1 pictures .* several splits \({first.member}\)"):
         check_apart([(picture, kept) for picture in pair])

@@ -12,11 +12,11 @@ from training.metrics.bootstrap import interval
 
 
 def test_the_interval_is_the_vertex_bootstraps() -> None:
-    luck = np.random.default_rng(1)
+    rng = np.random.default_rng(1)
     photos, triplets = 12, 40
-    faces = np.array([luck.choice(photos, 3, replace=False) for _ in range(triplets)])
+    faces = np.array([rng.choice(photos, 3, replace=False) for _ in range(triplets)])
     faces[0] = (4, 4, 7)  # a person seen twice counts once
-    values = luck.random(triplets)
+    values = rng.random(triplets)
     draws, means = np.random.default_rng(0), []
     for counts in draws.multinomial(12, np.full(12, 1 / 12), size=50):
         above = below = 0.0
@@ -31,11 +31,11 @@ def test_the_interval_is_the_vertex_bootstraps() -> None:
 
 
 def test_shared_photos_widen_it_and_the_truth_lies_inside() -> None:
-    luck = np.random.default_rng(2)
-    hard = luck.random(60) < 0.3
+    rng = np.random.default_rng(2)
+    hard = rng.random(60) < 0.3
 
     def asked(photos: int) -> tuple[float, float]:
-        faces = np.array([luck.choice(photos, 3, replace=False) for _ in range(2000)])
+        faces = np.array([rng.choice(photos, 3, replace=False) for _ in range(2000)])
         wrong = hard[faces % 60].any(1)
         low, high = interval((~wrong).astype(float), faces, resamples=300)
         return low, high

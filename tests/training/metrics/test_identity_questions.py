@@ -1,4 +1,4 @@
-"""Questions about people, and what is made of the answers, against plain loops."""
+"""ConditionSampler about people, and what is made of the answers, against plain loops."""
 
 from itertools import product
 from pathlib import Path
@@ -72,16 +72,16 @@ def test_the_committed_lists_name_no_person_of_a_training(name: str) -> None:
 
 
 def test_an_identity_network_leaks_all_and_an_expression_network_nothing() -> None:
-    data, luck = prepared(), np.random.default_rng(0)
+    data, rng = prepared(), np.random.default_rng(0)
     asked = identity_questions.asked(data, "test")
     codes = pd.factorize(data.index["person"])[0]
-    noise = luck.normal(0, 1e-3, (len(codes), 16))
-    identity = leak(luck.normal(size=(12, 16))[codes] + noise, data, asked)
+    noise = rng.normal(0, 1e-3, (len(codes), 16))
+    identity = leak(rng.normal(size=(12, 16))[codes] + noise, data, asked)
     assert identity["leak_auc"].value == 1.0
     assert identity["leak_auc/sex:female"].value == 1.0
     assert identity["adversarial"].value == 0.0
     emotion = data.index["emotion"].to_numpy()
-    expression = leak(luck.normal(size=(3, 16))[emotion] + noise, data, asked)
+    expression = leak(rng.normal(size=(3, 16))[emotion] + noise, data, asked)
     assert 0.4 < expression["leak_auc"].value < 0.6
     assert expression["adversarial"].value == 1.0
     assert expression["three_people"].value == 1.0
@@ -91,9 +91,9 @@ def test_an_identity_network_leaks_all_and_an_expression_network_nothing() -> No
 
 
 def test_the_area_is_the_share_of_won_comparisons_of_weighted_pairs() -> None:
-    luck = np.random.default_rng(1)
-    same, other = luck.integers(0, 5, 9).astype(float), luck.integers(0, 5, 11).astype(float)
-    weight, against = luck.integers(0, 3, 9).astype(float), luck.integers(0, 3, 11).astype(float)
+    rng = np.random.default_rng(1)
+    same, other = rng.integers(0, 5, 9).astype(float), rng.integers(0, 5, 11).astype(float)
+    weight, against = rng.integers(0, 3, 9).astype(float), rng.integers(0, 3, 11).astype(float)
     won = sum(
         weight[i] * against[j] * ((same[i] < other[j]) + 0.5 * (same[i] == other[j]))
         for i, j in product(range(9), range(11))
@@ -103,18 +103,18 @@ def test_the_area_is_the_share_of_won_comparisons_of_weighted_pairs() -> None:
 
 
 def test_a_paired_lead_is_narrower_than_the_two_intervals_it_comes_from() -> None:
-    luck = np.random.default_rng(2)
-    clusters = luck.integers(0, 60, (600, 3))
-    hard = luck.random(60) < 0.3
+    rng = np.random.default_rng(2)
+    clusters = rng.integers(0, 60, (600, 3))
+    hard = rng.random(60) < 0.3
     right = (~hard[clusters].any(1)).astype(float)
-    better = np.maximum(right, (luck.random(600) < 0.1).astype(float))
+    better = np.maximum(right, (rng.random(600) < 0.1).astype(float))
     one, other = (Share(right=each, clusters=clusters) for each in (better, right))
     low, high = one.lead(other)
     assert 0 < low < one.value - other.value < high
     assert high - low < 0.5 * (one.interval().high - one.interval().low)
 
-    pairs, others = np.arange(60).repeat(5), luck.integers(0, 60, (600, 2))
-    near, far = luck.normal(0, 1, (1, 300)), luck.normal(0.5, 1, (1, 600))
+    pairs, others = np.arange(60).repeat(5), rng.integers(0, 60, (600, 2))
+    near, far = rng.normal(0, 1, (1, 300)), rng.normal(0.5, 1, (1, 600))
     leaky = Area(same=near, other=far, same_person=pairs, other_persons=others)
     leakier = Area(same=near - 0.3, other=far, same_person=pairs, other_persons=others)
     assert leaky.interval().low < leaky.value < leaky.interval().high

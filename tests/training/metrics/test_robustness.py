@@ -9,7 +9,7 @@ from torch import nn
 from registry.faces import CropSpec
 from training.datasets.prepare import prepare
 from training.datasets.prepared import Prepared
-from training.metrics.robustness import CHANGES, behaviour, latency, moved
+from training.metrics.robustness import CHANGES, latency, moved, robustness
 
 CROP = CropSpec(size_px=48, margin=0.05)
 
@@ -30,14 +30,14 @@ class Named(LeftRight):
 def test_what_a_network_minds_is_told_and_what_it_does_not_mind_is_zero(tmp_path: Path) -> None:
     prepare("toy", None, tmp_path / "toy")
     data = Prepared.open(tmp_path / "toy")
-    found = behaviour(LeftRight(), data, data.split("test"), CROP)
-    assert set(found) == {f"behaviour/{name}" for name in CHANGES}
-    assert found["behaviour/again"] == 0
-    assert found["behaviour/mirrored"] > 5 * found["behaviour/brighter"] > 0
-    kept = behaviour(Named(), data, data.split("test"), CROP)
-    assert kept["behaviour/again"] == 1
-    assert kept["behaviour/mirrored"] < 0.1
-    assert kept["behaviour/brighter"] > 0.9
+    found = robustness(LeftRight(), data, data.split("test"), CROP)
+    assert set(found) == {f"robustness/{name}" for name in CHANGES}
+    assert found["robustness/again"] == 0
+    assert found["robustness/mirrored"] > 5 * found["robustness/brighter"] > 0
+    kept = robustness(Named(), data, data.split("test"), CROP)
+    assert kept["robustness/again"] == 1
+    assert kept["robustness/mirrored"] < 0.1
+    assert kept["robustness/brighter"] > 0.9
 
 
 def test_a_moved_crop_shows_what_lies_to_the_right_and_below() -> None:

@@ -17,7 +17,7 @@ from training.models.backbones.deviation import BackboneConfig
 from training.models.dln.config import NetworkConfig
 from training.models.dln.network import DLN
 from training.models.pix2pixhd.generator import Generator, GeneratorConfig
-from training.models.pix2pixhd.networks import Served
+from training.models.pix2pixhd.networks import GeneratorWrapper
 from training.starters import files
 
 PROJECT = Path(__file__).parents[3]
@@ -40,7 +40,7 @@ DLN_CARD = {
     "config": {
         "network": {
             "backbone": {"name": "compact", "classes": 8631},
-            "dims": 16, "order": 3, "squash": False,
+            "dims": 16, "order": 3, "sigmoid": False,
         }
     },
 }  # fmt: skip
@@ -182,7 +182,7 @@ def test_a_generator_comes_with_the_shipped_dln_as_its_encoder(
         "thresholds": {"nearer": 0.1, "same_person": 0.5},
     }
     torch.manual_seed(0)
-    served = Served(Generator(GeneratorConfig(**shape)))  # type: ignore[arg-type]
+    served = GeneratorWrapper(Generator(GeneratorConfig(**shape)))  # type: ignore[arg-type]
     state = {f"generator.{k}": v for k, v in served.state_dict().items()}
     inside = {f"encoder.dln.{k}": v for k, v in network.state_dict().items()}
     foreign = card | {"config": card["config"] | {"encoder": encoder | {"sha256": "0" * 64}}}

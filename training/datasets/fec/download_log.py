@@ -33,7 +33,7 @@ FINAL = {Status.GONE, Status.REFUSED, Status.NO_PICTURE, Status.TOO_LARGE}
 NAMES = frozenset(status.value for status in Status)
 
 
-class Ledger:
+class DownloadLog:
     """One line an address, the status before it; the last line about an address counts."""
 
     def __init__(self, file: FileIO) -> None:
@@ -43,7 +43,7 @@ class Ledger:
 
     @classmethod
     @contextmanager
-    def opened(cls, path: Path) -> Iterator["Ledger"]:
+    def opened(cls, path: Path) -> Iterator["DownloadLog"]:
         """Give the ledger at `path`, new or of an earlier run."""
         with path.open("a+b", buffering=0) as file:
             try:

@@ -23,7 +23,7 @@ from rich.progress import (
 from rich.text import Text
 
 from registry.photos import PhotoError
-from training.datasets.fec.download_log import Ledger, Status
+from training.datasets.fec.download_log import DownloadLog, Status
 
 Taker = Callable[[str, bytes], None]
 """Takes what an address sent; raises PhotoError where that is no picture."""
@@ -36,7 +36,7 @@ LATER = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_R
 
 
 @dataclass(frozen=True, kw_only=True)
-class Manners:
+class RateLimits:
     """How hard servers are asked, and for how long."""
 
     connections: int = 16
@@ -68,26 +68,26 @@ class _Refusal(Exception):
 class _Host:
     """The turns of requests to one host, and how it has behaved."""
 
-    manners: Manners
+    rate_limits: RateLimits
     free_at: float = 0.0
     failures: int = 0
     connections: asyncio.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
-        self.connections = asyncio.Semaphore(self.manners.connections_per_host)
+        self.connections = asyncio.Semaphore(self.rate_limits.connections_per_host)
 
     @property
     def down(self) -> bool:
-        return self.failures >= self.manners.failures_of_a_host
+        return self.failures >= self.rate_limits.failures_of_a_host
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """Wait for a free connection and for the interval since the last request."""
         async with self.connections:
             start = max(self.free_at, time.monotonic())
-            self.free_at = start + self.manners.interval_seconds
+            self.free_at = start + self.rate_limits.interval_seconds
             await asyncio.sleep(start - time.monotonic())
-            async with asyncio.timeout(self.manners.whole_within_seconds):
+            async with asyncio.timeout(self.rate_limits.whole_within_seconds):
                 yield
 
     def judge(self, status: Status) -> None:
@@ -96,14 +96,17 @@ class _Host:
 
     def pause(self, seconds: float) -> None:
         """Ask for nothing before then; for nothing at all in this run if that is too long."""
-        if seconds > self.manners.longest_delay_seconds:
-            self.failures = self.manners.failures_of_a_host
+        if seconds > self.rate_limits.longest_delay_seconds:
+            self.failures = self.rate_limits.failures_of_a_host
         else:
             self.free_at = max(self.free_at, time.monotonic() + seconds)
 
 
 def download(
-    addresses: Sequence[str], take: Taker, ledger: Ledger, manners: Manners | None = None
+    addresses: Sequence[str],
+    take: Taker,
+    ledger: DownloadLog,
+    rate_limits: RateLimits | None = None,
 ) -> None:
     """Fetch each address, hand it to `take` in some thread, and note what became of it.
 
@@ -115,7 +118,7 @@ def download(
     console = Console(stderr=True)
     with Progress(*_columns(), console=console) as progress:
         bar = progress.add_task("photos", total=len(addresses))
-        session = _Session(take, ledger, manners or Manners(), lambda: progress.advance(bar))
+        session = _Session(take, ledger, rate_limits or RateLimits(), lambda: progress.advance(bar))
         try:
             asyncio.run(session.run(addresses))
         except ExceptionGroup as group:
@@ -124,20 +127,20 @@ def download(
 
 class _Session:
     def __init__(
-        self, take: Taker, ledger: Ledger, manners: Manners, advance: Callable[[], None]
+        self, take: Taker, ledger: DownloadLog, rate_limits: RateLimits, advance: Callable[[], None]
     ) -> None:
-        self.take, self.ledger, self.manners, self.advance = take, ledger, manners, advance
+        self.take, self.ledger, self.rate_limits, self.advance = take, ledger, rate_limits, advance
         self.hosts: dict[str, _Host] = {}
 
     async def run(self, addresses: Sequence[str]) -> None:
         waiting = iter(addresses)
-        limits = httpx.Limits(max_connections=self.manners.connections)
+        limits = httpx.Limits(max_connections=self.rate_limits.connections)
         headers = {"User-Agent": AGENT, "Accept": "image/*", "Accept-Encoding": "identity"}
-        timeout = self.manners.answer_within_seconds
+        timeout = self.rate_limits.answer_within_seconds
         async with httpx.AsyncClient(limits=limits, headers=headers, timeout=timeout) as client:
             self.client = client
             async with asyncio.TaskGroup() as group:
-                for _ in range(self.manners.connections):
+                for _ in range(self.rate_limits.connections):
                     group.create_task(self._work(waiting))
 
     async def _work(self, waiting: Iterator[str]) -> None:
@@ -149,11 +152,11 @@ class _Session:
             self.advance()
 
     def _host(self, address: str) -> _Host:
-        return self.hosts.setdefault(address.split("/")[2].lower(), _Host(self.manners))
+        return self.hosts.setdefault(address.split("/")[2].lower(), _Host(self.rate_limits))
 
     async def _status(self, address: str) -> Status:
         """Try an address as often as it may help."""
-        delay, tries = self.manners.first_delay_seconds, self.manners.tries
+        delay, tries = self.rate_limits.first_delay_seconds, self.rate_limits.tries
         for left in reversed(range(tries)):
             try:
                 await self._once(address)
@@ -164,7 +167,7 @@ class _Session:
             else:
                 return Status.OK
             await asyncio.sleep(delay)
-            delay = min(2 * delay, self.manners.longest_delay_seconds)
+            delay = min(2 * delay, self.rate_limits.longest_delay_seconds)
         raise AssertionError("the last try returns")
 
     async def _once(self, address: str) -> None:
@@ -184,7 +187,7 @@ class _Session:
     async def _content(self, address: str) -> tuple[bytes, bool]:
         """Return what an address sends, at the end of its redirects, and whether that is all."""
         seen: set[str] = set()
-        while len(seen) <= self.manners.redirects and address not in seen:
+        while len(seen) <= self.rate_limits.redirects and address not in seen:
             seen.add(address)
             _check_port(address)
             async with (
@@ -203,7 +206,7 @@ class _Session:
         try:
             async for chunk in response.aiter_raw():
                 body += chunk
-                if len(body) > self.manners.largest_bytes:
+                if len(body) > self.rate_limits.largest_bytes:
                     raise _Refusal(Status.TOO_LARGE)
         except (httpx.ReadError, httpx.RemoteProtocolError):
             return bytes(body), False

@@ -26,7 +26,7 @@ Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
-class Excerpts:
+class FaceCrops:
     """A folder of excerpts; a member is the address of a face: that of its photo, and its box."""
 
     folder: Path

@@ -49,7 +49,7 @@ class Fault:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparisons:
+class FecCsv:
     """A CSV file's usable rows, and the first of those that aren't.
 
     `table` has COLUMNS: addresses, types and annotators as dictionaries, edges as float64, answers
@@ -70,7 +70,7 @@ class Comparisons:
         return [whole, *named, *([f"{self.name}: and {more:,} rows more."] if more else [])]
 
 
-def parse(name: str, file: BufferedIOBase) -> Comparisons:
+def parse(name: str, file: BufferedIOBase) -> FecCsv:
     """Return the rows of a CSV file called `name`, read block by block."""
     tables: list[pa.Table] = [_typed(_cells(pa.array([], pa.string())))]
     faults: list[Fault] = []
@@ -82,7 +82,7 @@ def parse(name: str, file: BufferedIOBase) -> Comparisons:
         faults = [*faults, *found][:NAMED]
         dropped, line = dropped + bad, line + len(lines) - 1
     table = pa.concat_tables(tables).unify_dictionaries()
-    return Comparisons(name=name, table=table, dropped=dropped, faults=faults)
+    return FecCsv(name=name, table=table, dropped=dropped, faults=faults)
 
 
 def _blocks(file: BufferedIOBase) -> Iterator[str]:

@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.progress import track
 
 from registry.photos import PhotoError, read_photo
-from training.datasets.fec.download_log import FINAL, Ledger, Status
-from training.datasets.fec.downloads import Manners, download
-from training.datasets.fec.face_crops import Box, Excerpts
+from training.datasets.fec.download_log import FINAL, DownloadLog, Status
+from training.datasets.fec.downloads import RateLimits, download
+from training.datasets.fec.face_crops import Box, FaceCrops
 
 Faces = Mapping[str, list[tuple[str, Box]]]
 """The names and boxes of the faces of each photo, by its address."""
@@ -33,7 +33,7 @@ class Photos:
     """
 
     faces: Faces
-    excerpts: Excerpts
+    excerpts: FaceCrops
     originals: Path | None = None
 
     def take(self, address: str, content: bytes) -> None:
@@ -51,10 +51,10 @@ class Photos:
         for name, box in self.faces[address]:
             self.excerpts.write(name, photo, box)
 
-    def fetch(self, ledger_path: Path, manners: Manners | None = None) -> Counter[Status]:
+    def fetch(self, ledger_path: Path, rate_limits: RateLimits | None = None) -> Counter[Status]:
         """Download the photos whose faces aren't all there, and return what became of all."""
         done = self._done()
-        with Ledger.opened(ledger_path) as ledger:
+        with DownloadLog.opened(ledger_path) as ledger:
             missing = [
                 address
                 for address in self.faces
@@ -62,7 +62,7 @@ class Photos:
             ]
             for address in done:
                 ledger.write(address, Status.OK)
-            download(missing, self.take, ledger, manners)
+            download(missing, self.take, ledger, rate_limits)
             return Counter(Status.OK if a in done else ledger.known[a] for a in self.faces)
 
     def find(self, folder: Path) -> Counter[Status]:

@@ -17,11 +17,11 @@ from pathlib import Path
 from zipfile import BadZipFile, is_zipfile
 
 from training.datasets.fec.download_log import Status
-from training.datasets.fec.face_crops import MARGIN, Box, Excerpts
-from training.datasets.fec.fec_csv import EDGES, Comparisons, parse
+from training.datasets.fec.face_crops import MARGIN, Box, FaceCrops
+from training.datasets.fec.fec_csv import EDGES, FecCsv, parse
 from training.datasets.fec.held_out import MOST_HELD, MOST_LOST
 from training.datasets.fec.photos import Photos
-from training.datasets.fec.triplets import RATED, Opinions, opinions
+from training.datasets.fec.triplets import RATED, FecTriplets, opinions
 from training.datasets.prepared import SPLITS, PreparedError
 from training.datasets.readers.archives import Files
 from training.datasets.source import Picture, Reading
@@ -77,7 +77,7 @@ DEFAULT = Choices()
 class Plan:
     """FEC without its photos."""
 
-    opinions: Opinions
+    opinions: FecTriplets
     notes: list[str]
     choices: Choices = field(default=DEFAULT)
 
@@ -87,7 +87,7 @@ class Plan:
         Raises:
             PreparedError: there is none, or no room for them.
         """
-        excerpts = Excerpts(dest / "photos")
+        excerpts = FaceCrops(dest / "photos")
         statuses = self._photos(excerpts, dest)
         there = excerpts.names()
         faces = self.opinions.faces
@@ -109,7 +109,7 @@ class Plan:
             notes=[*self.notes, _told(statuses), *self._survivors(there)],
         )
 
-    def _photos(self, excerpts: Excerpts, dest: Path) -> Counter[Status]:
+    def _photos(self, excerpts: FaceCrops, dest: Path) -> Counter[Status]:
         table, faces = self.opinions.faces, dict[str, list[tuple[str, Box]]]()
         edges = [table[edge].tolist() for edge in EDGES]
         for url, name, *box in zip(table["url"], table["name"], *edges, strict=True):
@@ -204,7 +204,7 @@ def _found(path: Path | None) -> dict[str, tuple[str, Opener]]:
     return {split: (PARTS[split], partial(source.open, at)) for split, at in found.items()}
 
 
-def _parsed(name: str, opener: Opener) -> Comparisons:
+def _parsed(name: str, opener: Opener) -> FecCsv:
     with _readable(name), opener() as file:
         part = parse(name, file)
     if not len(part.table):

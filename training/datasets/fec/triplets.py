@@ -1,4 +1,4 @@
-"""Comparisons as a set: distinct faces, their splits, fixed triplets and everybody's answers."""
+"""FecCsv as a set: distinct faces, their splits, fixed triplets and everybody's answers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ TRAIN, VALIDATION, TEST = range(3)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Opinions:
+class FecTriplets:
     """All that comparisons say.
 
     `faces` has url, left, right, top, bottom, member, name, split; see `Reading` for `triplets` and
@@ -51,7 +51,7 @@ class _Asked:
 
 def opinions(
     tables: Mapping[str, pa.Table], *, min_agreement: int, limit: int | None = None
-) -> Opinions:
+) -> FecTriplets:
     """Return comparisons as a set.
 
     Args:
@@ -69,7 +69,7 @@ def opinions(
     answers = _answers(asked.table)[kept]
     wanted = np.where(rows[kept, 0] == TRAIN, 0, min_agreement)
     triplets = _triplets(asked, kept, rows, _agreed(answers, wanted))
-    return Opinions(
+    return FecTriplets(
         faces=asked.faces.assign(split=np.array(SPLITS, object)[splits]),
         triplets=triplets,
         answers=_said(asked.table.filter(pa.array(kept)), answers),

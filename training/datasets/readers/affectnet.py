@@ -19,7 +19,7 @@ from registry.catalog import FERPLUS_MARGIN
 from training.datasets.prepared import PreparedError
 from training.datasets.readers.archives import Files
 from training.datasets.readers.label_maps import AFFECTNET, AFFECTNET_WITHOUT
-from training.datasets.readers.label_rows import UNNAMED, Losses, Row, pictures, sift
+from training.datasets.readers.label_rows import UNNAMED, RejectedRows, Row, filter_rows, pictures
 from training.datasets.source import Reading
 
 IMAGES = "Manually_Annotated_Images"
@@ -44,9 +44,9 @@ def read(path: Path | None) -> Reading:
     Raises:
         PreparedError: `path` holds something else, or a list without the published columns.
     """
-    source, losses = _opened(path), Losses()
+    source, losses = _opened(path), RejectedRows()
     rows, there = (_numbered if _is_numbered(source) else _listed)(source, losses)
-    labelled = sift(rows, AFFECTNET, there, losses, AFFECTNET_WITHOUT)
+    labelled = filter_rows(rows, AFFECTNET, there, losses, AFFECTNET_WITHOUT)
     return Reading(
         source=source,
         pictures=pictures(labelled),
@@ -73,13 +73,13 @@ def _is_numbered(source: Files) -> bool:
     return source.top_of(FIRST) == ""
 
 
-def _listed(source: Files, losses: Losses) -> tuple[list[Row], set[str]]:
+def _listed(source: Files, losses: RejectedRows) -> tuple[list[Row], set[str]]:
     images = f"{source.top_of(IMAGES)}{IMAGES}/"
     rows = [row for name in LISTS for row in list_rows(source, name, images, losses)]
     return rows, set(source.members(images))
 
 
-def list_rows(source: Files, name: str, images: str, losses: Losses) -> Iterator[Row]:
+def list_rows(source: Files, name: str, images: str, losses: RejectedRows) -> Iterator[Row]:
     """Yield the rows of the list `name`, wherever it lies; those off the pattern go to `losses`.
 
     Raises:
@@ -144,13 +144,15 @@ def _unread(source: Files) -> list[str]:
     return ["What was annotated automatically isn't read: nobody looked at it."]
 
 
-def _numbered(source: Files, losses: Losses) -> tuple[list[Row], set[str]]:
+def _numbered(source: Files, losses: RejectedRows) -> tuple[list[Row], set[str]]:
     there = {m for folder in NUMBERED for m in source.members(f"{folder}/images/")}
     rows = [row for folder in NUMBERED for row in numbered_rows(source, folder, there, losses)]
     return rows, there
 
 
-def numbered_rows(source: Files, folder: str, there: set[str], losses: Losses) -> Iterator[Row]:
+def numbered_rows(
+    source: Files, folder: str, there: set[str], losses: RejectedRows
+) -> Iterator[Row]:
     """Yield the pictures that `folder` has labels for; pictures without one go to `losses`.
 
     Raises:

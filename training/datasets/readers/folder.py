@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from training.datasets.prepared import PreparedError
 from training.datasets.readers.archives import Files
 from training.datasets.readers.label_maps import WORDS
-from training.datasets.readers.label_rows import UNNAMED, Losses, Row, sift
+from training.datasets.readers.label_rows import UNNAMED, RejectedRows, Row, filter_rows
 from training.datasets.source import Picture, Reading
 from training.datasets.splits import drawn
 
@@ -99,7 +99,7 @@ WAYS: tuple[Callable[[PurePosixPath], str], ...] = (by_person, by_expression)
 
 def _of_persons(source: Files, inside: Mapping[str, PurePosixPath]) -> Reading:
     """Take each picture once, and none that is two persons' or under two expressions."""
-    losses, who = Losses(), {member: path.parts[0] for member, path in inside.items()}
+    losses, who = RejectedRows(), {member: path.parts[0] for member, path in inside.items()}
     digests = {member: _digest(source, member) for member in inside}
     shared = _shared(digests, who, losses)
     rows = [
@@ -117,12 +117,14 @@ def _of_persons(source: Files, inside: Mapping[str, PurePosixPath]) -> Reading:
             emotion=emotion,
             digest=digests[row.member],
         )
-        for row, emotion in sift(rows, WORDS, inside, losses)
+        for row, emotion in filter_rows(rows, WORDS, inside, losses)
     ]
     return Reading(source=source, pictures=pictures, notes=[drawing, *losses.notes])
 
 
-def _shared(digests: Mapping[str, str | None], who: Mapping[str, str], losses: Losses) -> set[str]:
+def _shared(
+    digests: Mapping[str, str | None], who: Mapping[str, str], losses: RejectedRows
+) -> set[str]:
     """Return the digests of pictures that lie in the folders of several persons, which are lost."""
     first: dict[str, str] = {}
     shared = {d for m, d in digests.items() if d and first.setdefault(d, who[m]) != who[m]}
@@ -136,8 +138,8 @@ def _of_strangers(source: Files, inside: Mapping[str, PurePosixPath]) -> Reading
     """Take each picture once, by its bytes, and none that is sorted under two expressions."""
     digests = {member: _digest(source, member) for member in inside}
     rows = [Row(m, m, digests[m] or m, by_expression(path)) for m, path in inside.items()]
-    losses = Losses()
-    labelled = sift(rows, WORDS, inside, losses)
+    losses = RejectedRows()
+    labelled = filter_rows(rows, WORDS, inside, losses)
     split, drawing = _split({row.name for row, _ in labelled}, "pictures")
     pictures = [
         Picture(

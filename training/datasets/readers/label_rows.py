@@ -31,7 +31,7 @@ class Row(NamedTuple):
     """Middle of its face; see Picture."""
 
 
-class Losses:
+class RejectedRows:
     """Rows that aren't used: faults are counted and the first ones named, others counted."""
 
     def __init__(self) -> None:
@@ -60,11 +60,11 @@ class Losses:
         return f"{count:,} {why}{': ' if named else ''}{', '.join(named + more)}."
 
 
-def sift(
+def filter_rows(
     rows: Iterable[Row],
     codes: Mapping[str, int],
     there: Container[str],
-    losses: Losses,
+    losses: RejectedRows,
     without: Mapping[str, str] | None = None,
 ) -> list[tuple[Row, int]]:
     """Return the rows that can be used with their emotions; the others go to `losses`.

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from training.datasets.prepared import PreparedError
 from training.datasets.readers.archives import Files
 from training.datasets.readers.label_maps import RAFD
-from training.datasets.readers.label_rows import Losses, Row, sift
+from training.datasets.readers.label_rows import RejectedRows, Row, filter_rows
 from training.datasets.source import Picture, Reading
 from training.datasets.splits import drawn
 
@@ -43,14 +43,14 @@ def read(path: Path | None, *, frontal: bool = False) -> Reading:
         PreparedError: no picture is named as this set names them.
     """
     set_name = "rafd-frontal" if frontal else "rafd"
-    source, losses = Files.of(path, set_name), Losses()
+    source, losses = Files.of(path, set_name), RejectedRows()
     rows = name_rows([m for m in source.members() if m.lower().endswith(SUFFIXES)], losses)
     if not rows:
         raise PreparedError(
             f"{path} isn't {set_name}: it has no picture with a name such as "
             "Rafd090_01_Caucasian_female_happy_frontal.jpg."
         )
-    labelled = sift(rows, RAFD, {row.member for row in rows}, losses)
+    labelled = filter_rows(rows, RAFD, {row.member for row in rows}, losses)
     split = drawn((_told(row)["person"] for row, _ in labelled), validation=0.1, test=0.1)
     taken = [_picture(row, emotion, split) for row, emotion in labelled]
     asked = [p for p in taken if not frontal or (p.angle == 0 and p.gaze == "front")]
@@ -70,7 +70,7 @@ def read(path: Path | None, *, frontal: bool = False) -> Reading:
     )
 
 
-def name_rows(members: list[str], losses: Losses) -> list[Row]:
+def name_rows(members: list[str], losses: RejectedRows) -> list[Row]:
     """Return a row for each picture; names off the pattern go to `losses`."""
     rows = []
     for member in members:

@@ -9,7 +9,7 @@ from registry.catalog import FERPLUS_MARGIN
 from training.datasets.prepared import PreparedError
 from training.datasets.readers.archives import Files
 from training.datasets.readers.label_maps import RAFDB
-from training.datasets.readers.label_rows import UNNAMED, Losses, Row, pictures, sift
+from training.datasets.readers.label_rows import UNNAMED, RejectedRows, Row, filter_rows, pictures
 from training.datasets.source import Reading
 
 LIST = "EmoLabel/list_patition_label.txt"
@@ -31,11 +31,11 @@ def read(path: Path | None) -> Reading:
         PreparedError: `path` holds something else.
     """
     source, base = _opened(path)
-    losses, there = Losses(), set(source.members(f"{base}Image/"))
+    losses, there = RejectedRows(), set(source.members(f"{base}Image/"))
     rows = list(list_rows(source.read(base + LIST), losses))
     kind = _kind(rows, base, there)
     placed = [_placed(row, source, base, kind) for row in rows]
-    labelled = sift(placed, RAFDB, there, losses)
+    labelled = filter_rows(placed, RAFDB, there, losses)
     return Reading(
         source=source,
         pictures=pictures(labelled),
@@ -44,7 +44,7 @@ def read(path: Path | None) -> Reading:
     )
 
 
-def list_rows(content: bytes, losses: Losses) -> Iterator[Row]:
+def list_rows(content: bytes, losses: RejectedRows) -> Iterator[Row]:
     """Yield the rows of the list; lines off the pattern `train_00001.jpg 5` go to `losses`."""
     lines = content.decode("utf-8-sig", errors="replace").split("\n")
     for number, line in enumerate(lines, start=1):

@@ -26,9 +26,9 @@ def drawn(keys: Iterable[str], *, validation: float, test: float = 0.0) -> dict[
         validation: share of the keys, roughly.
         test: share of the keys; with 0 none is drawn.
     """
-    ordered = sorted((_luck(key), key) for key in set(keys))
-    tested = max(sum(luck < test for luck, _ in ordered), test > 0)
-    judged = max(sum(luck < test + validation for luck, _ in ordered) - tested, 1)
+    ordered = sorted((_uniform_of(key), key) for key in set(keys))
+    tested = max(sum(rng < test for rng, _ in ordered), test > 0)
+    judged = max(sum(rng < test + validation for rng, _ in ordered) - tested, 1)
     left = len(ordered) - 1
     tested = min(tested, max(0, left - 1))
     judged = min(judged, left - tested)
@@ -36,6 +36,6 @@ def drawn(keys: Iterable[str], *, validation: float, test: float = 0.0) -> dict[
     return {key: place for (_, key), place in zip(ordered, places, strict=False)}
 
 
-def _luck(key: str) -> float:
+def _uniform_of(key: str) -> float:
     """Return a number from 0 to 1 that follows from the key alone."""
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:6], "big") / 2**48

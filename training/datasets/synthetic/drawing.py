@@ -86,13 +86,13 @@ class Person:
     @classmethod
     def born(cls, seed: int) -> "Person":
         """Return the person of a seed."""
-        luck = np.random.default_rng((seed, 1))
+        rng = np.random.default_rng((seed, 1))
 
         def one_of(colors: Sequence[Color]) -> Color:
-            return colors[int(luck.integers(len(colors)))]
+            return colors[int(rng.integers(len(colors)))]
 
         def between(low: float, high: float) -> float:
-            return float(luck.uniform(low, high))
+            return float(rng.uniform(low, high))
 
         return cls(
             skin=one_of(SKINS),
@@ -107,9 +107,9 @@ class Person:
             mouth=between(0.22, 0.32),
             brow=between(0.025, 0.06),
             fringe=between(0.30, 0.65),
-            long_hair=bool(luck.random() < 0.4),
-            beard=bool(luck.random() < 0.25),
-            glasses=bool(luck.random() < 0.25),
+            long_hair=bool(rng.random() < 0.4),
+            beard=bool(rng.random() < 0.25),
+            glasses=bool(rng.random() < 0.25),
         )
 
 
@@ -156,13 +156,13 @@ def draw(
         size_px: side of the square picture.
     """
     person = Person.born(identity_seed)
-    luck = np.random.default_rng((identity_seed, emotion, variant, 2))
+    rng = np.random.default_rng((identity_seed, emotion, variant, 2))
     strength = INTENSITIES[variant % len(INTENSITIES)]
     full = vars(EXPRESSIONS[EMOTIONS[emotion]])
-    shift = (float(luck.uniform(-0.02, 0.02)), float(luck.uniform(-0.02, 0.02)))
-    canvas = Canvas(size_px * FINER, person.background, shift, float(luck.uniform(0.97, 1.03)))
+    shift = (float(rng.uniform(-0.02, 0.02)), float(rng.uniform(-0.02, 0.02)))
+    canvas = Canvas(size_px * FINER, person.background, shift, float(rng.uniform(0.97, 1.03)))
     paint(canvas, person, Expression(**{what: much * strength for what, much in full.items()}))
-    light = luck.uniform(0.85, 1.1)
+    light = rng.uniform(0.85, 1.1)
     return (np.asarray(canvas.picture.reduce(FINER)) * light).round().clip(0, 255).astype(np.uint8)
 
 

@@ -103,20 +103,20 @@ def strength(emotion: str, name: str) -> float:
 
 def expression(head: Head, emotion: str, name: str) -> dict[str, float]:
     """Return the weight of each shape that a picture shows: 1 is as far as it was modelled."""
-    luck = chance(name, "expression")
+    rng = chance(name, "expression")
     ways = PROTOTYPES[emotion]
-    shown = ways[int(luck.integers(len(ways)))]
-    side, other = luck.permutation(["L", "R"]).tolist()
+    shown = ways[int(rng.integers(len(ways)))]
+    side, other = rng.permutation(["L", "R"]).tolist()
     much = strength(emotion, name)
     weights = dict.fromkeys(head.names, 0.0)
     for shape, weight in shown.items():
         for one in _sided(head, shape.replace("_1", f"_{side}").replace("_2", f"_{other}")):
-            weights[one] += much * weight * float(luck.uniform(0.9, 1.1))
+            weights[one] += much * weight * float(rng.uniform(0.9, 1.1))
     for shape in NOISE:
-        little = 0.12 * float(luck.random()) ** 2
+        little = 0.12 * float(rng.random()) ** 2
         for one in _sided(head, shape):
             weights[one] += little
-    blink = 0.12 * float(luck.random())
+    blink = 0.12 * float(rng.random())
     for one in _sided(head, "eyeBlink"):
         weights[one] += blink
     weights["jawOpen"] -= REST

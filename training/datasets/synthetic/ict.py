@@ -124,11 +124,11 @@ def portrait(
         margin: what the picture adds to the face's own square; see `CropSpec`.
     """
     person, emotion, _ = name.split("_")
-    luck = chance(name)
+    rng = chance(name)
     vertices = turned(
         head.shape(coefficients(head, person), expression(head, emotion, name)),
-        float(luck.uniform(-YAW, YAW)),
-        float(luck.uniform(-PITCH, PITCH)),
+        float(rng.uniform(-YAW, YAW)),
+        float(rng.uniform(-PITCH, PITCH)),
     )
     mesh = Mesh(
         vertices=vertices,
@@ -137,9 +137,9 @@ def portrait(
         gloss=head.gloss,
         openness=head.openness,
     )
-    lamp, behind = light(luck), background(luck, size_px)
+    lamp, behind = light(rng), background(rng, size_px)
     length = size_px / (1 + margin)
-    return render(mesh, framing(head, vertices, luck, length, size_px), lamp, behind)
+    return render(mesh, framing(head, vertices, rng, length, size_px), lamp, behind)
 
 
 def coefficients(head: Head, person: str) -> Float[np.ndarray, "components"]:
@@ -149,21 +149,21 @@ def coefficients(head: Head, person: str) -> Float[np.ndarray, "components"]:
 
 def looks(person: str) -> Looks:
     """Return a person's colours."""
-    luck = chance(person, "looks")
-    tone = float(luck.uniform(0, len(SKINS) - 1))
+    rng = chance(person, "looks")
+    tone = float(rng.uniform(0, len(SKINS) - 1))
     fair = tone < 1.8
     skin = [np.interp(tone, range(len(SKINS)), channel) for channel in zip(*SKINS, strict=True)]
-    hair = HAIRS[int(luck.integers(len(HAIRS) if fair else 2))]
-    iris = IRISES[int(luck.integers(len(IRISES) if fair else 2))]
-    red, green, blue = (float(level) for level in np.array(skin) * luck.uniform(0.95, 1.05, 3))
+    hair = HAIRS[int(rng.integers(len(HAIRS) if fair else 2))]
+    iris = IRISES[int(rng.integers(len(IRISES) if fair else 2))]
+    red, green, blue = (float(level) for level in np.array(skin) * rng.uniform(0.95, 1.05, 3))
     return Looks(
         skin=(min(1.0, red), green, blue),
         hair=hair,
         iris=iris,
-        lips=float(luck.uniform(0, 1)),
-        brows=float(luck.uniform(0.26, 0.48)),
-        hairline=float(luck.uniform(9.2, 11.5)),
-        beard=max(0.0, float(luck.uniform(-0.9, 0.6))),
+        lips=float(rng.uniform(0, 1)),
+        brows=float(rng.uniform(0.26, 0.48)),
+        hairline=float(rng.uniform(9.2, 11.5)),
+        beard=max(0.0, float(rng.uniform(-0.9, 0.6))),
     )
 
 
@@ -176,7 +176,7 @@ def painted(head: Head, person: str) -> Float[np.ndarray, "vertices 3"]:
 def framing(
     head: Head,
     vertices: Float[np.ndarray, "v 3"],
-    luck: np.random.Generator,
+    rng: np.random.Generator,
     length: float,
     size_px: int,
 ) -> Float[np.ndarray, "2 3"]:
@@ -184,27 +184,27 @@ def framing(
     eyes_mouth = projected(head.landmarks(vertices))
     points = eyes_mouth[[0, 1, 2, 2, 0, 1]].astype(float)
     face = Face(box=(0.0, 0.0, 1.0, 1.0), keypoints=points, confidence=1.0)
-    scale = length / (FOUND_SIDE * face.side * luck.uniform(0.97, 1.03))
-    angle = np.radians(-face.angle + luck.uniform(-3, 3))
+    scale = length / (FOUND_SIDE * face.side * rng.uniform(0.97, 1.03))
+    angle = np.radians(-face.angle + rng.uniform(-3, 3))
     turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    middle = 0.5 * size_px + length * luck.uniform(-0.02, 0.02, 2)
+    middle = 0.5 * size_px + length * rng.uniform(-0.02, 0.02, 2)
     return np.column_stack([turn, middle - turn @ np.array(face.centre)])
 
 
-def light(luck: np.random.Generator) -> Light:
+def light(rng: np.random.Generator) -> Light:
     """Return a lamp drawn by chance."""
-    lamp = float(luck.uniform(0.4, 0.75))
+    lamp = float(rng.uniform(0.4, 0.75))
     return Light(
-        azimuth=float(luck.uniform(-60, 60)),
-        elevation=float(luck.uniform(0, 50)),
+        azimuth=float(rng.uniform(-60, 60)),
+        elevation=float(rng.uniform(0, 50)),
         lamp=lamp,
-        room=float(luck.uniform(1.0, 1.2)) - lamp,
+        room=float(rng.uniform(1.0, 1.2)) - lamp,
     )
 
 
-def background(luck: np.random.Generator, size_px: int) -> Float[np.ndarray, "size size"]:
+def background(rng: np.random.Generator, size_px: int) -> Float[np.ndarray, "size size"]:
     """Return grey levels that change softly in some direction."""
-    level, change = luck.uniform(0.1, 0.9), luck.uniform(-0.15, 0.15, 2)
+    level, change = rng.uniform(0.1, 0.9), rng.uniform(-0.15, 0.15, 2)
     way = np.linspace(-1, 1, size_px)
     levels: np.ndarray = (level + change[0] * way + change[1] * way[:, None]).clip(0, 1)
     return levels

@@ -102,20 +102,20 @@ def _scene(
 ]:
     """Return the shaped and turned head, the map to the picture, the light and what is behind."""
     person, sitting, emotion, _ = name.split("_")
-    luck = chance(person, "sitting", sitting)
+    rng = chance(person, "sitting", sitting)
     yaw, pitch = _pose(person, sitting)
-    lamp, behind = ict.light(luck), ict.background(luck, size_px)
+    lamp, behind = ict.light(rng), ict.background(rng, size_px)
     who = ict.coefficients(head, person)
     at_rest = turned(head.shape(who, {}), yaw, pitch)
-    framing = ict.framing(head, at_rest, luck, size_px / (1 + margin), size_px)
+    framing = ict.framing(head, at_rest, rng, size_px / (1 + margin), size_px)
     shown = expression(head, emotion, way(name))
     return turned(head.shape(who, shown), yaw, pitch), framing, lamp, behind
 
 
 def _pose(person: str, sitting: str) -> tuple[float, float]:
     """Return yaw and pitch of a sitting in degrees."""
-    luck = chance(person, "pose", sitting)
-    return float(luck.uniform(-ict.YAW, ict.YAW)), float(luck.uniform(-ict.PITCH, ict.PITCH))
+    rng = chance(person, "pose", sitting)
+    return float(rng.uniform(-ict.YAW, ict.YAW)), float(rng.uniform(-ict.PITCH, ict.PITCH))
 
 
 def _picture(split: str, sitting: str, emotion: str) -> Picture:

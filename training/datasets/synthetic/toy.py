@@ -52,10 +52,10 @@ def triplets(pictures: list[Picture], split: str, count: int = 120) -> pd.DataFr
 
     In every second the odd one is drawn of the same person as one of the pair, to tempt.
     """
-    luck = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
 
     def one_of(faces: list[Picture]) -> Picture:
-        return faces[int(luck.integers(len(faces)))]
+        return faces[int(rng.integers(len(faces)))]
 
     mine = [p for p in pictures if p.split == split]
     rows = []

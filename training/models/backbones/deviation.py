@@ -56,7 +56,7 @@ class PairConfig:
     subtract: bool = True
     """Take the frozen identity vector from the face vector: the paper's idea. Without it the face
     vector is used as it is, for comparison and as a quick start of the face branch."""
-    squash: bool = False
+    sigmoid: bool = False
     """Subtract after a sigmoid, as the authors' later published code does."""
     mirror: bool = False
     """Answer with the mean over the face and its mirror image; training sees one of the two."""
@@ -117,9 +117,9 @@ class DeviationPair(nn.Module):
         face = self.face(faces)
         if not self.config.subtract:
             return Deviation(face, identity)
-        squash = self.config.squash
+        sigmoid = self.config.sigmoid
         return Deviation(
-            face.sigmoid() - identity.sigmoid() if squash else face - identity, identity
+            face.sigmoid() - identity.sigmoid() if sigmoid else face - identity, identity
         )
 
     def views(self, faces: Float[Tensor, "batch 3 h w"]) -> tuple[Tensor, ...]:

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.models.triplets.loss import Seen
+from training.models.triplets.loss import AnnotatorEmbeddings
 
 CrowdKind = Literal["matrix", "scale", "bias", "scale_bias"]
 
@@ -42,7 +42,7 @@ class CrowdLayer(nn.Module):
         self.weight = None if kind == "bias" else nn.Parameter(each)
         self.bias = nn.Parameter(torch.zeros(self.free, dims)) if kind.endswith("bias") else None
 
-    def forward(self, embeddings: Float[Tensor, "faces dims"]) -> Seen:
+    def forward(self, embeddings: Float[Tensor, "faces dims"]) -> AnnotatorEmbeddings:
         """Return each face as each annotator sees it, and how far they are from agreeing.
 
         The first sees it as it is. The penalty is the mean over the others of the squared distance
@@ -56,7 +56,7 @@ class CrowdLayer(nn.Module):
         if self.bias is not None:
             seen = seen + self.bias[:, None]
         everybody = torch.cat([embeddings[None], seen])
-        return Seen(functional.normalize(everybody, dim=-1), self._disagreement())
+        return AnnotatorEmbeddings(functional.normalize(everybody, dim=-1), self._disagreement())
 
     def _disagreement(self) -> Float[Tensor, ""]:
         total = self.start.new_zeros(())

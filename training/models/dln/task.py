@@ -7,12 +7,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from registry.catalog import DLN as CARD
-from training.engine.task import Networks, Part, Production
+from training.engine.task import Networks, SummaryRow, TrainedModel
 from training.models.backbones.pretrained import start_from, start_identity
 from training.models.dln.config import DLNRecipe
 from training.models.dln.crowd_layer import CrowdLayer
 from training.models.dln.network import DLN
-from training.models.triplets.loss import Seen
+from training.models.triplets.loss import AnnotatorEmbeddings
 from training.models.triplets.task import TripletTask
 
 
@@ -43,23 +43,25 @@ class DLNTask(TripletTask):
         """The DLN and the crowd layer."""
         return {"dln": self.dln, "crowd": self.crowd}
 
-    def parts(self) -> dict[str, Part]:
+    def parts(self) -> dict[str, SummaryRow]:
         """Return both branches, normalisation and head."""
         network = DLN(self.recipe.network)
         face, deviation = self.example(), torch.rand(1, network.pair.width)
         return {
-            "face branch": Part(network.pair.face, face),
-            "identity branch (frozen)": Part(network.pair.identity, face),
-            "normalisation of the deviation": Part(network.norm, deviation),
-            f"polynomial head of order {self.recipe.network.order}": Part(network.head, deviation),
+            "face branch": SummaryRow(network.pair.face, face),
+            "identity branch (frozen)": SummaryRow(network.pair.identity, face),
+            "normalisation of the deviation": SummaryRow(network.norm, deviation),
+            f"polynomial head of order {self.recipe.network.order}": SummaryRow(
+                network.head, deviation
+            ),
         }
 
-    def seen(self, networks: Networks, faces: Float[Tensor, "batch 3 h w"]) -> Seen:
+    def seen(self, networks: Networks, faces: Float[Tensor, "batch 3 h w"]) -> AnnotatorEmbeddings:
         """Return the faces as the crowd layer's annotators see them."""
-        seen: Seen = networks["crowd"](networks["dln"](faces)["expression"])
+        seen: AnnotatorEmbeddings = networks["crowd"](networks["dln"](faces)["expression"])
         return seen._replace(penalty=self.recipe.crowd_penalty * seen.penalty)
 
-    def production(self, networks: Networks) -> Production:
+    def production(self, networks: Networks) -> TrainedModel:
         """Return the DLN without its crowd layer."""
         dln = networks["dln"]
-        return Production(network=dln, config={"network": self.recipe.network}, crop=self.crop)
+        return TrainedModel(network=dln, config={"network": self.recipe.network}, crop=self.crop)

@@ -21,9 +21,9 @@ class EmotionRecipe(Recipe):
     augmentation: Augmentation = field(default_factory=Augmentation)
     size_px: int = EMOTION.crop.size_px
     """Side of the crops the network sees."""
-    early_px: int | None = None
+    warmup_px: int | None = None
     """Side of the crops in the early epochs, smaller and therefore faster."""
-    early_share: float = 0.8
+    warmup_share: float = 0.8
     """Share of the epochs that are early."""
     mixup: float = 0.0
     """Both parameters of the Beta distribution that two faces are mixed by (Zhang et al., 2018)."""
@@ -35,7 +35,7 @@ class EmotionRecipe(Recipe):
     """Exponent of the cross-entropy's inverse frequency weights; 0 weighs every face the same."""
     contempt: bool = False
     """Name contempt too, where the data has it; the paper's seven leave it out."""
-    shades: bool = False
+    soft_labels: bool = False
     """Learn the whole distribution of the votes instead of the most voted emotion."""
     teacher: str | None = None
     """Classifier whose answers are part of the targets, such as models:/emotion@production; other
@@ -55,7 +55,7 @@ COMPACT = EmotionRecipe(
     size_px=64,
     class_weight=0.0,
     contempt=True,
-    shades=True,
+    soft_labels=True,
     optimiser="adamw",
     schedule="cosine",
     epochs=5,
@@ -69,8 +69,8 @@ ALONE = replace(
     COMPACT,
     network=replace(COMPACT.network, subtract=False, mirror=False),
     augmentation=Augmentation(),
-    early_px=48,
-    early_share=0.9,
+    warmup_px=48,
+    warmup_share=0.9,
     mixup=0.2,
     epochs=28,
     learning_rate=2e-3,

@@ -19,10 +19,18 @@ from registry.catalog import EMOTIONS
 from registry.faces import CropSpec
 from training.datasets import votes
 from training.datasets.prepared import Prepared
-from training.engine.inference import Served, outputs
+from training.engine.inference import GraphModule, outputs
 from training.engine.optimisers import optimisation
 from training.engine.recipe import RecipeError
-from training.engine.task import Batch, Networks, Optimisation, Part, Production, Task, Update
+from training.engine.task import (
+    Batch,
+    Networks,
+    Optimisation,
+    SummaryRow,
+    Task,
+    TrainedModel,
+    Update,
+)
 from training.loading.batches import Faces, WeightedSampler, balanced, batches
 from training.metrics.classification import emotion_metrics, fitted_temperature
 from training.models.backbones.pretrained import start_from, start_identity
@@ -67,15 +75,15 @@ class EmotionTask(Task):
         """The classifier."""
         return {"emotion": self.classifier}
 
-    def parts(self) -> dict[str, Part]:
+    def parts(self) -> dict[str, SummaryRow]:
         """Return both branches, normalisation and softmax layer."""
         network = EmotionClassifier(self.recipe.network, len(EMOTIONS))
         face, deviation = self.example(), torch.rand(1, network.pair.width)
         return {
-            "face branch": Part(network.pair.face, face),
-            "identity branch (frozen)": Part(network.pair.identity, face),
-            "normalisation of the deviation": Part(network.norm, deviation),
-            "softmax layer": Part(network.classify, deviation),
+            "face branch": SummaryRow(network.pair.face, face),
+            "identity branch (frozen)": SummaryRow(network.pair.identity, face),
+            "normalisation of the deviation": SummaryRow(network.norm, deviation),
+            "softmax layer": SummaryRow(network.classify, deviation),
         }
 
     def optimisations(self, steps: int) -> dict[str, Optimisation]:
@@ -124,14 +132,14 @@ class EmotionTask(Task):
         said = self._said(data, rows)
         if self.recipe.teacher is None:
             return said
-        taught = probabilities(self.recipe.teacher, self.labels, data, rows)
+        teacher_embeddings = probabilities(self.recipe.teacher, self.labels, data, rows)
         share = self.recipe.teacher_share
-        target: np.ndarray = ((1 - share) * said + share * taught).astype(np.float32)
+        target: np.ndarray = ((1 - share) * said + share * teacher_embeddings).astype(np.float32)
         return target
 
     def _said(self, data: Prepared, rows: np.ndarray) -> Float[np.ndarray, "faces labels"]:
         index = data.index.iloc[rows]
-        if self.recipe.shades:
+        if self.recipe.soft_labels:
             return votes.shares(votes.counts(index)[:, : len(self.labels)])
         emotion = index["emotion"].to_numpy(dtype=np.int64)
         one_hot: np.ndarray = np.eye(len(self.labels), dtype=np.float32)[emotion]
@@ -147,13 +155,13 @@ class EmotionTask(Task):
 
     def begin(self, epoch: int) -> None:
         """Tell early epochs from late ones."""
-        self.early = epoch < self.recipe.early_share * self.recipe.epochs
+        self.early = epoch < self.recipe.warmup_share * self.recipe.epochs
 
     def step(self, networks: Networks, batch: Batch) -> Iterator[Update]:
         """Yield the update of the weighted cross-entropy."""
         faces, target = self.recipe.augmentation(batch["faces"]), batch["target"]
-        if self.early and self.recipe.early_px:
-            size = (self.recipe.early_px, self.recipe.early_px)
+        if self.early and self.recipe.warmup_px:
+            size = (self.recipe.warmup_px, self.recipe.warmup_px)
             faces = functional.interpolate(faces, size, mode="bilinear", antialias=True)
         if self.recipe.mixup:
             faces, target = mixed(faces, target, self.recipe.mixup)
@@ -178,14 +186,14 @@ class EmotionTask(Task):
         truth = data.index["emotion"].to_numpy(dtype=float, na_value=np.nan)[rows]
         return torch.from_numpy(logits), torch.from_numpy(truth).long()
 
-    def production(self, networks: Networks) -> Production:
+    def production(self, networks: Networks) -> TrainedModel:
         """Return the classifier with its temperature fitted on the first set's validation faces."""
         classifier = copy.deepcopy(networks["emotion"])
         rows = self._labelled(self.sets[0], "validation")
         if len(rows):
             temperature = fitted_temperature(*self._judged(networks, self.sets[0], rows))
             classifier.get_buffer("temperature").copy_(temperature)
-        return Production(
+        return TrainedModel(
             network=classifier,
             config={"network": self.recipe.network, "start": self.recipe.start},
             crop=self.crop,
@@ -209,7 +217,7 @@ def probabilities(
             f"{version.title} knows {', '.join(version.labels) or 'no labels'}; a teacher of this "
             f"data has to know {', '.join(labels)}."
         )
-    logits = outputs(Served(versions.load(version)), data, rows, version.crop)["logits"]
+    logits = outputs(GraphModule(versions.load(version)), data, rows, version.crop)["logits"]
     distributions: np.ndarray = torch.from_numpy(logits).softmax(1).numpy()
     return distributions
 

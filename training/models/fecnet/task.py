@@ -7,11 +7,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from registry.catalog import FECNET as CARD
-from training.engine.task import Networks, Part, Production
+from training.engine.task import Networks, SummaryRow, TrainedModel
 from training.models.backbones.pretrained import start_face
 from training.models.fecnet.config import FECNetRecipe
 from training.models.fecnet.network import FECNet
-from training.models.triplets.loss import Seen
+from training.models.triplets.loss import AnnotatorEmbeddings
 from training.models.triplets.task import TripletTask
 
 PUBLISHED = (
@@ -39,23 +39,23 @@ class FECNetTask(TripletTask):
         """The network."""
         return {"fecnet": self.fecnet}
 
-    def parts(self) -> dict[str, Part]:
+    def parts(self) -> dict[str, SummaryRow]:
         """Return face network and head."""
         network, face = FECNet(self.recipe.network), self.example()
         with torch.inference_mode():
             maps = network.maps(face)
         return {
-            "face network (frozen)": Part(network.face, face),
-            "dense block, hidden layer, embedding": Part(network.head, maps, PUBLISHED),
+            "face network (frozen)": SummaryRow(network.face, face),
+            "dense block, hidden layer, embedding": SummaryRow(network.head, maps, PUBLISHED),
         }
 
-    def seen(self, networks: Networks, faces: Float[Tensor, "batch 3 h w"]) -> Seen:
+    def seen(self, networks: Networks, faces: Float[Tensor, "batch 3 h w"]) -> AnnotatorEmbeddings:
         """Return the embeddings, the same for every annotator."""
         expression = networks["fecnet"](faces)["expression"]
         everybody = expression.expand(self.material.annotators, -1, -1)
-        return Seen(everybody, expression.new_zeros(()))
+        return AnnotatorEmbeddings(everybody, expression.new_zeros(()))
 
-    def production(self, networks: Networks) -> Production:
+    def production(self, networks: Networks) -> TrainedModel:
         """Return the network."""
         config = {"network": self.recipe.network}
-        return Production(network=networks["fecnet"], config=config, crop=self.crop)
+        return TrainedModel(network=networks["fecnet"], config=config, crop=self.crop)

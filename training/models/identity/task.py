@@ -13,11 +13,19 @@ from registry.catalog import DLN
 from registry.faces import CropSpec
 from training.engine.inference import outputs
 from training.engine.optimisers import optimisation
-from training.engine.task import Batch, Networks, Optimisation, Part, Production, Task, Update
+from training.engine.task import (
+    Batch,
+    Networks,
+    Optimisation,
+    SummaryRow,
+    Task,
+    TrainedModel,
+    Update,
+)
 from training.loading.batches import Faces, batches
 from training.metrics.verification import verification_auc
 from training.models.identity.config import IdentityRecipe
-from training.models.identity.teacher import taught
+from training.models.identity.teacher import teacher_embeddings
 
 
 class IdentityTask(Task):
@@ -41,9 +49,9 @@ class IdentityTask(Task):
         """The student."""
         return {"identity": self.student}
 
-    def parts(self) -> dict[str, Part]:
+    def parts(self) -> dict[str, SummaryRow]:
         """Return the student."""
-        return {"identity network": Part(self.recipe.backbone.build(), self.example())}
+        return {"identity network": SummaryRow(self.recipe.backbone.build(), self.example())}
 
     def optimisations(self, steps: int) -> dict[str, Optimisation]:
         """Return the student's optimiser."""
@@ -57,7 +65,7 @@ class IdentityTask(Task):
         """Return batches of faces with the teacher's vectors; labels play no part."""
         rows = [data.split("train") for data in self.sets]
         vectors = [
-            taught(data, self.recipe.teacher)[chosen]
+            teacher_embeddings(data, self.recipe.teacher)[chosen]
             for data, chosen in zip(self.sets, rows, strict=True)
         ]
         targets = {"teacher": np.concatenate(vectors)}
@@ -77,7 +85,7 @@ class IdentityTask(Task):
             rows = data.split("validation")
             if len(rows):
                 vectors = outputs(networks["identity"], data, rows, self.crop)["out"]
-                teacher = taught(data, self.recipe.teacher)[rows]
+                teacher = teacher_embeddings(data, self.recipe.teacher)[rows]
                 metrics[f"{data.name}/cosine"] = float((vectors * teacher).sum(1).mean())
                 metrics |= {
                     f"{data.name}/{name}": value
@@ -89,9 +97,9 @@ class IdentityTask(Task):
                 }
         return metrics
 
-    def production(self, networks: Networks) -> Production:
+    def production(self, networks: Networks) -> TrainedModel:
         """Return the student; it becomes no version, it travels inside others."""
-        return Production(
+        return TrainedModel(
             network=networks["identity"],
             config={"backbone": self.recipe.backbone},
             crop=self.crop,

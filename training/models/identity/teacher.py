@@ -74,7 +74,9 @@ class CompactTeacher:
         return vectors
 
 
-def taught(data: Prepared, path: Path | None, batch_size: int = 64) -> Float[np.ndarray, "faces d"]:
+def teacher_embeddings(
+    data: Prepared, path: Path | None, batch_size: int = 64
+) -> Float[np.ndarray, "faces d"]:
     """Return the teacher's unit vector for every face of a set, from a file when known already."""
     teacher = OnnxTeacher(path) if path else CompactTeacher()
 

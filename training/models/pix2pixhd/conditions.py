@@ -16,7 +16,7 @@ from training.models.pix2pixhd.pairs import Drivers, Pairs
 from training.starters.files import digest
 
 
-class Asked(NamedTuple):
+class ConditionBatch(NamedTuple):
     """The questions of a batch."""
 
     change: Float[Tensor, "batch dims"]
@@ -29,7 +29,7 @@ class Asked(NamedTuple):
     """The driver's face, aligned, RGB."""
 
 
-class Questions:
+class ConditionSampler:
     """Chooses drivers for pairs and single faces.
 
     Args:
@@ -56,27 +56,27 @@ class Questions:
         self.drivers = Drivers(sets, "train")
         self.conditions = [_conditions(data, spec, encoder) for data in sets]
 
-    def ask(self, index: Int[np.ndarray, "batch"], luck: np.random.Generator) -> Asked:
+    def ask(self, index: Int[np.ndarray, "batch"], rng: np.random.Generator) -> ConditionBatch:
         """Return the questions about the pairs or single faces of a batch."""
         vectors, known, drivers = [], [], []
         for item in index.tolist():
             which, (source, target) = int(self.pairs.set[item]), self.pairs.rows[item].tolist()
             paired = bool(self.pairs.paired[item])
-            driver = self._driver(which, target, luck, paired=paired)
+            driver = self._driver(which, target, rng, paired=paired)
             known.append(paired or driver == target)
             own, asked = self.conditions[which][source], self.conditions[which][driver]
             vectors.append(torch.stack([asked - own, asked]))
             drivers.append(self.pairs.pixels[which][driver])
         both = torch.stack(vectors)
         faces = torch.from_numpy(np.stack(drivers)).permute(0, 3, 1, 2)
-        return Asked(both[:, 0], both[:, 1], torch.tensor(known), faces)
+        return ConditionBatch(both[:, 0], both[:, 1], torch.tensor(known), faces)
 
-    def _driver(self, which: int, target: int, luck: np.random.Generator, *, paired: bool) -> int:
-        roll = luck.random()
+    def _driver(self, which: int, target: int, rng: np.random.Generator, *, paired: bool) -> int:
+        roll = rng.random()
         if paired and roll < self.driven:
-            return self.drivers.like(which, target, luck)
+            return self.drivers.like(which, target, rng)
         if not paired and roll < self.moved:
-            return self.drivers.other(which, target, luck)
+            return self.drivers.other(which, target, rng)
         return target
 
 

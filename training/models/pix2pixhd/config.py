@@ -48,9 +48,9 @@ class Pix2pixHDRecipe(Recipe):
     """The same for both faces of a pair."""
     size_px: int = PIX2PIXHD.crop.size_px
     """Side of the pictures."""
-    early_px: int | None = None
+    warmup_px: int | None = None
     """Side of the pictures in the early epochs, smaller and therefore faster."""
-    early_share: float = 0.8
+    warmup_share: float = 0.8
     """Share of the epochs that are early."""
     judges: int = 2
     """Discriminators, each at half the side of the one before; of perceptual maps one for each."""
@@ -123,8 +123,8 @@ COMPACT = Pix2pixHDRecipe(
     ),
     augmentation=CAMERAS,
     size_px=128,
-    early_px=64,
-    early_share=0.55,
+    warmup_px=64,
+    warmup_share=0.55,
     judge_channels=64,
     judge_sees="perceptual",
     judged=(0.5, 0.86, 0.24, 0.76),

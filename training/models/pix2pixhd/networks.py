@@ -17,7 +17,7 @@ WEIGHT_DEVIATION = 0.02
 Network = TypeVar("Network", bound=nn.Module)
 
 
-class Served(nn.Module):
+class GeneratorWrapper(nn.Module):
     """A generator as the registry's card names its outputs."""
 
     def __init__(self, generator: nn.Module) -> None:
@@ -58,7 +58,7 @@ def start_from(generator: Generator, reference: str) -> None:
         grown = replace(grown, enhancer="added")
     if grown != wanted:
         raise RecipeError(f"{reference} is a generator of another shape than --network's.")
-    served = Served(generator)
+    served = GeneratorWrapper(generator)
     new = served.state_dict()
     trained = {
         name.removeprefix(OWN): value

@@ -96,23 +96,23 @@ class Drivers:
         self.person = [data.index["person"].fillna(data.index["name"]).to_numpy() for data in sets]
         self.rows = [shown.groupby(shown).indices for shown in self.shown]
 
-    def like(self, which: int, row: int, luck: np.random.Generator) -> int:
+    def like(self, which: int, row: int, rng: np.random.Generator) -> int:
         """Return a row of set `which` where somebody else shows what `row` shows, else `row`."""
-        return self._one(which, row, self.shown[which].get(row), luck)
+        return self._one(which, row, self.shown[which].get(row), rng)
 
-    def other(self, which: int, row: int, luck: np.random.Generator) -> int:
+    def other(self, which: int, row: int, rng: np.random.Generator) -> int:
         """Return a row of set `which` where somebody else shows anything else, else `row`.
 
         What is shown is drawn first: rare emotions come as often as others.
         """
         here = self.shown[which].get(row)
         known = [shown for shown in self.rows[which] if shown != here]
-        return self._one(which, row, known[int(luck.integers(len(known)))], luck) if known else row
+        return self._one(which, row, known[int(rng.integers(len(known)))], rng) if known else row
 
-    def _one(self, which: int, row: int, shown: object, luck: np.random.Generator) -> int:
+    def _one(self, which: int, row: int, shown: object, rng: np.random.Generator) -> int:
         places = self.rows[which].get(shown, ())
         for _ in range(self.TRIES if len(places) else 0):
-            drawn = int(self.shown[which].index[places[int(luck.integers(len(places)))]])
+            drawn = int(self.shown[which].index[places[int(rng.integers(len(places)))]])
             if self.person[which][drawn] != self.person[which][row]:
                 return drawn
         return row

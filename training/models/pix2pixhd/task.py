@@ -23,24 +23,24 @@ from training.engine.task import (
     Batch,
     Networks,
     Optimisation,
-    Part,
-    Production,
+    SummaryRow,
     Task,
+    TrainedModel,
     TrainingError,
     Update,
 )
 from training.loading.augmentation import placed
 from training.loading.batches import WeightedSampler, batches
 from training.models.pix2pixhd import losses
-from training.models.pix2pixhd.conditions import Asked, Questions
+from training.models.pix2pixhd.conditions import ConditionBatch, ConditionSampler
 from training.models.pix2pixhd.config import Pix2pixHDRecipe
 from training.models.pix2pixhd.discriminator import Discriminator, ProjectedDiscriminator
 from training.models.pix2pixhd.encoder import Encoder, encoder_of, origin
 from training.models.pix2pixhd.generator import Generator, with_planes
-from training.models.pix2pixhd.networks import Served, drawn, start_from
+from training.models.pix2pixhd.networks import GeneratorWrapper, drawn, start_from
 from training.models.pix2pixhd.pairs import Pairs
 from training.models.pix2pixhd.perceptual import WEIGHTS, perceptual_network, widths
-from training.models.pix2pixhd.validation import Trials
+from training.models.pix2pixhd.validation import TransferValidation
 
 FOOLED = 1e-3
 """A discriminator whose loss stays below has won: the generator learns nothing from it any more."""
@@ -148,28 +148,30 @@ class Pix2pixHDTask(Task):
         return pairs
 
     @cached_property
-    def questions(self) -> Questions:
+    def questions(self) -> ConditionSampler:
         """Who asks the training faces for which expression."""
         driven, moved = self.recipe.driven, self.recipe.moved
-        return Questions(self.sets, self.pairs, self.crop, self.encoder, driven=driven, moved=moved)
+        return ConditionSampler(
+            self.sets, self.pairs, self.crop, self.encoder, driven=driven, moved=moved
+        )
 
     @property
     def networks(self) -> dict[str, nn.Module]:
         """Generator and discriminator."""
         return {"generator": self.generator, "discriminator": self.discriminator}
 
-    def parts(self) -> dict[str, Part]:
+    def parts(self) -> dict[str, SummaryRow]:
         """Return the generator, and its discriminators where they see pixels."""
         recipe, face = self.recipe, self.example()
         asked = torch.rand(1, recipe.network.dims)
         generator = Generator(recipe.network)
         if recipe.judge_sees == "perceptual":
             sees = f"its discriminators see what {recipe.perceptual_network} does and are left out"
-            return {"generator": Part(generator, (face, asked), sees)}
+            return {"generator": SummaryRow(generator, (face, asked), sees)}
         seen = with_planes(face, torch.rand(1, EXPRESSION_DIMS))
         return {
-            "generator": Part(generator, (face, asked)),
-            "discriminators": Part(self._judges_of_pixels(), (seen, face)),
+            "generator": SummaryRow(generator, (face, asked)),
+            "discriminators": SummaryRow(self._judges_of_pixels(), (seen, face)),
         }
 
     def optimisations(self, steps: int) -> dict[str, Optimisation]:
@@ -193,7 +195,7 @@ class Pix2pixHDTask(Task):
 
     def begin(self, epoch: int) -> None:
         """Let pictures be small at first, and the discriminators judge later."""
-        self.early = epoch < self.recipe.early_share * self.recipe.epochs
+        self.early = epoch < self.recipe.warmup_share * self.recipe.epochs
         self.judged = self.recipe.adversarial > 0 and (
             epoch >= self.recipe.adversarial_from * self.recipe.epochs
         )
@@ -245,17 +247,17 @@ class Pix2pixHDTask(Task):
         if points is not None:
             offset = points - placement[:, None, None, :, 2]
             points = offset @ torch.linalg.inv(placement[:, None, :, :2]).mT
-        if self.early and self.recipe.early_px:
-            side = (self.recipe.early_px, self.recipe.early_px)
+        if self.early and self.recipe.warmup_px:
+            side = (self.recipe.warmup_px, self.recipe.warmup_px)
             seen = [
                 functional.interpolate(each, side, mode="bilinear", antialias=True) for each in seen
             ]
         return seen, points
 
-    def _asked(self, batch: Batch) -> Asked:
-        luck = np.random.default_rng(int(torch.randint(2**31, ())))
-        asked = self.questions.ask(batch["index"].cpu().numpy(), luck)
-        return Asked(*(part.to(batch["source"].device) for part in asked))
+    def _asked(self, batch: Batch) -> ConditionBatch:
+        rng = np.random.default_rng(int(torch.randint(2**31, ())))
+        asked = self.questions.ask(batch["index"].cpu().numpy(), rng)
+        return ConditionBatch(*(part.to(batch["source"].device) for part in asked))
 
     def _against_truth(self, picture: Tensor, target: Tensor, source: Tensor) -> dict[str, Tensor]:
         recipe, said = self.recipe, {}
@@ -329,10 +331,10 @@ class Pix2pixHDTask(Task):
         )
 
     @cached_property
-    def trials(self) -> Trials:
+    def trials(self) -> TransferValidation:
         """The transfers between validation faces that every epoch is judged by."""
         device = next(self.encoder.parameters()).device
-        return Trials.of(self.sets, "validation", self.crop, device=device)
+        return TransferValidation.of(self.sets, "validation", self.crop, device=device)
 
     def validate(self, networks: Networks) -> dict[str, float]:
         """Return each set's receipts and similarity to the truth on the fixed validation trials."""
@@ -344,13 +346,13 @@ class Pix2pixHDTask(Task):
             return None
         return self.trials.sheet(_pictures(networks), self.encoder)
 
-    def production(self, networks: Networks) -> Production:
+    def production(self, networks: Networks) -> TrainedModel:
         """Return generator and encoder, and from when on an answer is worth a warning."""
         recipe = self.recipe
         encoder = encoder_of(recipe.encoder, self.crop, "cpu", recipe.condition)
         trials = replace(self.trials, device=next(encoder.parameters()).device)
-        return Production(
-            network=Served(networks["generator"]),
+        return TrainedModel(
+            network=GeneratorWrapper(networks["generator"]),
             config={
                 "network": recipe.network,
                 "encoder": origin(recipe.encoder),

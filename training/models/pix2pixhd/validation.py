@@ -18,7 +18,7 @@ from training.metrics.transfer import likeness, receipts
 from training.models.pix2pixhd.pairs import Drivers, in_one_frame
 
 EACH = 48
-"""Trials of a set at most."""
+"""TransferValidation of a set at most."""
 SHOWN = 4
 """Of those, on the sheet."""
 BATCH = 16
@@ -32,7 +32,7 @@ Encode = Callable[[Tensor], Mapping[str, Tensor]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trial:
+class TransferCase:
     """Rows of one set: whose face, who asks, and what would be right, where that is known."""
 
     source: int
@@ -41,13 +41,13 @@ class Trial:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Trials:
-    """The trials of some sets; make them with `Trials.of`."""
+class TransferValidation:
+    """The trials of some sets; make them with `TransferValidation.of`."""
 
     sets: Sequence[Prepared]
     split: str
     spec: CropSpec
-    trials: Sequence[Sequence[Trial]]
+    trials: Sequence[Sequence[TransferCase]]
     device: torch.device
 
     @classmethod
@@ -59,7 +59,7 @@ class Trials:
         *,
         each: int = EACH,
         device: torch.device = CPU,
-    ) -> "Trials":
+    ) -> "TransferValidation":
         """Draw up to `each` trials of each set, the same at every call.
 
         Pairs of a sitting are asked for by other people who show what the truth shows; in sets
@@ -97,7 +97,7 @@ class Trials:
         }
 
     def _each(
-        self, data: Prepared, trials: Sequence[Trial], generate: Generate, encode: Encode
+        self, data: Prepared, trials: Sequence[TransferCase], generate: Generate, encode: Encode
     ) -> Iterator[dict[str, float]]:
         for source, driver, truth in self._batches(data, trials):
             result, found = self._answered(generate, encode, source, driver)
@@ -149,7 +149,7 @@ class Trials:
         return result, receipts(encode, source, result, wanted["expression"])
 
     def _batches(
-        self, data: Prepared, trials: Sequence[Trial]
+        self, data: Prepared, trials: Sequence[TransferCase]
     ) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
         plain, level = data.faces(self.spec), aligned(data, self.spec)
         for start in range(0, len(trials), BATCH):
@@ -178,14 +178,20 @@ class Trials:
         return torch.cat(alike) if alike else torch.empty(0)
 
 
-def _drawn(data: Prepared, which: int, split: str, drivers: Drivers, each: int) -> list[Trial]:
-    luck = np.random.default_rng(0)
+def _drawn(
+    data: Prepared, which: int, split: str, drivers: Drivers, each: int
+) -> list[TransferCase]:
+    rng = np.random.default_rng(0)
     found = in_one_frame(data, split)
     if len(found):
-        chosen = found[luck.permutation(len(found))[:each]].tolist()
-        return [Trial(source=a, driver=drivers.like(which, b, luck), truth=b) for a, b in chosen]
-    rows = luck.permutation(data.split(split))[:each].tolist()
-    return [Trial(source=row, driver=drivers.other(which, row, luck), truth=None) for row in rows]
+        chosen = found[rng.permutation(len(found))[:each]].tolist()
+        return [
+            TransferCase(source=a, driver=drivers.like(which, b, rng), truth=b) for a, b in chosen
+        ]
+    rows = rng.permutation(data.split(split))[:each].tolist()
+    return [
+        TransferCase(source=row, driver=drivers.other(which, row, rng), truth=None) for row in rows
+    ]
 
 
 def _line(faces: Tensor) -> UInt8[np.ndarray, "h w 3"]:

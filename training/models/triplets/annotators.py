@@ -1,4 +1,4 @@
-"""Simulated annotators: each answers triplets with a leaning of their own.
+"""Simulated annotators: each answers triplets with a annotator_bias of their own.
 
 FEC names its annotators, FER+ does not: it only counts ten votes a photo. Our decision: an
 annotator looks at a photo, draws a few votes from that photo's own, weighted by what this annotator
@@ -13,24 +13,26 @@ from torch import Tensor
 from registry.catalog import EMOTIONS
 
 
-def leanings(annotators: int, strength: float, seed: int) -> Float[Tensor, "annotators emotions"]:
+def annotator_biases(
+    annotators: int, strength: float, seed: int
+) -> Float[Tensor, "annotators emotions"]:
     """Return what each annotator tends to see: log-normal weights of the emotions, mean about 1."""
     generator = torch.Generator().manual_seed(seed)
     return (torch.randn(annotators, len(EMOTIONS), generator=generator) * strength).exp()
 
 
-def views(
+def annotator_votes(
     shares: Float[Tensor, "faces emotions"],
-    leaning: Float[Tensor, "annotators emotions"],
+    annotator_bias: Float[Tensor, "annotators emotions"],
     voters: int,
 ) -> Float[Tensor, "annotators faces emotions"]:
     """Return each annotator's view of each face: `voters` votes drawn anew, as a distribution."""
-    weighted = (leaning[:, None] * shares[None]).flatten(0, 1)
+    weighted = (annotator_bias[:, None] * shares[None]).flatten(0, 1)
     drawn = torch.multinomial(weighted, voters, replacement=True)
     seen = torch.zeros_like(weighted).scatter_add_(
         1, drawn, torch.ones_like(drawn, dtype=weighted.dtype)
     )
-    return (seen / voters).view(len(leaning), *shares.shape)
+    return (seen / voters).view(len(annotator_bias), *shares.shape)
 
 
 def hellinger(

@@ -33,10 +33,10 @@ class TripletRecipe(Recipe):
     """0 draws faces as they come, 1 every emotion equally often."""
     source_balance: float = 0.0
     """The same for the sets: 0 as large as they are, 1 each equally often."""
-    judged_share: float = 0.5
+    annotated_share: float = 0.5
     """Of a step's faces, how many come in threes that a set's own annotators judged; the rest are
     labelled faces, from which triplets are drawn. Where data has only one of them, all are such."""
-    vote_distance: float = 0.0
+    label_distance_weight: float = 0.0
     """Weight of a loss that puts labelled faces as far apart as their votes are."""
     hierarchy: float = 0.0
     """Share of the loss that comes from triplets at two levels, drawn from the emotion labels: see
@@ -60,7 +60,7 @@ COMPACT: dict[str, Any] = {
     "optimiser": "adamw",
     "weight_decay": 0.05,
     "averaging": 0.998,
-    "sampling": Sampling(voters=20, leaning=0.25),
+    "sampling": Sampling(voters=20, annotator_bias=0.25),
     "precision": "bf16",
 }
 """What every compact network has in common: they are compared with each other."""

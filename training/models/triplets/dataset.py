@@ -20,8 +20,8 @@ NOBODY = -1
 """In place of an annotator where fewer answered than the most did."""
 
 
-class Threes(NamedTuple):
-    """Threes of one set or of several with every annotator's answer."""
+class AnnotatedTriplets(NamedTuple):
+    """AnnotatedTriplets of one set or of several with every annotator's answer."""
 
     faces: Int[np.ndarray, "threes 3"]
     kind: Int[np.ndarray, "threes"]
@@ -31,7 +31,7 @@ class Threes(NamedTuple):
     """The odd face, 1 to 3."""
 
 
-class Material(Items):
+class TripletDataset(Items):
     """The training faces of some sets, one by one where labelled, in threes where judged.
 
     An item is a labelled face or a judged three; a batch holds the faces of all its items, those of
@@ -66,7 +66,7 @@ class Material(Items):
         targets = {"shares": votes.shares(opinions), "single": opinions.sum(1) <= 1}
         self.faces = Faces([*sets, *sets], [*labelled, *shown], spec, targets)
 
-    def _judged(self, data: Prepared) -> Threes:
+    def _judged(self, data: Prepared) -> AnnotatedTriplets:
         judged, names = _answered(data)
         start = len(self.names)
         self.names += [f"{data.name}/{name}" for name in names]
@@ -82,21 +82,21 @@ class Material(Items):
         return self.labelled + len(self.threes.kind)
 
     def weights(
-        self, balance: float, source_balance: float, judged_share: float
+        self, balance: float, source_balance: float, annotated_share: float
     ) -> Float[np.ndarray, "items"]:
         """Return how often each item is to be drawn.
 
         Args:
             balance: 0 draws labelled faces as they come, 1 every emotion equally often.
             source_balance: the same for the sets they are of.
-            judged_share: of the faces drawn, how many come in judged threes, where there are both.
+            annotated_share: of the faces drawn, how many come in annotated threes, where both are.
         """
         single = balanced(self.emotions, balance) * balanced(self.sources, source_balance)
         threes = np.ones(len(self.threes.kind))
         if not len(single) or not len(threes):
             return np.concatenate([single, threes])
-        per_three = judged_share / 3 / threes.sum()
-        return np.concatenate([single / single.sum() * (1 - judged_share), threes * per_three])
+        per_three = annotated_share / 3 / threes.sum()
+        return np.concatenate([single / single.sum() * (1 - annotated_share), threes * per_three])
 
     def items(self, faces: int, weights: Float[np.ndarray, "items"]) -> int:
         """Return how many items make about so many faces."""
@@ -107,7 +107,7 @@ class Material(Items):
         """Return the faces of the items as `Faces` does, and what is known about their threes.
 
         `three` (threes, 3) are positions in the batch, `annotator` and `answer` (threes, answers)
-        as in `Threes`, `kind` (threes,) as in `sampling`.
+        as in `AnnotatedTriplets`, `kind` (threes,) as in `sampling`.
         """
         wanted = np.array(items)
         single, three = wanted[wanted < self.labelled], wanted[wanted >= self.labelled]
@@ -116,7 +116,9 @@ class Material(Items):
             [*single.tolist(), *self.threes.faces[chosen].ravel().tolist()]
         )
         place = len(single) + torch.arange(3 * len(three)).view(-1, 3)
-        fields = {name: getattr(self.threes, name)[chosen] for name in Threes._fields[1:]}
+        fields = {
+            name: getattr(self.threes, name)[chosen] for name in AnnotatedTriplets._fields[1:]
+        }
         return batch | {"three": place} | {k: torch.from_numpy(v) for k, v in fields.items()}
 
 
@@ -145,7 +147,7 @@ def _labelled(data: Prepared) -> Int[np.ndarray, "faces"]:
     return clear
 
 
-def _answered(data: Prepared) -> tuple[Threes, list[str]]:
+def _answered(data: Prepared) -> tuple[AnnotatedTriplets, list[str]]:
     """Return the training threes of a set with their answers, and the names of who answered.
 
     Whoever answered most comes first. A list without annotators counts as one person's.
@@ -165,8 +167,8 @@ def _answered(data: Prepared) -> tuple[Threes, list[str]]:
     kinds = {name: number for number, name in enumerate(TYPES, start=1)}
     kind = asked["type"].map(kinds).to_numpy(dtype=np.int64)
     given: Bool[np.ndarray, threes] = (annotator != NOBODY).any(1)
-    whole = Threes(faces, kind, annotator, answer)
-    return Threes(*(each[given] for each in whole)), [str(name) for name in order]
+    whole = AnnotatedTriplets(faces, kind, annotator, answer)
+    return AnnotatedTriplets(*(each[given] for each in whole)), [str(name) for name in order]
 
 
 def _said(data: Prepared, asked: pd.DataFrame) -> pd.DataFrame:
@@ -178,13 +180,13 @@ def _said(data: Prepared, asked: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _joined(several: Sequence[Threes]) -> Threes:
+def _joined(several: Sequence[AnnotatedTriplets]) -> AnnotatedTriplets:
     widest = max(each.annotator.shape[1] for each in several)
 
     def wide(values: np.ndarray, filler: int) -> np.ndarray:
         return np.pad(values, ((0, 0), (0, widest - values.shape[1])), constant_values=filler)
 
-    return Threes(
+    return AnnotatedTriplets(
         np.concatenate([each.faces for each in several]),
         np.concatenate([each.kind for each in several]),
         np.concatenate([wide(each.annotator, NOBODY) for each in several]),

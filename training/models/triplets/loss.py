@@ -10,7 +10,7 @@ from torch.nn import functional
 from training.models.triplets.sampling import KINDS, ONE, Triplets
 
 
-class Seen(NamedTuple):
+class AnnotatorEmbeddings(NamedTuple):
     """Faces as each annotator sees them, unit vectors, and what a loss adds for their biases."""
 
     embeddings: Float[Tensor, "annotators faces dims"]
@@ -50,7 +50,7 @@ def triplet_loss(
     return torch.stack([_mean_of_active(violation, triplets.type == kind) for kind in KINDS]).mean()
 
 
-def vote_distance_loss(
+def label_distance_loss(
     embeddings: Float[Tensor, "faces dims"], shares: Float[Tensor, "faces emotions"]
 ) -> Float[Tensor, ""]:
     """Return the mean of (|e_i - e_j| - |sqrt p_i - sqrt p_j|)^2 over the pairs of a batch.

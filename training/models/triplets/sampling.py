@@ -6,7 +6,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from training.models.triplets.annotators import hellinger, leanings, odd_one, views
+from training.models.triplets.annotators import (
+    annotator_biases,
+    annotator_votes,
+    hellinger,
+    odd_one,
+)
 
 KINDS = ONE, TWO, THREE = 1, 2, 3
 """Types after FEC: how many emotion classes the three faces belong to."""
@@ -42,10 +47,10 @@ class Sampling:
     """Simulated annotators; FEC's printed rows name twelve."""
     voters: int = 5
     """Votes an annotator draws from a photo's own before answering."""
-    leaning: float = 0.5
+    annotator_bias: float = 0.5
     """Strength of an annotator's tendency: standard deviation of log weights."""
     candidates: int = 16384
-    """Threes drawn from a batch, of which the clear ones are kept."""
+    """AnnotatedTriplets drawn from a batch, of which the clear ones are kept."""
     near: float = 0.30
     """Largest distance of a pair that people agree on, as in the fixed FER+ triplets."""
     far: float = 0.45
@@ -61,12 +66,12 @@ class Sampling:
             shares: vote distributions of the batch.
             single: (faces,) bool, labelled by one person only: left out where all three share one
                 emotion, since one vote holds no shades.
-            seed: of the annotators' leanings.
+            seed: of the annotators' annotator_biases.
         """
         chosen = self._worth_asking(shares, single)
-        lean = leanings(self.annotators, self.leaning, seed).to(shares.device)
+        lean = annotator_biases(self.annotators, self.annotator_bias, seed).to(shares.device)
         annotator = torch.randint(self.annotators, (len(chosen),), device=shares.device)
-        seen = views(shares, lean, self.voters)[annotator[:, None], chosen]
+        seen = annotator_votes(shares, lean, self.voters)[annotator[:, None], chosen]
         odd, lead = odd_one(seen)
         answered = lead > 0
         chosen, odd, annotator = chosen[answered], odd[answered], annotator[answered]

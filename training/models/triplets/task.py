@@ -10,24 +10,24 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from registry.catalog import ModelCard
+from registry.catalog import ModelSpec
 from registry.faces import CropSpec
 from training.engine.optimisers import optimisation
 from training.engine.recipe import RecipeError
 from training.engine.task import Batch, Networks, Optimisation, Task, Update
 from training.loading.batches import WeightedSampler, batches
-from training.metrics.embedding import judge
+from training.metrics.embedding import evaluate_embedding
 from training.models.triplets import hierarchy
 from training.models.triplets.config import TripletRecipe
-from training.models.triplets.dataset import Material, as_triplets
-from training.models.triplets.loss import Seen, triplet_loss, vote_distance_loss
+from training.models.triplets.dataset import TripletDataset, as_triplets
+from training.models.triplets.loss import AnnotatorEmbeddings, label_distance_loss, triplet_loss
 from training.models.triplets.sampling import Triplets, joined
 
 
 class TripletTask(Task):
     """A network, named like its card, that learns which of three faces is odd."""
 
-    card: ModelCard
+    card: ModelSpec
     recipe: TripletRecipe
 
     def __init__(self, recipe: TripletRecipe) -> None:
@@ -35,7 +35,7 @@ class TripletTask(Task):
         self.crop = CropSpec(size_px=recipe.size_px, margin=self.card.crop.margin)
 
     @abstractmethod
-    def seen(self, networks: Networks, faces: Float[Tensor, "batch 3 h w"]) -> Seen:
+    def seen(self, networks: Networks, faces: Float[Tensor, "batch 3 h w"]) -> AnnotatorEmbeddings:
         """Return the faces' embeddings for the loss."""
 
     def optimisations(self, steps: int) -> dict[str, Optimisation]:
@@ -46,9 +46,9 @@ class TripletTask(Task):
         return {self.card.name: built}
 
     @cached_property
-    def material(self) -> Material:
+    def material(self) -> TripletDataset:
         """What the training split holds to learn from."""
-        return Material(self.sets, self.crop, self.recipe.sampling.annotators)
+        return TripletDataset(self.sets, self.crop, self.recipe.sampling.annotators)
 
     def loader(self) -> DataLoader[Any]:
         """Return batches of labelled faces and of threes that annotators judged.
@@ -62,7 +62,7 @@ class TripletTask(Task):
                 "Triplets come with a set or are made of labelled faces; the training split has "
                 "none of either."
             )
-        weights = material.weights(recipe.balance, recipe.source_balance, recipe.judged_share)
+        weights = material.weights(recipe.balance, recipe.source_balance, recipe.annotated_share)
         return batches(
             material,
             size=material.items(recipe.batch_size, weights),
@@ -81,9 +81,9 @@ class TripletTask(Task):
         if recipe.hierarchy:
             loss = torch.lerp(loss, self._hierarchical(embeddings, batch), recipe.hierarchy)
         shares = _labelled(batch, "shares")
-        if recipe.vote_distance and len(shares) > 1:
-            votes_loss = vote_distance_loss(embeddings[0, : len(shares)], shares)
-            loss = loss + recipe.vote_distance * votes_loss
+        if recipe.label_distance_weight and len(shares) > 1:
+            votes_loss = label_distance_loss(embeddings[0, : len(shares)], shares)
+            loss = loss + recipe.label_distance_weight * votes_loss
         counted = torch.tensor(float(len(triplets)))
         yield Update(
             optimiser=self.card.name,
@@ -108,11 +108,11 @@ class TripletTask(Task):
         return triplet_loss(embeddings, triplets, margins, squared=recipe.squared_distances)
 
     def validate(self, networks: Networks) -> dict[str, float]:
-        """Return what `judge` finds on the validation faces of every set."""
+        """Return what `evaluate_embedding` finds on the validation faces of every set."""
         network = networks[self.card.name]
         metrics: dict[str, float] = {}
         for data in self.sets:
-            measured = judge(network, data, self.crop, "validation").metrics()
+            measured = evaluate_embedding(network, data, self.crop, "validation").metrics()
             metrics |= {f"{data.name}/{key}": value for key, value in measured.items()}
         return metrics
 

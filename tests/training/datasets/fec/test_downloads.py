@@ -18,11 +18,11 @@ from tests.training.datasets.fec.photo_server import (
     serving,
     silent,
 )
-from training.datasets.fec.download_log import Ledger, Status
-from training.datasets.fec.downloads import Manners, download
 from training.datasets.fec import downloads
+from training.datasets.fec.download_log import DownloadLog, Status
+from training.datasets.fec.downloads import RateLimits, download
 
-QUICK = Manners(
+QUICK = RateLimits(
     interval_seconds=0.0,
     first_delay_seconds=0.01,
     answer_within_seconds=30.0,
@@ -52,11 +52,11 @@ class Album(dict[str, bytes]):
 
 
 def fetch(
-    addresses: list[str], folder: Path, manners: Manners = QUICK
+    addresses: list[str], folder: Path, rate_limits: RateLimits = QUICK
 ) -> tuple[dict[str, Status], Album]:
     album = Album()
-    with Ledger.opened(folder / "downloads.tsv") as ledger:
-        download(addresses, album.take, ledger, manners)
+    with DownloadLog.opened(folder / "downloads.tsv") as ledger:
+        download(addresses, album.take, ledger, rate_limits)
     return ledger.known, album
 
 
@@ -106,8 +106,8 @@ def test_every_misbehaviour_gets_its_status(
 def test_silence_is_given_up(server: PhotoServer, tmp_path: Path) -> None:
     server.answers = {"/silent": silent}
     nobody = f"http://127.0.0.1:{unused_port()}/photo.jpg"
-    manners = Manners(interval_seconds=0.0, answer_within_seconds=0.2, tries=1)
-    known, _ = fetch([server.at("/silent"), nobody], tmp_path, manners)
+    rate_limits = RateLimits(interval_seconds=0.0, answer_within_seconds=0.2, tries=1)
+    known, _ = fetch([server.at("/silent"), nobody], tmp_path, rate_limits)
     assert set(known.values()) == {Status.UNREACHABLE}
 
 
@@ -116,9 +116,9 @@ def test_a_host_is_asked_by_few_at_once_and_at_intervals(
 ) -> None:
     paths = [f"/{number}" for number in range(12)]
     server.answers = dict.fromkeys(paths, sending(photo))
-    manners = Manners(connections=12, connections_per_host=2, interval_seconds=0.02)
+    rate_limits = RateLimits(connections=12, connections_per_host=2, interval_seconds=0.02)
     began = time.monotonic()
-    known, _ = fetch([server.at(path) for path in paths], tmp_path, manners)
+    known, _ = fetch([server.at(path) for path in paths], tmp_path, rate_limits)
     assert time.monotonic() - began > 11 * 0.02
     assert set(known.values()) == {Status.OK}
     assert server.most_at_once <= 3, "two, and one whose answer is just being counted"
@@ -137,7 +137,7 @@ def test_a_host_that_asks_for_patience_gets_it(
 def test_a_host_that_asks_for_too_much_or_is_down_is_left_alone(
     server: PhotoServer, tmp_path: Path
 ) -> None:
-    one = Manners(connections=1, interval_seconds=0.0, tries=1, failures_of_a_host=3)
+    one = RateLimits(connections=1, interval_seconds=0.0, tries=1, failures_of_a_host=3)
     server.answers = {"/full": saying(503, Retry_After="86400")}
     known, _ = fetch([server.at("/full"), server.at("/next")], tmp_path, one)
     assert list(known.values()) == [Status.BUSY, Status.UNREACHABLE]
@@ -166,7 +166,7 @@ def test_ctrl_c_ends_at_once_and_keeps_what_is_noted(
     with pytest.raises(KeyboardInterrupt):
         fetch([server.at("/1"), server.at("/2")], tmp_path)
     assert time.monotonic() - began < 25, "answer_within_seconds would be 30"
-    with Ledger.opened(tmp_path / "downloads.tsv") as ledger:
+    with DownloadLog.opened(tmp_path / "downloads.tsv") as ledger:
         assert ledger.known == {server.at("/1"): Status.OK}
 
 
@@ -178,7 +178,7 @@ def test_a_full_disk_is_no_fault_of_the_address(
 
     server.answers = {"/1": sending(photo)}
     with (
-        Ledger.opened(tmp_path / "downloads.tsv") as ledger,
+        DownloadLog.opened(tmp_path / "downloads.tsv") as ledger,
         pytest.raises(OSError, match="No space left"),
     ):
         download([server.at("/1")], full, ledger, QUICK)
@@ -188,7 +188,7 @@ def test_a_full_disk_is_no_fault_of_the_address(
 def test_a_line_cut_off_by_a_power_cut_counts_for_nothing(tmp_path: Path) -> None:
     path = tmp_path / "downloads.tsv"
     path.write_bytes(b"gone\thttp://a/1\nnonsense\nok\thttp://a/2\nok\thttp://a/1\ngone\thttp://a")
-    with Ledger.opened(path) as ledger:
+    with DownloadLog.opened(path) as ledger:
         assert ledger.known == {"http://a/1": Status.OK, "http://a/2": Status.OK}
         ledger.write("http://a/3", Status.GONE)
     assert path.read_bytes().endswith(b"ok\thttp://a/1\ngone\thttp://a/3\n")

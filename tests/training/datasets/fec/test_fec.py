@@ -20,10 +20,10 @@ from PIL import Image, ImageEnhance
 
 from tests.conftest import unused_port
 from tests.training.datasets.fec.photo_server import PhotoServer, held, saying, sending, serving
+from training.datasets.fec import reader
 from training.datasets.fec.face_crops import MARGIN, excerpt, name_of
 from training.datasets.fec.fec_csv import EDGES, NAMED, TYPES, parse
 from training.datasets.fec.held_out import MOST_HELD, MOST_LOST, held_out
-from training.datasets.fec import reader
 from training.datasets.prepare import prepare
 from training.datasets.prepared import Prepared, PreparedError
 
@@ -193,8 +193,8 @@ WHITE = "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
 
 
 def test_photos_of_both_files_are_test_photos_and_no_photo_is_in_two_splits(tmp_path: Path) -> None:
-    luck = np.random.default_rng(0)
-    rows = [row(flickr(*luck.choice(3000, 3, replace=False).tolist())) for _ in range(1500)]
+    rng = np.random.default_rng(0)
+    rows = [row(flickr(*rng.choice(3000, 3, replace=False).tolist())) for _ in range(1500)]
     rows += [row(flickr(n, n + 1, n + 2), kind=TYPES[1]) for n in range(4000, 4900, 3)]
     tested = [row(flickr(n, n + 10, n + 20)) for n in range(10)]
     plan = reader.read(written(tmp_path / "fec", train=rows, test=tested))
@@ -212,15 +212,15 @@ def test_photos_of_both_files_are_test_photos_and_no_photo_is_in_two_splits(tmp_
 
 
 def test_what_is_held_out_is_bounded_and_does_not_depend_on_the_order() -> None:
-    luck = np.random.default_rng(1)
-    photos = luck.integers(0, 2000, (10_000, 3))
-    digests = luck.integers(0, 2**63, len(photos)).astype(np.uint64)
+    rng = np.random.default_rng(1)
+    photos = rng.integers(0, 2000, (10_000, 3))
+    digests = rng.integers(0, 2**63, len(photos)).astype(np.uint64)
     held = held_out(photos, digests)
     inside = held[photos].sum(axis=1)
     assert 0 < (inside == 3).sum() <= MOST_HELD * len(photos)
     lost = ((inside > 0) & (inside < 3)).mean()
     assert 0.9 * MOST_LOST < lost <= MOST_LOST
-    order = luck.permutation(len(photos))
+    order = rng.permutation(len(photos))
     assert (held_out(photos[order], digests[order]) == held).all()
     assert held_out(np.empty((0, 3), int), np.empty(0, np.uint64)).tolist() == []
 
@@ -352,10 +352,10 @@ def test_a_photo_that_is_not_where_its_name_says_is_not_guessed(
 
 
 def test_offline_one_sentence_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from training.datasets.fec.downloads import Manners, download
+    from training.datasets.fec.downloads import RateLimits, download
     from training.datasets.fec.reader import photos
 
-    quick = Manners(first_delay_seconds=0.01, interval_seconds=0.0)
+    quick = RateLimits(first_delay_seconds=0.01, interval_seconds=0.0)
     monkeypatch.setenv("no_proxy", "*")
     monkeypatch.setattr(photos, "download", lambda a, t, ledger, _: download(a, t, ledger, quick))
     nobody = f"http://127.0.0.1:{unused_port()}"

@@ -25,7 +25,7 @@ from training.datasets.readers.label_maps import (
     RAFDB,
     WORDS,
 )
-from training.datasets.readers.label_rows import SHOWN, Losses, Row, sift
+from training.datasets.readers.label_rows import SHOWN, RejectedRows, Row, filter_rows
 from training.datasets.splits import drawn
 
 HEADER = (
@@ -47,8 +47,8 @@ def test_codes_of_other_sets_mean_what_was_published() -> None:
 
 def test_faulty_rows_are_named_up_to_a_number_and_then_counted() -> None:
     rows = [Row(f"list line {i}", f"{i}.jpg", str(i), "7" if i else "1") for i in range(SHOWN + 5)]
-    losses = Losses()
-    assert len(sift(rows, {"1": 0}, {row.member for row in rows}, losses)) == 1
+    losses = RejectedRows()
+    assert len(filter_rows(rows, {"1": 0}, {row.member for row in rows}, losses)) == 1
     (note,) = losses.notes
     assert note.startswith("24 dropped, no such label: list line 1 ('7'), list line 2 ('7')")
     assert note.endswith("list line 20 ('7'), and 4 more.")
@@ -62,8 +62,8 @@ def test_repetitions_are_dropped_once_and_contradictions_altogether() -> None:
         Row("line 4", "b.jpg", "b", "2"),
         Row("line 5", "c.jpg", "c", "2"),
     ]
-    losses = Losses()
-    kept = sift(rows, {"1": 0, "2": 1}, {"a.jpg", "b.jpg"}, losses)
+    losses = RejectedRows()
+    kept = filter_rows(rows, {"1": 0, "2": 1}, {"a.jpg", "b.jpg"}, losses)
     assert [(row.where, emotion) for row, emotion in kept] == [("line 1", 0)]
     assert losses.notes == [
         "2 dropped, contradicting labels: line 3 ('1'), line 4 ('2').",
@@ -92,10 +92,12 @@ LINES = st.lists(
 )
 
 
-def accounted(rows: list[Row], offered: int, codes: dict[str, int], losses: Losses) -> None:
+def accounted(rows: list[Row], offered: int, codes: dict[str, int], losses: RejectedRows) -> None:
     """Check that every row is kept with an emotion or counted, or that all are refused."""
     try:
-        kept = sift(rows, codes, {row.member for row in rows[::2]}, losses, AFFECTNET_WITHOUT)
+        kept = filter_rows(
+            rows, codes, {row.member for row in rows[::2]}, losses, AFFECTNET_WITHOUT
+        )
     except PreparedError:
         kept = []
     assert all(0 <= emotion < len(EMOTIONS) for _, emotion in kept)
@@ -114,7 +116,7 @@ def test_any_list_of_affectnet_is_kept_or_counted(lines: list[list[str]], folder
     text = io.StringIO(newline="")
     csv.writer(text).writerows([HEADER.split(","), *lines])
     (folder / "training.csv").write_bytes(text.getvalue().encode())
-    losses = Losses()
+    losses = RejectedRows()
     rows = list(affectnet.list_rows(Files(folder), "training.csv", "images/", losses))
     accounted(rows, len(lines), dict(AFFECTNET), losses)
 
@@ -125,7 +127,7 @@ def test_any_bytes_as_a_list_of_affectnet_give_rows_or_a_sentence(
 ) -> None:
     for start in (b"", HEADER.encode() + b"\n"):
         (folder / "training.csv").write_bytes(start + content)
-        losses, rows = Losses(), []
+        losses, rows = RejectedRows(), []
         with suppress(PreparedError):
             rows = list(affectnet.list_rows(Files(folder), "training.csv", "images/", losses))
         accounted(rows, len(rows) + sum(losses.counted.values()), dict(AFFECTNET), losses)
@@ -164,7 +166,7 @@ def test_a_pickled_label_isnt_opened() -> None:
 @given(lines=st.lists(st.one_of(st.text(max_size=30), st.from_regex(r"train_[0-9]\.jpg [0-9]"))))
 def test_any_list_of_rafdb_is_kept_or_counted(lines: list[str]) -> None:
     content = "\n".join(lines).encode("utf-8", errors="replace")
-    losses = Losses()
+    losses = RejectedRows()
     rows = list(rafdb.list_rows(content, losses))
     said = content.decode("utf-8-sig", errors="replace").split("\n")
     accounted(rows, sum(bool(line.split()) for line in said), dict(RAFDB), losses)
@@ -172,7 +174,7 @@ def test_any_list_of_rafdb_is_kept_or_counted(lines: list[str]) -> None:
 
 @given(names=st.lists(st.one_of(st.text(max_size=30), st.from_regex(rafd.NAME)), unique=True))
 def test_any_names_of_rafd_are_kept_or_counted(names: list[str]) -> None:
-    losses = Losses()
+    losses = RejectedRows()
     rows = rafd.name_rows(names, losses)
     accounted(rows, len(names), dict(RAFD), losses)
 
@@ -182,9 +184,9 @@ def test_thirty_thousand_rows_are_read_in_a_second(tmp_path: Path) -> None:
     lines = [f"{i % 999}/{i}.jpg" + row.format(i % 11) for i in range(30_000)]
     source = Files(pack({"training.csv": HEADER + "\n" + "".join(lines)}, tmp_path / "list.zip"))
     there = {f"images/{i % 999}/{i}.jpg" for i in range(30_000)}
-    began, losses = time.process_time(), Losses()
+    began, losses = time.process_time(), RejectedRows()
     rows = affectnet.list_rows(source, "training.csv", "images/", losses)
-    kept = sift(rows, AFFECTNET, there, losses, AFFECTNET_WITHOUT)
+    kept = filter_rows(rows, AFFECTNET, there, losses, AFFECTNET_WITHOUT)
     assert time.process_time() - began < 3
     assert len(kept) + sum(losses.counted.values()) == 30_000
     assert losses.counted["left out: uncertain"] == 2727

@@ -74,7 +74,7 @@ def test_the_difference_is_the_branches_difference() -> None:
     plain = DeviationPair(*branches)(faces)
     torch.testing.assert_close(plain.difference, faces.flatten(1) - faces.flatten(1).tanh())
     torch.testing.assert_close(plain.identity, faces.flatten(1).tanh())
-    squashed = DeviationPair(*branches, PairConfig(squash=True))(faces).difference
+    squashed = DeviationPair(*branches, PairConfig(sigmoid=True))(faces).difference
     expected = 1 / (1 + torch.exp(-faces.flatten(1))) - faces.flatten(1).tanh().sigmoid()
     torch.testing.assert_close(squashed, expected)
     whole = DeviationPair(*branches, PairConfig(subtract=False))

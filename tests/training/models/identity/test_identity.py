@@ -11,7 +11,7 @@ from training.datasets.prepare import prepare
 from training.datasets.prepared import Prepared
 from training.datasets.readers import lfw_emotion
 from training.metrics.verification import verification_auc
-from training.models.identity.teacher import FRAME, LEFT, TEACHER_PX, TOP, taught
+from training.models.identity.teacher import FRAME, LEFT, TEACHER_PX, TOP, teacher_embeddings
 
 PICTURES = 150
 # Heights in 112 px: Deng et al., "ArcFace" (CVPR 2019), as its published code aligns faces.
@@ -43,7 +43,7 @@ def test_the_teacher_knows_people_of_the_news_again(shared_data: Path, tmp_path:
     prepare("lfw-emotion", tmp_path / "source", tmp_path / "data", workers=2)
     data = Prepared.open(tmp_path / "data")
     teacher, rows = shared_data / "weights" / "mobilefacenet.onnx", np.arange(len(data.index))
-    vectors = taught(data, teacher)
+    vectors = teacher_embeddings(data, teacher)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-4)
     found = verification_auc(vectors, data, rows)
     by_grey_levels = verification_auc(_grey_levels(data), data, rows)

@@ -100,10 +100,10 @@ def test_pairs_are_one_sitting_and_singles_stay(toy: Prepared) -> None:
 
 
 def test_a_driver_is_somebody_else(toy: Prepared) -> None:
-    drivers, luck = Drivers([toy], "train"), np.random.default_rng(0)
+    drivers, rng = Drivers([toy], "train"), np.random.default_rng(0)
     person, emotion = toy.index["person"].to_numpy(), toy.index["emotion"].to_numpy()
     for row in toy.split("train").tolist()[::7]:
-        like, other = drivers.like(0, row, luck), drivers.other(0, row, luck)
+        like, other = drivers.like(0, row, rng), drivers.other(0, row, rng)
         assert person[like] != person[row]
         assert emotion[like] == emotion[row]
         assert person[other] != person[row]
@@ -255,7 +255,7 @@ def test_points_stay_on_the_face_whatever_happens_to_the_picture(
     recipe: Pix2pixHDRecipe,
 ) -> None:
     turned = replace(CAMERAS, mirror=1.0, blur=0.0, light=0.0, gamma=0.0, grey=0.0)
-    task = Pix2pixHDTask(replace(recipe, augmentation=turned, early_px=32, early_share=1.0))
+    task = Pix2pixHDTask(replace(recipe, augmentation=turned, warmup_px=32, warmup_share=1.0))
     faces = torch.zeros(4, 3, 64, 64, dtype=torch.uint8)
     faces[:, :, 18:22, 28:32] = 255  # a spot whose middle is at x 30, y 20
     place = torch.tensor([30.0, 20.0]) / 32 - 1

@@ -20,8 +20,8 @@ NAMES = {"FER2013Train": TRAIN, "FER2013Valid": VALIDATION, "FER2013Test": TEST}
 
 def picture(name: str) -> np.ndarray:
     """Return the picture of that name, HWC uint8 RGB."""
-    luck = np.random.default_rng(int(name.removeprefix("fer")))
-    return luck.integers(256, size=(SIDE_PX, SIDE_PX, 3), dtype=np.uint8)
+    rng = np.random.default_rng(int(name.removeprefix("fer")))
+    return rng.integers(256, size=(SIDE_PX, SIDE_PX, 3), dtype=np.uint8)
 
 
 def source(folder: Path, names: Mapping[str, Sequence[str]] = NAMES) -> Path:

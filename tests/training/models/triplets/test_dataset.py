@@ -1,4 +1,4 @@
-"""Threes that named annotators judged, beside labelled faces."""
+"""AnnotatedTriplets that named annotators judged, beside labelled faces."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,7 +21,7 @@ from training.loading.batches import WeightedSampler, balanced
 from training.models.dln.config import RECIPES
 from training.models.dln.task import DLNTask
 from training.models.triplets import hierarchy
-from training.models.triplets.dataset import NOBODY, Material, as_triplets
+from training.models.triplets.dataset import NOBODY, TripletDataset, as_triplets
 
 SPEC = CropSpec(size_px=32, margin=0.4)
 SAID = {0: {"ann": 1, "bob": 2, "cid": 3}, 1: {"ann": 3, "bob": 3}, 2: {"bob": 1, "cid": 1}}
@@ -72,7 +72,7 @@ def all_of(batch: dict[str, Tensor]) -> Iterator[tuple[int, int, int, int, int]]
 
 
 def test_every_answer_is_a_triplet_of_its_annotator(named: Prepared) -> None:
-    material = Material([named], SPEC, simulated=12)
+    material = TripletDataset([named], SPEC, simulated=12)
     batch = material.__getitems__([2, 0, 1])
     keys = ("three", "annotator", "answer", "kind")
     triplets = as_triplets(*(batch[key] for key in keys))
@@ -86,7 +86,7 @@ def test_every_answer_is_a_triplet_of_its_annotator(named: Prepared) -> None:
 
 
 def test_the_faces_and_words_are_those_of_the_set(named: Prepared) -> None:
-    material = Material([named], SPEC, simulated=12)
+    material = TripletDataset([named], SPEC, simulated=12)
     assert sorted(material.names) == [f"{named.name}/{who}" for who in ("ann", "bob", "cid")]
     assert material.names[0].endswith("bob"), "who answered most comes first, and stays fixed"
     assert named.triplets is not None
@@ -109,9 +109,9 @@ def test_the_faces_and_words_are_those_of_the_set(named: Prepared) -> None:
 def test_both_kinds_of_faces_meet_in_a_batch_in_the_stated_share(
     labelled: Prepared, named: Prepared
 ) -> None:
-    material = Material([labelled, named], SPEC, simulated=5)
+    material = TripletDataset([labelled, named], SPEC, simulated=5)
     assert material.annotators == 5 + 3
-    weights = material.weights(balance=0.5, source_balance=0.5, judged_share=0.75)
+    weights = material.weights(balance=0.5, source_balance=0.5, annotated_share=0.75)
     assert material.items(300, weights) == 150
     items = [item for _ in range(20) for item in WeightedSampler(weights, seed=1)]
     threes = sum(item >= material.labelled for item in items)
@@ -196,7 +196,11 @@ def test_the_exponent_leads_from_as_they_come_to_each_equally_often(
 
 def test_votes_play_no_part_where_nobody_voted(named: Prepared, tmp_path: Path) -> None:
     recipe = replace(
-        RECIPES["dln-smoke"], toy=False, data=(named.folder,), runs=tmp_path, vote_distance=1.0
+        RECIPES["dln-smoke"],
+        toy=False,
+        data=(named.folder,),
+        runs=tmp_path,
+        label_distance_weight=1.0,
     )
     task = DLNTask(recipe)
     (update,) = task.step(task.networks, task.material.__getitems__([0, 1, 2]))

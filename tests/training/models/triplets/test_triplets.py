@@ -9,8 +9,13 @@ import torch
 
 from training.datasets.votes import counts, is_clear
 from training.metrics.triplet_accuracy import outcomes, shares
-from training.models.triplets.annotators import hellinger, leanings, odd_one, views
-from training.models.triplets.loss import triplet_loss, vote_distance_loss
+from training.models.triplets.annotators import (
+    annotator_biases,
+    annotator_votes,
+    hellinger,
+    odd_one,
+)
+from training.models.triplets.loss import label_distance_loss, triplet_loss
 from training.models.triplets.sampling import Sampling, Triplets
 
 
@@ -58,9 +63,9 @@ def test_the_votes_distances_are_the_formula_and_can_be_met() -> None:
             voted = math.sqrt(2) * float(hellinger(shares[i], shares[j]))
             terms.append((near - voted) ** 2)
     expected = sum(terms) / len(terms)
-    assert float(vote_distance_loss(seen, shares)) == pytest.approx(expected, rel=1e-4)
+    assert float(label_distance_loss(seen, shares)) == pytest.approx(expected, rel=1e-4)
     met = torch.nn.functional.pad(shares.sqrt(), (0, 8))
-    assert float(vote_distance_loss(met, shares)) < 1e-10
+    assert float(label_distance_loss(met, shares)) < 1e-10
 
 
 def test_equal_embeddings_still_give_finite_gradients() -> None:
@@ -104,11 +109,11 @@ def test_annotators_answer_by_votes_and_by_their_own_leaning() -> None:
     shares[0, :2] = 0.5
     lean = torch.ones(2, 8)
     lean[1, 0] = 9.0
-    seen = views(shares.expand(500, -1), lean, 10).mean(1)
+    seen = annotator_votes(shares.expand(500, -1), lean, 10).mean(1)
     assert abs(float(seen[0, 0]) - 0.5) < 0.03
     assert abs(float(seen[1, 0]) - 0.9) < 0.03
     assert float(seen[:, 2:].sum()) == 0
-    assert torch.equal(leanings(5, 0.5, seed=3), leanings(5, 0.5, seed=3))
+    assert torch.equal(annotator_biases(5, 0.5, seed=3), annotator_biases(5, 0.5, seed=3))
 
 
 def test_drawn_triplets_keep_the_rule_and_annotators_mostly_agree_with_the_votes() -> None:

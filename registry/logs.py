@@ -1,0 +1,45 @@
+"""Where warnings and failures are written with their tracebacks: one log file a program."""
+
+import logging
+import sys
+import tempfile
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+from registry import store
+
+FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+LARGEST_BYTES = 5_000_000
+KEPT_FILES = 2
+"""Older log files of a program that are kept beside the newest."""
+
+
+def folder() -> Path:
+    """Return the folder of log files: `logs` of the local store, or of the temporary folder."""
+    local = store.folder()
+    return local / "logs" if local else Path(tempfile.gettempdir()) / "expression-studio-logs"
+
+
+def log_to_file(program: str) -> Path:
+    """Write warnings and errors of all loggers to a file, and return its path.
+
+    The file is made at the first message. Where it can't be written, nothing is logged and the
+    program goes on. Python's `warnings` go there too, unless the caller asked for them by -W.
+
+    Args:
+        program: names the file, such as `app` or `training`.
+    """
+    path = folder() / f"{program}.log"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handler = RotatingFileHandler(
+            path, maxBytes=LARGEST_BYTES, backupCount=KEPT_FILES, encoding="utf-8", delay=True
+        )
+    except OSError:
+        logging.getLogger().addHandler(logging.NullHandler())
+        return path
+    handler.setLevel(logging.WARNING)
+    handler.setFormatter(logging.Formatter(FORMAT))
+    logging.getLogger().addHandler(handler)
+    logging.captureWarnings(not sys.warnoptions)
+    return path

@@ -1,0 +1,61 @@
+"""What a program warns of, and where it failed, can be read afterwards."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from registry.logs import log_to_file
+
+
+@pytest.fixture
+def root() -> Iterator[logging.Logger]:
+    """Return the root logger, left as it was found."""
+    logger = logging.getLogger()
+    before = list(logger.handlers)
+    yield logger
+    for handler in set(logger.handlers) - set(before):
+        logger.removeHandler(handler)
+        handler.close()
+    logging.captureWarnings(False)
+
+
+def test_a_failure_leaves_its_traceback_in_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: logging.Logger
+) -> None:
+    monkeypatch.setenv("EXPRESSION_STUDIO_STORE", str(tmp_path))
+    path = log_to_file("app")
+    assert path == tmp_path / "logs" / "app.log"
+    assert not path.exists()
+    try:
+        raise ZeroDivisionError("by nothing")
+    except ZeroDivisionError:
+        logging.getLogger("demo.models").exception("Version 3 of dln can't be loaded.")
+    text = path.read_text()
+    assert "ERROR demo.models: Version 3 of dln can't be loaded." in text
+    assert "Traceback" in text
+    assert "ZeroDivisionError: by nothing" in text
+    assert root.handlers
+
+
+def test_information_stays_out_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: logging.Logger
+) -> None:
+    monkeypatch.setenv("EXPRESSION_STUDIO_STORE", str(tmp_path))
+    path = log_to_file("training")
+    logging.getLogger("training").info("All is well.")
+    assert not path.exists()
+    assert root.handlers
+
+
+def test_a_folder_that_cannot_be_made_stops_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: logging.Logger
+) -> None:
+    (tmp_path / "logs").write_text("a file")
+    monkeypatch.setenv("EXPRESSION_STUDIO_STORE", str(tmp_path))
+    log_to_file("app")
+    logging.getLogger("demo").error("Still running.")
+    warnings.warn("Still running.", stacklevel=1)
+    assert root.handlers
