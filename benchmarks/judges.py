@@ -29,7 +29,7 @@ from rich.table import Table
 from registry import versions
 from training.datasets.prepared import Prepared
 from training.engine.inference import GraphModule
-from training.metrics.embedding import EmbeddingMetrics, estimated, needed
+from training.metrics.embedding import EmbeddingMetrics, estimated, evaluate_embedding, needed
 from training.metrics.estimates import Estimate
 from training.models.identity.teacher import teacher_embeddings
 

@@ -26,7 +26,7 @@ def summarise(task: Task) -> str:
     torch.set_flush_denormal(True)
     table = Table("part", "parameters", "MAC", "note", title=f"one face, {task.crop.size_px} px")
     total_parameters, total_macs, remarks = 0, 0, ""
-    for name, (network, example, note) in task.parts().items():
+    for name, (network, example, note) in task.summary_rows().items():
         counted, used = parameters(network), macs(network.eval(), example)
         table.add_row(name, f"{counted:,}", f"{used:,}", _note(network))
         remarks += f"{name}: {note}.\n" if note else ""

@@ -26,7 +26,7 @@ def train(name: str, recipe: Recipe, command: str) -> Version | None:
     try:
         loop.run()
         if loop.tracker:
-            version = _hand_over(loop, command)
+            version = _register(loop, command)
     except BaseException as error:
         if loop.tracker:
             stopped = isinstance(error, KeyboardInterrupt)
@@ -35,38 +35,38 @@ def train(name: str, recipe: Recipe, command: str) -> Version | None:
     return version
 
 
-def _hand_over(loop: Loop, command: str) -> Version | None:
+def _register(loop: Loop, command: str) -> Version | None:
     task, tracker, progress = loop.task, loop.tracker, loop.progress
     assert tracker is not None
-    production = task.production({n: m.cpu().eval() for n, m in loop.bare_networks().items()})
-    said = card(loop.name, command, loop.recipe, task, production, progress)
+    trained = task.export({n: m.cpu().eval() for n, m in loop.bare_networks().items()})
+    said = card(loop.name, command, loop.recipe, task, trained, progress)
     tracker.card(said)
     version = None
-    if task.card is None:
-        _keep_weights(production, tracker)
+    if task.spec is None:
+        _keep_weights(trained, tracker)
         print(f"{loop.name} is no registered model: its weights are in run {tracker.run_id}.")
     else:
-        version = versions.find(task.card.name, run_id=tracker.run_id) or versions.register(
-            task.card,
-            production.network,
-            crop=production.crop,
+        version = versions.find(task.spec.name, run_id=tracker.run_id) or versions.register(
+            task.spec,
+            trained.network,
+            crop=trained.crop,
             run_id=tracker.run_id,
             config=said["config"],
             description=markdown(said),
-            labels=production.labels,
-            temperature=production.temperature,
+            labels=trained.labels,
+            temperature=trained.temperature,
             data={data.name: data.digest for data in task.sets},
-            encoder=production.encoder,
-            thresholds=production.thresholds,
+            encoder=trained.encoder,
+            thresholds=trained.thresholds,
         )
     tracker.close()
     loop.checkpoints.discard()
     return version
 
 
-def _keep_weights(production: TrainedModel, tracker: Tracker) -> None:
+def _keep_weights(trained: TrainedModel, tracker: Tracker) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "weights.safetensors"
-        state = production.network.state_dict()
+        state = trained.network.state_dict()
         save_file({k: v.contiguous() for k, v in state.items()}, path)
         tracker.file(path)

@@ -13,7 +13,7 @@ from registry.catalog import ModelSpec
 from registry.faces import CropSpec
 
 CROP = CropSpec(size_px=32, margin=0.1)
-CARD = ModelSpec(
+SPEC = ModelSpec(
     name="dln",
     title="Tiny",
     purpose="Is registered in tests.",
@@ -62,6 +62,6 @@ def register(fresh_store: Path, tiny: Tiny) -> Register:
             "config": {"width": 4, "layers": [1, 2]},
             "description": "Tiny and quick.\n\nKnows *nothing* [really].",
         }
-        return versions.register(CARD, network, **(said | changes))
+        return versions.register(SPEC, network, **(said | changes))
 
     return _register

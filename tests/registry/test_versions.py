@@ -14,7 +14,7 @@ from registry import entries, store, versions
 from registry.errors import BadVersion, EmptyRegistry, Unreachable
 from registry.faces import CropSpec
 from registry.promotion import promote
-from tests.registry.conftest import CARD, Register, Tiny
+from tests.registry.conftest import SPEC, Register, Tiny
 
 
 def faces(batch: int) -> Tensor:
@@ -54,7 +54,7 @@ def test_a_version_carries_all_its_user_has_to_know(register: Register) -> None:
     assert version.crop == CropSpec(size_px=32, margin=0.25, roll=False)
     assert (version.labels, version.temperature) == (("happy", "sad"), 1.5)
     assert (version.data, version.starter) == ({"toy": "digest"}, "abc")
-    assert version.outputs == CARD.outputs
+    assert version.outputs == SPEC.outputs
     assert version.description.startswith("Tiny and quick.")
     assert version.created.utcoffset() is not None
     assert versions.metrics(version) == {"validation/accuracy": 0.75}

@@ -49,12 +49,12 @@ def card(
     command: str,
     recipe: Recipe,
     task: Task,
-    production: TrainedModel,
+    trained: TrainedModel,
     progress: Progress,
 ) -> dict[str, Any]:
     """Return all that is known about a finished training, ready for JSON."""
     said = {
-        "model": task.card.name if task.card else name,
+        "model": task.spec.name if task.spec else name,
         "recipe": name,
         "command": command,
         "revision": revision(),
@@ -70,11 +70,11 @@ def card(
         "machine": machine(),
         "torch": torch.__version__.split("+")[0],
         "metrics": dict(progress.last),
-        "crop": asdict(production.crop),
-        "labels": list(production.labels),
-        "temperature": production.temperature,
-        "thresholds": production.thresholds,
-        "config": production.config,
+        "crop": asdict(trained.crop),
+        "labels": list(trained.labels),
+        "temperature": trained.temperature,
+        "thresholds": trained.thresholds,
+        "config": trained.config,
     }
     plain: dict[str, Any] = json.loads(json.dumps(said, default=asdict))
     return plain

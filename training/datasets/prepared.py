@@ -135,7 +135,7 @@ class Prepared:
         faces: np.memmap = np.load(path, mmap_mode="r")
         return faces
 
-    def kept(self, name: str, compute: Callable[[], np.ndarray]) -> np.ndarray:
+    def cached(self, name: str, compute: Callable[[], np.ndarray]) -> np.ndarray:
         """Return what `compute` makes of the faces; made once, then read from disk.
 
         `name` tells it from everything else, such as by the digest of what looked at the faces.

@@ -100,8 +100,8 @@ class Loop:
         return self.progress
 
     def _track(self) -> Tracker:
-        card = self.task.card
-        experiment = card.name if card else self.name
+        spec = self.task.spec
+        experiment = spec.name if spec else self.name
         tracker = Tracker(experiment, self.name, self.progress.run_id)
         if not self.progress.run_id:
             tracker.describe(self.name, asdict(self.recipe), self.task.sets)

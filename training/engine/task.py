@@ -76,7 +76,7 @@ class SummaryRow(NamedTuple):
 class Task(ABC):
     """One model's side of a training."""
 
-    card: ModelSpec | None
+    spec: ModelSpec | None
     """The registered model; None for a network that only travels inside others."""
     crop: CropSpec
 
@@ -108,7 +108,7 @@ class Task(ABC):
         """The modules that train or judge, by name; the loop wraps each of them."""
 
     @abstractmethod
-    def parts(self) -> dict[str, SummaryRow]:
+    def summary_rows(self) -> dict[str, SummaryRow]:
         """The network of the paper's table, part by part, for `summary`; needs no data."""
 
     def example(self) -> Float[Tensor, "1 3 h w"]:
@@ -148,5 +148,5 @@ class Task(ABC):
         return None
 
     @abstractmethod
-    def production(self, networks: Networks) -> TrainedModel:
+    def export(self, networks: Networks) -> TrainedModel:
         """Return what is registered when the training is done."""

@@ -7,12 +7,12 @@ import pytest
 
 from registry import store, versions
 from registry.catalog import CATALOG
-from tests.registry.conftest import CARD, CROP, Tiny
+from tests.registry.conftest import CROP, SPEC, Tiny
 from training.cards import run_card
 from training.recipes import TASKS
 from training.starters import files
 
-TRAINED = [task.card.name for task in TASKS.values() if task.card]  # type: ignore[attr-defined]
+TRAINED = [task.spec.name for task in TASKS.values() if task.spec]  # type: ignore[attr-defined]
 ACCURACY = "test/ferplus/triplet_accuracy"
 
 
@@ -156,7 +156,7 @@ def register(description: str) -> versions.Version:
     run = client.create_run(store.experiment("dln"))
     client.log_metric(run.info.run_id, ACCURACY, 0.64)
     return versions.register(
-        CARD, Tiny(), crop=CROP, run_id=run.info.run_id, config={}, description=description
+        SPEC, Tiny(), crop=CROP, run_id=run.info.run_id, config={}, description=description
     )
 
 

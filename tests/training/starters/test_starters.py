@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from registry import promotion, store, versions
-from registry.catalog import DLN as CARD
+from registry.catalog import DLN as SPEC
 from registry.faces import CropSpec
 from training import seed
 from training.models.backbones.deviation import BackboneConfig
@@ -153,7 +153,7 @@ def test_somebodys_own_version_stays_in_production(network: DLN, fresh_store: Pa
     assert fresh_store.is_dir()
     run = store.connect().create_run(store.experiment("dln"))
     versions.register(
-        CARD, network, crop=CropSpec(size_px=48, margin=0.1), run_id=run.info.run_id, config={},
+        SPEC, network, crop=CropSpec(size_px=48, margin=0.1), run_id=run.info.run_id, config={},
         description="My own.",
     )  # fmt: skip
     promotion.promote("dln", 1)

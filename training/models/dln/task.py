@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from registry.catalog import DLN as CARD
+from registry.catalog import DLN as SPEC
 from training.engine.task import Networks, SummaryRow, TrainedModel
 from training.models.backbones.pretrained import start_from, start_identity
 from training.models.dln.config import DLNRecipe
@@ -19,7 +19,7 @@ from training.models.triplets.task import TripletTask
 class DLNTask(TripletTask):
     """The pair, its head and the crowd layer."""
 
-    card = CARD
+    spec = SPEC
     recipe: DLNRecipe
 
     @cached_property
@@ -43,7 +43,7 @@ class DLNTask(TripletTask):
         """The DLN and the crowd layer."""
         return {"dln": self.dln, "crowd": self.crowd}
 
-    def parts(self) -> dict[str, SummaryRow]:
+    def summary_rows(self) -> dict[str, SummaryRow]:
         """Return both branches, normalisation and head."""
         network = DLN(self.recipe.network)
         face, deviation = self.example(), torch.rand(1, network.pair.width)
@@ -61,7 +61,7 @@ class DLNTask(TripletTask):
         seen: AnnotatorEmbeddings = networks["crowd"](networks["dln"](faces)["expression"])
         return seen._replace(penalty=self.recipe.crowd_penalty * seen.penalty)
 
-    def production(self, networks: Networks) -> TrainedModel:
+    def export(self, networks: Networks) -> TrainedModel:
         """Return the DLN without its crowd layer."""
         dln = networks["dln"]
         return TrainedModel(network=dln, config={"network": self.recipe.network}, crop=self.crop)

@@ -14,7 +14,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader
 
 from registry import versions
-from registry.catalog import EMOTION as CARD
+from registry.catalog import EMOTION as SPEC
 from registry.catalog import EMOTIONS
 from registry.faces import CropSpec
 from training.datasets import votes
@@ -43,12 +43,12 @@ CONTEMPT = EMOTIONS.index("contempt")
 class EmotionTask(Task):
     """A DLN's pair learning to name emotions."""
 
-    card = CARD
+    spec = SPEC
     recipe: EmotionRecipe
 
     def __init__(self, recipe: EmotionRecipe) -> None:
         super().__init__(recipe)
-        self.crop = CropSpec(size_px=recipe.size_px, margin=CARD.crop.margin)
+        self.crop = CropSpec(size_px=recipe.size_px, margin=SPEC.crop.margin)
         self.early = False
 
     @cached_property
@@ -75,7 +75,7 @@ class EmotionTask(Task):
         """The classifier."""
         return {"emotion": self.classifier}
 
-    def parts(self) -> dict[str, SummaryRow]:
+    def summary_rows(self) -> dict[str, SummaryRow]:
         """Return both branches, normalisation and softmax layer."""
         network = EmotionClassifier(self.recipe.network, len(EMOTIONS))
         face, deviation = self.example(), torch.rand(1, network.pair.width)
@@ -186,7 +186,7 @@ class EmotionTask(Task):
         truth = data.index["emotion"].to_numpy(dtype=float, na_value=np.nan)[rows]
         return torch.from_numpy(logits), torch.from_numpy(truth).long()
 
-    def production(self, networks: Networks) -> TrainedModel:
+    def export(self, networks: Networks) -> TrainedModel:
         """Return the classifier with its temperature fitted on the first set's validation faces."""
         classifier = copy.deepcopy(networks["emotion"])
         rows = self._labelled(self.sets[0], "validation")

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from registry.catalog import FECNET as CARD
+from registry.catalog import FECNET as SPEC
 from training.engine.task import Networks, SummaryRow, TrainedModel
 from training.models.backbones.pretrained import start_face
 from training.models.fecnet.config import FECNetRecipe
@@ -23,7 +23,7 @@ PUBLISHED = (
 class FECNetTask(TripletTask):
     """The head on frozen face features; every annotator's answer counts as everybody's."""
 
-    card = CARD
+    spec = SPEC
     recipe: FECNetRecipe
 
     @cached_property
@@ -39,7 +39,7 @@ class FECNetTask(TripletTask):
         """The network."""
         return {"fecnet": self.fecnet}
 
-    def parts(self) -> dict[str, SummaryRow]:
+    def summary_rows(self) -> dict[str, SummaryRow]:
         """Return face network and head."""
         network, face = FECNet(self.recipe.network), self.example()
         with torch.inference_mode():
@@ -55,7 +55,7 @@ class FECNetTask(TripletTask):
         everybody = expression.expand(self.material.annotators, -1, -1)
         return AnnotatorEmbeddings(everybody, expression.new_zeros(()))
 
-    def production(self, networks: Networks) -> TrainedModel:
+    def export(self, networks: Networks) -> TrainedModel:
         """Return the network."""
         config = {"network": self.recipe.network}
         return TrainedModel(network=networks["fecnet"], config=config, crop=self.crop)

@@ -31,7 +31,7 @@ from training.models.identity.teacher import teacher_embeddings
 class IdentityTask(Task):
     """A student whose unit vectors turn towards the teacher's."""
 
-    card = None
+    spec = None
     recipe: IdentityRecipe
 
     def __init__(self, recipe: IdentityRecipe) -> None:
@@ -49,7 +49,7 @@ class IdentityTask(Task):
         """The student."""
         return {"identity": self.student}
 
-    def parts(self) -> dict[str, SummaryRow]:
+    def summary_rows(self) -> dict[str, SummaryRow]:
         """Return the student."""
         return {"identity network": SummaryRow(self.recipe.backbone.build(), self.example())}
 
@@ -97,7 +97,7 @@ class IdentityTask(Task):
                 }
         return metrics
 
-    def production(self, networks: Networks) -> TrainedModel:
+    def export(self, networks: Networks) -> TrainedModel:
         """Return the student; it becomes no version, it travels inside others."""
         return TrainedModel(
             network=networks["identity"],

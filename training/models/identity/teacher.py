@@ -90,4 +90,4 @@ def teacher_embeddings(
         vectors = np.concatenate(said)
         return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
 
-    return data.kept(f"teacher-{teacher.digest}", look)
+    return data.cached(f"teacher-{teacher.digest}", look)

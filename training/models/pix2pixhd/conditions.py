@@ -92,4 +92,4 @@ def _conditions(data: Prepared, spec: CropSpec, encoder: Encoder) -> Float[Tenso
 
     by = f"{digest(encoder.state_dict())[:12]}-{encoder.dims}"
     name = f"condition-{by}-{spec.size_px}px-m{spec.margin:g}"
-    return torch.from_numpy(data.kept(name, look))
+    return torch.from_numpy(data.cached(name, look))

@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
 from registry.catalog import EXPRESSION_DIMS
-from registry.catalog import PIX2PIXHD as CARD
+from registry.catalog import PIX2PIXHD as SPEC
 from registry.faces import CropSpec
 from registry.versions import best_device
 from training.engine.recipe import RecipeError
@@ -51,7 +51,7 @@ PATIENCE = 500
 class Pix2pixHDTask(Task):
     """A generator, its discriminators, and what asks for an expression."""
 
-    card = CARD
+    spec = SPEC
     recipe: Pix2pixHDRecipe
 
     def __init__(self, recipe: Pix2pixHDRecipe) -> None:
@@ -68,7 +68,7 @@ class Pix2pixHDTask(Task):
                 "The discriminators' window is its top, bottom, left and right in sides of the "
                 f"picture, 0 to 1, such as --judged 0.5 0.86 0.24 0.76; not {recipe.judged}."
             )
-        self.crop = CropSpec(size_px=recipe.size_px, margin=CARD.crop.margin)
+        self.crop = CropSpec(size_px=recipe.size_px, margin=SPEC.crop.margin)
         self.judged = False
         self.early = False
         self.won = 0
@@ -160,7 +160,7 @@ class Pix2pixHDTask(Task):
         """Generator and discriminator."""
         return {"generator": self.generator, "discriminator": self.discriminator}
 
-    def parts(self) -> dict[str, SummaryRow]:
+    def summary_rows(self) -> dict[str, SummaryRow]:
         """Return the generator, and its discriminators where they see pixels."""
         recipe, face = self.recipe, self.example()
         asked = torch.rand(1, recipe.network.dims)
@@ -346,7 +346,7 @@ class Pix2pixHDTask(Task):
             return None
         return self.trials.sheet(_pictures(networks), self.encoder)
 
-    def production(self, networks: Networks) -> TrainedModel:
+    def export(self, networks: Networks) -> TrainedModel:
         """Return generator and encoder, and from when on an answer is worth a warning."""
         recipe = self.recipe
         encoder = encoder_of(recipe.encoder, self.crop, "cpu", recipe.condition)

@@ -27,12 +27,12 @@ from training.models.triplets.sampling import Triplets, joined
 class TripletTask(Task):
     """A network, named like its card, that learns which of three faces is odd."""
 
-    card: ModelSpec
+    spec: ModelSpec
     recipe: TripletRecipe
 
     def __init__(self, recipe: TripletRecipe) -> None:
         super().__init__(recipe)
-        self.crop = CropSpec(size_px=recipe.size_px, margin=self.card.crop.margin)
+        self.crop = CropSpec(size_px=recipe.size_px, margin=self.spec.crop.margin)
 
     @abstractmethod
     def seen(self, networks: Networks, faces: Float[Tensor, "batch 3 h w"]) -> AnnotatorEmbeddings:
@@ -43,7 +43,7 @@ class TripletTask(Task):
         recipe = self.recipe
         parameters = [p for network in self.networks.values() for p in network.parameters()]
         built = optimisation(recipe, parameters, steps, recipe.optimiser, recipe.schedule)
-        return {self.card.name: built}
+        return {self.spec.name: built}
 
     @cached_property
     def material(self) -> TripletDataset:
@@ -86,7 +86,7 @@ class TripletTask(Task):
             loss = loss + recipe.label_distance_weight * votes_loss
         counted = torch.tensor(float(len(triplets)))
         yield Update(
-            optimiser=self.card.name,
+            optimiser=self.spec.name,
             loss=loss + seen.penalty,
             metrics={"triplets": counted, "penalty": seen.penalty},
         )
@@ -109,7 +109,7 @@ class TripletTask(Task):
 
     def validate(self, networks: Networks) -> dict[str, float]:
         """Return what `evaluate_embedding` finds on the validation faces of every set."""
-        network = networks[self.card.name]
+        network = networks[self.spec.name]
         metrics: dict[str, float] = {}
         for data in self.sets:
             measured = evaluate_embedding(network, data, self.crop, "validation").metrics()

@@ -334,7 +334,7 @@ def test_discriminators_that_begin_late_have_the_generators_rate(recipe: Pix2pix
 def test_a_training_elsewhere_is_handed_over_on_the_cpu(recipe: Pix2pixHDRecipe) -> None:
     task = Pix2pixHDTask(recipe)
     task.trials = replace(task.trials, device=torch.device("meta"))
-    made = task.production(task.networks)
+    made = task.export(task.networks)
     assert set(made.thresholds) == {"nearer", "same_person"}
 
 

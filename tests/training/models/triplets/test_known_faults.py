@@ -99,8 +99,8 @@ def run(recipe: Recipe, *, probed: bool = False, task: Task | None = None) -> Ru
 
     task.step = noted  # type: ignore[method-assign, assignment]
     if probed:
-        assert task.card is not None
-        network = {"emotion": "classifier"}.get(task.card.name, task.card.name)
+        assert task.spec is not None
+        network = {"emotion": "classifier"}.get(task.spec.name, task.spec.name)
         vars(task)[network] = made.probe()
     made.loop = Unlogged("known-faults", recipe, task)
     made.loop.run()
