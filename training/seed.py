@@ -10,7 +10,7 @@ from torch import nn
 
 from registry import promotion, store, versions
 from registry.catalog import CATALOG
-from registry.faces import CropSpec
+from registry.crops import CropSpec
 from registry.versions import EmptyRegistry, Version
 from training.cards.run_card import markdown
 from training.engine.tracking import Metric, Tracker
@@ -53,7 +53,9 @@ def _registered(starter: files.Starter) -> Version | None:
     """Return the version of a starter whose graphs give all they can: older code gave less."""
     card = CATALOG[starter.card["model"]]
     where, required = ("encoder", card.encoder) if card.encoder else ("outputs", card.outputs)
-    return versions.find(card.name, starter=starter.digest, **{where: {**required, **card.more}})
+    return versions.find(
+        card.name, starter=starter.digest, **{where: {**required, **card.optional_outputs}}
+    )
 
 
 def _is_ours_to_promote(model: str) -> bool:
