@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from registry import store, versions
 from registry.catalog import ModelSpec
-from registry.faces import CropSpec
+from registry.crops import CropSpec
 
 CROP = CropSpec(size_px=32, margin=0.1)
 SPEC = ModelSpec(
