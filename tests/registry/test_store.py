@@ -107,7 +107,7 @@ def test_a_server_that_is_not_there_is_named_at_once(monkeypatch: pytest.MonkeyP
     _assert_unreachable(address, monkeypatch)
 
 
-def test_a_server_that_never_answers_is_named_within_seconds(
+def test_a_server_that_never_answers_is_named_soon(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with socket.socket() as silent:
@@ -148,7 +148,7 @@ def test_a_database_that_lost_a_table_is_named_without_a_traceback(
 ) -> None:
     from registry import versions
 
-    store.connect()
+    assert versions.list_versions() == []
     with sqlite3.connect(fresh_store / "mlflow.db") as database:
         database.execute("DROP TABLE registered_models")
     with pytest.raises(Unreachable, match=r"can't be read \(.*no such table"):

@@ -88,7 +88,7 @@ def test_a_full_disk_is_not_blamed_on_the_server(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     with pytest.raises(Unreachable, match=r"^No space left on device \(/data"), store.answering():
         raise system_error(errno.ENOSPC)
-    with pytest.raises(Unreachable, match="server .* does not answer"), store.answering():
+    with pytest.raises(Unreachable, match=r"server .* does not answer"), store.answering():
         raise ConnectionError("refused")
 
 
