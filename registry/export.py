@@ -36,6 +36,12 @@ def check_stored(folder: Path, part: ExportPart, spec: ModelSpec) -> None:
     """
     try:
         exported = graph.load(folder / part.file, "cpu")
+    except graph.GraphError as error:
+        raise BadVersion(
+            f"The {part.name} of {spec.name} can't be loaded again, because {error}: it was not "
+            "registered."
+        ) from error
+    try:
         for batch in BATCHES:
             _compare(exported, part.network, part.example_inputs(batch))
     except Exception as error:
