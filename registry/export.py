@@ -99,7 +99,7 @@ def write_extra_files(
 ) -> list[Path]:
     """Write weights.safetensors, config.json and card.md into `folder` and return them.
 
-    The weights of two networks are told apart by `generator.` and `encoder.` before their names.
+    Where there are two networks, the names of weights begin with `generator.` or `encoder.`.
     """
     from safetensors.torch import save_file
 

@@ -179,16 +179,12 @@ def test_a_graph_that_reads_a_file_is_refused(tmp_path: Path) -> None:
     rewrite(file, read_file_instead_of_zeros)
     read = torch.export.load(file).module()(torch.zeros(2, 4))
     assert read[0].tolist() == secret.tolist(), "torch itself would have read it"
-    with pytest.raises(
-        GraphError, match=r"calls torch\.ops\.aten\.from_file\.default, which"
-    ):
+    with pytest.raises(GraphError, match=r"calls torch\.ops\.aten\.from_file\.default, which"):
         graph.load(file, "cpu")
 
 
 def test_a_graph_that_draws_random_numbers_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(
-        GraphError, match=r"calls torch\.ops\.aten\.bernoulli\.default, which"
-    ):
+    with pytest.raises(GraphError, match=r"calls torch\.ops\.aten\.bernoulli\.default, which"):
         graph.load(export(DrawsRandomly(), tmp_path), "cpu")
 
 
