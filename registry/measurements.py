@@ -46,6 +46,11 @@ class Measurement:
         return NOT_IN_A_NAME.sub("_", name)
 
     @property
+    def is_subgroup(self) -> bool:
+        """Whether it holds for faces of one attribute alone: its group is `ATTRIBUTE: VALUE`."""
+        return ": " in self.group
+
+    @property
     def key(self) -> tuple[str, ...]:
         """What tells it from all others; measuring again replaces the row with the same key."""
         return self.split, self.set, self.protocol, self.metric, self.group

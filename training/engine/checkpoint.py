@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from accelerate import Accelerator
 
@@ -25,7 +26,7 @@ class Progress:
     step_in_epoch: int = 0
     step: int = 0
     seconds: float = 0.0
-    last: dict[str, float] = field(default_factory=dict)
+    last: list[dict[str, Any]] = field(default_factory=list)
     pending: list[Metric] = field(default_factory=list)
     recent: dict[str, list[float]] = field(default_factory=dict)
 

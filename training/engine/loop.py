@@ -17,6 +17,7 @@ from rich.progress import track
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from registry.measurements import Measurement, to_rows
 from training.engine.checkpoint import Checkpoints, Progress
 from training.engine.optimisers import averaging
 from training.engine.recipe import Recipe
@@ -182,16 +183,17 @@ class Loop:
 
     def _validate(self) -> None:
         self._mode(train=False)
-        metrics: dict[str, float] = {}
+        metrics: list[Measurement] = []
         if self.accelerator.is_main_process:
             with torch.inference_mode():
                 metrics = self.task.validate(self._judged())
                 self._picture(self.task.epoch_sheet(self._judged()))
         self.accelerator.wait_for_everyone()
-        self.progress.last = {f"validation/{key}": value for key, value in metrics.items()}
-        for key, value in self.progress.last.items():
-            self._record(key, value)
-        shown = "  ".join(f"{key} {value:.4f}" for key, value in metrics.items())
+        self.progress.last = to_rows(metrics)
+        for row in metrics:
+            self._record(row.name, row.value)
+        names = [row.name.removeprefix("validation/") for row in metrics]
+        shown = "  ".join(f"{n} {row.value:.4f}" for n, row in zip(names, metrics, strict=True))
         seconds = self.progress.seconds + time.monotonic() - self.clock
         self._say(f"epoch {self.progress.epoch}/{self.recipe.epochs}  {seconds:.0f} s  {shown}")
 

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 
 from registry.catalog import ModelSpec
 from registry.faces import CropSpec
+from registry.measurements import Measurement
 from training.datasets.contact_sheet import sheet
 from training.datasets.leakage import check_sets_apart
 from training.datasets.prepare import toy_set
@@ -132,7 +133,7 @@ class Task(ABC):
         """Yield this batch's updates; the loop applies each before it asks for the next."""
 
     @abstractmethod
-    def validate(self, networks: Networks) -> dict[str, float]:
+    def validate(self, networks: Networks) -> list[Measurement]:
         """Return the validation metrics; networks come in eval mode, without gradients."""
 
     def sheet(self) -> np.ndarray | None:

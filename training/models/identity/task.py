@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 
 from registry.catalog import DLN
 from registry.faces import CropSpec
+from registry.measurements import Measurement
 from training.engine.inference import outputs
 from training.engine.optimisers import optimisation
 from training.engine.task import (
@@ -78,7 +79,7 @@ class IdentityTask(Task):
         cosine = (networks["identity"](faces).float() * batch["teacher"]).sum(1)
         yield Update(optimiser="identity", loss=(1 - cosine).mean())
 
-    def validate(self, networks: Networks) -> dict[str, float]:
+    def validate(self, networks: Networks) -> list[Measurement]:
         """Return the cosine to the teacher, and how well the vectors verify persons (AUC)."""
         metrics: dict[str, float] = {}
         for data in self.sets:
@@ -95,7 +96,12 @@ class IdentityTask(Task):
                     )
                     if value is not None
                 }
-        return metrics
+        return [
+            Measurement(
+                split="validation", set=name.split("/")[0], metric=name.split("/")[1], value=value
+            )
+            for name, value in metrics.items()
+        ]
 
     def export(self, networks: Networks) -> TrainedModel:
         """Return the student; it becomes no version, it travels inside others."""

@@ -13,7 +13,7 @@ from training.datasets.prepared import Prepared
 from training.engine.inference import outputs
 from training.models.pix2pixhd.encoder import Encoder
 from training.models.pix2pixhd.pairs import Drivers, Pairs
-from training.starters.files import digest
+from training.starters.files import weights_digest
 
 
 class ConditionBatch(NamedTuple):
@@ -90,6 +90,6 @@ def _conditions(data: Prepared, spec: CropSpec, encoder: Encoder) -> Float[Tenso
         vectors[rows] = found
         return vectors
 
-    by = f"{digest(encoder.state_dict())[:12]}-{encoder.dims}"
+    by = f"{weights_digest(encoder.state_dict())[:12]}-{encoder.dims}"
     name = f"condition-{by}-{spec.size_px}px-m{spec.margin:g}"
     return torch.from_numpy(data.cached(name, look))

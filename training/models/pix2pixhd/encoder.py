@@ -10,7 +10,7 @@ from torch.nn import functional
 from registry import versions
 from registry.faces import CropSpec
 from training.engine.recipe import RecipeError
-from training.starters.files import digest
+from training.starters.files import weights_digest
 
 Condition = Literal["expression", "deviation"]
 """What a generator is asked by: the expression vector alone, or with the deviation behind it that
@@ -103,4 +103,4 @@ def origin(reference: str) -> dict[str, str]:
     """
     version = versions.resolve(reference)
     weights = versions.weights(f"{version.name}/{version.number}")
-    return {"version": f"{version.name}/{version.number}", "sha256": digest(weights)}
+    return {"version": f"{version.name}/{version.number}", "sha256": weights_digest(weights)}

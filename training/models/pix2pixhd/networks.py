@@ -11,7 +11,7 @@ from registry import versions
 from registry.catalog import PIX2PIXHD
 from training.engine.recipe import RecipeError
 from training.models.pix2pixhd.generator import Generator, GeneratorConfig
-from training.starters.files import OWN
+from training.starters.files import GENERATOR_PREFIX
 
 WEIGHT_DEVIATION = 0.02
 Network = TypeVar("Network", bound=nn.Module)
@@ -61,9 +61,9 @@ def start_from(generator: Generator, reference: str) -> None:
     served = GeneratorWrapper(generator)
     new = served.state_dict()
     trained = {
-        name.removeprefix(OWN): value
+        name.removeprefix(GENERATOR_PREFIX): value
         for name, value in versions.weights(reference).items()
-        if name.startswith(OWN)
+        if name.startswith(GENERATOR_PREFIX)
     }
     served.load_state_dict(new | {k: _widened(v, new[k]) for k, v in trained.items()})
 

@@ -11,6 +11,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from registry.faces import CropSpec, to_tensor
+from registry.measurements import Measurement
 from training.datasets.alignment import aligned
 from training.datasets.pairs import pairs
 from training.datasets.prepared import Prepared
@@ -87,14 +88,14 @@ class TransferValidation:
                 rows.append({"set": data.name, **said, **measured})
         return pd.DataFrame(rows)
 
-    def measure(self, generate: Generate, encode: Encode) -> dict[str, float]:
-        """Return the means of `items` by set, as `SET/MEASURE`."""
+    def measurements(self, generate: Generate, encode: Encode) -> list[Measurement]:
+        """Return the mean of each metric of `items` by set."""
         means = self.items(generate, encode).groupby("set").mean(numeric_only=True)
-        return {
-            f"{of_set}/{name}": float(value)
-            for of_set, row in means.iterrows()
-            for name, value in row.dropna().items()
-        }
+        return [
+            Measurement(split=self.split, set=str(name), metric=metric, value=float(value))
+            for name, row in means.iterrows()
+            for metric, value in row.dropna().items()
+        ]
 
     def _each(
         self, data: Prepared, trials: Sequence[TransferCase], generate: Generate, encode: Encode

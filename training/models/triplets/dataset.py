@@ -152,7 +152,7 @@ def _answered(data: Prepared) -> tuple[AnnotatedTriplets, list[str]]:
 
     Whoever answered most comes first. A list without annotators counts as one person's.
     """
-    asked, faces = fixed_triplets.asked(data, "train")
+    asked, faces = fixed_triplets.listed(data, "train")
     said = _said(data, asked)
     number = pd.Series(range(len(asked)), index=asked.index)
     said = said.assign(three=said["triplet"].map(number)).dropna(subset=["three"])

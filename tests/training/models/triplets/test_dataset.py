@@ -102,7 +102,7 @@ def test_the_faces_and_words_are_those_of_the_set(named: Prepared) -> None:
             if who != NOBODY
         }
         assert told == said
-    fixed, _ = fixed_triplets.fixed(named, "train")
+    fixed, _ = fixed_triplets.answered(named, "train")
     assert fixed["answer"].tolist() == [odd for odd in AGREED if odd], "no majority, no question"
 
 

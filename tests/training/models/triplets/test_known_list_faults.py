@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.training.models.triplets.few_faces import LISTED, NAMES, VALIDATION, picture, source
-from training.datasets.fixed_triplets import fixed
+from training.datasets.fixed_triplets import answered
 from training.datasets.prepare import prepare
 from training.datasets.prepared import Prepared
 from training.datasets.readers import ferplus, lfw_emotion, london
@@ -60,7 +60,7 @@ def test_a_missing_face_takes_its_own_triplets_along_and_no_other(
             (folder / "FER2013Valid" / f"{missing}.png").write_bytes(b"no picture")
         prepare("ferplus", folder, tmp_path / "data")
         data = Prepared.open(tmp_path / "data")
-    triplets, rows = fixed(data, "validation")
+    triplets, rows = answered(data, "validation")
     assert named(data, rows) == among(set(left))
     assert named(data, rows) == list(triplets[FACES].itertuples(index=False, name=None))
     assert set(among(set(VALIDATION))) - set(among(set(left))) == {
@@ -71,7 +71,7 @@ def test_a_missing_face_takes_its_own_triplets_along_and_no_other(
 def test_the_first_and_the_last_line_of_every_list_are_there(whole: Prepared) -> None:
     for split, names in zip(("train", "validation", "test"), NAMES.values(), strict=True):
         assert whole.index["name"][whole.index["split"] == split].tolist() == list(names)
-    _, rows = fixed(whole, "validation")
+    _, rows = answered(whole, "validation")
     assert named(whole, rows)[0] == tuple(LISTED[FACES].iloc[0])
 
 
