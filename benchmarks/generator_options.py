@@ -25,7 +25,7 @@ from torch import Tensor
 
 from registry import versions
 from registry.catalog import EXPRESSION_DIMS
-from registry.faces import to_tensor
+from registry.crops import to_tensor
 from registry.versions import ProductionModel, Version
 from training.datasets.alignment import aligned
 from training.datasets.prepared import Prepared

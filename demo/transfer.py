@@ -16,8 +16,8 @@ from demo.pasting import pasted
 from demo.predictors import BATCH, Photo, Provenance, Versions, look, stamped
 from demo.receipts import TransferMetrics, distance, failures
 from registry.catalog import PIX2PIXHD
+from registry.crops import Crop, to_tensor
 from registry.errors import EmptyRegistry, RegistryError
-from registry.faces import Crop, to_tensor
 
 if TYPE_CHECKING:
     from torch import Tensor

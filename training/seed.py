@@ -10,7 +10,7 @@ from torch import nn
 
 from registry import promotion, store, versions
 from registry.catalog import CATALOG
-from registry.faces import CropSpec
+from registry.crops import CropSpec
 from registry.versions import EmptyRegistry, Version
 from training.cards.markdown import markdown
 from training.cards.run_card import RunCard
@@ -56,7 +56,9 @@ def _registered(starter: files.Starter) -> Version | None:
     """Return the version of a starter that has all outputs; older code registered fewer."""
     spec = CATALOG[starter.card["model"]]
     field, required = ("encoder", spec.encoder) if spec.encoder else ("outputs", spec.outputs)
-    return versions.find(spec.name, starter=starter.digest, **{field: {**required, **spec.more}})
+    return versions.find(
+        spec.name, starter=starter.digest, **{field: {**required, **spec.optional_outputs}}
+    )
 
 
 def _is_ours_to_promote(model: str) -> bool:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from registry import promotion, store, versions
 from registry.catalog import DLN as SPEC
-from registry.faces import CropSpec
+from registry.crops import CropSpec
 from registry.measurements import Measurement
 from training import seed
 from training.models.backbones.deviation import BackboneConfig

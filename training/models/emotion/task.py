@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from registry import versions
 from registry.catalog import EMOTION as SPEC
 from registry.catalog import EMOTIONS
-from registry.faces import CropSpec
+from registry.crops import CropSpec
 from registry.measurements import Measurement
 from training.datasets import votes
 from training.datasets.prepared import Prepared

@@ -10,7 +10,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from registry.catalog import DLN
-from registry.faces import CropSpec
+from registry.crops import CropSpec
 from registry.measurements import Measurement
 from training.engine.inference import outputs
 from training.engine.optimisers import optimisation

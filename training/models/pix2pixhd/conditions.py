@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
-from registry.faces import CropSpec
+from registry.crops import CropSpec
 from training.datasets.prepared import Prepared
 from training.engine.inference import outputs
 from training.models.pix2pixhd.encoder import Encoder

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from registry import versions
-from registry.faces import CropSpec
+from registry.crops import CropSpec
 from training.engine.recipe import RecipeError
 from training.starters.files import weights_digest
 

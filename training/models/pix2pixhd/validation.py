@@ -10,7 +10,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from registry.faces import CropSpec, to_tensor
+from registry.crops import CropSpec, to_tensor
 from registry.measurements import Measurement
 from training.datasets.alignment import aligned
 from training.datasets.pairs import pairs

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from registry.faces import CropSpec
+from registry.crops import CropSpec
 from training.datasets import fixed_triplets, votes
 from training.datasets.prepared import Prepared
 from training.loading.batches import Faces, Items, balanced

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from registry.catalog import ModelSpec
-from registry.faces import CropSpec
+from registry.crops import CropSpec
 from registry.measurements import Measurement
 from training.engine.optimisers import optimisation
 from training.engine.recipe import RecipeError

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from registry.catalog import EMOTIONS
-from registry.faces import CropSpec
+from registry.crops import CropSpec
 from training.datasets import fixed_triplets
 from training.datasets.prepare import READERS, prepare
 from training.datasets.prepared import Prepared
