@@ -30,7 +30,7 @@ def said(model: str = "dln", **changes: Any) -> dict[str, Any]:
         "epochs": 2,
         "machine": "CPU, 2 threads",
         "metrics": {ACCURACY: 0.64},
-        "config": {"network": {"backbone": {"name": "compact"}, "mirror": True}},
+        "config": {"network": {"backbone": {"name": "compact"}, "flip_average": True}},
     } | changes
 
 
