@@ -16,6 +16,7 @@ import torch
 
 from registry import entries, versions
 from registry.catalog import CATALOG
+from registry.measurements import from_rows
 from registry.versions import Version
 from training.cards.tables import by_group, overall
 from training.cards.text import CONFIGURED, LICENCES, MISUSE, TEXTS, UNKNOWN_LICENCE
@@ -69,7 +70,7 @@ def card(
         "steps": progress.step,
         "machine": machine(),
         "torch": torch.__version__.split("+")[0],
-        "metrics": dict(progress.last),
+        "metrics": {row.name: row.value for row in from_rows(progress.last)},
         "crop": asdict(trained.crop),
         "labels": list(trained.labels),
         "temperature": trained.temperature,

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 from registry.catalog import EMOTION
 from training.engine.optimisers import OptimiserName, ScheduleName
-from training.engine.recipe import Recipe
+from training.engine.recipe import Recipe, VersionReference
 from training.loading.augmentation import GENTLE, Augmentation
 from training.models.backbones.deviation import BackboneConfig, PairConfig
 
@@ -13,7 +13,7 @@ from training.models.backbones.deviation import BackboneConfig, PairConfig
 class EmotionRecipe(Recipe):
     """A DLN whose embedding makes way for a softmax layer; the paper's optimiser and schedule."""
 
-    start: str | None = None
+    start: VersionReference | None = None
     """Version whose branches to start from, such as models:/dln@production (the paper's way).
     Without one: the shipped identity weights in both branches, or seeded random weights where no
     starter has the backbone's shape."""
@@ -37,7 +37,7 @@ class EmotionRecipe(Recipe):
     """Name contempt too, where the data has it; the paper's seven leave it out."""
     soft_labels: bool = False
     """Learn the whole distribution of the votes instead of the most voted emotion."""
-    teacher: str | None = None
+    teacher: VersionReference | None = None
     """Classifier whose answers are part of the targets, such as models:/emotion@production; other
     annotators of other sets mean other things by one word, a teacher evens them out."""
     teacher_share: float = 0.5

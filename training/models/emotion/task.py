@@ -17,6 +17,7 @@ from registry import versions
 from registry.catalog import EMOTION as SPEC
 from registry.catalog import EMOTIONS
 from registry.faces import CropSpec
+from registry.measurements import Measurement
 from training.datasets import votes
 from training.datasets.prepared import Prepared
 from training.engine.inference import GraphModule, outputs
@@ -169,15 +170,18 @@ class EmotionTask(Task):
         weights = self.class_weights.to(logits.device)
         yield Update(optimiser="emotion", loss=weighted_cross_entropy(logits, target, weights))
 
-    def validate(self, networks: Networks) -> dict[str, float]:
+    def validate(self, networks: Networks) -> list[Measurement]:
         """Return accuracy, mean recall and calibration error on each set's validation faces."""
-        metrics: dict[str, float] = {}
+        measured: list[Measurement] = []
         for data in self.sets:
             rows = self._labelled(data, "validation")
             if len(rows):
                 judged = emotion_metrics(*self._judged(networks, data, rows))
-                metrics |= {f"{data.name}/{name}": value for name, value in judged.items()}
-        return metrics
+                measured += [
+                    Measurement(split="validation", set=data.name, metric=name, value=value)
+                    for name, value in judged.items()
+                ]
+        return measured
 
     def _judged(
         self, networks: Networks, data: Prepared, rows: np.ndarray

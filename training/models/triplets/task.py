@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 
 from registry.catalog import ModelSpec
 from registry.faces import CropSpec
+from registry.measurements import Measurement
 from training.engine.optimisers import optimisation
 from training.engine.recipe import RecipeError
 from training.engine.task import Batch, Networks, Optimisation, Task, Update
@@ -107,14 +108,17 @@ class TripletTask(Task):
         margins = (0.0, recipe.fine_margin, recipe.coarse_margin)
         return triplet_loss(embeddings, triplets, margins, squared=recipe.squared_distances)
 
-    def validate(self, networks: Networks) -> dict[str, float]:
+    def validate(self, networks: Networks) -> list[Measurement]:
         """Return what `evaluate_embedding` finds on the validation faces of every set."""
         network = networks[self.spec.name]
-        metrics: dict[str, float] = {}
+        rows: list[Measurement] = []
         for data in self.sets:
             measured = evaluate_embedding(network, data, self.crop, "validation").metrics()
-            metrics |= {f"{data.name}/{key}": value for key, value in measured.items()}
-        return metrics
+            rows += [
+                Measurement(split="validation", set=data.name, metric=key, value=value)
+                for key, value in measured.items()
+            ]
+        return rows
 
 
 def _labelled(batch: Batch, key: str) -> Tensor:

@@ -164,7 +164,7 @@ def test_a_training_moves_no_bit_of_the_frozen_network_nor_of_its_running_averag
     network = task.networks[name.partition("-")[0]]
     before = {key: value.clone() for key, value in network.state_dict().items()}
     made = run(recipe, task=task)
-    averaged = made.loop.bare_networks()[name.partition("-")[0]]
+    averaged = made.loop.trained_networks()[name.partition("-")[0]]
     for after in (network.state_dict(), averaged.state_dict()):
         moved = {key for key, value in after.items() if not torch.equal(value.cpu(), before[key])}
         assert not {key for key in moved if key.startswith(frozen)}

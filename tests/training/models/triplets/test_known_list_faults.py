@@ -93,7 +93,7 @@ def asked(data: Prepared, tmp_path: Path, network: nn.Module) -> float:
     recipe = replace(RECIPES["fecnet-smoke"], toy=False, data=(data.folder,), runs=tmp_path)
     task = FECNetTask(recipe)
     vars(task)["sets"] = (data,)
-    found = task.validate({"fecnet": network.eval()})
+    found = {row.name: row.value for row in task.validate({"fecnet": network.eval()})}
     (share,) = (value for key, value in found.items() if key.endswith("triplet_accuracy"))
     return share
 
