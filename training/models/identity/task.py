@@ -81,15 +81,15 @@ class IdentityTask(Task):
 
     def validate(self, networks: Networks) -> list[Measurement]:
         """Return each set's mean cosine to the teacher, and the verification AUC of both."""
-        metrics: dict[str, float] = {}
+        values: dict[tuple[str, str], float] = {}
         for data in self.sets:
             rows = data.split("validation")
             if len(rows):
                 vectors = outputs(networks["identity"], data, rows, self.crop)["out"]
                 teacher = teacher_embeddings(data, self.recipe.teacher)[rows]
-                metrics[f"{data.name}/cosine"] = float((vectors * teacher).sum(1).mean())
-                metrics |= {
-                    f"{data.name}/{name}": value
+                values[data.name, "cosine"] = float((vectors * teacher).sum(1).mean())
+                values |= {
+                    (data.name, name): value
                     for name, value in (
                         ("verification_auc", verification_auc(vectors, data, rows)),
                         ("teacher_verification_auc", verification_auc(teacher, data, rows)),
@@ -97,10 +97,8 @@ class IdentityTask(Task):
                     if value is not None
                 }
         return [
-            Measurement(
-                split="validation", set=name.split("/")[0], metric=name.split("/")[1], value=value
-            )
-            for name, value in metrics.items()
+            Measurement(split="validation", set=of_set, metric=name, value=value)
+            for (of_set, name), value in values.items()
         ]
 
     def export(self, networks: Networks) -> TrainedModel:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from registry.catalog import PIX2PIXHD
-from training.engine.recipe import Recipe
+from training.engine.recipe import Recipe, VersionReference
 from training.loading.augmentation import Augmentation
 from training.models.pix2pixhd.encoder import Condition
 from training.models.pix2pixhd.generator import GeneratorConfig
@@ -36,12 +36,12 @@ class Pix2pixHDRecipe(Recipe):
     planes are our decision.
     """
 
-    encoder: str = "dln@production"
+    encoder: VersionReference = "dln@production"
     """Version of dln whose expression vectors ask for an expression; it travels in the version."""
     condition: Condition = "expression"
     """What a change is the difference of; `network.dims` is its length."""
     network: GeneratorConfig = field(default_factory=GeneratorConfig)
-    start: str | None = None
+    start: VersionReference | None = None
     """Version of pix2pixhd to go on from, such as pix2pixhd/1; an enhancer may be put around it,
     and its condition may grow longer."""
     augmentation: Augmentation = MIRRORED
