@@ -121,7 +121,7 @@ def blobs(model: ProductionModel, recipe: Pix2pixHDRecipe) -> float:
     for data in map(Prepared.open, recipe.data):
         crop = model.version.crop
         level, plain = aligned(data, crop), data.faces(crop)
-        for trial in TransferValidation.of([data], "validation", crop).trials[0]:
+        for trial in TransferValidation.of([data], "validation", crop).cases[0]:
             if trial.truth is None:
                 continue
             faces = to_tensor([level[trial.source], plain[trial.driver], level[trial.truth]])

@@ -59,7 +59,7 @@ def evaluate(reference: str, data: Prepared, split: str = "test") -> dict[str, f
 
 
 def _transfers(version: Version, data: Prepared, split: str) -> dict[str, float]:
-    """Measure a generator: the receipts of transfers, and likeness to the truth if there is one."""
+    """Measure a generator: its transfers, and likeness to the truth if there is one."""
     model = versions.load(version)
     trials = TransferValidation.of([data], split, version.crop, each=TRANSFERS)
     items = trials.items(lambda faces, change: model(faces, change)["picture"], model.encode)

@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 from registry.catalog import EXPRESSION_DIMS
 from registry.catalog import PIX2PIXHD as SPEC
 from registry.faces import CropSpec
+from registry.measurements import Measurement
 from registry.versions import best_device
 from training.engine.recipe import RecipeError
 from training.engine.task import (
@@ -336,9 +337,9 @@ class Pix2pixHDTask(Task):
         device = next(self.encoder.parameters()).device
         return TransferValidation.of(self.sets, "validation", self.crop, device=device)
 
-    def validate(self, networks: Networks) -> dict[str, float]:
-        """Return each set's receipts and similarity to the truth on the fixed validation trials."""
-        return self.trials.measure(_pictures(networks), self.encoder)
+    def validate(self, networks: Networks) -> list[Measurement]:
+        """Return each set's metrics of the fixed validation transfers."""
+        return self.trials.measurements(_pictures(networks), self.encoder)
 
     def epoch_sheet(self, networks: Networks) -> np.ndarray | None:
         """Return source, driver, result and truth of some trials, HWC uint8."""
@@ -360,7 +361,7 @@ class Pix2pixHDTask(Task):
             },
             crop=self.crop,
             encoder=encoder,
-            thresholds=trials.thresholds(_pictures(networks), encoder),
+            thresholds=trials.thresholds(_pictures(networks), encoder).to_dict(),
         )
 
 
