@@ -34,7 +34,7 @@ from training.engine.recipe import Recipe
 from training.engine.tracking import card_of, finished
 from training.models.pix2pixhd.config import RECIPES, Pix2pixHDRecipe
 from training.models.pix2pixhd.encoder import Condition
-from training.models.pix2pixhd.generator import GeneratorConfig
+from training.models.pix2pixhd.generator_config import GeneratorConfig
 from training.models.pix2pixhd.validation import TransferValidation
 from training.train import train
 

@@ -25,11 +25,10 @@ SHEET_ROWS = 4
 BATCH = 16
 REAL_PAIRS = 500
 """Pairs of real pictures of one person, of each set at most, for the threshold `same_person`."""
-CPU = torch.device("cpu")
 Generate = Callable[[Tensor, Tensor], Tensor]
-"""Faces and changes of their condition -> pictures in [0, 1]."""
+"""Faces on the CPU and changes of their condition -> pictures in [0, 1], on any device."""
 Encode = Callable[[Tensor], Mapping[str, Tensor]]
-"""Faces -> unit vectors `expression` and `identity`, and the `condition`."""
+"""Faces on any device -> unit vectors `expression` and `identity`, and the `condition`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +52,6 @@ class TransferValidation:
     spec: CropSpec
     cases: Sequence[Sequence[TransferCase]]
     """Of each set."""
-    device: torch.device
-    """Where generator and encoder compute."""
 
     @classmethod
     def of(
@@ -64,7 +61,6 @@ class TransferValidation:
         spec: CropSpec,
         *,
         each: int = CASES_PER_SET,
-        device: torch.device = CPU,
     ) -> "TransferValidation":
         """Return up to `each` transfers of each set, the same at every call.
 
@@ -74,7 +70,7 @@ class TransferValidation:
         """
         drivers = Drivers(sets, split)
         cases = [_cases(data, which, split, drivers, each) for which, data in enumerate(sets)]
-        return cls(sets=sets, split=split, spec=spec, cases=cases, device=device)
+        return cls(sets=sets, split=split, spec=spec, cases=cases)
 
     def items(self, generate: Generate, encode: Encode) -> pd.DataFrame:
         """Return a row for each transfer: set, source, driver, truth (names) and its metrics.
@@ -140,7 +136,6 @@ class TransferValidation:
     def _transfer(
         self, generate: Generate, encode: Encode, source: Tensor, driver: Tensor
     ) -> tuple[Tensor, list[TransferMetrics]]:
-        source, driver = source.to(self.device), driver.to(self.device)
         wanted = encode(driver)
         result = generate(source, wanted["condition"] - encode(source)["condition"]).float()
         return result, measure_transfers(encode, source, result, wanted)
@@ -168,8 +163,7 @@ class TransferValidation:
         for start in range(0, len(chosen), BATCH):
             batch = found[chosen[start : start + BATCH]]
             one, other = (
-                encode(to_tensor([faces[row] for row in side]).to(self.device))["identity"]
-                for side in batch.T
+                encode(to_tensor([faces[row] for row in side]))["identity"] for side in batch.T
             )
             yield from (one * other).sum(1).tolist()
 
