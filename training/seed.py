@@ -20,7 +20,8 @@ from training.models.dln import config as dln
 from training.models.dln.network import DLN
 from training.models.emotion.network import EmotionClassifier
 from training.models.pix2pixhd.encoder import encoder_of
-from training.models.pix2pixhd.generator import Generator, GeneratorConfig
+from training.models.pix2pixhd.generator import Generator
+from training.models.pix2pixhd.generator_config import GeneratorConfig
 from training.models.pix2pixhd.networks import GeneratorWrapper
 from training.starters import files
 

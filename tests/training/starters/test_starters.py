@@ -17,7 +17,8 @@ from training import seed
 from training.models.backbones.deviation import BackboneConfig
 from training.models.dln.config import NetworkConfig
 from training.models.dln.network import DLN
-from training.models.pix2pixhd.generator import Generator, GeneratorConfig
+from training.models.pix2pixhd.generator import Generator
+from training.models.pix2pixhd.generator_config import GeneratorConfig
 from training.models.pix2pixhd.networks import GeneratorWrapper
 from training.starters import files
 
