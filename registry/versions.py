@@ -14,6 +14,8 @@ from registry import entries, export, export_parts, graph, store
 from registry.catalog import CATALOG
 from registry.entries import Version
 from registry.errors import BadVersion, EmptyRegistry, RegistryError, Unreachable
+from registry.measurements import Measurement
+from registry.measurements import read as read_measurements
 from registry.production import ProductionModel
 from registry.registration import register
 
@@ -35,7 +37,7 @@ __all__ = [
     "find",
     "list_versions",
     "load",
-    "metrics",
+    "measurements",
     "register",
     "resolve",
     "weights",
@@ -130,21 +132,13 @@ def card(version: Version | str) -> str:
     return resolve(named).description
 
 
-def metrics(version: Version) -> dict[str, float]:
-    """Return what was measured of a version and of its run, by name; not the machine's load.
+def measurements(version: Version) -> list[Measurement]:
+    """Return what was measured of a version, sorted by split, set, protocol, metric and group.
 
     Raises:
         Unreachable: the store does not answer.
     """
-    from mlflow.exceptions import MlflowException
-
-    client = store.connect()
-    with store.answering():
-        try:
-            measured = client.get_run(version.run_id).data.metrics
-        except MlflowException:  # the run was deleted, the version stays
-            return {}
-    return {key: value for key, value in sorted(measured.items()) if not key.startswith("system/")}
+    return read_measurements(version.run_id)
 
 
 def list_versions(name: str | None = None) -> list[Version]:
