@@ -30,7 +30,7 @@ from training.engine.task import (
     TrainingError,
     Update,
 )
-from training.loading.augmentation import placed
+from training.loading.augmentation import warp
 from training.loading.batches import WeightedSampler, batches
 from training.models.pix2pixhd import losses
 from training.models.pix2pixhd.conditions import ConditionBatch, ConditionSampler
@@ -239,11 +239,11 @@ class Pix2pixHDTask(Task):
         """Return sources, targets, drivers and points, done to all alike what a camera may do."""
         augmentation, seed = self.recipe.augmentation, int(torch.randint(2**31, ()))
         faces = [each.float() / 255 for each in (batch["source"], batch["target"], driver)]
-        placement = augmentation.placement(faces[0])
+        placement = augmentation.draw_placement(faces[0])
         seen = []
         for each in faces:
             torch.manual_seed(seed)
-            seen.append(augmentation.lit(augmentation.coarse(placed(each, placement))))
+            seen.append(augmentation.relight(augmentation.lower_resolution(warp(each, placement))))
         points = batch.get("points")
         if points is not None:
             offset = points - placement[:, None, None, :, 2]
