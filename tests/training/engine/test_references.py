@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from registry import promotion, store, versions
-from registry.errors import BadVersion
+from registry.errors import EmptyRegistry
 from tests.training.engine.line import LineRecipe, LineTask, Target, register
 from training.engine.references import references, with_references
 from training.models.pix2pixhd.config import Pix2pixHDRecipe
@@ -56,6 +56,6 @@ def test_an_alias_that_moves_during_a_training_is_what_it_was_at_its_start(
 def test_a_reference_to_nothing_is_refused_before_anything_is_trained(
     line: type[LineTask], recipe: LineRecipe
 ) -> None:
-    with pytest.raises(BadVersion, match="no version 3"):
+    with pytest.raises(EmptyRegistry, match="No version of dln"):
         train("line", replace(recipe, start="dln/3"), "")
     assert not line.tasks

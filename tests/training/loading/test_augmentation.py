@@ -161,6 +161,13 @@ def test_no_face_of_fewer_pixels_is_no_error_on_a_gpu() -> None:
     assert bool((only(blur=0.0).lower_resolution(faces.float()) == faces).all())
 
 
+@pytest.mark.parametrize("option", ["blur", "jpeg"])
+def test_every_changed_face_stays_at_its_place_in_the_batch(option: str) -> None:
+    shades = torch.arange(MANY, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 3, 32, 32)
+    changed = drawn(only(**{option: 0.5}), shades)
+    torch.testing.assert_close(changed, shades.float() / 255, atol=0.01, rtol=0)
+
+
 def test_faces_stay_pictures_and_the_seed_decides() -> None:
     faces = torch.randint(256, (8, 3, 48, 48), dtype=torch.uint8)
     first = drawn(Augmentation(), faces, seed=3)
