@@ -66,16 +66,13 @@ def evaluate(arguments: Arguments) -> None:
         """
         import torch
 
-        from training.cards.tables import as_published
+        from training.cards.tables import as_published, lines
         from training.datasets.prepared import Prepared
         from training.evaluate import evaluate as run
 
         torch.set_flush_denormal(True)
-        metrics = run(reference, Prepared.open(data), split)
-        for key, value in metrics.items():
-            print(f"{key}  {value:.4f}")
-        for line in as_published(metrics):
-            print(line)
+        measurements = run(reference, Prepared.open(data), split)
+        print("\n".join([*lines(measurements), *as_published(measurements)]))
 
     _run(main, evaluate, arguments)
 

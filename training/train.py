@@ -7,8 +7,10 @@ from accelerate import PartialState
 from safetensors.torch import save_file
 
 from registry import versions
+from registry.measurements import from_rows
 from registry.versions import Version
-from training.cards.run_card import card, markdown
+from training.cards.markdown import markdown
+from training.cards.run_card import run_card
 from training.engine.finite import nonfinite_weights
 from training.engine.loop import Loop
 from training.engine.recipe import Recipe
@@ -70,20 +72,24 @@ def _register(loop: Loop, command: str) -> Version | None:
     assert tracker is not None
     trained = task.export({n: m.cpu().eval() for n, m in loop.trained_networks().items()})
     _check_weights(trained)
-    run_card = card(loop.name, command, loop.recipe, task, trained, progress)
-    tracker.card(run_card)
+    card = run_card(loop.name, command, loop.recipe, task, trained, progress)
+    measurements = from_rows(progress.last)
+    tracker.measurements(measurements)
     version = None
     if task.spec is None:
+        tracker.card(card.to_dict())
         _log_weights(trained, tracker)
         print(f"{loop.name} is no registered model: its weights are in run {tracker.run_id}.")
     else:
+        text = markdown(card, measurements)
+        tracker.card(card.to_dict(), text)
         version = versions.find(task.spec.name, run_id=tracker.run_id) or versions.register(
             task.spec,
             trained.network,
             crop=trained.crop,
             run_id=tracker.run_id,
-            config=run_card["config"],
-            description=markdown(run_card),
+            config=card.config,
+            description=text,
             labels=trained.labels,
             temperature=trained.temperature,
             data={data.name: data.digest for data in task.sets},

@@ -35,7 +35,7 @@ class TrainingNetworks:
         if not any(p.requires_grad for p in network.parameters()):
             return network.to(self.accelerator.device)
         prepared: nn.Module = self.accelerator.prepare(
-            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            network.to(memory_format=torch.channels_last)
         )
         self.prepared.append(prepared)
         return prepared

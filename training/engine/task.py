@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
 from registry.catalog import ModelSpec
-from registry.faces import CropSpec
+from registry.crops import CropSpec
 from registry.measurements import Measurement
 from training.datasets.contact_sheet import sheet
 from training.datasets.leakage import check_sets_apart

@@ -1,4 +1,4 @@
-"""What can be said about a DLN training, and the recipes we name."""
+"""The DLN's recipe, and the named recipes."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -26,14 +26,14 @@ class DLNRecipe(TripletRecipe):
     network: NetworkConfig = field(default_factory=NetworkConfig)
     start: VersionReference | None = None
     """Version whose branches to start from, such as models:/emotion@production, instead of two
-    equal ones with identity weights."""
+    equal branches with identity weights."""
     crowd: CrowdKind = "matrix"
-    """What the crowd layer gives each annotator."""
+    """What the crowd layer learns for each annotator."""
     crowd_penalty: float = 0.01
-    """Weight of the annotators' mean squared distance from everybody's own view."""
+    """Weight of the mean squared distance of the annotators' weights from the identity."""
 
 
-SMALL = NetworkConfig(backbone=BackboneConfig(name="compact"), mirror=True)
+SMALL = NetworkConfig(backbone=BackboneConfig(name="compact"), flip_average=True)
 RECIPES = {
     "dln": DLNRecipe(),
     "dln-compact": DLNRecipe(network=SMALL, learning_rate=2e-3, **COMPACT),
