@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from training.engine.recipe import VersionReference
 from training.models.backbones.deviation import BackboneConfig, PairConfig
 from training.models.dln.crowd_layer import CrowdKind
 from training.models.triplets.config import COMPACT, SMOKE, TripletRecipe
@@ -23,7 +24,7 @@ class DLNRecipe(TripletRecipe):
     """Learn expression as the deviation from identity, from triplets."""
 
     network: NetworkConfig = field(default_factory=NetworkConfig)
-    start: str | None = None
+    start: VersionReference | None = None
     """Version whose branches to start from, such as models:/emotion@production, instead of two
     equal branches with identity weights."""
     crowd: CrowdKind = "matrix"

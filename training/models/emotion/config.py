@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 from registry.catalog import EMOTION
 from training.engine.optimisers import OptimiserName, ScheduleName
-from training.engine.recipe import Recipe
+from training.engine.recipe import Recipe, VersionReference
 from training.loading.augmentation import GENTLE, Augmentation
 from training.models.backbones.deviation import BackboneConfig, PairConfig
 
@@ -13,7 +13,7 @@ from training.models.backbones.deviation import BackboneConfig, PairConfig
 class EmotionRecipe(Recipe):
     """A DLN with a softmax layer instead of its embedding; the paper's optimiser and schedule."""
 
-    start: str | None = None
+    start: VersionReference | None = None
     """Version whose branches to start from, such as models:/dln@production, as the paper does.
     Without one: the shipped identity weights in both branches, or seeded random weights where no
     starter has the backbone's shape."""
@@ -38,7 +38,7 @@ class EmotionRecipe(Recipe):
     """Add contempt to the paper's seven labels, where the data has it."""
     soft_labels: bool = False
     """Use the distribution of the votes as target instead of the most voted emotion."""
-    teacher: str | None = None
+    teacher: VersionReference | None = None
     """Registered classifier whose probabilities are part of the targets, such as
     models:/emotion@production; it evens out that annotators of different sets label differently."""
     teacher_share: float = 0.5

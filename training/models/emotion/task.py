@@ -16,7 +16,8 @@ from torch.utils.data import DataLoader
 from registry import versions
 from registry.catalog import EMOTION as SPEC
 from registry.catalog import EMOTIONS
-from registry.faces import CropSpec
+from registry.crops import CropSpec
+from registry.measurements import Measurement
 from training.datasets import votes
 from training.datasets.prepared import Prepared
 from training.engine.inference import GraphModule, outputs
@@ -172,14 +173,17 @@ class EmotionTask(Task):
         weights = self.class_weights.to(logits.device)
         yield Update(optimiser="emotion", loss=weighted_cross_entropy(logits, target, weights))
 
-    def validate(self, networks: Networks) -> dict[str, float]:
+    def validate(self, networks: Networks) -> list[Measurement]:
         """Return accuracy, mean recall and calibration error on each set's validation faces."""
-        metrics: dict[str, float] = {}
+        metrics: list[Measurement] = []
         for data in self.sets:
             rows = self._labelled(data, "validation")
             if len(rows):
                 found = emotion_metrics(*self._predictions(networks, data, rows))
-                metrics |= {f"{data.name}/{name}": value for name, value in found.items()}
+                metrics += [
+                    Measurement(split="validation", set=data.name, metric=name, value=value)
+                    for name, value in found.items()
+                ]
         return metrics
 
     def _predictions(

@@ -10,7 +10,8 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from registry.catalog import DLN
-from registry.faces import CropSpec
+from registry.crops import CropSpec
+from registry.measurements import Measurement
 from training.engine.inference import outputs
 from training.engine.optimisers import optimisation
 from training.engine.task import (
@@ -78,24 +79,27 @@ class IdentityTask(Task):
         cosine = (networks["identity"](faces).float() * batch["teacher"]).sum(1)
         yield Update(optimiser="identity", loss=(1 - cosine).mean())
 
-    def validate(self, networks: Networks) -> dict[str, float]:
+    def validate(self, networks: Networks) -> list[Measurement]:
         """Return each set's mean cosine to the teacher, and the verification AUC of both."""
-        metrics: dict[str, float] = {}
+        values: dict[tuple[str, str], float] = {}
         for data in self.sets:
             rows = data.split("validation")
             if len(rows):
                 vectors = outputs(networks["identity"], data, rows, self.crop)["out"]
                 teacher = teacher_embeddings(data, self.recipe.teacher)[rows]
-                metrics[f"{data.name}/cosine"] = float((vectors * teacher).sum(1).mean())
-                metrics |= {
-                    f"{data.name}/{name}": value
+                values[data.name, "cosine"] = float((vectors * teacher).sum(1).mean())
+                values |= {
+                    (data.name, name): value
                     for name, value in (
                         ("verification_auc", verification_auc(vectors, data, rows)),
                         ("teacher_verification_auc", verification_auc(teacher, data, rows)),
                     )
                     if value is not None
                 }
-        return metrics
+        return [
+            Measurement(split="validation", set=of_set, metric=name, value=value)
+            for (of_set, name), value in values.items()
+        ]
 
     def export(self, networks: Networks) -> TrainedModel:
         """Return the student; it is never registered alone, other networks contain it."""

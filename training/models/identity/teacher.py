@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, UInt8
 from rich.progress import track
 
-from registry.faces import CropSpec
+from registry.crops import CropSpec
 from training.datasets.prepared import Prepared
 from training.engine.recipe import RecipeError
 from training.models.backbones.deviation import BackboneConfig

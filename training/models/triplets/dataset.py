@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from registry.faces import CropSpec
+from registry.crops import CropSpec
 from training.datasets import fixed_triplets, votes
 from training.datasets.prepared import Prepared
 from training.loading.batches import Faces, Items, balanced
@@ -159,7 +159,7 @@ def _answered(data: Prepared) -> tuple[AnnotatedTriplets, list[str]]:
 
     Annotators are sorted by their number of answers, most first.
     """
-    table, faces = fixed_triplets.asked(data, "train")
+    table, faces = fixed_triplets.listed(data, "train")
     answers = _answers(data, table)
     number = pd.Series(range(len(table)), index=table.index)
     answers = answers.assign(row=answers["triplet"].map(number)).dropna(subset=["row"])

@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from registry.catalog import ModelSpec
-from registry.faces import CropSpec
+from registry.crops import CropSpec
+from registry.measurements import Measurement
 from training.engine.optimisers import optimisation
 from training.engine.recipe import RecipeError
 from training.engine.task import Batch, Networks, Optimisation, Task, Update
@@ -110,14 +111,14 @@ class TripletTask(Task):
         margins = (0.0, recipe.fine_margin, recipe.coarse_margin)
         return triplet_loss(embeddings, triplets, margins, squared=recipe.squared_distances)
 
-    def validate(self, networks: Networks) -> dict[str, float]:
+    def validate(self, networks: Networks) -> list[Measurement]:
         """Return what `evaluate_embedding` finds on the validation faces of every set."""
         network = networks[self.spec.name]
-        metrics: dict[str, float] = {}
-        for data in self.sets:
-            measured = evaluate_embedding(network, data, self.crop, "validation").metrics()
-            metrics |= {f"{data.name}/{key}": value for key, value in measured.items()}
-        return metrics
+        return [
+            row
+            for data in self.sets
+            for row in evaluate_embedding(network, data, self.crop, "validation").measurements()
+        ]
 
 
 def _labelled(batch: Batch, key: str) -> Tensor:

@@ -5,7 +5,8 @@ from zipfile import ZipFile
 import numpy as np
 import pytest
 
-from registry.faces import CropSpec, FaceCropper
+from registry.crops import CropSpec
+from registry.faces import FaceCropper
 from registry.photos import read_photo
 from training.datasets.prepare import prepare
 from training.datasets.prepared import Prepared

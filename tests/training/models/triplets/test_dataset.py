@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from registry.catalog import EMOTIONS
-from registry.faces import CropSpec
+from registry.crops import CropSpec
 from training.datasets import fixed_triplets
 from training.datasets.prepare import READERS, prepare
 from training.datasets.prepared import Prepared
@@ -103,7 +103,7 @@ def test_faces_and_answers_are_those_of_the_set(named: Prepared) -> None:
             if who != NO_ANNOTATOR
         }
         assert found == given
-    fixed, _ = fixed_triplets.fixed(named, "train")
+    fixed, _ = fixed_triplets.answered(named, "train")
     assert fixed["answer"].tolist() == [odd for odd in MAJORITY if odd]
 
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.training.models.triplets.few_faces import LISTED, NAMES, VALIDATION, picture, source
-from training.datasets.fixed_triplets import fixed
+from training.datasets.fixed_triplets import answered
 from training.datasets.prepare import prepare
 from training.datasets.prepared import Prepared
 from training.datasets.readers import ferplus, lfw_emotion, london
@@ -66,7 +66,7 @@ def test_a_missing_face_removes_its_own_triplets_and_no_other(
             (folder / "FER2013Valid" / f"{missing}.png").write_bytes(b"no picture")
         prepare("ferplus", folder, tmp_path / "data")
         data = Prepared.open(tmp_path / "data")
-    triplets, rows = fixed(data, "validation")
+    triplets, rows = answered(data, "validation")
     assert face_names(data, rows) == listed_among(set(left))
     assert face_names(data, rows) == list(triplets[FACES].itertuples(index=False, name=None))
     assert set(listed_among(set(VALIDATION))) - set(listed_among(set(left))) == {
@@ -77,7 +77,7 @@ def test_a_missing_face_removes_its_own_triplets_and_no_other(
 def test_the_first_and_the_last_line_of_every_list_are_there(whole: Prepared) -> None:
     for split, names in zip(("train", "validation", "test"), NAMES.values(), strict=True):
         assert whole.index["name"][whole.index["split"] == split].tolist() == list(names)
-    _, rows = fixed(whole, "validation")
+    _, rows = answered(whole, "validation")
     assert face_names(whole, rows)[0] == tuple(LISTED[FACES].iloc[0])
 
 
