@@ -175,16 +175,16 @@ class EmotionTask(Task):
 
     def validate(self, networks: Networks) -> list[Measurement]:
         """Return accuracy, mean recall and calibration error on each set's validation faces."""
-        metrics: list[Measurement] = []
+        measured: list[Measurement] = []
         for data in self.sets:
             rows = self._labelled(data, "validation")
             if len(rows):
-                found = emotion_metrics(*self._predictions(networks, data, rows))
-                metrics += [
+                values = emotion_metrics(*self._predictions(networks, data, rows))
+                measured += [
                     Measurement(split="validation", set=data.name, metric=name, value=value)
-                    for name, value in found.items()
+                    for name, value in values.items()
                 ]
-        return metrics
+        return measured
 
     def _predictions(
         self, networks: Networks, data: Prepared, rows: np.ndarray

@@ -108,9 +108,10 @@ class TaskOf(FECNetTask):
 
 def accuracy(data: Prepared, tmp_path: Path, network: nn.Module) -> float:
     """Return the accuracy that a task measures on the fixed validation triplets."""
-    found = TaskOf(data, tmp_path).validate({"fecnet": network.eval()})
-    (share,) = (value for key, value in found.items() if key.endswith("triplet_accuracy"))
-    return share
+    measured = TaskOf(data, tmp_path).validate({"fecnet": network.eval()})
+    name = f"validation/{data.name}/triplet_accuracy"
+    (row,) = (row for row in measured if row.name == name)
+    return row.value
 
 
 def test_the_answer_names_the_odd_face_in_every_order_of_the_faces(
