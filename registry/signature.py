@@ -34,7 +34,7 @@ def is_signed(version: Version) -> bool:
             tags = client.get_run(version.run_id).data.tags
     except MlflowException:  # there is no such run any more, only its version
         return False
-    return tags.get(TAG) == _digest(version.description)
+    return bool(tags.get(TAG) == _digest(version.description))
 
 
 def _digest(text: str) -> str:

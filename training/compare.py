@@ -12,8 +12,8 @@ from registry.versions import Version
 from training.datasets.prepare import toy_set
 from training.datasets.prepared import Prepared
 from training.engine.inference import GraphModule
-from training.engine.loop import run_folder
 from training.engine.recipe import Recipe, RecipeError
+from training.engine.run_folder import run_folder
 from training.engine.tracking import finished
 from training.metrics.embedding import evaluate_embedding
 from training.metrics.estimates import Estimate, Quantity

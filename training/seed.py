@@ -10,7 +10,7 @@ from torch import nn
 
 from registry import promotion, store, versions
 from registry.catalog import CATALOG
-from registry.faces import CropSpec
+from registry.crops import CropSpec
 from registry.versions import EmptyRegistry, Version
 from training.cards.markdown import markdown
 from training.cards.run_card import RunCard
@@ -20,7 +20,8 @@ from training.models.dln import config as dln
 from training.models.dln.network import DLN
 from training.models.emotion.network import EmotionClassifier
 from training.models.pix2pixhd.encoder import encoder_of
-from training.models.pix2pixhd.generator import Generator, GeneratorConfig
+from training.models.pix2pixhd.generator import Generator
+from training.models.pix2pixhd.generator_config import GeneratorConfig
 from training.models.pix2pixhd.networks import GeneratorWrapper
 from training.starters import files
 
@@ -56,7 +57,9 @@ def _registered(starter: files.Starter) -> Version | None:
     """Return the version of a starter that has all outputs; older code registered fewer."""
     spec = CATALOG[starter.card["model"]]
     field, required = ("encoder", spec.encoder) if spec.encoder else ("outputs", spec.outputs)
-    return versions.find(spec.name, starter=starter.digest, **{field: {**required, **spec.more}})
+    return versions.find(
+        spec.name, starter=starter.digest, **{field: {**required, **spec.optional_outputs}}
+    )
 
 
 def _is_ours_to_promote(model: str) -> bool:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from registry import measurements, store, versions
 from registry.catalog import ModelSpec
-from registry.faces import CropSpec
+from registry.crops import CropSpec
 from registry.measurements import Measurement
 
 CROP = CropSpec(size_px=32, margin=0.1)

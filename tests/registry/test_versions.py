@@ -11,8 +11,8 @@ from jaxtyping import Float, TypeCheckError, jaxtyped
 from torch import Tensor
 
 from registry import entries, store, versions
+from registry.crops import CropSpec
 from registry.errors import BadVersion, EmptyRegistry, Unreachable
-from registry.faces import CropSpec
 from registry.promotion import promote
 from tests.registry.conftest import ACCURACY, SPEC, Register, Tiny
 

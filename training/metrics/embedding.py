@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import nn
 
-from registry.faces import CropSpec
+from registry.crops import CropSpec
 from registry.measurements import Measurement
 from training.datasets import fixed_triplets
 from training.datasets.prepared import Prepared

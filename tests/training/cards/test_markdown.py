@@ -51,7 +51,7 @@ def card(model: str = "dln", **changes: Any) -> RunCard:
         "machine": "CPU, 2 threads",
         "torch": "2.15.0",
         "crop": {"size_px": 32, "margin": 0.1, "roll": True},
-        "config": {"network": {"backbone": {"name": "compact"}, "mirror": True}},
+        "config": {"network": {"backbone": {"name": "compact"}, "flip_average": True}},
     } | changes
     return RunCard.read(values)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from registry.faces import CropSpec
+from registry.crops import CropSpec
 from training.datasets.prepare import prepare
 from training.datasets.prepared import Prepared
 from training.metrics.robustness import CHANGES, latency, moved, robustness

@@ -11,13 +11,14 @@ from torch import Tensor
 
 from registry import promotion, store, versions
 from registry.catalog import DLN as SPEC
-from registry.faces import CropSpec
+from registry.crops import CropSpec
 from registry.measurements import Measurement
 from training import seed
 from training.models.backbones.deviation import BackboneConfig
 from training.models.dln.config import NetworkConfig
 from training.models.dln.network import DLN
-from training.models.pix2pixhd.generator import Generator, GeneratorConfig
+from training.models.pix2pixhd.generator import Generator
+from training.models.pix2pixhd.generator_config import GeneratorConfig
 from training.models.pix2pixhd.networks import GeneratorWrapper
 from training.starters import files
 
