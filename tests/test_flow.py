@@ -56,7 +56,8 @@ def test_from_toy_faces_to_an_answer_about_a_photo(tmp_path: Path, examples: Pat
     accuracy = (faces["answer"] == faces["emotion"]).mean()
     assert f"test/toy/accuracy  {accuracy:.4f}" in evaluated
     assert accuracy > 1 / faces["emotion"].nunique()
-    assert f"test/toy/accuracy {accuracy:.4g}"[:-1] in run("registry", "list", "emotion")
+    card = " ".join(run("registry", "show", "emotion").split())
+    assert f"{accuracy:.3f} (" in card.split("mean recall")[0]
 
     (face,) = json.loads(run("demo", "emotion", photo, "--json", "--face", "1"))
     assert face["version"] == 1

@@ -30,7 +30,8 @@ MISUSE: Lines = (
 _TRIPLETS = (
     "A triplet is right when the two faces people chose as alike are nearer to each other than "
     "both are to the third; chance is 0.333. `leak auc`: how well the expression vector tells "
-    "persons apart; 0.5 is not at all. In brackets: 95 % intervals, bootstrap over photos or persons."
+    "persons apart; 0.5 is not at all. In brackets: 95 % intervals by bootstrap over photos or "
+    "persons."
 )
 _EMBEDDING: Lines = (
     "Comparing, sorting and searching faces by expression, in research.",
@@ -64,8 +65,8 @@ DLN = CardText(
 )
 FECNET = CardText(
     what="The baseline: a head on frozen face recognition features gives a unit vector; "
-    "nothing removes identity from it. After Vemulapalli and Agarwala, A Compact Embedding for Facial "
-    "Expression Similarity (CVPR 2019).",
+    "nothing removes identity from it. After Vemulapalli and Agarwala, A Compact Embedding for "
+    "Facial Expression Similarity (CVPR 2019).",
     uses=("A comparison for `dln` on the same triplets.",),
     protocol=_TRIPLETS,
     failures=("Two photos of one person are near each other whatever they show.", _ALWAYS_ONE),
@@ -107,8 +108,8 @@ PIX2PIXHD = CardText(
     protocol="`nearer`: by what share the distance to the driver's expression shrank, measured by "
     "the version's own encoder. `identity`: cosine of the identity vectors of result and source. "
     "`ssim`: structural similarity of the result to the truth; `ssim untouched`: of the source. "
-    "Independent networks measure it in benchmarks/transfer.py. Pictures: `sheets/` of its run shows "
-    "persons of its sets, the page a sheet of synthetic people.",
+    "Independent networks measure it in benchmarks/transfer.py. Pictures: `sheets/` of its run "
+    "shows persons of its sets, the page a sheet of synthetic people.",
     misuse=(
         "Showing people with expressions they never made without their consent, or passing such "
         "pictures off as photos.",
