@@ -21,6 +21,7 @@ from demo.transfer import CONSENT
 from registry.catalog import EMOTIONS
 from tests.demo.fakes import FakeRegistry, answers
 
+PROVENANCE_KEYS = ["model", "version", "run_id", "device", "seconds"]
 ALIKE = torch.nn.functional.normalize(torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.1]]))
 
 
@@ -90,6 +91,8 @@ def test_compare_as_json(people: list[str], capsys: pytest.CaptureFixture[str]) 
     assert told["identity_distances"] == pytest.approx(told["distances"])
     assert (told["model"], told["version"]) == ("dln", 3)
     assert [len(box) for box in told["boxes"]] == [4, 4, 4]
+    answer = ["pair", "odd", "tie", "distances", "identity_distances", "sentence"]
+    assert list(told) == [*answer, *PROVENANCE_KEYS, "boxes"]
 
 
 @pytest.mark.usefixtures("models")
@@ -107,6 +110,8 @@ def test_emotion_prints_every_face_or_the_one_asked_for(
     assert widths[0] > 1.5 * widths[1]
     assert {face["label"] for face in told} == {"happy"}
     assert set(told[0]["probabilities"]) == set(EMOTIONS)
+    answer = ["file", "face", "box", "label", "probabilities", "sure", "sentence"]
+    assert list(told[0]) == [*answer, *PROVENANCE_KEYS]
     assert main(["emotion", "--json", two_people, "--face", "2"]) == 0
     (only,) = json.loads(capsys.readouterr().out)
     assert only | {"seconds": 0} == told[1] | {"seconds": 0}
@@ -125,6 +130,7 @@ def test_embed_writes_a_table(people: list[str], two_people: str, tmp_path: Path
     assert rows[1]["expression"] == pytest.approx(ALIKE[1].tolist())
     assert rows[1]["identity"] == pytest.approx(ALIKE[1].tolist())
     assert {(row["model"], row["version"], len(row["box"])) for row in rows} == {("dln", 3, 4)}
+    assert list(rows[0]) == ["file", "face", "box", "expression", "identity", "model", "version"]
     assert list(tmp_path.glob("faces*")) == [table]
 
 
@@ -142,6 +148,9 @@ def test_transfer_writes_a_marked_picture_and_prints_its_receipts(
     assert receipts["limits"] == OPEN_FACES
     assert (receipts["strength"], receipts["file"]) == (-0.5, str(made))
     assert receipts["nearer"] == pytest.approx(1 - receipts["after"] / receipts["before"])
+    answer = ["sentence", "warnings", "limits", "strength", "nearer"]
+    metrics = ["before", "after", "likeness", "driver_likeness"]
+    assert list(receipts) == [*answer, *metrics, *PROVENANCE_KEYS, "file"]
     seen, source = (np.array(Image.open(path).convert("RGB")) for path in (made, two_people))
     assert SOURCE_TYPE in Image.open(made).info["XML:com.adobe.xmp"]
     assert seen.shape == source.shape

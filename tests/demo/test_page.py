@@ -33,6 +33,7 @@ from tests.conftest import unused_port
 from tests.demo.fakes import FakeRegistry, answers
 
 pytestmark = pytest.mark.xdist_group("page")
+PROVENANCE_KEYS = {"model", "version", "run_id", "device", "seconds"}
 EXPRESSIONS = torch.nn.functional.normalize(torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.1]]))
 IDENTITIES = torch.nn.functional.normalize(torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]))
 
@@ -97,6 +98,8 @@ def test_compare_answers_like_the_terminal(client: Client, people: list[Any]) ->
     assert told["sentence"] == "1 and 3 share an expression; 2 is the odd one."
     assert (told["model"], told["version"], told["device"]) == ("dln", 3, "cpu")
     assert [len(box) for box in told["boxes"]] == [4, 4, 4]
+    answer = {"pair", "odd", "tie", "distances", "identity_distances", "sentence", "boxes"}
+    assert set(told) == answer | PROVENANCE_KEYS
 
 
 def test_every_face_or_the_one_asked_for(client: Client, two_people: Any) -> None:
@@ -105,12 +108,15 @@ def test_every_face_or_the_one_asked_for(client: Client, two_people: Any) -> Non
     assert [answer["face"] for answer in told] == [1, 2]
     assert widths[0] > 1.5 * widths[1]
     assert next(iter(told[0]["probabilities"])) == told[0]["label"] == "happy"
+    answer = {"face", "box", "label", "probabilities", "sure", "sentence"}
+    assert set(told[0]) == answer | PROVENANCE_KEYS
     (second,) = client.predict(two_people, face=2, api_name="/emotion")
     assert second | {"seconds": 0} == told[1] | {"seconds": 0}
     vectors = client.predict(two_people, api_name="/embed")
     assert [face["expression"] for face in vectors] == [
         pytest.approx(row) for row in EXPRESSIONS[:2].tolist()
     ]
+    assert set(vectors[0]) == {"face", "box", "expression", "identity"} | PROVENANCE_KEYS
     assert (vectors[0]["model"], len(vectors[0]["identity"])) == ("dln", 2)
 
 
@@ -203,6 +209,9 @@ def test_transfer_gives_a_marked_picture_and_its_receipts(
     assert told["nearer"] == pytest.approx(1 - told["after"] / told["before"])
     assert told["nearer"] > 0
     assert [len(box) for box in told["boxes"]] == [4, 4]
+    metrics = {"nearer", "before", "after", "likeness", "driver_likeness"}
+    answer = {"sentence", "warnings", "limits", "strength", "boxes"}
+    assert set(told) == answer | metrics | PROVENANCE_KEYS
     made = Image.open(path)
     assert (made.format, made.size) == ("PNG", Image.open(people[0]["path"]).size)
     assert SOURCE_TYPE in made.info["XML:com.adobe.xmp"]
