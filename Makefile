@@ -12,7 +12,7 @@ demo: .venv/demo
 	$(BIN)/python app.py
 
 test: check
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --jaxtyping-packages=registry,training,demo,beartype.beartype $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --jaxtyping-packages=registry,training,demo,beartype.beartype --durations=20 $(ARGS)
 
 check: .venv/dev
 	$(BIN)/ruff check .
@@ -20,7 +20,7 @@ check: .venv/dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Needs the shared data (SHARED=its folder); prepared sets go to data/, the page to docs/RESULTS.md.
+# Needs the shared data (SHARED=its folder); prepared sets go to data/, the page to docs/results.md.
 results: .venv/dev
 	$(BIN)/python benchmarks/results.py $(SHARED) data
 

@@ -1,4 +1,4 @@
-"""What the starters reach, against what was aimed at: writes docs/RESULTS.md.
+"""What the starters reach, against what was aimed at: writes docs/results.md.
 
     python benchmarks/results.py ../shared/data data
 
@@ -70,7 +70,7 @@ def main(shared: Path, data: Path) -> None:
         pix2pixhd=versions.resolve(PIX2PIXHD).title,
         transfer="\n".join(table(shared, [sets[name] for name in PAIRED])),
     )
-    (PROJECT / "docs" / "RESULTS.md").write_text(page, encoding="utf-8")
+    (PROJECT / "docs" / "results.md").write_text(page, encoding="utf-8")
 
 
 def _prepared(name: str, shared: Path, data: Path) -> Prepared:
