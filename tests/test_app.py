@@ -118,61 +118,61 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def house(folder: Path) -> Iterator[PageContext]:
     (folder / "spoken").unlink(missing_ok=True)
-    house = PageContext(folder)
+    context = PageContext(folder)
     yield house
-    for process in house.processes():
+    for process in context.processes():
         process.kill()
 
 
-def test_one_command_opens_both_and_one_ctrl_c_ends_both(house: PageContext) -> None:
+def test_one_command_opens_both_and_one_ctrl_c_ends_both(context: PageContext) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as busy:
         wanted = busy.getsockname()[1]
         started = time.monotonic()
-        app = house.open("--port", str(wanted), "--mlflow-port", str(unused_port()))
-        page = house.says("The page is at").split()[-1]
+        app = context.open("--port", str(wanted), "--mlflow-port", str(unused_port()))
+        page = context.says("The page is at").split()[-1]
         assert time.monotonic() - started < OPENS_WITHIN_SECONDS
     assert (
         f"Port {wanted} is busy; the page takes {page.rpartition(':')[2]}."
-        in house.output.read_text()
+        in context.output.read_text()
     )
     assert answers(page)
-    mlflow = house.says("MLflow's UI is open at", MLFLOW_OPENS_WITHIN_SECONDS).split()[-1]
+    mlflow = context.says("MLflow's UI is open at", MLFLOW_OPENS_WITHIN_SECONDS).split()[-1]
     assert answers(mlflow)
-    assert len(house.processes()) >= 3
-    assert {ip for p in house.processes() for ip in listening(p)} == {"127.0.0.1"}
-    assert "127.0.0.1" in house.spoken_to() <= THIS_MACHINE
+    assert len(context.processes()) >= 3
+    assert {ip for p in context.processes() for ip in listening(p)} == {"127.0.0.1"}
+    assert "127.0.0.1" in context.spoken_to() <= THIS_MACHINE
     app.send_signal(signal.SIGINT)
     assert app.wait(10) == 0
-    assert until(lambda: not house.processes(), 2)
-    assert "Traceback" not in house.output.read_text()
+    assert until(lambda: not context.processes(), 2)
+    assert "Traceback" not in context.output.read_text()
 
 
 def listening(process: psutil.Process) -> list[str]:
     return [c.laddr.ip for c in process.net_connections() if c.status == psutil.CONN_LISTEN]
 
 
-def test_a_killed_house_leaves_no_mlflow_behind(house: PageContext) -> None:
-    app = house.open("--port", str(unused_port()), "--mlflow-port", str(unused_port()))
-    assert until(lambda: len(house.processes()) > 1, MLFLOW_OPENS_WITHIN_SECONDS)
+def test_a_killed_house_leaves_no_mlflow_behind(context: PageContext) -> None:
+    app = context.open("--port", str(unused_port()), "--mlflow-port", str(unused_port()))
+    assert until(lambda: len(context.processes()) > 1, MLFLOW_OPENS_WITHIN_SECONDS)
     app.kill()
     app.wait(10)
-    assert until(lambda: not house.processes(), 5)
+    assert until(lambda: not context.processes(), 5)
 
 
-def test_it_ends_at_once_while_it_still_opens(house: PageContext) -> None:
-    app = house.open("--port", str(unused_port()), "--no-mlflow")
-    house.says("The page is at")
+def test_it_ends_at_once_while_it_still_opens(context: PageContext) -> None:
+    app = context.open("--port", str(unused_port()), "--no-mlflow")
+    context.says("The page is at")
     app.terminate()
     assert app.wait(10) == 0
-    assert "MLflow" not in house.output.read_text()
+    assert "MLflow" not in context.output.read_text()
 
 
-def test_the_terminal_speaks_to_nobody(house: PageContext, examples: Path) -> None:
+def test_the_terminal_speaks_to_nobody(context: PageContext, examples: Path) -> None:
     photos = [str(path) for path in sorted(examples.glob("*.jpg"))][:1]
     command = [sys.executable, "-m", "demo", "emotion", *photos]
-    answered = subprocess.run(command, cwd=PROJECT, env=house.environment, check=False)
+    answered = subprocess.run(command, cwd=PROJECT, env=context.environment, check=False)
     assert answered.returncode in (0, 3)
-    assert house.spoken_to() <= THIS_MACHINE
+    assert context.spoken_to() <= THIS_MACHINE
 
 
 def test_the_version_is_told() -> None:

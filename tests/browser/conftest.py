@@ -53,7 +53,7 @@ class Visitor:
     """A browser's window, and all it asked for or complained about."""
 
     context: BrowserContext
-    house: PageContext
+    context: PageContext
     hosts: set[str] = field(default_factory=set)
     complaints: list[str] = field(default_factory=list)
 
@@ -64,7 +64,7 @@ class Visitor:
         page.on("console", self._listen)
         page.on("response", self._look)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.goto(self.house.page)
+        page.goto(self.context.page)
         expect(page.locator(".photo input[type=file]")).to_have_count(3)
         return page
 
@@ -96,16 +96,16 @@ def house(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         mlflow = MlflowUI(unused_port(), taken=port)
         threading.Thread(target=mlflow.run, daemon=True).start()
         networks.fill_registry()
-        served = ModelServer()
-        page = launch_page(served, port=port, mlflow_url=mlflow.url)
+        server = ModelServer()
+        page = launch_page(server, port=port, mlflow_url=mlflow.url)
         yield PageContext(page.url, mlflow)
         page.close()
-        served.close()
+        server.close()
         mlflow.close()
 
 
 @pytest.fixture
-def visitor(browser: Browser, house: PageContext) -> Iterator[Visitor]:
+def visitor(browser: Browser, context: PageContext) -> Iterator[Visitor]:
     """Yield a visitor; whatever a test does, nobody outside is asked and nothing complains."""
     with browser.new_context(permissions=["camera"]) as context:
         visitor = Visitor(context, house)

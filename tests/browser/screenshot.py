@@ -20,8 +20,8 @@ def main() -> None:
     parser.add_argument("--dark", action="store_true")
     parser.add_argument("--example", type=int, default=0, help="counted from 0")
     options = parser.parse_args()
-    served = ModelServer()
-    page = launch_page(served, port=unused_port(), mlflow_url="http://127.0.0.1:5000")
+    server = ModelServer()
+    page = launch_page(server, port=unused_port(), mlflow_url="http://127.0.0.1:5000")
     with chromium.opened() as browser:
         view = browser.new_page(
             viewport={"width": WIDTH_PX, "height": HEIGHT_PX},
@@ -34,7 +34,7 @@ def main() -> None:
         view.wait_for_timeout(1000)
         view.screenshot(path=options.picture, full_page=True)
     page.close()
-    served.close()
+    server.close()
 
 
 if __name__ == "__main__":

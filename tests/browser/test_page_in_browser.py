@@ -33,13 +33,13 @@ def two_people(people: list[Path], tmp_path: Path) -> Path:
 
 
 def give(page: Page, place: int, photo: Path) -> None:
-    """Put a photo into one of the visible places; the first is 0."""
-    places = page.locator(".photo:visible")
-    places.nth(place).locator("input[type=file]").set_input_files(photo)
+    """Put a photo into one of the visible photo_inputs; the first is 0."""
+    photo_inputs = page.locator(".photo:visible")
+    photo_inputs.nth(place).locator("input[type=file]").set_input_files(photo)
 
 
 def stamp(page: Page) -> Locator:
-    return page.locator("#triplet-answer .stamp")
+    return page.locator("#triplet-answer .provenance")
 
 
 def test_an_answer_and_after_a_promotion_in_mlflow_the_other_version(
@@ -64,7 +64,7 @@ def test_an_answer_and_after_a_promotion_in_mlflow_the_other_version(
 
 def run_in_mlflow(visitor: Visitor, signed: Locator) -> None:
     """Follow the link to the run that made the version."""
-    visitor.house.mlflow_url()
+    visitor.context.mlflow_url()
     link = signed.get_by_role("link", name="run")
     run_id = (link.get_attribute("href") or "").rpartition("/")[2]
     with visitor.context.expect_page() as opened:
@@ -77,7 +77,7 @@ def run_in_mlflow(visitor: Visitor, signed: Locator) -> None:
 def promote_in_mlflow(visitor: Visitor, number: int) -> None:
     """Move the alias `production` as a person does, by clicks in MLflow's own UI."""
     page = visitor.context.new_page()
-    page.goto(visitor.house.mlflow_url())
+    page.goto(visitor.context.mlflow_url())
     page.get_by_text("Model training", exact=True).first.click()
     page.get_by_role("link", name="Model registry").first.click()
     page.get_by_role("button", name="Try it now").click()  # what is new; shown once
@@ -138,7 +138,7 @@ def test_faces_are_chosen_by_keyboard(visitor: Visitor, two_people: Path) -> Non
     page.keyboard.press("Tab")  # Gradio makes each choice a stop of its own
     page.keyboard.press("Space")
     expect(page.locator(EMOTION)).to_contain_text("Face 2:")
-    expect(page.locator("#emotion-answer .stamp")).to_contain_text("emotion, version 1")
+    expect(page.locator("#emotion-answer .provenance")).to_contain_text("emotion, version 1")
 
 
 def test_the_keyboard_reaches_all_and_an_example_answers(visitor: Visitor) -> None:

@@ -25,8 +25,8 @@ def people(examples: Path) -> list[Path]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def a_version(house: PageContext) -> None:
-    assert house.page
+def a_version(context: PageContext) -> None:
+    assert context.page
     networks.fill_transfer()
 
 
@@ -52,7 +52,7 @@ def test_two_photos_give_a_picture_after_consent_and_again_at_another_strength(
     agree(page)
     expect(page.locator(ANSWER)).to_contain_text("nearer to the expression")
     expect(page.locator("#transfer-picture img")).to_have_count(2)
-    expect(page.locator("#transfer-answer .stamp")).to_contain_text("pix2pixhd, version 1")
+    expect(page.locator("#transfer-answer .provenance")).to_contain_text("pix2pixhd, version 1")
     whole = page.locator(ANSWER).inner_text()
     page.get_by_role("slider").focus()
     for _ in range(8):
@@ -112,7 +112,7 @@ def test_a_result_that_fails_is_shown_with_a_plain_warning(visitor: Visitor) -> 
     agree(page)
     page.locator(".examples:visible button").first.click()
     expect(page.locator(ANSWER)).to_be_visible()
-    while "version 1" in page.locator("#transfer-answer .stamp").inner_text():
+    while "version 1" in page.locator("#transfer-answer .provenance").inner_text():
         page.wait_for_timeout(1000)
         page.locator(".examples:visible button").nth(1).click()
     expect(page.locator("#transfer-answer .notice").first).to_contain_text("no nearer to the")

@@ -82,7 +82,7 @@ class FakeRegistry:
     ) -> None:
         """Put a version with two graphs into production: a tiny one that reaches any expression.
 
-        A generator and an encoder that are given take its networks' places.
+        A generator and an encoder that are given take its networks' photo_inputs.
         """
         tiny = TinyEncoder().requires_grad_(False)
         self.put("pix2pixhd", number, generator or TinyGenerator(tiny), size_px)

@@ -15,7 +15,7 @@ from pyarrow import parquet
 from torch import Tensor
 
 from demo.__main__ import main
-from demo.limits import OPEN_FACES
+from demo.transfer_limits import LIMITS
 from demo.marking import SOURCE_TYPE
 from demo.transfer import CONSENT
 from registry.catalog import EMOTIONS
@@ -144,8 +144,8 @@ def test_transfer_writes_a_marked_picture_and_prints_its_receipts(
     assert main([*asked, "--strength", "-0.5", "--json"]) == 0
     told = capsys.readouterr()
     receipts = json.loads(told.out)
-    assert told.err == f"{CONSENT}\n{OPEN_FACES}\n"
-    assert receipts["limits"] == OPEN_FACES
+    assert told.err == f"{CONSENT}\n{LIMITS}\n"
+    assert receipts["limits"] == LIMITS
     assert (receipts["strength"], receipts["file"]) == (-0.5, str(made))
     assert receipts["nearer"] == pytest.approx(1 - receipts["after"] / receipts["before"])
     answer = ["sentence", "warnings", "limits", "strength", "nearer"]

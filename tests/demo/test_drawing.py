@@ -17,7 +17,7 @@ from demo.drawing import (
     boxed,
     corners,
     outward,
-    per_unit,
+    shared_scale,
     triangle,
 )
 from demo.predictors import PAIRS, Distances, Photo
@@ -45,7 +45,7 @@ def test_edges_are_as_long_as_the_distances(rows: np.ndarray) -> None:
 @given(triples)
 def test_all_of_it_is_in_view(rows: np.ndarray) -> None:
     distances = tuple(between(rows))
-    svg = triangle(distances, per_unit(distances), told="three", faces=["a", "b", "c"])
+    svg = triangle(distances, shared_scale(distances), told="three", faces=["a", "b", "c"])
     tree = ET.fromstring(svg)  # noqa: S314
     for circle in tree.iter("circle"):
         x, y, r = (float(circle.attrib[key]) for key in ("cx", "cy", "r"))
@@ -63,7 +63,7 @@ def test_faces_in_one_place_or_one_line_are_told_apart(distances: Distances) -> 
 
 def test_two_triangles_share_a_scale_and_the_closest_pair_stands_out() -> None:
     first, second = (0.2, 1.0, 1.1), (0.4, 0.4, 0.4)
-    scale = per_unit(first, second)
+    scale = shared_scale(first, second)
     svg = triangle(first, scale, told='"1 & 2"', pair=(1, 2))
     lengths = edge_lengths(svg)
     assert lengths == pytest.approx([scale * d for d in first], abs=0.2)
@@ -86,7 +86,7 @@ def test_faces_are_boxed_where_they_are_and_the_chosen_one_stands_out(
 ) -> None:
     grey = np.full((side, side, 3), 120, np.uint8)
     photo = Photo(grey, tuple(face(side, left) for left in (0.1, 0.6)), FaceCropper())
-    drawn = boxed(photo, 1)
+    drawn = draw_boxes(photo, 1)
     assert drawn.shape == (shown, shown, 3)
     middle = round(0.5 * shown)
     row = (np.abs(drawn[middle].astype(int) - rgb(CHOSEN)).sum(1) < 12).nonzero()[0] / shown

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from demo.marking import SOURCE_TYPE, jpeg, marked, png
+from demo.marking import SOURCE_TYPE, draw_mark, encode_jpeg, encode_png
 
 RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 IPTC = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}"
@@ -27,20 +27,20 @@ def picture() -> np.ndarray:
 
 
 def test_a_png_names_its_origin_and_holds_the_marked_picture(picture: np.ndarray) -> None:
-    kept = Image.open(io.BytesIO(png(picture)))
+    kept = Image.open(io.BytesIO(encode_png(picture)))
     assert kept.format == "PNG"
     assert origin(kept.info["XML:com.adobe.xmp"]) == SOURCE_TYPE
     assert SOURCE_TYPE.endswith("/digitalsourcetype/trainedAlgorithmicMedia")
     assert not kept.getexif()
-    assert np.array_equal(np.array(kept), marked(picture))
+    assert np.array_equal(np.array(kept), draw_mark(picture))
 
 
 def test_a_jpeg_to_look_at_is_marked_too_and_a_photo_is_not() -> None:
     grey = np.full((300, 300, 3), 128, np.uint8)
-    shown = Image.open(io.BytesIO(jpeg(grey)))
+    shown = Image.open(io.BytesIO(encode_jpeg(grey)))
     assert origin(shown.info["xmp"]) == SOURCE_TYPE
-    assert np.abs(np.array(shown).astype(int) - marked(grey)).mean() < 2
-    photo = Image.open(io.BytesIO(jpeg(grey, generated=False)))
+    assert np.abs(np.array(shown).astype(int) - draw_mark(grey)).mean() < 2
+    photo = Image.open(io.BytesIO(encode_jpeg(grey, generated=False)))
     assert "xmp" not in photo.info
     assert np.abs(np.array(photo).astype(int) - 128).max() < 3
 
@@ -50,7 +50,7 @@ def test_a_jpeg_to_look_at_is_marked_too_and_a_photo_is_not() -> None:
 )
 def test_the_mark_is_small_in_the_corner_and_has_contrast(height: int, width: int) -> None:
     white = np.full((height, width, 3), 255, np.uint8)
-    seen = marked(white)
+    seen = draw_mark(white)
     rows, columns = np.nonzero((seen != white).any(2))
     assert seen.shape == white.shape
     assert rows.min() >= min(height / 2, height - 2.4 * max(10, 0.028 * min(height, width)))
@@ -63,6 +63,6 @@ def test_the_mark_is_small_in_the_corner_and_has_contrast(height: int, width: in
 
 def test_the_picture_is_not_touched(picture: np.ndarray) -> None:
     before = picture.copy()
-    seen = marked(picture)
+    seen = draw_mark(picture)
     assert np.array_equal(picture, before)
     assert np.array_equal(seen[:300, :400], before[:300, :400])

@@ -21,11 +21,11 @@ from torch import Tensor
 from demo.marking import SOURCE_TYPE
 from demo.models import ModelServer
 from demo.page import Page, launch_page
-from demo.predictors import look
+from demo.predictors import read_photo_with_faces
 from demo.tabs import examples
 from demo.tabs.emotion import EmotionTab
-from demo.tabs.house import PageContext
-from demo.tabs.photo import PhotoPlace
+from demo.tabs.context import PageContext
+from demo.tabs.photo_input import PhotoInput
 from demo.tabs.triplet import TripletTab
 from registry import versions
 from registry.catalog import EMOTION, EMOTIONS
@@ -56,11 +56,11 @@ def fake() -> Iterator[FakeRegistry]:
 @pytest.fixture(scope="module")
 def page(fake: FakeRegistry) -> Iterator[Page]:
     assert fake.production
-    served = ModelServer(poll_seconds=0.2)
-    page = launch_page(served, port=unused_port(), mlflow_url="http://mlflow")
+    server = ModelServer(poll_seconds=0.2)
+    page = launch_page(server, port=unused_port(), mlflow_url="http://mlflow")
     yield page
     page.close()
-    served.close()
+    server.close()
 
 
 @pytest.fixture(scope="module")
@@ -255,14 +255,14 @@ def test_pictures_go_after_an_hour(page: Page, client: Client, fake: FakeRegistr
 
 
 @pytest.fixture
-def place(page: Page) -> PhotoPlace:
+def place(page: Page) -> PhotoInput:
     assert page.url
     with gr.Blocks():
-        return PhotoPlace(PageContext(served=ModelServer(None), mlflow_url=None), EMOTION, "Photo")
+        return PhotoInput(PageContext(server=ModelServer(None), mlflow_url=None), EMOTION, "Photo")
 
 
 def test_a_bad_photo_leaves_its_sentence_and_an_empty_place(
-    place: PhotoPlace, tmp_path: Path
+    place: PhotoInput, tmp_path: Path
 ) -> None:
     (tmp_path / "<b>.jpg").write_text("not a picture")
     photo, seen, faces, note = place.take(str(tmp_path / "<b>.jpg"))
@@ -272,7 +272,7 @@ def test_a_bad_photo_leaves_its_sentence_and_an_empty_place(
     assert "&lt;b&gt;.jpg is not a picture" in note
 
 
-def test_several_faces_are_numbered_and_one_is_chosen(place: PhotoPlace, two_people: Any) -> None:
+def test_several_faces_are_numbered_and_one_is_chosen(place: PhotoInput, two_people: Any) -> None:
     photo, seen, faces, note = place.take(two_people["path"])
     assert faces.choices == [("1", 0), ("2", 1)]
     assert faces.visible
@@ -289,10 +289,10 @@ def test_the_card_under_an_answer_is_that_of_the_version_that_gave_it(
     wrong = sorted(examples.glob("*.jpg"))[1]
     said = f"<b> `demo/examples/{wrong.name}`, `demo/examples/../gone.jpg`"
     monkeypatch.setattr(versions, "card", lambda reference: f"![card]({reference}) {said}")
-    house = PageContext(served=ModelServer(None), mlflow_url=None)
+    context = PageContext(server=ModelServer(None), mlflow_url=None)
     with gr.Blocks():
-        triplet, emotion = TripletTab(house), EmotionTab(house)
-    photos = [look(person["path"], house.cropper) for person in people]
+        triplet, emotion = TripletTab(context), EmotionTab(context)
+    photos = [read_photo_with_faces(person["path"], context.cropper) for person in people]
     asked = [part for photo in photos for part in (photo, 0)]
     before = fake.production["dln"]
     first = triplet.reply(*asked)

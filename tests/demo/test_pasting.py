@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
-from demo.pasting import EDGE, pasted
+from demo.pasting import EDGE, paste_change
 from registry.faces import Crop, CropSpec, Face, FaceCropper
 
 SIZE = 64
@@ -33,29 +33,29 @@ def everywhere() -> np.ndarray:
     return np.ones((SIZE, SIZE), np.float32)
 
 
-places = st.tuples(
+photo_inputs = st.tuples(
     st.integers(-20, 320), st.integers(-20, 260), st.integers(6, 90), st.integers(-180, 180)
 ).map(lambda place: tuple(part + 0.3 for part in place))
 
 
-@given(places, st.integers(0, 5))
+@given(photo_inputs, st.integers(0, 5))
 @settings(max_examples=25, deadline=None)
 def test_what_did_not_change_stays_bit_by_bit(
     place: tuple[float, float, float, float], seed: int
 ) -> None:
     photo = scene(seed)
     crop = cut(photo, *place)
-    assert np.array_equal(pasted(photo, crop, crop.pixels, everywhere()), photo)
-    inverted = pasted(photo, crop, 255 - crop.pixels, np.zeros((SIZE, SIZE), np.float32))
+    assert np.array_equal(paste_change(photo, crop, crop.pixels, everywhere()), photo)
+    inverted = paste_change(photo, crop, 255 - crop.pixels, np.zeros((SIZE, SIZE), np.float32))
     assert np.array_equal(inverted, photo)
 
 
-@given(places)
+@given(photo_inputs)
 @settings(max_examples=25, deadline=None)
 def test_nothing_outside_the_crop_changes(place: tuple[float, float, float, float]) -> None:
     photo = scene(0)
     crop = cut(photo, *place)
-    result = pasted(photo, crop, 255 - crop.pixels, everywhere())
+    result = paste_change(photo, crop, 255 - crop.pixels, everywhere())
     rows, columns = np.mgrid[: photo.shape[0], : photo.shape[1]] + 0.5
     way = np.linalg.inv(np.vstack([crop.to_photo, [0, 0, 1]]))
     x, y, _ = np.tensordot(way, np.stack([columns, rows, np.ones_like(rows)]), 1)
@@ -70,7 +70,7 @@ def test_nothing_outside_the_crop_changes(place: tuple[float, float, float, floa
 def test_a_change_is_as_large_in_the_photo_as_in_the_crop() -> None:
     photo = np.full((300, 300, 3), 100, np.uint8)
     crop = cut(photo, 150, 130, 60, 12)
-    result = pasted(photo, crop, crop.pixels + np.uint8(40), everywhere())
+    result = paste_change(photo, crop, crop.pixels + np.uint8(40), everywhere())
     assert result[150, 150].tolist() == [140, 140, 140]
     levels = result[150, :, 0].astype(int)
     assert levels[0] == 100
@@ -86,8 +86,8 @@ def test_fine_detail_stays_where_the_change_is_slight_and_goes_where_the_face_mo
         smooth = Image.fromarray(picture).filter(ImageFilter.GaussianBlur(4))
         return float((picture.astype(int) - np.array(smooth))[middle].std())
 
-    slight = pasted(photo, crop, crop.pixels + np.uint8(4), everywhere())
-    moved = pasted(photo, crop, crop.pixels[:, ::-1], everywhere())
+    slight = paste_change(photo, crop, crop.pixels + np.uint8(4), everywhere())
+    moved = paste_change(photo, crop, crop.pixels[:, ::-1], everywhere())
     assert detail(slight) == pytest.approx(detail(photo), rel=0.05)
     assert detail(moved) < 0.6 * detail(photo)
     away = slight[middle].astype(int) - photo[middle]

@@ -13,8 +13,8 @@ from demo.predictors import (
     EmotionRecognizer,
     Photo,
     TripletComparer,
-    judge,
-    look,
+    closest_pair,
+    read_photo_with_faces,
 )
 from registry.catalog import EMOTIONS
 from registry.errors import EmptyRegistry
@@ -49,11 +49,11 @@ def face(n: int) -> Face:
 
 
 def photo(faces: int, cutter: FaceCropper | None = None) -> Photo:
-    return look(np.full((40, 40, 3), faces, np.uint8), cutter or Cutter())
+    return read_photo_with_faces(np.full((40, 40, 3), faces, np.uint8), cutter or Cutter())
 
 
 @pytest.fixture
-def served(registry: FakeRegistry) -> ModelServer:  # noqa: ARG001
+def server(registry: FakeRegistry) -> ModelServer:  # noqa: ARG001
     return ModelServer(poll_seconds=None)
 
 
@@ -64,11 +64,11 @@ def unit(rows: int, seed: int) -> Tensor:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_the_closest_pair_shares_the_expression(
-    registry: FakeRegistry, served: ModelServer, seed: int
+    registry: FakeRegistry, server: ModelServer, seed: int
 ) -> None:
     expression, identity = unit(3, seed), unit(3, seed + 1000)
     registry.put("dln", 4, answers(expression, identity))
-    answer = TripletComparer(served).compare([photo(1)] * 3)
+    answer = TripletComparer(server).compare([photo(1)] * 3)
     wanted = {
         (i + 1, j + 1): sum(float(expression[i, k] - expression[j, k]) ** 2 for k in range(16))
         ** 0.5
@@ -81,27 +81,27 @@ def test_the_closest_pair_shares_the_expression(
     assert answer.sentence == (
         f"{answer.pair[0]} and {answer.pair[1]} share an expression; {answer.odd} is the odd one."
     )
-    assert (answer.stamp.model, answer.stamp.version) == ("dln", 4)
-    assert answer.stamp.seconds > 0
+    assert (answer.provenance.model, answer.provenance.version) == ("dln", 4)
+    assert answer.provenance.seconds > 0
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))))
 def test_the_odd_one_is_the_same_wherever_it_lies(
-    registry: FakeRegistry, served: ModelServer, order: tuple[int, ...]
+    registry: FakeRegistry, server: ModelServer, order: tuple[int, ...]
 ) -> None:
     two_alike = torch.nn.functional.normalize(torch.tensor([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0]]))
     registry.put("dln", 1, answers(two_alike[list(order)]))
-    assert TripletComparer(served).compare([photo(1)] * 3).odd == order.index(2) + 1
+    assert TripletComparer(server).compare([photo(1)] * 3).odd == order.index(2) + 1
 
 
 @pytest.mark.parametrize("distances", [(0.0, 0.0, 0.0), (0.5, 0.9, 0.5), (0.9, 0.5, 0.5004)])
 def test_two_equally_close_pairs_are_a_tie(distances: tuple[float, float, float]) -> None:
-    assert judge(distances)[2]
+    assert closest_pair(distances)[2]
 
 
-def test_a_tie_is_said(registry: FakeRegistry, served: ModelServer) -> None:
+def test_a_tie_is_said(registry: FakeRegistry, server: ModelServer) -> None:
     registry.put("dln", 1, answers(unit(1, 0)))
-    answer = TripletComparer(served).compare([photo(1)] * 3)
+    answer = TripletComparer(server).compare([photo(1)] * 3)
     assert answer.tie
     assert answer.sentence.startswith("It is a tie")
 
@@ -114,34 +114,34 @@ def brightness(faces: Tensor) -> dict[str, Tensor]:
 
 
 def test_a_photo_is_looked_at_once_and_cut_once_for_each_crop(
-    registry: FakeRegistry, served: ModelServer
+    registry: FakeRegistry, server: ModelServer
 ) -> None:
     registry.put("dln", 1, answers(unit(3, 0)), size_px=64)
     registry.put("emotion", 1, brightness, size_px=48)
     cutter = Cutter()
     shot = photo(1, cutter)
     for _ in range(2):
-        TripletComparer(served).compare([shot] * 3)
-        EmotionRecognizer(served).recognise(shot)
-        TripletComparer(served).embed(shot)
+        TripletComparer(server).compare([shot] * 3)
+        EmotionRecognizer(server).recognise(shot)
+        TripletComparer(server).embed(shot)
     assert cutter.looks == 1
     assert [spec.size_px for spec in cutter.cuts] == [64, 48]
 
 
-def test_the_chosen_faces_are_compared(registry: FakeRegistry, served: ModelServer) -> None:
+def test_the_chosen_faces_are_compared(registry: FakeRegistry, server: ModelServer) -> None:
     registry.put(
         "dln", 1, lambda faces: {"expression": faces[:, 0, :1, 0], "identity": faces[:, 0, :1, 0]}
     )
-    answer = TripletComparer(served).compare([photo(3)] * 3, which=(0, 2, 1))
+    answer = TripletComparer(server).compare([photo(3)] * 3, which=(0, 2, 1))
     assert answer.distances == pytest.approx([20 / 255, 10 / 255, 10 / 255])
 
 
 def test_every_face_gets_its_own_emotion_also_beyond_one_batch(
-    registry: FakeRegistry, served: ModelServer
+    registry: FakeRegistry, server: ModelServer
 ) -> None:
     registry.put("emotion", 1, lambda faces: {"logits": brightness(faces)["logits"] / 50})
     faces = 20
-    found = EmotionRecognizer(served).recognise(photo(faces))
+    found = EmotionRecognizer(server).recognise(photo(faces))
     assert [answer.which for answer in found] == list(range(faces))
     for n, answer in enumerate(found):
         logits = torch.tensor([10 * (n + 1) / 50] + [0.0] * 7)
@@ -149,18 +149,18 @@ def test_every_face_gets_its_own_emotion_also_beyond_one_batch(
             float(logits.softmax(0)[0]), abs=1e-5
         )
         assert answer.face.box == face(n).box
-    chosen = EmotionRecognizer(served).recognise(photo(faces), [3])
+    chosen = EmotionRecognizer(server).recognise(photo(faces), [3])
     assert [answer.probabilities for answer in chosen] == [found[3].probabilities]
 
 
 @pytest.mark.parametrize("top", [0.2, NOT_SURE_BELOW - 0.01, NOT_SURE_BELOW + 0.01, 0.999])
 def test_probabilities_are_sorted_and_a_low_top_is_not_sure(
-    registry: FakeRegistry, served: ModelServer, top: float
+    registry: FakeRegistry, server: ModelServer, top: float
 ) -> None:
     shares = torch.full((8,), (1 - top) / 7)
     shares[5] = top
     registry.put("emotion", 1, lambda faces: {"logits": shares.log().expand(len(faces), 8) + 30})
-    (answer,) = EmotionRecognizer(served).recognise(photo(1))
+    (answer,) = EmotionRecognizer(server).recognise(photo(1))
     shown = list(answer.probabilities.values())
     assert answer.label == next(iter(answer.probabilities)) == "disgust"
     assert shown == sorted(shown, reverse=True)
@@ -170,12 +170,12 @@ def test_probabilities_are_sorted_and_a_low_top_is_not_sure(
     assert answer.sentence.startswith("not sure" if not answer.sure else "disgust")
 
 
-def test_a_missing_face_is_said_before_the_registry_is_asked(served: ModelServer) -> None:
+def test_a_missing_face_is_said_before_the_registry_is_asked(server: ModelServer) -> None:
     with pytest.raises(NoFace):
-        EmotionRecognizer(served).recognise(photo(0))
+        EmotionRecognizer(server).recognise(photo(0))
     with pytest.raises(NoFace):
-        TripletComparer(served).embed(photo(0))
+        TripletComparer(server).embed(photo(0))
     with pytest.raises(NoFace, match="only 2 were found"):
-        TripletComparer(served).compare([photo(3), photo(2), photo(3)], (2, 2, 2))
+        TripletComparer(server).compare([photo(3), photo(2), photo(3)], (2, 2, 2))
     with pytest.raises(EmptyRegistry):
-        EmotionRecognizer(served).recognise(photo(1))
+        EmotionRecognizer(server).recognise(photo(1))

@@ -10,8 +10,8 @@ from PIL import ExifTags, Image
 
 from demo.marking import SOURCE_TYPE
 from demo.models import ModelServer
-from demo.predictors import look
-from demo.tabs.house import PageContext
+from demo.predictors import read_photo_with_faces
+from demo.tabs.context import PageContext
 from demo.tabs.transfer import (
     ASK,
     ASK_CONSENT,
@@ -21,7 +21,7 @@ from demo.tabs.transfer import (
     SHOWN_PX,
     TransferTab,
 )
-from demo.transfer import STEPS
+from demo.transfer import STRIP_STRENGTHS
 from registry import versions
 from registry.faces import FaceCropper
 from tests.demo.fakes import FakeRegistry
@@ -37,7 +37,7 @@ def transfer(
     monkeypatch.setattr(versions, "card", lambda reference: f"The card of {reference}.")
     registry.put_transfer(5)
     with gr.Blocks():
-        return TransferTab(PageContext(served=ModelServer(None), mlflow_url=None, cropper=CROPPER))
+        return TransferTab(PageContext(server=ModelServer(None), mlflow_url=None, cropper=CROPPER))
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def people(examples: Path) -> list[Path]:
 def test_the_transfer_tab_asks_for_photos_and_for_consent(
     transfer: TransferTab, people: list[Path]
 ) -> None:
-    person, other = (look(path, CROPPER) for path in people)
+    person, other = (read_photo_with_faces(path, CROPPER) for path in people)
     for given, asked in (
         ((None, None, other, 0, OTHERS, 1.0, True), ASK),
         ((person, 0, None, None, OTHERS, 1.0, True), ASK),
@@ -68,7 +68,7 @@ def test_the_transfer_tab_shows_marked_pictures_and_keeps_the_photos_size(
     exif = Image.Exif()
     exif[ExifTags.Base.Artist] = "the person"
     large.save(tmp_path / "large.jpg", exif=exif)
-    person, other = look(tmp_path / "large.jpg", CROPPER), look(people[1], CROPPER)
+    person, other = read_photo_with_faces(tmp_path / "large.jpg", CROPPER), read_photo_with_faces(people[1], CROPPER)
     given = (person, 0, other, 0, OTHERS, 0.75, True)
     seen, (before, after), kept, text, *_ = transfer.reply(*given)
     assert seen.visible
@@ -85,7 +85,7 @@ def test_the_transfer_tab_shows_marked_pictures_and_keeps_the_photos_size(
     assert SOURCE_TYPE in made.info["XML:com.adobe.xmp"]
     assert Path(made.filename).is_relative_to(tmp_path / "sent")
     strip = transfer.show_strip(*given)
-    assert [f'strength {s:g}"' in strip for s in STEPS] == [True] * len(STEPS)
+    assert [f'strength {s:g}"' in strip for s in STRIP_STRENGTHS] == [True] * len(STRIP_STRENGTHS)
     with pytest.raises(gr.Error, match="gone"):
         transfer.write(None)
 
@@ -93,7 +93,7 @@ def test_the_transfer_tab_shows_marked_pictures_and_keeps_the_photos_size(
 def test_a_result_that_fails_is_shown_with_its_warning(
     transfer: TransferTab, registry: FakeRegistry, people: list[Path]
 ) -> None:
-    person, other = (look(path, CROPPER) for path in people)
+    person, other = (read_photo_with_faces(path, CROPPER) for path in people)
     registry.put_transfer(6, thresholds={"nearer": 1.1})
     seen, _, kept, text, *_ = transfer.reply(person, 0, other, 0, OTHERS, 1.0, True)
     assert seen.visible

@@ -36,11 +36,11 @@ def page() -> Iterator[Page]:
     """Yield a page over an empty registry: photos are taken all the same."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(versions, "resolve", FakeRegistry().resolve)
-        served = ModelServer(poll_seconds=None)
-        page = launch_page(served, port=free_port(17890, "the page"), mlflow_url=None)
+        server = ModelServer(poll_seconds=None)
+        page = launch_page(server, port=free_port(17890, "the page"), mlflow_url=None)
         yield page
         page.close()
-        served.close()
+        server.close()
 
 
 @pytest.mark.parametrize("kind", FORGED)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from demo.limits import PROFILE, TURNED, UNSURE, Profile, doubts, turn
+from demo.transfer_limits import MAX_TURN, WARN_TURN, WARN_CONFIDENCE, ProfileFace, warnings_about, turn
 from registry.faces import Face, FaceCropper
 from registry.photos import read_photo
 
@@ -27,13 +27,13 @@ def test_turn_counts_eye_distances_whatever_the_roll(side: float, roll: float) -
 
 
 def test_a_profile_is_refused_and_what_is_less_is_doubted() -> None:
-    with pytest.raises(Profile, match=r"^The face to change is seen from the side; take"):
-        doubts(seen(PROFILE + 0.01), "The face to change")
-    (turned,) = doubts(seen(PROFILE - 0.01), "It")
+    with pytest.raises(ProfileFace, match=r"^The face to change is seen from the side; take"):
+        warnings_about(seen(MAX_TURN + 0.01), "The face to change")
+    (turned,) = warnings_about(seen(MAX_TURN - 0.01), "It")
     assert turned.startswith("It is turned to one side")
-    (unsure,) = doubts(seen(0.0, confidence=UNSURE - 0.01), "It")
+    (unsure,) = warnings_about(seen(0.0, confidence=WARN_CONFIDENCE - 0.01), "It")
     assert unsure.startswith("It is hard to make out")
-    assert doubts(seen(TURNED - 0.01, confidence=UNSURE), "It") == ()
+    assert warnings_about(seen(WARN_TURN - 0.01, confidence=WARN_CONFIDENCE), "It") == ()
 
 
 def test_a_face_is_refused_the_more_the_farther_it_turns(shared_data: Path) -> None:
@@ -41,5 +41,5 @@ def test_a_face_is_refused_the_more_the_farther_it_turns(shared_data: Path) -> N
     portraits = sorted((shared_data / "london").glob("*.jpg"))[::8]
     portraits += sorted((shared_data / "sfhq").glob("*.jpg"))[::4]
     for portrait in portraits:
-        assert doubts(cropper.one(read_photo(portrait)), portrait.name) == ()
+        assert warnings_about(cropper.one(read_photo(portrait)), portrait.name) == ()
     assert len(portraits) > 30

@@ -5,23 +5,23 @@ from pathlib import Path
 import torch
 
 from demo.models import ModelServer
-from demo.predictors import TripletComparer, look
-from demo.tabs.house import PageContext, notice
+from demo.predictors import TripletComparer, read_photo_with_faces
+from demo.tabs.context import PageContext, notice
 from registry.catalog import DLN
 from tests.demo.fakes import FakeRegistry, answers
 
 
 def test_answers_are_signed_with_links_to_mlflow(registry: FakeRegistry, examples: Path) -> None:
     registry.put("dln", 3, answers(torch.eye(3)))
-    house = PageContext(served=ModelServer(None), mlflow_url="http://127.0.0.1:5000")
-    photos = [look(path, house.cropper) for path in sorted(examples.glob("*.jpg"))[:3]]
-    answer = TripletComparer(house.served).compare(photos)
-    told = house.answer(DLN, answer.sentence, "", answer.stamp)
-    assert registry.production["dln"].run_id == answer.stamp.run_id
-    assert f'href="http://127.0.0.1:5000/#/runs/{answer.stamp.run_id}"' in told
+    context = PageContext(server=ModelServer(None), mlflow_url="http://127.0.0.1:5000")
+    photos = [read_photo_with_faces(path, context.cropper) for path in sorted(examples.glob("*.jpg"))[:3]]
+    answer = TripletComparer(context.server).compare(photos)
+    told = context.answer(DLN, answer.sentence, "", answer.provenance)
+    assert registry.production["dln"].run_id == answer.provenance.run_id
+    assert f'href="http://127.0.0.1:5000/#/runs/{answer.provenance.run_id}"' in told
     assert 'href="http://127.0.0.1:5000/#/models/dln/versions/3"' in told
     assert "dln, version 3" in told
-    unlinked = PageContext(served=ModelServer(None), mlflow_url=None).signed(answer.stamp)
+    unlinked = PageContext(server=ModelServer(None), mlflow_url=None).signed(answer.provenance)
     assert "href" not in unlinked
 
 
