@@ -82,7 +82,7 @@ class ExpressionModels:
         self,
         source: PhotoSource,
         driver: PhotoSource | None = None,
-        strength: float = 1.0,
+        strength: int | float = 1.0,
         *,
         source_face: int = 1,
         driver_face: int = 1,
@@ -105,7 +105,8 @@ class ExpressionModels:
             >>> answer.save("result.png")
         """
         photos = self._read(source), None if driver is None else self._read(driver)
-        return self._transfer.transfer(*photos, (source_face - 1, driver_face - 1), strength)
+        faces = (source_face - 1, driver_face - 1)
+        return self._transfer.transfer(*photos, faces, float(strength))
 
     def _read(self, photo: PhotoSource) -> Photo:
         return read_photo_with_faces(photo, self._cropper)

@@ -77,7 +77,7 @@ def shrink(pixels: UInt8[np.ndarray, "h w 3"], longest_px: int) -> UInt8[np.ndar
     if max(pixels.shape) <= longest_px:
         return pixels
     copy = Image.fromarray(pixels)
-    copy.thumbnail_url((longest_px, longest_px), Image.Resampling.BILINEAR)
+    copy.thumbnail((longest_px, longest_px), Image.Resampling.BILINEAR)
     return np.array(copy)
 
 

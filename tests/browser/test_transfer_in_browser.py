@@ -11,7 +11,7 @@ from demo.marking import SOURCE_TYPE
 from registry import promotion
 from registry.catalog import PIX2PIXHD
 from tests.browser import networks
-from tests.browser.conftest import PageContext, Visitor
+from tests.browser.conftest import Site, Visitor
 from tests.browser.test_page_in_browser import PHONE_PX, check, give
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
@@ -25,8 +25,8 @@ def people(examples: Path) -> list[Path]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def a_version(context: PageContext) -> None:
-    assert context.page
+def a_version(site: Site) -> None:
+    assert site.page_url
     networks.fill_transfer()
 
 
@@ -46,8 +46,8 @@ def test_two_photos_give_a_picture_after_consent_and_again_at_another_strength(
     visitor: Visitor, people: list[Path]
 ) -> None:
     page = opened(visitor)
-    for place, photo in enumerate(people):
-        give(page, place, photo)
+    for index, photo in enumerate(people):
+        give(page, index, photo)
     expect(page.locator("#transfer-answer")).to_contain_text("Tick that the people")
     agree(page)
     expect(page.locator(ANSWER)).to_contain_text("nearer to the expression")

@@ -1,4 +1,4 @@
-"""The alias moves; who answers follows, and never stops answering."""
+"""The version that answers follows the alias, and a bad version never stops the answers."""
 
 import re
 import threading
@@ -57,7 +57,7 @@ def test_the_version_with_the_alias_answers_and_follows_it(
     assert server.problem("dln") is None
 
 
-def test_a_store_made_anew_is_another_version_although_it_counts_from_one_again(
+def test_a_version_of_a_new_store_replaces_the_old_one_of_the_same_number(
     registry: FakeRegistry, server: ModelServer
 ) -> None:
     registry.put("emotion", 1, lambda faces: {"logits": torch.zeros(len(faces), 8)})
@@ -77,44 +77,58 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize("told", BROKEN)
-def test_a_broken_version_leaves_the_old_one_answering_and_is_told(
-    registry: FakeRegistry, server: ModelServer, told: str
+@pytest.mark.parametrize("words", BROKEN)
+def test_a_broken_version_leaves_the_old_one_answering_and_is_reported(
+    registry: FakeRegistry, server: ModelServer, words: str
 ) -> None:
     registry.put("dln", 1, GOOD)
     assert number(server) == 1
-    registry.put("dln", 2, BROKEN[told])
+    registry.put("dln", 2, BROKEN[words])
     assert until(lambda: server.problem("dln"))
     assert number(server) == 1
     problem = server.problem("dln")
     assert problem is not None
     assert problem.startswith("Version 2 of dln")
-    assert told in problem
+    assert words in problem
     assert problem.endswith("Until then version 1 answers.")
     registry.put("dln", 3, GOOD)
     assert until(lambda: number(server) == 3)
     assert server.problem("dln") is None
 
 
+def test_a_failed_load_leaves_its_traceback_in_the_log_once(
+    registry: FakeRegistry, server: ModelServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    registry.put("dln", 1, raises)
+    for _ in range(2):
+        with pytest.raises(BadVersion, match="shapes cannot be multiplied"):
+            server.model("dln")
+    assert until(lambda: registry.resolved > 5)
+    (record,) = (record for record in caplog.records if record.name == "demo.models")
+    assert "dln" in record.getMessage()
+    assert "Traceback" in caplog.text
+    assert "RuntimeError: shapes cannot be multiplied" in caplog.text
+
+
 def without(network: Network, name: str) -> Network:
-    def forgetful(*inputs: Tensor) -> Mapping[str, Tensor]:
+    def incomplete(*inputs: Tensor) -> Mapping[str, Tensor]:
         return {key: value for key, value in network(*inputs).items() if key != name}
 
-    return forgetful
+    return incomplete
 
 
-def test_both_graphs_of_a_version_are_tried(registry: FakeRegistry, server: ModelServer) -> None:
-    asked: list[Tensor] = []
+def test_both_graphs_of_a_version_are_checked(registry: FakeRegistry, server: ModelServer) -> None:
+    changes: list[Tensor] = []
 
     def draw(faces: Tensor, change: Tensor) -> Mapping[str, Tensor]:
-        asked.append(change)
+        changes.append(change)
         return {"picture": faces, "mask": faces[:, :1]}
 
     registry.put_transfer(generator=draw)
     expression = server.model("pix2pixhd").encode(torch.rand(3, 3, 32, 32))["expression"]
     torch.testing.assert_close(expression.norm(dim=1), torch.ones(3))
-    assert asked[0].shape == (2, 16)
-    assert asked[0].norm(dim=1).min() > 0.1
+    assert changes[0].shape == (2, 16)
+    assert changes[0].norm(dim=1).min() > 0.1
 
 
 ENCODER = TinyEncoder().requires_grad_(False)
@@ -130,12 +144,12 @@ BROKEN_PAIRS: dict[str, dict[str, Network]] = {
 }
 
 
-@pytest.mark.parametrize("told", BROKEN_PAIRS)
+@pytest.mark.parametrize("words", BROKEN_PAIRS)
 def test_a_version_with_one_graph_broken_is_refused(
-    registry: FakeRegistry, server: ModelServer, told: str
+    registry: FakeRegistry, server: ModelServer, words: str
 ) -> None:
-    registry.put_transfer(**BROKEN_PAIRS[told])
-    with pytest.raises(BadVersion, match=re.escape(told)) as refused:
+    registry.put_transfer(**BROKEN_PAIRS[words])
+    with pytest.raises(BadVersion, match=re.escape(words)) as refused:
         server.model("pix2pixhd")
     assert str(refused.value).startswith("Version 1 of pix2pixhd")
 
@@ -160,13 +174,14 @@ def test_a_version_with_more_answers_than_labels_is_refused(
         server.model("emotion")
 
 
-def test_a_broken_version_is_not_loaded_at_every_look(
+def test_a_broken_version_is_not_loaded_at_every_poll(
     registry: FakeRegistry, server: ModelServer
 ) -> None:
     registry.put("dln", 1, raises)
     with pytest.raises(BadVersion, match="fails on faces"):
         server.model("dln")
-    assert until(lambda: registry.looks > 5)
+    polls = registry.resolved
+    assert until(lambda: registry.resolved > polls + 5)
     assert registry.loads == [("dln", 1)]
 
 
@@ -174,7 +189,7 @@ def test_a_broken_version_is_not_loaded_at_every_look(
     "wrong",
     [EmptyRegistry("Empty: seed."), Unreachable("The server is down."), OSError("disk I/O error")],
 )
-def test_what_is_wrong_at_first_is_told_and_may_come_right(
+def test_a_registry_that_fails_at_first_is_reported_until_it_answers(
     registry: FakeRegistry, server: ModelServer, wrong: Exception
 ) -> None:
     registry.production["dln"] = wrong
@@ -187,7 +202,7 @@ def test_what_is_wrong_at_first_is_told_and_may_come_right(
     assert number(server) == 1
 
 
-def test_a_registry_that_goes_away_stops_no_answer(
+def test_a_registry_that_becomes_unreachable_stops_no_answer(
     registry: FakeRegistry, server: ModelServer
 ) -> None:
     registry.put("dln", 1, GOOD)
@@ -220,18 +235,18 @@ def test_the_old_version_answers_while_the_new_one_is_tried(
     assert until(lambda: number(server) == 2)
 
 
-def test_many_first_visitors_load_a_version_once(registry: FakeRegistry) -> None:
+def test_concurrent_first_calls_load_a_version_once(registry: FakeRegistry) -> None:
     gate = threading.Event()
     registry.put("dln", 1, blocked(gate, GOOD))
     server = ModelServer(poll_seconds=None)
-    with ThreadPoolExecutor(8) as visitors:
-        models = [visitors.submit(server.model, "dln") for _ in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        models = [pool.submit(server.model, "dln") for _ in range(8)]
         gate.set()
         assert len({id(model.result(10)) for model in models}) == 1
     assert registry.loads == [("dln", 1)]
 
 
-def test_without_a_watch_the_first_version_stays(registry: FakeRegistry) -> None:
+def test_without_polling_the_first_version_stays(registry: FakeRegistry) -> None:
     server = ModelServer(poll_seconds=None)
     registry.put("dln", 1, GOOD)
     assert number(server) == 1
@@ -239,7 +254,7 @@ def test_without_a_watch_the_first_version_stays(registry: FakeRegistry) -> None
     assert number(server) == 1
 
 
-def test_followed_models_are_loaded_before_anyone_asks(
+def test_followed_models_are_loaded_before_the_first_call(
     registry: FakeRegistry, server: ModelServer
 ) -> None:
     registry.put("dln", 1, GOOD)

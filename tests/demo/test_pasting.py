@@ -1,4 +1,4 @@
-"""A change goes into the photo softly, and nowhere else."""
+"""A change is pasted with a soft edge, and nothing outside the crop changes."""
 
 import numpy as np
 import pytest
@@ -33,12 +33,12 @@ def everywhere() -> np.ndarray:
     return np.ones((SIZE, SIZE), np.float32)
 
 
-photo_inputs = st.tuples(
+places = st.tuples(
     st.integers(-20, 320), st.integers(-20, 260), st.integers(6, 90), st.integers(-180, 180)
 ).map(lambda place: tuple(part + 0.3 for part in place))
 
 
-@given(photo_inputs, st.integers(0, 5))
+@given(places, st.integers(0, 5))
 @settings(max_examples=25, deadline=None)
 def test_what_did_not_change_stays_bit_by_bit(
     place: tuple[float, float, float, float], seed: int
@@ -50,15 +50,15 @@ def test_what_did_not_change_stays_bit_by_bit(
     assert np.array_equal(inverted, photo)
 
 
-@given(photo_inputs)
+@given(places)
 @settings(max_examples=25, deadline=None)
 def test_nothing_outside_the_crop_changes(place: tuple[float, float, float, float]) -> None:
     photo = scene(0)
     crop = cut(photo, *place)
     result = paste_change(photo, crop, 255 - crop.pixels, everywhere())
     rows, columns = np.mgrid[: photo.shape[0], : photo.shape[1]] + 0.5
-    way = np.linalg.inv(np.vstack([crop.to_photo, [0, 0, 1]]))
-    x, y, _ = np.tensordot(way, np.stack([columns, rows, np.ones_like(rows)]), 1)
+    to_crop = np.linalg.inv(np.vstack([crop.to_photo, [0, 0, 1]]))
+    x, y, _ = np.tensordot(to_crop, np.stack([columns, rows, np.ones_like(rows)]), 1)
     outside = (x < 0) | (y < 0) | (x > SIZE) | (y > SIZE)
     assert np.array_equal(result[outside], photo[outside])
     inner = 1.5 * EDGE * SIZE

@@ -1,4 +1,4 @@
-"""Three faces, two alike; one face, an emotion: what is answered, from which crop, by whom."""
+"""Answers about triplets and emotions: distances, probabilities, crops and provenance."""
 
 from itertools import combinations, permutations
 
@@ -22,19 +22,19 @@ from registry.faces import Crop, CropSpec, Face, FaceCropper, NoFace
 from tests.demo.fakes import FakeRegistry, answers
 
 
-class Cutter(FaceCropper):
+class FlatCropper(FaceCropper):
     """Finds as many faces as the first pixel says; the crop of face n is flat, 10 * (n + 1)."""
 
     def __init__(self) -> None:
-        self.looks = 0
-        self.cuts: list[CropSpec] = []
+        self.detections = 0
+        self.crops: list[CropSpec] = []
 
     def faces(self, photo: np.ndarray) -> list[Face]:
-        self.looks += 1
+        self.detections += 1
         return [face(n) for n in range(int(photo[0, 0, 0]))]
 
     def crop(self, photo: np.ndarray, face: Face, spec: CropSpec) -> Crop:  # noqa: ARG002
-        self.cuts.append(spec)
+        self.crops.append(spec)
         level = 10 * (int(face.box[0]) + 1)
         pixels = np.full((spec.size_px, spec.size_px, 3), level, np.uint8)
         return Crop(pixels=pixels, spec=spec, to_photo=np.eye(2, 3))
@@ -48,8 +48,8 @@ def face(n: int) -> Face:
     )
 
 
-def photo(faces: int, cutter: FaceCropper | None = None) -> Photo:
-    return read_photo_with_faces(np.full((40, 40, 3), faces, np.uint8), cutter or Cutter())
+def photo(faces: int, cropper: FaceCropper | None = None) -> Photo:
+    return read_photo_with_faces(np.full((40, 40, 3), faces, np.uint8), cropper or FlatCropper())
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_two_equally_close_pairs_are_a_tie(distances: tuple[float, float, float]
     assert closest_pair(distances)[2]
 
 
-def test_a_tie_is_said(registry: FakeRegistry, server: ModelServer) -> None:
+def test_a_tie_has_its_own_sentence(registry: FakeRegistry, server: ModelServer) -> None:
     registry.put("dln", 1, answers(unit(1, 0)))
     answer = TripletComparer(server).compare([photo(1)] * 3)
     assert answer.tie
@@ -107,32 +107,32 @@ def test_a_tie_is_said(registry: FakeRegistry, server: ModelServer) -> None:
 
 
 def brightness(faces: Tensor) -> dict[str, Tensor]:
-    """Tells in the first place of its logits how bright a face is."""
+    """Return the brightness of a face, 0 to 255, as its first logit."""
     logits = torch.zeros(len(faces), len(EMOTIONS))
     logits[:, 0] = faces.mean((1, 2, 3)) * 255
     return {"logits": logits}
 
 
-def test_a_photo_is_looked_at_once_and_cut_once_for_each_crop(
+def test_faces_are_detected_once_and_cropped_once_for_each_spec(
     registry: FakeRegistry, server: ModelServer
 ) -> None:
     registry.put("dln", 1, answers(unit(3, 0)), size_px=64)
     registry.put("emotion", 1, brightness, size_px=48)
-    cutter = Cutter()
-    shot = photo(1, cutter)
+    cropper = FlatCropper()
+    shot = photo(1, cropper)
     for _ in range(2):
         TripletComparer(server).compare([shot] * 3)
         EmotionRecognizer(server).recognise(shot)
         TripletComparer(server).embed(shot)
-    assert cutter.looks == 1
-    assert [spec.size_px for spec in cutter.cuts] == [64, 48]
+    assert cropper.detections == 1
+    assert [spec.size_px for spec in cropper.crops] == [64, 48]
 
 
 def test_the_chosen_faces_are_compared(registry: FakeRegistry, server: ModelServer) -> None:
     registry.put(
         "dln", 1, lambda faces: {"expression": faces[:, 0, :1, 0], "identity": faces[:, 0, :1, 0]}
     )
-    answer = TripletComparer(server).compare([photo(3)] * 3, which=(0, 2, 1))
+    answer = TripletComparer(server).compare([photo(3)] * 3, faces=(0, 2, 1))
     assert answer.distances == pytest.approx([20 / 255, 10 / 255, 10 / 255])
 
 
@@ -142,7 +142,7 @@ def test_every_face_gets_its_own_emotion_also_beyond_one_batch(
     registry.put("emotion", 1, lambda faces: {"logits": brightness(faces)["logits"] / 50})
     faces = 20
     found = EmotionRecognizer(server).recognise(photo(faces))
-    assert [answer.which for answer in found] == list(range(faces))
+    assert [answer.face_index for answer in found] == list(range(faces))
     for n, answer in enumerate(found):
         logits = torch.tensor([10 * (n + 1) / 50] + [0.0] * 7)
         assert answer.probabilities["neutral"] == pytest.approx(
@@ -170,7 +170,7 @@ def test_probabilities_are_sorted_and_a_low_top_is_not_sure(
     assert answer.sentence.startswith("not sure" if not answer.sure else "disgust")
 
 
-def test_a_missing_face_is_said_before_the_registry_is_asked(server: ModelServer) -> None:
+def test_a_missing_face_is_reported_before_the_registry_is_read(server: ModelServer) -> None:
     with pytest.raises(NoFace):
         EmotionRecognizer(server).recognise(photo(0))
     with pytest.raises(NoFace):
