@@ -24,7 +24,8 @@ from demo.answers import (
 )
 from demo.models import Model
 from registry.catalog import DLN, EMOTION
-from registry.faces import Crop, CropSpec, Face, FaceCropper, NoFace, to_tensor
+from registry.crops import Crop, CropSpec, to_tensor
+from registry.faces import Face, FaceCropper, select_face
 from registry.photos import PhotoSource, read_photo
 
 NOT_SURE_BELOW = 0.4
@@ -62,12 +63,7 @@ class Photo:
         Raises:
             NoFace: The photo shows no face, or fewer.
         """
-        if not self.faces:
-            raise NoFace("No face was found; take a photo that shows a face from the front.")
-        if not 0 <= index < len(self.faces):
-            found = "only one face was" if len(self.faces) == 1 else f"only {len(self.faces)} were"
-            raise NoFace(f"There is no face {index + 1}: {found} found; choose another.")
-        return self.faces[index]
+        return select_face(self.faces, index)
 
     def crop(self, index: int, spec: CropSpec) -> Crop:
         """Return a face as a model takes it; cropped at the first call."""

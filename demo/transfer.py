@@ -15,12 +15,12 @@ from demo.marking import encode_png
 from demo.models import Model
 from demo.pasting import paste_change
 from demo.predictors import BATCH, ModelProvider, Photo, read_photo_with_faces
-from demo.receipts import TransferMetrics, distance, failures
 from demo.transfer_limits import LIMITS, warnings_about
 from registry.catalog import PIX2PIXHD
+from registry.crops import Crop, to_tensor
 from registry.errors import EmptyRegistry, RegistryError
-from registry.faces import Crop, to_tensor
 from registry.files import atomic_write
+from registry.transfer_metrics import TransferMetrics, TransferThresholds
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -72,8 +72,7 @@ class TransferAnswer:
             "warnings": list(self.warnings),
             "limits": LIMITS,
             "strength": self.strength,
-            "nearer": self.metrics.nearer,
-            **asdict(self.metrics),
+            **self.metrics.to_dict(),
             **asdict(self.provenance),
         }
 
@@ -168,19 +167,20 @@ class ExpressionTransfer:
         crop = source.cropper.crop(picture, source.face(faces[0]), person.crop.spec).pixels
         (after,) = _encode(model, [crop])
         metrics = TransferMetrics(
-            before=distance(person.vectors.expression, target.expression),
-            after=distance(after.expression, target.expression),
+            before=_distance(person.vectors.expression, target.expression),
+            after=_distance(after.expression, target.expression),
             likeness=float(after.identity @ person.vectors.identity),
             driver_likeness=float(after.identity @ target.identity) if driver else None,
         )
-        failed = failures(metrics, model.version.thresholds, strength)
+        thresholds = TransferThresholds.from_dict(model.version.thresholds)
+        failed = thresholds.failures(metrics, strength)
         return TransferAnswer(
             picture=picture,
             crop=crop,
             strength=strength,
             metrics=metrics,
             warnings=(*failed, *warnings),
-            sentence=BAD if failed else GOOD.format(metrics.moved),
+            sentence=BAD if failed else GOOD.format(metrics.progress),
             provenance=Provenance.since(model, started),
         )
 
@@ -248,6 +248,10 @@ def _photo_warnings(source: Photo, driver: Photo | None, faces: tuple[int, int])
         return warnings
     driver_face = driver.face(faces[1])
     return warnings + warnings_about(driver_face, "The face to take the expression from")
+
+
+def _distance(one: Vector, other: Vector) -> float:
+    return float(np.linalg.norm(one - other))
 
 
 def _encode(model: Model, crops: Sequence[UInt8[np.ndarray, "s s 3"]]) -> list[FaceVectors]:

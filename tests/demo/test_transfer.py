@@ -12,7 +12,6 @@ from torch import Tensor
 
 from demo.models import SMOKE_FACES, ModelServer
 from demo.predictors import Photo, read_photo_with_faces
-from demo.receipts import TransferMetrics, failures
 from demo.transfer import NEUTRAL_PEOPLE, STRIP_STRENGTHS, BadStrength, ExpressionTransfer
 from demo.transfer_limits import ProfileFace
 from registry.errors import EmptyRegistry, Unreachable
@@ -187,39 +186,6 @@ def test_a_result_that_is_not_nearer_or_another_person_gets_a_warning(
     assert someone.metrics.likeness < 0
     (warning,) = someone.warnings
     assert "may no longer show the same person" in warning
-
-
-@pytest.mark.parametrize(
-    ("after", "likeness", "strength", "wrong"),
-    [
-        (0.7, 0.9, 1.0, []),
-        (0.85, 0.9, 1.0, ["15% nearer, where 20%"]),
-        (0.85, 0.9, 0.5, []),
-        (0.85, 0.9, 1.5, ["15% nearer, where 20%"]),
-        (1.4, 0.9, -0.5, []),
-        (1.1, 0.9, 0.5, ["no nearer"]),
-        (0.7, 0.59, 1.0, ["0.59, where 0.60"]),
-        (1.1, 0.1, 1.0, ["no nearer", "0.10, where 0.60"]),
-    ],
-)
-def test_a_result_is_compared_with_its_versions_thresholds(
-    after: float, likeness: float, strength: float, wrong: list[str]
-) -> None:
-    found = TransferMetrics(before=1.0, after=after, likeness=likeness, driver_likeness=None)
-    sentences = failures(found, {"nearer": 0.2, "same_person": 0.6}, strength)
-    assert len(sentences) == len(wrong)
-    assert all(words in sentence for words, sentence in zip(wrong, sentences, strict=True))
-
-
-@pytest.mark.parametrize(("after", "wrong"), [(0.05, 0), (0.9, 1)])
-def test_a_face_given_its_own_expression_keeps_it(after: float, wrong: int) -> None:
-    found = TransferMetrics(before=0.0005, after=after, likeness=0.9, driver_likeness=None)
-    assert len(failures(found, NO_THRESHOLDS, 1.0)) == wrong
-
-
-def test_a_result_that_is_no_nearer_fails_without_thresholds_too() -> None:
-    found = TransferMetrics(before=1.0, after=1.0, likeness=0.9, driver_likeness=None)
-    assert len(failures(found, NO_THRESHOLDS, 1.0)) == 1
 
 
 def test_the_metrics_of_a_tiny_face_are_those_of_the_picture_returned(
