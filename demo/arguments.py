@@ -168,7 +168,7 @@ def parse(arguments: Sequence[str] | None) -> Command:
         print(version("expression-studio"))
         raise SystemExit(0)
     command: Command = tyro.cli(
-        Subcommands,  # type: ignore[arg-type]
+        Subcommands,
         args=given,
         prog=PROG,
         description=DESCRIPTION,

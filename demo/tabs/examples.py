@@ -9,9 +9,9 @@ from typing import Any
 import gradio as gr
 
 from demo.drawing import thumbnail_url
+from demo.transfer import EXAMPLES
 from registry.photos import read_photo
 
-FOLDER = Path(__file__).parent.parent / "examples"
 MAX_TRIPLETS = 3
 SEND_CLICKED_INDEX = """
 element.addEventListener("click", (event) => {
@@ -58,7 +58,7 @@ class Examples:
 
 def example_photos() -> list[Path]:
     """Return all example photos, by name."""
-    return sorted(FOLDER.glob("*.jpg"))
+    return sorted(EXAMPLES.glob("*.jpg"))
 
 
 def triplets() -> list[tuple[Path, Path, Path]]:
