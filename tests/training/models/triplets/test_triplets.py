@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from training.datasets.votes import counts, is_clear
-from training.metrics.triplet_accuracy import outcomes, shares
+from training.metrics.triplet_accuracy import METRIC, accuracies, outcomes
 from training.models.triplets.annotators import (
     annotator_biases,
     annotator_votes,
@@ -82,11 +82,11 @@ def test_a_triplet_is_right_only_if_its_pair_is_strictly_the_nearest() -> None:
     # the last is a tie: face 0 is as near to face 1 as to face 3
     assert outcomes(vectors, faces, odd).tolist() == [True, True, True, False, False]
     types = pd.Series(["ONE_CLASS_TRIPLET"] * 2 + ["TWO_CLASS_TRIPLET"] * 3)
-    found = shares(outcomes(vectors, faces, odd), types, faces)
-    assert {name: share.value for name, share in found.items()} == {
-        "triplet_accuracy": 3 / 5,
-        "triplet_accuracy_one_class": 1.0,
-        "triplet_accuracy_two_class": 1 / 3,
+    found = accuracies(outcomes(vectors, faces, odd), types, faces)
+    assert {quantity: accuracy.value for quantity, accuracy in found.items()} == {
+        (METRIC, ""): 3 / 5,
+        (METRIC, "one class"): 1.0,
+        (METRIC, "two class"): 1 / 3,
     }
 
 
