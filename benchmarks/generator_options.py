@@ -25,12 +25,12 @@ from torch import Tensor
 
 from registry import versions
 from registry.catalog import EXPRESSION_DIMS
-from registry.faces import to_tensor
+from registry.crops import to_tensor
 from registry.versions import ProductionModel, Version
 from training.datasets.alignment import aligned
 from training.datasets.prepared import Prepared
-from training.engine.loop import run_folder
 from training.engine.recipe import Recipe
+from training.engine.run_folder import run_folder
 from training.engine.tracking import card_of, finished
 from training.models.pix2pixhd.config import RECIPES, Pix2pixHDRecipe
 from training.models.pix2pixhd.encoder import Condition

@@ -24,7 +24,7 @@ from PIL import Image
 from rich.progress import track
 
 from registry import versions
-from registry.faces import to_tensor
+from registry.crops import to_tensor
 from registry.versions import ProductionModel
 from training.datasets.alignment import aligned
 from training.datasets.prepared import Prepared

@@ -15,8 +15,8 @@ from demo.models import Model
 from demo.pasting import pasted
 from demo.predictors import BATCH, Photo, Provenance, Versions, look, stamped
 from registry.catalog import PIX2PIXHD
+from registry.crops import Crop, to_tensor
 from registry.errors import EmptyRegistry, RegistryError
-from registry.faces import Crop, to_tensor
 from registry.transfer_metrics import TransferMetrics, TransferThresholds
 
 if TYPE_CHECKING:

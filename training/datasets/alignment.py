@@ -12,7 +12,7 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
-from registry.faces import CropSpec, warped
+from registry.crops import CropSpec, warped
 from registry.landmarks import STILL, Landmarker
 from training.datasets.pairs import ALIKE
 from training.datasets.prepared import Prepared

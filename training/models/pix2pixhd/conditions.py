@@ -8,13 +8,13 @@ import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
-from registry.faces import CropSpec
+from registry.crops import CropSpec
 from training.datasets.prepared import Prepared
 from training.engine.inference import outputs
 from training.models.pix2pixhd.config import PairSampling
 from training.models.pix2pixhd.encoder import Encoder
 from training.models.pix2pixhd.pairs import Drivers, Pairs
-from training.starters.files import digest
+from training.starters.files import weights_digest
 
 
 class ConditionBatch(NamedTuple):
@@ -87,6 +87,6 @@ def _conditions(data: Prepared, spec: CropSpec, encoder: Encoder) -> Float[Tenso
         vectors[rows] = found
         return vectors
 
-    by = f"{digest(encoder.state_dict())[:12]}-{encoder.dims}"
+    by = f"{weights_digest(encoder.state_dict())[:12]}-{encoder.dims}"
     name = f"condition-{by}-{spec.size_px}px-m{spec.margin:g}"
     return torch.from_numpy(data.cached(name, compute))

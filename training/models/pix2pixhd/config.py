@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from registry.catalog import PIX2PIXHD
-from training.engine.recipe import Recipe, RecipeError
+from training.engine.recipe import Recipe, RecipeError, VersionReference
 from training.loading.augmentation import Augmentation
 from training.models.pix2pixhd.encoder import Condition
 from training.models.pix2pixhd.generator_config import GeneratorConfig
@@ -122,12 +122,12 @@ class Pix2pixHDRecipe(Recipe):
     planes are our decision.
     """
 
-    encoder: str = "dln@production"
+    encoder: VersionReference = "dln@production"
     """Version of dln that gives the expression vectors; it becomes part of the version."""
     condition: Condition = "expression"
     """The vector whose change the generator gets; `network.dims` is its length."""
     network: GeneratorConfig = field(default_factory=GeneratorConfig)
-    start: str | None = None
+    start: VersionReference | None = None
     """Version of pix2pixhd to start from, such as pix2pixhd/1; an enhancer may be put around it,
     and its condition may grow longer."""
     augmentation: Augmentation = MIRRORED

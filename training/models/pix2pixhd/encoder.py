@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from registry import versions
-from registry.faces import CropSpec
+from registry.crops import CropSpec
 from training.engine.recipe import RecipeError
-from training.starters.files import digest
+from training.starters.files import weights_digest
 
 Condition = Literal["expression", "deviation"]
 """The vector whose change a generator gets: the expression alone, or the expression followed by the
@@ -108,4 +108,4 @@ def origin(reference: str) -> dict[str, str]:
     """
     version = versions.resolve(reference)
     weights = versions.weights(f"{version.name}/{version.number}")
-    return {"version": f"{version.name}/{version.number}", "sha256": digest(weights)}
+    return {"version": f"{version.name}/{version.number}", "sha256": weights_digest(weights)}

@@ -15,7 +15,7 @@ from training.models.pix2pixhd.discriminator import Discriminator, ProjectedDisc
 from training.models.pix2pixhd.generator import Generator
 from training.models.pix2pixhd.generator_config import GeneratorConfig
 from training.models.pix2pixhd.perceptual import widths
-from training.starters.files import OWN
+from training.starters.files import GENERATOR_PREFIX
 
 WEIGHT_STD = 0.02
 Network = TypeVar("Network", bound=nn.Module)
@@ -96,9 +96,9 @@ def start_from(generator: Generator, reference: str) -> None:
     wrapper = GeneratorWrapper(generator)
     first = wrapper.state_dict()
     trained = {
-        name.removeprefix(OWN): value
+        name.removeprefix(GENERATOR_PREFIX): value
         for name, value in versions.weights(reference).items()
-        if name.startswith(OWN)
+        if name.startswith(GENERATOR_PREFIX)
     }
     wrapper.load_state_dict(first | {k: _widened(v, first[k]) for k, v in trained.items()})
 

@@ -17,7 +17,7 @@ from training.models.backbones.deviation import Backbone, BackboneConfig
 from training.models.backbones.published import Published
 
 PerceptualName = Literal["vgg19", "squeezenet", "identity", "none"]
-VGG = Published(address=VGG19_Weights.IMAGENET1K_V1.url, sha256="dcbb9e9d")
+VGG = Published(url=VGG19_Weights.IMAGENET1K_V1.url, sha256="dcbb9e9d")
 """torchvision names its files by the first digits of their digest."""
 WEIGHTS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)
 """Weights of the distances of five maps, fine to coarse; pix2pixHD's, for VGG19."""

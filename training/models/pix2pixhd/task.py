@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 
 from registry.catalog import EXPRESSION_DIMS
 from registry.catalog import PIX2PIXHD as SPEC
-from registry.faces import CropSpec
+from registry.crops import CropSpec
 from registry.measurements import Measurement
 from registry.versions import best_device
 from training.engine.recipe import RecipeError

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from registry.faces import CropSpec, to_tensor
+from registry.crops import CropSpec, to_tensor
 from registry.measurements import Measurement
 from registry.transfer_metrics import TransferMetrics, TransferThresholds
 from training.datasets.alignment import aligned
