@@ -123,7 +123,7 @@ class Pix2pixHDTask(Task):
             raise RecipeError(
                 "Expressions are transferred between two pictures of one person in one pose; the "
                 "data has no such pair. Prepare rafd, london, ict-pairs, or another set that "
-                "knows persons and the angle they are seen from."
+                "knows persons and the angle of their faces."
             )
         return pairs
 
