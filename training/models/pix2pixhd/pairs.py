@@ -111,9 +111,9 @@ class Drivers:
         """
         own = self.shown[which].get(row)
         others = [shown for shown in self.rows[which] if shown != own]
-        return (
-            self._draw(which, row, others[int(rng.integers(len(others)))], rng) if others else row
-        )
+        if not others:
+            return row
+        return self._draw(which, row, others[int(rng.integers(len(others)))], rng)
 
     def _draw(self, which: int, row: int, shown: object, rng: np.random.Generator) -> int:
         """Return a row of another person who shows `shown`; `row` if none is found in TRIES."""
