@@ -2,11 +2,11 @@
 
     python benchmarks/discriminators.py --data PREPARED... --perceptual-weights FILE
 
-pix2pixhd in production draws the results for batches of the compact recipe, at its warm-up size, cut
-to the score window of that recipe's discriminators. Both kinds learn from the same windows for the
-same steps, with a fixed generator, and then score windows of validation's persons. Prints a Markdown
-table: the share in which the real window gets the higher score, with a truth, and without one, where
-the driver's own face is the real picture. Faces that should not change are left out.
+pix2pixhd in production draws the results for batches of the compact recipe, at its warm-up size,
+cut to the score window of that recipe's discriminators. Both kinds learn from the same windows for
+the same steps, with a fixed generator, and then score windows of validation's persons. Prints a
+Markdown table: the share in which the real window gets the higher score, with a truth, and without
+one, where the driver's own face is the real picture. Faces that should not change are left out.
 """
 
 import argparse

@@ -23,7 +23,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from registry import versions
+from registry import measurements, versions
 from registry.catalog import EXPRESSION_DIMS
 from registry.crops import to_tensor
 from registry.versions import ProductionModel, Version
@@ -92,10 +92,10 @@ def row(variant: Variant, recipe: Pix2pixHDRecipe) -> str:
     version = trained(replace(recipe, network=variant.network, condition=variant.condition))
     card, model = card_of(version.run_id), versions.load(version, "cpu")
     assert card is not None
-    found = card["metrics"]
+    measured = measurements.read(version.run_id)
     nearer, identity, ssim, untouched = (
-        statistics.mean(value for name, value in found.items() if name.endswith(f"/{key}"))
-        for key in ("nearer", "identity", "ssim", "ssim_untouched")
+        statistics.mean(row.value for row in measured if row.metric == metric)
+        for metric in ("nearer", "identity", "ssim", "ssim_untouched")
     )
     size = sum(p.numel() for p in torch.nn.ParameterList(_weights(version)))
     return (

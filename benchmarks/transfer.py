@@ -2,9 +2,9 @@
 
     python benchmarks/transfer.py ../shared/data data/london data/ict-pairs [--sheet sheet.png]
 
-Asks pix2pixhd in production to give test persons another person's expression where the truth is
-known: the same person showing it. Expressions are compared by MediaPipe's 52 blendshapes (plain
-Euclidean distance), persons by mobilefacenet. Only transfers count in which MediaPipe finds all four faces
+pix2pixhd in production gives test persons another person's expression where the truth is known: the
+same person showing it. Expressions are compared by MediaPipe's 52 blendshapes (plain Euclidean
+distance), persons by mobilefacenet. Only transfers count in which MediaPipe finds all four faces
 and the truth's expression is at least FLOOR away from the source's. 95 % intervals by bootstrap
 over persons.
 """
@@ -81,12 +81,8 @@ class Transfers:
         """Yield measure, what was reached, what was aimed at."""
         untouched = self.apart("source", "truth")
         yield "transfers", f"{len(untouched)} of {self.count}", "none set"
-        near = self.apart("result", "truth") / untouched
-        yield (
-            "distance to the truth, over the untouched source's",
-            self.estimate(near),
-            "at most 0.75",
-        )
+        near = self.estimate(self.apart("result", "truth") / untouched)
+        yield "distance to the truth, over the untouched source's", near, "at most 0.75"
         driver = self.apart("driver", "truth") / untouched
         yield "the same of the driver's own face", self.estimate(driver), "none set"
         change = self.shapes["result"] - self.shapes["source"]
@@ -178,13 +174,13 @@ def _pictures(
 
 
 def _shapes(
-    look: MeasureBlendshapes,
+    measure_face: MeasureBlendshapes,
     faces: UInt8[np.ndarray, "transfers size size 3"],
     name: str,
 ) -> Float[np.ndarray, "transfers 52"]:
     shapes = np.full((len(faces), 52), np.nan)
     for i in track(range(len(faces)), description=f"Blendshapes of each {name}"):
-        shapes[i] = look(Image.fromarray(faces[i]))
+        shapes[i] = measure_face(Image.fromarray(faces[i]))
     return shapes
 
 
