@@ -23,7 +23,7 @@ def transfer_batch(
         change=change,
         wanted=wanted,
         known=torch.tensor(known),
-        result=Transferred(picture.requires_grad_(), mask.requires_grad_(), flow.requires_grad_()),
+        result=Transferred(picture, mask, flow),
     )
 
 
