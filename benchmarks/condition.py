@@ -1,11 +1,11 @@
-"""What of a face can be read from the DLN's vectors: the expression alone, or its deviation.
+"""How much of a face's shapes the DLN's vectors hold: the expression alone, or the deviation.
 
     python benchmarks/condition.py ../shared/data data/london data/lfw-emotion data/ferplus
 
-Ridge regression from what dln in production says of a face to shapes that MediaPipe measures in it:
-R2 of ten folds, each face foretold by a fit that did not see its person, where persons are known.
-Faces of the training split, every emotion as often as the root of its count says. Prints a Markdown
-table: what a generator that is asked by each vector could know at best, as far as a line can tell.
+Ridge regression from the vectors of dln in production to shapes that MediaPipe measures: R2 of ten
+folds; no fit learns from the person it predicts, if persons are known. Faces of the training split,
+each emotion in proportion to the square root of its number. Prints a Markdown table: what a
+generator could know at best from each vector, as far as a linear fit can tell.
 """
 
 import argparse
@@ -41,47 +41,48 @@ SHAPES = {
     "eyes squinted": (19, 20),
     "eyes closed": (9, 10),
 }
-"""Places among MediaPipe's 52 blendshapes; left and right are averaged."""
+"""Indices of MediaPipe's 52 blendshapes; left and right are averaged."""
 VECTORS = ("expression", "deviation")
 
 
 def table(shared: Path, sets: list[Prepared]) -> list[str]:
     """Return the lines of the table."""
-    said = [read(shared, data) for data in sets]
+    scores = [measure(shared, data) for data in sets]
     heads = [f"{data.name}, {vector}" for data in sets for vector in VECTORS]
     lines = [f"| R2 of | {' | '.join(heads)} |", f"|---|{'---|' * len(heads)}"]
     for shape in SHAPES:
-        cells = [f"{each[vector, shape]:.2f}" for each in said for vector in VECTORS]
+        cells = [f"{each[vector, shape]:.2f}" for each in scores for vector in VECTORS]
         lines.append(f"| {shape} | {' | '.join(cells)} |")
     return lines
 
 
-def read(shared: Path, data: Prepared) -> Mapping[tuple[str, str], float]:
+def measure(shared: Path, data: Prepared) -> Mapping[tuple[str, str], float]:
     """Return R2 by vector and shape."""
     version = versions.resolve("dln@production")
-    rows = drawn(data)
-    seen = outputs(GraphModule(versions.load(version)), data, rows, version.crop)
+    rows = draw_faces(data)
+    vectors = outputs(GraphModule(versions.load(version)), data, rows, version.crop)
     shapes = np.full((len(rows), 52), np.nan)
-    with blendshapes(shared / LANDMARKER) as look:
+    with blendshapes(shared / LANDMARKER) as measure_face:
         for i in track(range(len(rows)), description=f"Blendshapes of {data.name}"):
             with Image.open(data.folder / data.index["path"][rows[i]]) as crop:
-                shapes[i] = look(crop)
+                shapes[i] = measure_face(crop)
     found = ~np.isnan(shapes).any(1)
     folds = GroupKFold(FOLDS, shuffle=True, random_state=0)
     index = data.index.iloc[rows[found]]
     persons = index["person"].fillna(index["name"])
     line = make_pipeline(StandardScaler(), RidgeCV(STRENGTHS))
-    told = {}
-    for shape, places in SHAPES.items():
-        truth = shapes[found][:, places].mean(1)
+    scores = {}
+    for shape, indices in SHAPES.items():
+        truth = shapes[found][:, indices].mean(1)
         for vector in VECTORS:
-            foretold = cross_val_predict(line, seen[vector][found], truth, cv=folds, groups=persons)
-            told[vector, shape] = float(r2_score(truth, foretold))
-    return told
+            given = vectors[vector][found]
+            predicted = cross_val_predict(line, given, truth, cv=folds, groups=persons)
+            scores[vector, shape] = float(r2_score(truth, predicted))
+    return scores
 
 
-def drawn(data: Prepared) -> Int[np.ndarray, "faces"]:
-    """Return the rows of some training faces, rare emotions more often."""
+def draw_faces(data: Prepared) -> Int[np.ndarray, "faces"]:
+    """Return up to FACES rows of training faces, rare emotions more often than they are."""
     rows = data.split("train")
     emotion = data.index["emotion"].fillna(-1).iloc[rows]
     weight = 1 / np.sqrt(emotion.groupby(emotion).transform("size").to_numpy(dtype=float))

@@ -2,13 +2,13 @@
 
     python benchmarks/generator_options.py --data PREPARED... --perceptual-weights FILE [--epochs 2]
 
-Trains the compact recipe at its early size (64 px, without discriminators) once with all that the
-starter uses, and once with each option the other way; prints a Markdown table. The same seed, faces
-and steps for all. The validation persons judge, as in any training: how much nearer the result is
-to the driver's expression and how much of the person is left, by the encoder, SSIM to the truth
-less the untouched source's, and blobs: how much more of a picture repeats every second pixel than
-in the truths. Give it a store of its own (EXPRESSION_STUDIO_STORE) with dln in production; stopped,
-the same command goes on.
+Trains the compact recipe at its warm-up size (64 px, without discriminators) once with all options
+of the starter, and once with each option the other way; prints a Markdown table. The same seed,
+faces and steps for all. Measured on validation's persons, as in any training: how much nearer the
+result is to the driver's expression and how like the person, by the encoder; SSIM to the truth less
+the untouched source's; and blobs: how much more of a picture repeats every second pixel than in the
+truths. Give it a store of its own (EXPRESSION_STUDIO_STORE) with dln in production; stopped, the
+same command goes on.
 """
 
 import argparse
@@ -23,7 +23,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from registry import versions
+from registry import measurements, versions
 from registry.catalog import EXPRESSION_DIMS
 from registry.crops import to_tensor
 from registry.versions import ProductionModel, Version
@@ -59,26 +59,27 @@ class Variant(NamedTuple):
 def variants() -> list[Variant]:
     """Return the starter's global generator, and it with each option the other way."""
     base = replace(RECIPES[NAME].network, enhancer="none")
+    planes = replace(base, condition_input="planes")
     return [
         Variant("bottleneck, resize, mask, warp", base),
         Variant(
-            "asked by the expression alone",
+            "the expression alone as condition",
             replace(base, dims=EXPRESSION_DIMS),
             condition="expression",
         ),
-        Variant("planes instead of bottleneck", replace(base, where="planes")),
+        Variant("planes instead of bottleneck", planes),
         Variant("transposed instead of resize", replace(base, upsampling="transposed")),
         Variant("without warp", replace(base, warp=False)),
         Variant("without warp and mask", replace(base, warp=False, mask=False)),
         Variant(
             "as published: planes, transposed, neither",
-            replace(base, where="planes", upsampling="transposed", warp=False, mask=False),
+            replace(planes, upsampling="transposed", warp=False, mask=False),
         ),
     ]
 
 
 def trained(recipe: Recipe) -> Version:
-    """Return the version that a recipe leaves; one that was trained before is taken as it is."""
+    """Return the version of a recipe; it is trained only if there is none yet."""
     run_id = finished("pix2pixhd", run_folder(NAME, recipe).name)
     version = versions.find("pix2pixhd", run_id=run_id) if run_id else None
     version = version or train(NAME, recipe, "python benchmarks/generator_options.py")
@@ -91,10 +92,10 @@ def row(variant: Variant, recipe: Pix2pixHDRecipe) -> str:
     version = trained(replace(recipe, network=variant.network, condition=variant.condition))
     card, model = card_of(version.run_id), versions.load(version, "cpu")
     assert card is not None
-    found = card["metrics"]
+    measured = measurements.read(version.run_id)
     nearer, identity, ssim, untouched = (
-        statistics.mean(value for name, value in found.items() if name.endswith(f"/{key}"))
-        for key in ("nearer", "identity", "ssim", "ssim_untouched")
+        statistics.mean(row.value for row in measured if row.metric == metric)
+        for metric in ("nearer", "identity", "ssim", "ssim_untouched")
     )
     size = sum(p.numel() for p in torch.nn.ParameterList(_weights(version)))
     return (
@@ -117,18 +118,19 @@ def latency(model: ProductionModel) -> float:
 
 def blobs(model: ProductionModel, recipe: Pix2pixHDRecipe) -> float:
     """Return how much more of the results than of the truths repeats every second pixel."""
-    made, true = [], []
+    of_results, of_truths = [], []
     for data in map(Prepared.open, recipe.data):
         crop = model.version.crop
         level, plain = aligned(data, crop), data.faces(crop)
-        for trial in TransferValidation.of([data], "validation", crop).cases[0]:
-            if trial.truth is None:
+        for case in TransferValidation.of([data], "validation", crop).cases[0]:
+            if case.truth is None:
                 continue
-            faces = to_tensor([level[trial.source], plain[trial.driver], level[trial.truth]])
-            own, asked = model.encode(faces[:2])["condition"]
-            made.append(_every_second(model(faces[:1], (asked - own)[None])["picture"]))
-            true.append(_every_second(faces[2:]))
-    return statistics.mean(made) / statistics.mean(true) - 1
+            faces = to_tensor([level[case.source], plain[case.driver], level[case.truth]])
+            own, wanted = model.encode(faces[:2])["condition"]
+            result = model(faces[:1], (wanted - own)[None])["picture"]
+            of_results.append(_every_second(result))
+            of_truths.append(_every_second(faces[2:]))
+    return statistics.mean(of_results) / statistics.mean(of_truths) - 1
 
 
 def _every_second(faces: Float[Tensor, "batch 3 h w"]) -> float:
@@ -153,17 +155,18 @@ if __name__ == "__main__":
     parser.add_argument("--faces", type=int, default=2000, help="pairs and faces of an epoch")
     arguments = parser.parse_args()
     torch.set_flush_denormal(True)
-    asked = replace(
-        RECIPES[NAME],
+    compact: Pix2pixHDRecipe = RECIPES[NAME]
+    short = replace(
+        compact,
         data=tuple(arguments.data),
-        perceptual_weights=arguments.perceptual_weights,
-        size_px=RECIPES[NAME].warmup_px or RECIPES[NAME].size_px,
-        adversarial=0.0,
+        perceptual=replace(compact.perceptual, weights=arguments.perceptual_weights),
+        size_px=compact.warmup.px or compact.size_px,
+        losses=replace(compact.losses, adversarial=0.0),
         averaging=SHORT,
         epochs=arguments.epochs,
-        pairs_per_epoch=arguments.faces,
+        sampling=replace(compact.sampling, pairs_per_epoch=arguments.faces),
         checkpoint_steps=100,
     )
     print(HEAD)
     for each in variants():
-        print(row(each, asked), flush=True)
+        print(row(each, short), flush=True)

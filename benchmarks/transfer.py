@@ -1,10 +1,10 @@
-"""Expression transfer before judges that had no part in its training, on test persons.
+"""Expression transfer, measured on test persons by networks that had no part in its training.
 
     python benchmarks/transfer.py ../shared/data data/london data/ict-pairs [--sheet sheet.png]
 
-Asks pix2pixhd in production to give test persons another person's expression where the truth is
-known: the same person showing it. Expressions are judged by MediaPipe's 52 blendshapes (plain
-Euclidean), persons by mobilefacenet. Only transfers count in which MediaPipe finds all four faces
+pix2pixhd in production gives test persons another person's expression where the truth is known: the
+same person showing it. Expressions are compared by MediaPipe's 52 blendshapes (plain Euclidean
+distance), persons by mobilefacenet. Only transfers count in which MediaPipe finds all four faces
 and the truth's expression is at least FLOOR away from the source's. 95 % intervals by bootstrap
 over persons.
 """
@@ -53,17 +53,18 @@ HEAD = "| measure | data | reached (95 % interval) | aimed at |\n|---|---|---|--
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Transfers:
-    """Transfers of one set as the judges see them; a row each."""
+    """Measurements of one set's transfers; a row each."""
 
     name: str
-    asked: int
+    count: int
+    """Transfers, also those that are left out."""
     people: np.ndarray
     shapes: Mapping[str, Float[np.ndarray, "transfers 52"]]
     persons: Mapping[str, Float[np.ndarray, "transfers d"]]
     ssim: Float[np.ndarray, "transfers"]
     ssim_untouched: Float[np.ndarray, "transfers"]
 
-    def told(self, values: Float[np.ndarray, "transfers"]) -> str:
+    def estimate(self, values: Float[np.ndarray, "transfers"]) -> str:
         """Return the mean of a number with its interval."""
         low, high = interval(values, self.people[:, None])
         return f"{values.mean():.3f} ({low:.3f} to {high:.3f})"
@@ -79,42 +80,42 @@ class Transfers:
     def rows(self) -> Iterator[tuple[str, str, str]]:
         """Yield measure, what was reached, what was aimed at."""
         untouched = self.apart("source", "truth")
-        yield "transfers", f"{len(untouched)} of {self.asked}", "none set"
-        near = self.apart("result", "truth") / untouched
-        yield "distance to the truth, over the untouched source's", self.told(near), "at most 0.75"
+        yield "transfers", f"{len(untouched)} of {self.count}", "none set"
+        near = self.estimate(self.apart("result", "truth") / untouched)
+        yield "distance to the truth, over the untouched source's", near, "at most 0.75"
         driver = self.apart("driver", "truth") / untouched
-        yield "the same of the driver's own face", self.told(driver), "none set"
-        made = self.shapes["result"] - self.shapes["source"]
+        yield "the same of the driver's own face", self.estimate(driver), "none set"
+        change = self.shapes["result"] - self.shapes["source"]
         true = self.shapes["truth"] - self.shapes["source"]
-        lengths = np.linalg.norm(made, axis=1), np.linalg.norm(true, axis=1)
-        cosine = (made * true).sum(1) / np.maximum(lengths[0] * lengths[1], 1e-9)
-        yield "cosine of the change to the truth's", self.told(cosine), "at least 0.55"
-        yield "its length over the truth's", self.told(lengths[0] / lengths[1]), "0.5 to 1.3"
-        kept = self.alike("result", "source") / self.alike("truth", "source")
-        yield "identity kept, over two real photos'", self.told(kept), "at least 0.9"
+        lengths = np.linalg.norm(change, axis=1), np.linalg.norm(true, axis=1)
+        cosine = (change * true).sum(1) / np.maximum(lengths[0] * lengths[1], 1e-9)
+        yield "cosine of the change to the truth's", self.estimate(cosine), "at least 0.55"
+        yield "its length over the truth's", self.estimate(lengths[0] / lengths[1]), "0.5 to 1.3"
+        likeness = self.alike("result", "source") / self.alike("truth", "source")
+        yield "identity kept, over two real photos'", self.estimate(likeness), "at least 0.9"
         nearer = self.alike("result", "source") > self.alike("result", "driver")
-        yield "nearer to the source than to the driver", self.told(nearer.astype(float)), "0.97"
-        gain = self.told(self.ssim - self.ssim_untouched)
+        yield "nearer to the source than to the driver", self.estimate(nearer.astype(float)), "0.97"
+        gain = self.estimate(self.ssim - self.ssim_untouched)
         yield "SSIM to the truth, less the untouched source's", gain, "at least 0"
 
 
 def measure(shared: Path, data: Prepared, model: ProductionModel) -> Transfers:
-    """Ask for the set's test transfers and have them judged."""
-    trials = TransferValidation.of([data], "test", model.version.crop, each=EACH)
-    pictures = _pictures(trials.cases[0], data, model)
+    """Generate the set's test transfers and measure them."""
+    (cases,) = TransferValidation.of([data], "test", model.version.crop, each=EACH).cases
+    pictures = _pictures(cases, data, model)
     teacher = OnnxTeacher(shared / TEACHER)
-    with blendshapes(shared / LANDMARKER) as look:
-        shapes = {name: _seen(look, faces, name) for name, faces in pictures.items()}
-    away = np.linalg.norm(shapes["truth"] - shapes["source"], axis=1)
-    counted = np.flatnonzero(~np.isnan(sum(shapes.values())).any(1) & (away >= FLOOR))
-    person = data.index["person"].to_numpy()[[trial.source for trial in trials.cases[0]]]
+    with blendshapes(shared / LANDMARKER) as measure_face:
+        shapes = {name: _shapes(measure_face, faces, name) for name, faces in pictures.items()}
+    distance = np.linalg.norm(shapes["truth"] - shapes["source"], axis=1)
+    counted = np.flatnonzero(~np.isnan(sum(shapes.values())).any(1) & (distance >= FLOOR))
+    person = data.index["person"].to_numpy()[[case.source for case in cases]]
     faces = {name: to_tensor(list(shown[counted])) for name, shown in pictures.items()}
     return Transfers(
         name=data.name,
-        asked=len(person),
+        count=len(person),
         people=np.unique(person[counted], return_inverse=True)[1],
-        shapes={name: seen[counted] for name, seen in shapes.items()},
-        persons={name: _named(teacher, shown[counted]) for name, shown in pictures.items()},
+        shapes={name: values[counted] for name, values in shapes.items()},
+        persons={name: _identities(teacher, shown[counted]) for name, shown in pictures.items()},
         ssim=ssim(faces["result"], faces["truth"]).numpy(),
         ssim_untouched=ssim(faces["source"], faces["truth"]).numpy(),
     )
@@ -145,47 +146,45 @@ def latency(model: ProductionModel) -> float:
 
 
 def sheet(sets: Sequence[Prepared], model: ProductionModel, path: Path) -> None:
-    """Write source, driver, result and truth of some transfers, a line each, set below set."""
+    """Write source, driver, result and truth of some transfers, a row each, set below set."""
     lines = []
     for data in sets:
-        trials = TransferValidation.of([data], "test", model.version.crop, each=SHOWN).cases[0]
+        (cases,) = TransferValidation.of([data], "test", model.version.crop, each=SHOWN).cases
         lines.append(
-            np.hstack([np.vstack(list(f)) for f in _pictures(trials, data, model).values()])
+            np.hstack([np.vstack(list(f)) for f in _pictures(cases, data, model).values()])
         )
     Image.fromarray(np.vstack(lines)).save(path)
 
 
 def _pictures(
-    trials: Sequence[TransferCase], data: Prepared, model: ProductionModel
+    cases: Sequence[TransferCase], data: Prepared, model: ProductionModel
 ) -> dict[str, UInt8[np.ndarray, "transfers size size 3"]]:
     crop = model.version.crop
     level, plain = aligned(data, crop), data.faces(crop)
-    source = np.stack([level[trial.source] for trial in trials])
-    driver = np.stack([plain[trial.driver] for trial in trials])
-    truth = np.stack(
-        [level[trial.source if trial.truth is None else trial.truth] for trial in trials]
-    )
-    made = []
-    for i in track(range(len(trials)), description=f"Transfers of {data.name}"):
+    source = np.stack([level[case.source] for case in cases])
+    driver = np.stack([plain[case.driver] for case in cases])
+    truth = np.stack([level[case.source if case.truth is None else case.truth] for case in cases])
+    results = []
+    for i in track(range(len(cases)), description=f"Transfers of {data.name}"):
         faces = to_tensor([source[i], driver[i]])
-        own, asked = model.encode(faces)["condition"]
-        made.append(model(faces[:1], (asked - own)[None])["picture"][0])
-    result = (torch.stack(made).clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).numpy()
+        own, wanted = model.encode(faces)["condition"]
+        results.append(model(faces[:1], (wanted - own)[None])["picture"][0])
+    result = (torch.stack(results).clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).numpy()
     return {"source": source, "driver": driver, "result": result, "truth": truth}
 
 
-def _seen(
-    look: MeasureBlendshapes,
+def _shapes(
+    measure_face: MeasureBlendshapes,
     faces: UInt8[np.ndarray, "transfers size size 3"],
     name: str,
 ) -> Float[np.ndarray, "transfers 52"]:
     shapes = np.full((len(faces), 52), np.nan)
     for i in track(range(len(faces)), description=f"Blendshapes of each {name}"):
-        shapes[i] = look(Image.fromarray(faces[i]))
+        shapes[i] = measure_face(Image.fromarray(faces[i]))
     return shapes
 
 
-def _named(
+def _identities(
     teacher: OnnxTeacher, faces: UInt8[np.ndarray, "transfers size size 3"]
 ) -> Float[np.ndarray, "transfers d"]:
     side = (FRAME.size_px, FRAME.size_px)

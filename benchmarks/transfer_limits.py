@@ -1,10 +1,11 @@
-"""Which faces a transfer refuses or doubts: by pose and confidence, and what these don't see.
+"""Which faces a transfer refuses or warns about, by pose and confidence, and which it misses.
 
     python benchmarks/transfer_limits.py ../shared/data
 
 Portraits (london), synthetic people (sfhq), and faces of the news, film stills among them
-(lfw_emotion, drawn with seed 0); then portraits and synthetic people spoilt on purpose: the mouth
-or the eyes under a bar, one half covered, drawn as lines, and flattened to few colours.
+(lfw_emotion, drawn with seed 0); then portraits and synthetic people with the mouth, the eyes or
+one half covered, as line drawings, and reduced to few colours. The last five should all be warned
+about: the table shows how many pose and confidence miss.
 """
 
 import argparse
@@ -27,7 +28,7 @@ from registry.photos import read_photo
 
 Photo = UInt8[np.ndarray, "h w 3"]
 SPOILT_EVERY = 2
-"""Of the portraits, every second person's neutral one is spoilt."""
+"""Every second person's neutral portrait is spoilt."""
 
 
 def main(data: Path, most: int) -> None:
@@ -50,7 +51,7 @@ def main(data: Path, most: int) -> None:
 def _columns() -> tuple[str, ...]:
     return (
         "most turned",
-        f"> {WARN_TURN} doubted",
+        f"> {WARN_TURN} warned about",
         f"> {MAX_TURN} refused",
         f"sure < {WARN_CONFIDENCE}",
     )
@@ -62,14 +63,14 @@ def _row(photos: Iterable[Photo], cropper: FaceCropper) -> list[str]:
     turns = np.array([turn(face) for face in faces])
     unsure = sum(face.confidence < WARN_CONFIDENCE for face in faces)
     counts = (int((turns > WARN_TURN).sum()), int((turns > MAX_TURN).sum()), unsure)
-    told = [f"{count} ({count / len(faces):.1%})" for count in counts]
-    return [f"{len(looked):,}", f"{len(faces):,}", f"{turns.max():.2f}", *told]
+    shares = [f"{count} ({count / len(faces):.1%})" for count in counts]
+    return [f"{len(looked):,}", f"{len(faces):,}", f"{turns.max():.2f}", *shares]
 
 
 def _covered(
     left: float, top: float, right: float, bottom: float
 ) -> Callable[[Photo, Face], Photo]:
-    """Return what covers a part of a face, in its sides from its centre."""
+    """Return a function that covers a box of a face; edges in sides of the face from its centre."""
 
     def cover(photo: Photo, face: Face) -> Photo:
         (x, y), side, copy = face.centre, face.side, Image.fromarray(photo)

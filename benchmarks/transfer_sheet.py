@@ -1,9 +1,9 @@
-"""A sheet of transfers between photos, to be looked at: a face that pleases no eye does not pass.
+"""A sheet of transfers between photos, to look at: no metric says whether a face looks right.
 
     python benchmarks/transfer_sheet.py sheet.png --sources A.jpg B.jpg --drivers C.jpg D.jpg
 
-What pix2pixhd in production makes of each source (a line) with each driver's expression (a column),
-as on the page. Results that fail their own check have a red edge; how many they are is printed.
+Each source (a row) with each driver's expression (a column), by pix2pixhd in production, as on the
+page. Results that fail their own check have a red edge; their number is printed.
 """
 
 import argparse
@@ -33,7 +33,7 @@ if __name__ == "__main__":
         for paths in (arguments.sources, arguments.drivers)
     )
     spec = server.model(PIX2PIXHD.name).version.crop
-    made = contact_sheet(ExpressionTransfer(server), spec, sources, drivers)
+    sheet = contact_sheet(ExpressionTransfer(server), spec, sources, drivers)
     server.close()
-    arguments.sheet.write_bytes(encode_png(made.picture))
-    print(f"{made.failed} of {made.results} results fail their own check; see {arguments.sheet}")
+    arguments.sheet.write_bytes(encode_png(sheet.picture))
+    print(f"{sheet.failed} of {sheet.results} results fail their own check; see {arguments.sheet}")

@@ -3,8 +3,8 @@
 And, as our option, discriminators of a perceptual network's maps instead of pixels.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float
@@ -110,7 +110,9 @@ class ProjectedDiscriminator(nn.Module):
         expression, outputs = condition[:, 3:, :1, :1], []
         for head, source, drawn in zip(self.heads, of_source, of_picture, strict=True):
             planes = expression.expand(-1, -1, *source.shape[2:])
-            outputs.append(_maps(head, torch.cat([source, drawn, planes], 1)))
+            outputs.append(
+                _maps(cast("nn.ModuleList", head), torch.cat([source, drawn, planes], 1))
+            )
         return outputs
 
 
@@ -118,7 +120,7 @@ def _middle(maps: Sequence[Any]) -> Sequence[Any]:
     return maps[1:-1]
 
 
-def _maps(stages: Iterable[nn.Module], x: Tensor) -> Features:
+def _maps(stages: nn.ModuleList, x: Tensor) -> Features:
     """Return the maps after every stage."""
     maps = []
     for stage in stages:

@@ -21,7 +21,7 @@ polynomial leaves little of brows and lids (docs/generator.md)."""
 class Encoder(nn.Module):
     """Faces in the generator's crop -> the vectors of a DLN for the narrower crop inside.
 
-    Always in eval mode and without gradients to its weights; gradients to the faces are kept.
+    Always in eval mode. Gradients flow to the faces, but not to its weights.
 
     Args:
         graph: a DLN's exported graph.

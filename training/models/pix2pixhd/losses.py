@@ -48,7 +48,7 @@ def pixels(
     Args:
         picture: what was generated, in [0, 1].
         truth: what it should be.
-        source: what it was made of.
+        source: the generator's input.
         changed_share: share of a pixel's weight, 0 to 1, that is proportional to how much truth and
             source differ in the 5 x 5 pixels around; where they do not differ at all it is 0.
     """

@@ -1,4 +1,4 @@
-"""What the generator learns from: two faces of a sitting, or one face that is to stay as it is."""
+"""The generator's training faces: pairs of one sitting, and single faces; and their drivers."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,9 @@ ICT_PAIRS = "ict-pairs"
 
 
 class Pairs(Items):
-    """Sources and targets of prepared sets: pairs of a sitting first, then single faces.
+    """Sources and targets of prepared sets: pairs of one sitting first, then single faces.
+
+    A single face is its own target.
 
     Args:
         sets: prepared sets.
@@ -36,11 +38,11 @@ class Pairs(Items):
         self.rows = np.concatenate([*paired, *single]).astype(np.int64)
         self.paired = self.rows[:, 0] != self.rows[:, 1]
         emotions = [data.index["emotion"].fillna(-1).to_numpy(dtype=int) + 1 for data in sets]
-        shown = zip(self.set, self.rows[:, 1], strict=True)
-        self.emotion = np.array([emotions[which][row] for which, row in shown])
+        targets = zip(self.set, self.rows[:, 1], strict=True)
+        self.emotion = np.array([emotions[which][row] for which, row in targets])
         self.points = [data.points for data in sets]
-        known = [points.shape[1] for points in self.points if points is not None]
-        self.point_count = max(known, default=0)
+        counts = [points.shape[1] for points in self.points if points is not None]
+        self.point_count = max(counts, default=0)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -48,8 +50,8 @@ class Pairs(Items):
     def __getitems__(self, items: list[int]) -> dict[str, Tensor]:
         """Return `source` and `target` (batch, 3, h, w), uint8 RGB, and `index`.
 
-        Where a set knows points of its faces, also `points` (batch, 2, points, 2): x and y in -1 to
-        1 in source and target; not numbers for the faces of other sets.
+        If a set knows points of its faces, also `points` (batch, 2, points, 2): x and y in -1 to 1
+        in source and target; NaN for the faces of other sets.
         """
         faces = {
             name: np.stack([self.pixels[self.set[i]][self.rows[i, side]] for i in items])
@@ -60,18 +62,19 @@ class Pairs(Items):
         return batch | ({"points": self._points(items)} if self.point_count else {})
 
     def _points(self, items: Sequence[int]) -> Tensor:
-        places = np.full((len(items), 2, self.point_count, 2), np.nan, dtype=np.float32)
+        batch = np.full((len(items), 2, self.point_count, 2), np.nan, dtype=np.float32)
         for i, item in enumerate(items):
-            known = self.points[self.set[item]]
-            if known is not None:
-                places[i, :, : known.shape[1]] = known[self.rows[item]] * 2 - 1
-        return torch.from_numpy(places)
+            points = self.points[self.set[item]]
+            if points is not None:
+                batch[i, :, : points.shape[1]] = points[self.rows[item]] * 2 - 1
+        return torch.from_numpy(batch)
 
     def weights(self, single_share: float) -> np.ndarray:
-        """Return how often each is drawn: `single_share` of all are single faces.
+        """Return the probability of each pair and single face.
 
-        Every set's pairs are drawn equally often. Of the single faces, each emotion of each set is
-        drawn as often as the root of its count says, so that rare ones come more often.
+        All single faces together have `single_share`. The pairs of every set are drawn equally
+        often. The single faces of an emotion of a set are drawn in proportion to the square root of
+        their number, so that rare emotions come more often.
         """
         emotion = np.where(self.paired, 0, self.emotion)
         groups = pd.Series(self.set).groupby([self.set, self.paired, emotion])
@@ -84,49 +87,53 @@ class Pairs(Items):
 
 
 class Drivers:
-    """Other persons' faces that show what a face shows, as well as its set can tell.
+    """Faces of other persons that show the same as a face, or something else.
 
-    Of rendered people the very same weights of the same shapes; else the same emotion.
+    Rendered people show the same if the weights of all shapes are equal; others if the emotion is.
     """
 
     TRIES = 8
 
     def __init__(self, sets: Sequence[Prepared], split: str) -> None:
         self.shown = [_shown(data, split) for data in sets]
+        """For each set, what each row shows."""
         self.person = [data.index["person"].fillna(data.index["name"]).to_numpy() for data in sets]
         self.rows = [shown.groupby(shown).indices for shown in self.shown]
 
     def like(self, which: int, row: int, rng: np.random.Generator) -> int:
-        """Return a row of set `which` where somebody else shows what `row` shows, else `row`."""
-        return self._one(which, row, self.shown[which].get(row), rng)
+        """Return a row of set `which` where another person shows what `row` shows, else `row`."""
+        return self._draw(which, row, self.shown[which].get(row), rng)
 
     def other(self, which: int, row: int, rng: np.random.Generator) -> int:
-        """Return a row of set `which` where somebody else shows anything else, else `row`.
+        """Return a row of set `which` where another person shows something else, else `row`.
 
-        What is shown is drawn first: rare emotions come as often as others.
+        First it is drawn what is shown, so that rare emotions come as often as others.
         """
-        here = self.shown[which].get(row)
-        known = [shown for shown in self.rows[which] if shown != here]
-        return self._one(which, row, known[int(rng.integers(len(known)))], rng) if known else row
+        own = self.shown[which].get(row)
+        others = [shown for shown in self.rows[which] if shown != own]
+        if not others:
+            return row
+        return self._draw(which, row, others[int(rng.integers(len(others)))], rng)
 
-    def _one(self, which: int, row: int, shown: object, rng: np.random.Generator) -> int:
-        places = self.rows[which].get(shown, ())
-        for _ in range(self.TRIES if len(places) else 0):
-            drawn = int(self.shown[which].index[places[int(rng.integers(len(places)))]])
+    def _draw(self, which: int, row: int, shown: object, rng: np.random.Generator) -> int:
+        """Return a row of another person who shows `shown`; `row` if none is found in TRIES."""
+        positions = self.rows[which].get(shown, ())
+        for _ in range(self.TRIES if len(positions) else 0):
+            drawn = int(self.shown[which].index[positions[int(rng.integers(len(positions)))]])
             if self.person[which][drawn] != self.person[which][row]:
                 return drawn
         return row
 
 
 def _shown(data: Prepared, split: str) -> pd.Series:
-    """Return what the faces of a split show, by row; without those of which it isn't known."""
+    """Return what the faces of a split show, by row; rows without that knowledge are left out."""
     index = data.index.iloc[data.split(split)]
     shown = index["name"].map(ict_pairs.way) if data.name == ICT_PAIRS else index["emotion"]
     return shown.dropna()
 
 
 def in_one_frame(data: Prepared, split: str) -> Int[np.ndarray, "pairs 2"]:
-    """Return the pairs of sittings whose pose is known: their pixels can be compared."""
+    """Return the pairs of sittings whose angle is known, so that pixels can be compared."""
     found = pairs(data, split)
     known = data.index["angle"].notna().to_numpy()
     return np.asarray(found[known[found[:, 0]]])

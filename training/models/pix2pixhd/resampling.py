@@ -23,7 +23,7 @@ def smooth(flow: Float[Tensor, "batch 2 h w"]) -> Float[Tensor, "batch 2 h w"]:
 def warped(
     source: Float[Tensor, "batch 3 h w"], flow: Float[Tensor, "batch 2 h w"]
 ) -> Float[Tensor, "batch 3 h w"]:
-    """Return the source where each pixel is fetched from `flow` away: right, down, half sides."""
+    """Return the source, each pixel fetched from `flow` to the right and down, in half sides."""
     height, width = source.shape[-2:]
     down = (torch.arange(height, device=source.device) * 2 + 1) / height - 1
     right = (torch.arange(width, device=source.device) * 2 + 1) / width - 1

@@ -43,7 +43,7 @@ from training.models.pix2pixhd.networks import (
 from training.models.pix2pixhd.pair_augmentation import augment_alike, shrink
 from training.models.pix2pixhd.pairs import Pairs
 from training.models.pix2pixhd.perceptual import perceptual_network
-from training.models.pix2pixhd.terms import GeneratorLoss
+from training.models.pix2pixhd.terms import GeneratorLoss, total
 from training.models.pix2pixhd.transfers import TransferBatch, discriminator_batch
 from training.models.pix2pixhd.validation import Generate, TransferValidation
 
@@ -123,7 +123,7 @@ class Pix2pixHDTask(Task):
             raise RecipeError(
                 "Expressions are transferred between two pictures of one person in one pose; the "
                 "data has no such pair. Prepare rafd, london, ict-pairs, or another set that "
-                "knows persons and the angle they are seen from."
+                "knows persons and the angle of their faces."
             )
         return pairs
 
@@ -192,11 +192,9 @@ class Pix2pixHDTask(Task):
         generator = networks["generator"]
         discriminator = networks["discriminator"] if self._adversarial else None
         transfers = self._transfer(generator, batch)
-        loss, metrics = 0.0, {"mask": transfers.result.mask.mean()}
-        for term in self.generator_loss.terms(transfers, generator, discriminator):
-            loss = loss + term.value
-            metrics[term.name] = term.value
-        yield Update(optimiser="generator", loss=loss, metrics=metrics)
+        terms = list(self.generator_loss.terms(transfers, generator, discriminator))
+        metrics = {term.name: term.value for term in terms} | {"mask": transfers.result.mask.mean()}
+        yield Update(optimiser="generator", loss=total(terms), metrics=metrics)
         if discriminator is not None:
             shown = discriminator_batch(transfers, self.recipe.discriminators.window)
             yield self.discriminator_loss.update(discriminator, shown)
@@ -204,8 +202,8 @@ class Pix2pixHDTask(Task):
     def _transfer(self, generator: nn.Module, batch: Batch) -> TransferBatch:
         """Draw conditions and augmentation for a batch, and let the generator draw the results."""
         conditions = self._conditions(batch)
-        faces = batch["source"], batch["target"], conditions.driver
-        faces, points = augment_alike(self.recipe.augmentation, faces, batch.get("points"))
+        raw = batch["source"], batch["target"], conditions.driver
+        faces, points = augment_alike(self.recipe.augmentation, raw, batch.get("points"))
         if self._warmup_px:
             faces = [shrink(each, self._warmup_px) for each in faces]
         source, target, driver = faces

@@ -1,7 +1,8 @@
 """The generator's loss: a sum of named terms, each with its weight."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from jaxtyping import Float
@@ -28,6 +29,11 @@ class Term:
     """The metric's name."""
     value: Scalar
     """Weighted."""
+
+
+def total(terms: Sequence[Term]) -> Scalar:
+    """Return the sum of at least one term."""
+    return reduce(torch.add, (term.value for term in terms))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

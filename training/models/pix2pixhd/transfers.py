@@ -1,4 +1,4 @@
-"""A training batch with what the generator made of it, and the part that discriminators get."""
+"""A training batch with the generator's results, and the part of it that discriminators get."""
 
 from dataclasses import dataclass
 from typing import NamedTuple

@@ -90,7 +90,7 @@ class TransferValidation:
         """Return the mean of each metric of `items` by set."""
         means = self.items(generate, encode).groupby("set").mean(numeric_only=True)
         return [
-            Measurement(split=self.split, set=str(name), metric=metric, value=float(value))
+            Measurement(split=self.split, set=str(name), metric=str(metric), value=float(value))
             for name, row in means.iterrows()
             for metric, value in row.dropna().items()
         ]
