@@ -15,8 +15,8 @@ from registry.crops import Crop, CropSpec, warped
 from registry.photos import PhotoError
 
 FAR, NEAR = 1, 0
-"""Numbers of MediaPipe's two detectors: for faces up to 5 m away, also small ones, and for faces up
-to 2 m away, also such that fill the picture."""
+"""Numbers of MediaPipe's two detectors: FAR finds faces up to 5 m away, small ones too; NEAR finds
+faces up to 2 m away, also one that fills the picture."""
 GREY = 128
 LONGEST_PX = 640
 """Longest side of the copy of a photo that a detector gets."""
@@ -35,7 +35,7 @@ CENTRE_BELOW_EYES = 0.3
 
 
 class NoFace(PhotoError):
-    """A photo shows no face, or fewer than the chosen one needs."""
+    """A photo shows no face, or fewer faces than the number of the chosen one."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

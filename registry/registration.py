@@ -2,11 +2,11 @@
 
 import logging
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
@@ -14,6 +14,7 @@ from registry import entries, export, export_parts, store
 from registry.catalog import ModelSpec
 from registry.crops import CropSpec
 from registry.entries import Version, VersionMetadata
+from registry.export_parts import ExportPart
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -42,43 +43,57 @@ def register(
 ) -> Version:
     """Register a network as the newest version of its model; it is not promoted.
 
-    What was stored is compared with the network before anything is registered.
-
     Args:
         spec: the model.
         network: maps RGB faces in [0, 1], float32 batch 3 h w, to the spec's outputs by name; a
             generator takes a change of the condition beside the faces.
         crop: how faces are cut for it.
         run_id: the MLflow run it comes from.
-        config: rebuilds the network; plain values.
+        config: plain values that rebuild the network.
         description: Markdown; what a person should know before promoting it.
         labels: what the columns of `logits` mean.
         temperature: what the logits were divided by.
         data: digest of each data set by name.
         starter: digest of the shipped weights it was made from.
-        encoder: for a spec that names an encoder's outputs, and only for that: the network whose
-            expressions the generator was trained with; maps faces to these outputs by name, and
-            to `condition`, batch and any length, where a change is not one of expressions.
-        thresholds: limits of its transfer metrics, by name; see `Version.thresholds`.
+        encoder: for a generator and only for it: the network that it was trained with. Maps faces
+            to the encoder's outputs by name.
+        thresholds: see `VersionMetadata.thresholds`.
 
     Raises:
         BadVersion: a network fails, can't be exported, its outputs are not the spec's, or its
-            graph computes something else.
+            exported graph computes something else.
         Unreachable: the store does not answer, or its disk is full or closed.
     """
-    first, *others = parts = export_parts.freeze_parts(spec, network, encoder, crop.size_px, labels)
+    parts = export_parts.freeze_parts(spec, network, encoder, crop.size_px, labels)
     metadata = VersionMetadata(
         crop=crop,
-        outputs=dict(first.outputs),
         labels=tuple(labels),
         temperature=temperature,
         data=dict(data or {}),
         starter=starter,
-        encoder={name: shape for part in others for name, shape in part.outputs.items()},
-        condition=first.condition,
         thresholds=dict(thresholds or {}),
+        **_outputs(parts),
     )
-    client = store.connect()
+    return _store(spec, parts, metadata, run_id, config, description)
+
+
+def _outputs(parts: Sequence[ExportPart]) -> dict[str, Any]:
+    """Return the fields of the metadata that say what goes in and comes out."""
+    first, *others = parts
+    encoder = {name: shape for part in others for name, shape in part.outputs.items()}
+    return {"outputs": dict(first.outputs), "encoder": encoder, "condition": first.condition}
+
+
+def _store(
+    spec: ModelSpec,
+    parts: Sequence[ExportPart],
+    metadata: VersionMetadata,
+    run_id: str,
+    config: Mapping[str, object],
+    description: str,
+) -> Version:
+    """Write the files, compare the stored graphs with the networks, then register the version."""
+    client, (first, *others) = store.connect(), parts
     with store.answering(FAILED), TemporaryDirectory(prefix=TEMPORARY) as folder:
         aside = Path(folder)
         export.require_space(aside, store.folder(), parts)
