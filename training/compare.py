@@ -116,7 +116,8 @@ def _trained(name: str, recipe: Recipe) -> Version:
     version = versions.find(model, run_id=run_id) if run_id else None
     if version is None:
         folders = " ".join(map(str, recipe.data))
-        data = f"--data {folders} " if folders else ""
+        no_toy = "--no-toy " if RECIPES[name].toy else ""
+        data = f"{no_toy}--data {folders} " if folders else ""
         options = f"{data}--seed {recipe.seed} --epochs {recipe.epochs}"
         version = train(name, recipe, f"python -m training train {name} {options}")
     if version is None:
