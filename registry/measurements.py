@@ -55,7 +55,7 @@ class Measurement:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """What tells it from all others; measuring again replaces the row with the same key."""
+        """What no two rows of a table share; measuring again replaces the row with the same key."""
         return self.split, self.set, self.protocol, self.metric, self.group
 
 
