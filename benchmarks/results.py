@@ -93,9 +93,9 @@ def _dln(measured: Mapping[str, MetricsByName]) -> Iterator[str]:
         own = f"the identity vector's own {dln[name].identity['identity_leak_auc']:.3f}"
         leak = f"{estimated(dln[name].estimates[LEAK])}; {own}"
         yield _row("dln, identity leak", f"{name} test persons", leak, "at most 0.60")
-    for name, aim in PEOPLE.items():
+    for name, adversarial_aim in PEOPLE.items():
         reached = estimated(dln[name].estimates[ADVERSARIAL])
-        yield _row("dln, adversarial", f"{name} test persons", reached, aim)
+        yield _row("dln, adversarial", f"{name} test persons", reached, adversarial_aim)
     difference = softmax[NEWS, ADVERSARIAL].cells()[-1]
     yield _row("dln less softmax, adversarial", f"{NEWS} test persons", difference, "at least 0.05")
     yield from _blendshapes(measured)

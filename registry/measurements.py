@@ -4,10 +4,13 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+
+from filelock import FileLock
 
 from registry import store
 
@@ -52,7 +55,7 @@ class Measurement:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """What tells it from all others; measuring again replaces the row with the same key."""
+        """What no two rows of a table share; measuring again replaces the row with the same key."""
         return self.split, self.set, self.protocol, self.metric, self.group
 
 
@@ -103,11 +106,18 @@ def read(run_id: str) -> list[Measurement]:
 def write(run_id: str, measurements: Iterable[Measurement]) -> None:
     """Add measurements to the table of a run; those measured again replace the old ones.
 
-    The file is a table for MLflow's UI, too: JSON as pandas writes it with `orient="split"`.
+    The file is a table for MLflow's UI, too: JSON as pandas writes it with `orient="split"`. Of
+    processes that write to a local store at once, one waits for the other.
 
     Raises:
         Unreachable: the store does not answer.
     """
+    folder = store.folder()
+    with FileLock(folder / "measurements.lock") if folder else nullcontext():
+        _write(run_id, measurements)
+
+
+def _write(run_id: str, measurements: Iterable[Measurement]) -> None:
     rows = [asdict(row) for row in merged(read(run_id), measurements)]
     table = {
         "columns": COLUMNS,

@@ -1,4 +1,4 @@
-"""Tells the card that a program wrote as a version's description from a person's own words."""
+"""Whether a version's description is still the card that a program wrote, or a person's text."""
 
 import hashlib
 

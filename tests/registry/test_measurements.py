@@ -2,6 +2,7 @@
 
 import json
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,6 +58,13 @@ def test_a_run_holds_one_table_to_which_later_measurements_are_added(run_id: str
     measurements.write(run_id, [LEAK, ACCURACY])
     measurements.write(run_id, [LATENCY, replace(LEAK, value=0.4)])
     assert measurements.read(run_id) == [LATENCY, ACCURACY, replace(LEAK, value=0.4)]
+
+
+def test_nothing_is_lost_when_several_write_at_once(run_id: str) -> None:
+    rows = [replace(LEAK, set=f"set {n}") for n in range(8)]
+    with ThreadPoolExecutor(len(rows)) as pool:
+        list(pool.map(lambda row: measurements.write(run_id, [row]), rows))
+    assert measurements.read(run_id) == rows
 
 
 def test_mlflow_shows_the_table_as_a_table(run_id: str) -> None:

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from registry import promotion, store, versions
+from registry import promotion, signature, store, versions
 from registry.catalog import DLN as SPEC
 from registry.crops import CropSpec
 from registry.measurements import Measurement
@@ -124,6 +124,7 @@ def test_a_starter_enters_a_registry_once_and_a_newer_one_takes_its_place(
     assert seed.seed() == []
     version = versions.resolve("dln")
     assert version.data == {"ferplus": "d" * 64}
+    assert signature.is_signed(version)
     assert versions.measurements(version) == [ACCURACY]
     logged = store.connect().get_run(version.run_id).data.metrics
     assert logged["validation/ferplus/triplet_accuracy"] == 0.5
@@ -139,8 +140,7 @@ def test_a_starter_that_older_code_registered_without_the_deviation_is_registere
     assert fresh_store.is_dir()
     with monkeypatch.context() as older:
         older.setitem(seed.NETWORKS, "dln-compact", lambda _: Older(COMPACT))
-        seed._register(files.Starter.open("dln-compact"))
-    promotion.promote("dln", 1)
+        seed.seed()
     assert set(versions.resolve("dln/1").outputs) == {"expression", "identity"}
     assert seed.seed()[-1] == "dln version 2 is in production."
     assert "deviation" in versions.resolve("dln@production").outputs
