@@ -44,8 +44,8 @@ def generated(count: int) -> Reading:
     """Return a set of so many pictures and triplets."""
     rng = np.random.default_rng(0)
     names = np.array([f"picture{number:07d}" for number in range(count)])
-    threes = names[rng.integers(count, size=(count, 3))]
-    triplets = pd.DataFrame(threes, columns=["name_1", "name_2", "name_3"]).assign(
+    faces = names[rng.integers(count, size=(count, 3))]
+    triplets = pd.DataFrame(faces, columns=["name_1", "name_2", "name_3"]).assign(
         type="ONE_CLASS_TRIPLET", annotator=None, answer=rng.integers(1, 4, count), split="train"
     )
     answers = pd.DataFrame(
