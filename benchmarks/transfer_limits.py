@@ -62,8 +62,8 @@ def _row(photos: Iterable[Photo], cropper: FaceCropper) -> list[str]:
     turns = np.array([turn(face) for face in faces])
     unsure = sum(face.confidence < WARN_CONFIDENCE for face in faces)
     counts = (int((turns > WARN_TURN).sum()), int((turns > MAX_TURN).sum()), unsure)
-    told = [f"{count} ({count / len(faces):.1%})" for count in counts]
-    return [f"{len(looked):,}", f"{len(faces):,}", f"{turns.max():.2f}", *told]
+    shares = [f"{count} ({count / len(faces):.1%})" for count in counts]
+    return [f"{len(looked):,}", f"{len(faces):,}", f"{turns.max():.2f}", *shares]
 
 
 def _covered(
