@@ -49,7 +49,7 @@ class PageContext:
             models, runs = f"{self.mlflow_url}/#/models", f"{self.mlflow_url}/#/runs"
             version = _link(f"{models}/{provenance.model}/versions/{provenance.version}", version)
             run = _link(f"{runs}/{provenance.run_id}", run)
-        parts = (version, run, escape(provenance.device), f"{provenance.seconds:.2f} s")
+        parts = (version, run, escape(provenance.device), f"{provenance.seconds:.2f}&nbsp;s")
         return f'<p class="provenance">Answered by {" · ".join(parts)}</p>'
 
 
