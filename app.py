@@ -20,7 +20,7 @@ import tyro
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from registry import logs, store
-from registry.errors import RegistryError
+from registry.errors import RegistryError, first_line
 
 logger = logging.getLogger("app")
 
@@ -149,7 +149,7 @@ def seed() -> bool:
             print(sentence, flush=True)
     except Exception as error:
         logger.exception("Seeding failed.")
-        _print_error(f"The shipped versions are not registered: {error}")
+        _print_error(f"The shipped versions are not registered: {first_line(error)}")
         return False
     return True
 
@@ -186,7 +186,7 @@ class MlflowUI:
                 self._process = self._start(self.port)
             except (RegistryError, OSError) as error:
                 logger.exception("MLflow's UI does not open.")
-                _print_error(f"MLflow's UI does not open: {error}")
+                _print_error(f"MLflow's UI does not open: {first_line(error)}")
                 return
         self._print_when_open(self._process, self.port)
         self._process.wait()

@@ -188,7 +188,8 @@ def _registry_error(name: str, failure: _Failure | None) -> Exception:
     assert failure is not None
     if isinstance(failure.error, RegistryError):
         return failure.error.with_traceback(None)
-    return BadVersion(f"The version of {name} in production can't be loaded ({failure.error}).")
+    reason = first_line(failure.error)
+    return BadVersion(f"The version of {name} in production can't be loaded ({reason}).")
 
 
 def smoke_check(model: Model) -> None:

@@ -21,9 +21,12 @@ class Unreachable(RegistryError):
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error's text without its full stop, to be quoted in a sentence.
+    """Return why something failed, to be quoted in a sentence: the first line of an error's text.
 
-    An error without text is quoted by the name of its class.
+    Of an error of the operating system its own words, such as `No space left on device`; of an
+    error without text the name of its class. A full stop at the end is left out.
     """
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return lines[0][:LONGEST_REASON].rstrip(".")

@@ -59,9 +59,8 @@ def _named(name: str, command: Callable[[Sequence[str]], None]) -> Callable[[], 
 
 def _report(name: str, error: Exception, log: Path) -> int:
     """Print why a command failed and return its exit code."""
-    from registry.errors import RegistryError
+    from registry.errors import RegistryError, first_line
     from training.datasets.prepared import PreparedError
-    from training.engine.errors import cause
     from training.engine.recipe import RecipeError
     from training.engine.task import TrainingError
 
@@ -69,12 +68,15 @@ def _report(name: str, error: Exception, log: Path) -> int:
         print(error, file=sys.stderr)
         return BAD_INPUT
     if isinstance(error, TrainingError | RegistryError):
-        sentence = str(error) or cause(error)
+        sentence = str(error) or first_line(error)
         code = BAD_INPUT if isinstance(error, TrainingError) else NO_REGISTRY
     elif isinstance(error, OSError) and error.filename:
-        sentence, code = f"{error.filename} can't be read or written: {cause(error)}.", BAD_INPUT
+        sentence, code = (
+            f"{error.filename} can't be read or written: {first_line(error)}.",
+            BAD_INPUT,
+        )
     else:
-        sentence, code = f"`{PROGRAM} {name}` failed: {cause(error)}.", FAILED
+        sentence, code = f"`{PROGRAM} {name}` failed: {first_line(error)}.", FAILED
     print(f"{sentence}\nThe traceback is in {log}.", file=sys.stderr)
     return code
 

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 
-from training.engine.errors import cause
+from registry.errors import first_line
 from training.engine.recipe import RecipeError
 from training.engine.task import TrainingError
 from training.engine.tracking import Metric
@@ -73,8 +73,8 @@ class Checkpoints:
             last = self.latest()
             raise TrainingError(
                 f"The checkpoint of step {progress.step} can't be written to {self.folder} "
-                f"({cause(error)}); the last one is {last.name if last else 'none'}. Once that is "
-                "mended, the same command goes on from there."
+                f"({first_line(error)}); the last one is {last.name if last else 'none'}. Once that "
+                "is mended, the same command goes on from there."
             ) from error
 
     def _save(self, accelerator: Accelerator, progress: Progress, part: Path) -> None:
@@ -150,7 +150,7 @@ def load_weights(
     except (OSError, RuntimeError, KeyError, SafetensorError) as error:
         raise RecipeError(
             f"{checkpoint} is a checkpoint of other networks than this recipe's, or is broken "
-            f"({cause(error)})."
+            f"({first_line(error)})."
         ) from error
     return replace(progress, run_id="", pending=[], recent={})
 

@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 
 from filelock import FileLock, Timeout
 
+from registry.errors import first_line
 from registry.files import atomic_write
 from training.datasets.prepared import Prepared
 from training.engine.checkpoint import checkpoint_in
-from training.engine.errors import cause
 from training.engine.recipe import Recipe, RecipeError
 from training.engine.references import numbered, references, with_references
 
@@ -55,8 +55,8 @@ class RunFolder:
             raise RecipeError(self._is_running()) from None
         except OSError as error:
             raise RecipeError(
-                f"The folder {self.path} can't be written ({cause(error)}): name another one with "
-                "--runs."
+                f"The folder {self.path} can't be written ({first_line(error)}): name another one "
+                "with --runs."
             ) from error
         try:
             Path(lock.lock_file).write_text(f"process {os.getpid()} on {socket.gethostname()}")

@@ -46,6 +46,8 @@ class Metric:
 class Tracker:
     """An MLflow run that is open.
 
+    All methods raise Unreachable where the store does not answer or its disk is full.
+
     Args:
         experiment: name of the run's experiment.
         name: of a new run.
@@ -59,12 +61,13 @@ class Tracker:
         self.client = store.connect()
         experiment_id = store.experiment(experiment)
         mlflow.end_run()
-        run = mlflow.start_run(
-            run_id=run_id or None,
-            experiment_id=experiment_id,
-            run_name=None if run_id else name,
-            log_system_metrics=True,
-        )
+        with store.answering():
+            run = mlflow.start_run(
+                run_id=run_id or None,
+                experiment_id=experiment_id,
+                run_name=None if run_id else name,
+                log_system_metrics=True,
+            )
         self.run_id: str = run.info.run_id
 
     def describe(self, recipe: str, config: Mapping[str, Any], sets: Sequence[Prepared]) -> None:
@@ -75,10 +78,11 @@ class Tracker:
         import mlflow
 
         params = {"recipe": recipe} | {k: str(v)[:LONGEST_PARAM] for k, v in config.items()}
-        mlflow.log_params(params)
-        mlflow.log_dict(json.loads(json.dumps(config, default=str)), "config.json")
-        for data in sets:
-            self._describe(data)
+        with store.answering():
+            mlflow.log_params(params)
+            mlflow.log_dict(json.loads(json.dumps(config, default=str)), "config.json")
+            for data in sets:
+                self._describe(data)
 
     def _describe(self, data: Prepared) -> None:
         import mlflow
@@ -103,15 +107,18 @@ class Tracker:
 
         for start in range(0, len(metrics), 1000):
             batch = [MlflowMetric(**asdict(metric)) for metric in metrics[start : start + 1000]]
-            self.client.log_batch(self.run_id, metrics=batch)
+            with store.answering():
+                self.client.log_batch(self.run_id, metrics=batch)
 
     def picture(self, pixels: np.ndarray, file: str) -> None:
         """Log a picture, HWC uint8, as an artifact."""
-        self.client.log_image(self.run_id, Image.fromarray(pixels), artifact_file=file)
+        with store.answering():
+            self.client.log_image(self.run_id, Image.fromarray(pixels), artifact_file=file)
 
     def file(self, path: Path, folder: str | None = None) -> None:
         """Log a file as an artifact."""
-        self.client.log_artifact(self.run_id, str(path), folder)
+        with store.answering():
+            self.client.log_artifact(self.run_id, str(path), folder)
 
     def card(self, card: Mapping[str, Any], text: str = "") -> None:
         """Log the run card.
@@ -123,7 +130,8 @@ class Tracker:
         Raises:
             Unreachable: the store does not answer.
         """
-        self.client.log_dict(self.run_id, dict(card), CARD)
+        with store.answering():
+            self.client.log_dict(self.run_id, dict(card), CARD)
         if text:
             signature.sign(self.run_id, text)
 
@@ -137,7 +145,8 @@ class Tracker:
 
     def tag(self, key: str, value: str) -> None:
         """Set a tag of the run."""
-        self.client.set_tag(self.run_id, key, value)
+        with store.answering():
+            self.client.set_tag(self.run_id, key, value)
 
     def close(self, status: str = "FINISHED") -> None:
         """End the run."""
