@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from registry.catalog import CATALOG
 from registry.entries import Version
-from registry.errors import BadVersion, EmptyRegistry, RegistryError
+from registry.errors import BadVersion, EmptyRegistry, RegistryError, first_line
 
 if TYPE_CHECKING:
     import torch
