@@ -23,7 +23,7 @@ from registry import versions
 from registry.faces import FaceCropper, to_tensor
 from registry.photos import PhotoError, read_photo
 from training.datasets.readers import lfw_emotion, london
-from training.datasets.source import Picture, Reading
+from training.datasets.source import PictureRecord, RawDataset
 
 TRIPLETS = 1000
 
@@ -49,8 +49,8 @@ def main(sources: Sequence[Path]) -> None:
 
 
 def _answers(
-    reading: Reading, emotion: versions.ProductionModel, dln: versions.ProductionModel
-) -> tuple[list[Picture], np.ndarray, np.ndarray]:
+    reading: RawDataset, emotion: versions.ProductionModel, dln: versions.ProductionModel
+) -> tuple[list[PictureRecord], np.ndarray, np.ndarray]:
     cropper = FaceCropper()
     chosen = [p for p in reading.pictures if p.split == "test" and p.emotion is not None]
     logits = np.full((len(chosen), len(emotion.version.labels)), np.nan)
@@ -67,7 +67,7 @@ def _answers(
     return chosen, logits, vectors
 
 
-def _triplets_right(pictures: list[Picture], truth: np.ndarray, vectors: np.ndarray) -> float:
+def _triplets_right(pictures: list[PictureRecord], truth: np.ndarray, vectors: np.ndarray) -> float:
     random = np.random.default_rng(0)
     person = np.array([p.person for p in pictures])
     right = drawn = 0

@@ -45,7 +45,7 @@ def summary(args: Sequence[str]) -> None:
 
 def prepare(args: Sequence[str]) -> None:
     """Cut the faces of a data set once, for every recipe."""
-    from training.datasets.fec.reader import DEFAULT, Choices
+    from training.datasets.fec.reader import DEFAULT, FecOptions
     from training.datasets.prepare import prepare as run
 
     def main(
@@ -53,7 +53,7 @@ def prepare(args: Sequence[str]) -> None:
         source: Annotated[Path | None, Positional],
         dest: Annotated[Path, Positional],
         workers: int | None = None,
-        choices: Annotated[Choices, OmitArgPrefixes] = DEFAULT,
+        options: Annotated[FecOptions, OmitArgPrefixes] = DEFAULT,
     ) -> None:
         """Cut the faces of a data set once, for every recipe.
 
@@ -63,10 +63,10 @@ def prepare(args: Sequence[str]) -> None:
             source: the set as its publisher sends it, a zip or its folder; - for toy.
             dest: a new folder, or that of an earlier run, which goes on.
             workers: processes that look for faces; all cores by default.
-            choices: for fec alone.
+            options: for fec alone.
         """
-        report = run(set, source, dest, workers=workers, choices=choices)
-        print("\n".join([*report.said, report.summary]))
+        report = run(set, source, dest, workers=workers, options=options)
+        print("\n".join([*report.sentences, report.summary]))
 
     tyro.cli(main, args=list(args), prog="python -m training prepare")
 

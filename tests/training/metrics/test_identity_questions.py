@@ -9,7 +9,7 @@ import pytest
 
 from training.datasets.prepared import Prepared
 from training.datasets.readers import lfw_emotion
-from training.datasets.splits import persons
+from training.datasets.splits import person_splits
 from training.datasets.synthetic import ict
 from training.metrics import identity_questions
 from training.metrics.embedding import hellinger_embedding
@@ -64,7 +64,7 @@ def test_the_committed_lists_name_no_person_of_a_training(name: str) -> None:
     if name == "ict":
         kept = {f"ict{n:03d}": part for part, numbers in ict.PERSONS.items() for n in numbers}
     else:
-        kept = persons(name.replace("-", "_"))
+        kept = person_splits(name.replace("-", "_"))
     for split, names in table.groupby("split")[identity_questions.FACES]:
         seen = names.melt()["value"].dropna()
         who = seen.str.partition("_")[0] if name == "ict" else seen.map(lfw_emotion.person_of)

@@ -15,7 +15,7 @@ from registry.faces import CropSpec
 from training.datasets import fixed_triplets
 from training.datasets.prepare import READERS, prepare
 from training.datasets.prepared import Prepared
-from training.datasets.source import Reading
+from training.datasets.source import RawDataset
 from training.datasets.synthetic import toy
 from training.loading.batches import WeightedSampler, balanced
 from training.models.dln.config import RECIPES
@@ -29,7 +29,7 @@ SAID = {0: {"ann": 1, "bob": 2, "cid": 3}, 1: {"ann": 3, "bob": 3}, 2: {"bob": 1
 AGREED = [None, 3, 1]
 
 
-def judged() -> Reading:
+def judged() -> RawDataset:
     """Return the drawn set without labels, three of its training faces' triplets judged."""
     reading = toy.read()
     train = [p for p in reading.pictures if p.split == "train"]

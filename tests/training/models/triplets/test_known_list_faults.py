@@ -16,7 +16,7 @@ from training.datasets.fixed_triplets import fixed
 from training.datasets.prepare import prepare
 from training.datasets.prepared import Prepared
 from training.datasets.readers import ferplus, lfw_emotion, london
-from training.datasets.splits import persons
+from training.datasets.splits import person_splits
 from training.metrics.triplet_accuracy import outcomes
 from training.models.fecnet.task import FECNetTask
 from training.recipes import RECIPES
@@ -131,7 +131,7 @@ def test_a_collapsed_network_has_nothing_right(whole: Prepared, tmp_path: Path) 
 
 
 def test_identical_photos_of_the_news_stay_in_the_last_of_their_splits(tmp_path: Path) -> None:
-    split = persons("lfw_emotion")
+    split = person_splits("lfw_emotion")
     judged, tested = (next(p for p in split if split[p] == s) for s in ("validation", "test"))
     (tmp_path / "images").mkdir()
     for person, contents in {"Nobody_Listed": "abc", judged: "bcd", tested: "ce"}.items():
@@ -149,7 +149,7 @@ def test_identical_photos_of_the_news_stay_in_the_last_of_their_splits(tmp_path:
 
 
 def test_all_photos_of_a_londoner_stand_in_the_split_of_the_person(tmp_path: Path) -> None:
-    split = {"001": "train"} | persons("london")
+    split = {"001": "train"} | person_splits("london")
     lines = ["face_id,face_age,face_gender,face_eth", *(f"{p},30,female,white" for p in split)]
     (tmp_path / "info.csv").write_text("\n".join(lines) + "\n")
     for person in split:
