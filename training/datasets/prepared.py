@@ -229,10 +229,14 @@ def writing(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def reason_of(error: OSError) -> str:
-    """Return what the operating system says, such as `No space left on device: '/data/a.npy'`."""
-    reason = error.strerror or " ".join(str(error).split()) or type(error).__name__
-    return f"{reason}: {str(error.filename)!r}" if error.filename and error.strerror else reason
+def reason_of(error: Exception) -> str:
+    """Return an error's text on one line, or its type where it has none.
+
+    Of an OSError, what the system says and of which file: `Permission denied: '/data/a.npy'`.
+    """
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {str(error.filename)!r}" if error.filename else error.strerror
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _read_if_there(path: Path, schema: pa.Schema) -> pd.DataFrame | None:

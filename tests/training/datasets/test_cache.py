@@ -3,8 +3,8 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -37,12 +37,11 @@ def copy(folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def read_only(folder: Path) -> Iterator[None]:
-    """Close a folder for writing, to root as well, who becomes nobody."""
+def mode(places: list[Path], bits: int) -> Iterator[None]:
+    """Change what files and folders allow, to root as well, who becomes nobody."""
     is_root = os.geteuid() == 0
-    places = [folder, *folder.rglob("*")]
     for place in places:
-        place.chmod(0o555)
+        place.chmod(bits)
     if is_root:
         os.seteuid(NOBODY)
     try:
@@ -54,8 +53,14 @@ def read_only(folder: Path) -> Iterator[None]:
             place.chmod(0o755)
 
 
+def read_only(folder: Path) -> AbstractContextManager[None]:
+    return mode([folder, *folder.rglob("*")], 0o555)
+
+
 @pytest.mark.parametrize("cut", [lambda data: data.faces(SPEC), lambda data: aligned(data, SPEC)])
-def test_a_read_only_folder_gives_one_sentence_with_the_reason(cut, copy: Path) -> None:
+def test_a_read_only_folder_gives_one_sentence_with_the_reason(
+    cut: Callable[[Prepared], np.ndarray], copy: Path
+) -> None:
     with read_only(copy), pytest.raises(PreparedError) as error:
         cut(Prepared.open(copy))
     assert str(error.value) == (
@@ -71,24 +76,9 @@ def test_what_is_cached_is_read_from_a_read_only_folder(copy: Path) -> None:
 
 
 def test_an_index_that_may_not_be_read_gives_the_reason(copy: Path) -> None:
-    with read_only(copy):
-        pass
-    with pytest.raises(PreparedError, match=r"can't be read: .*; mend that or prepare"):
-        open_as_nobody(copy)
-
-
-def open_as_nobody(folder: Path) -> None:
-    index = folder / "index.parquet"
-    index.chmod(0)
-    is_root = os.geteuid() == 0
-    if is_root:
-        os.seteuid(NOBODY)
-    try:
-        Prepared.open(folder)
-    finally:
-        if is_root:
-            os.seteuid(0)
-        index.chmod(0o644)
+    sentence = r"index.parquet can't be read: .*ermission denied.*; mend that or prepare the set"
+    with mode([copy / "index.parquet"], 0), pytest.raises(PreparedError, match=sentence):
+        Prepared.open(copy)
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ class FecDataset:
             return photos.download(dest / "downloads.tsv")
         except OSError as error:
             raise PreparedError(
-                f"Photos can't be read or kept: {reason_of(error)}; mend that and run the same "
+                f"Photos can't be read or written: {reason_of(error)}; mend that and run the same "
                 "command again."
             ) from error
 
@@ -237,7 +237,9 @@ def _reading(name: str) -> Iterator[None]:
     try:
         yield
     except (OSError, BadZipFile, zlib.error, EOFError, RuntimeError) as error:
-        raise PreparedError(f"{name} of fec can't be read: {error}; get it again.") from error
+        raise PreparedError(
+            f"{name} of fec can't be read: {reason_of(error)}; get it again."
+        ) from error
 
 
 def _count_statuses(statuses: Mapping[Status, int]) -> str:

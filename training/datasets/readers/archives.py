@@ -15,7 +15,7 @@ from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import pandas as pd
 
-from training.datasets.prepared import PreparedError
+from training.datasets.prepared import PreparedError, reason_of
 
 LARGEST_DEPTH = 3
 """How many folders may lie around a set."""
@@ -120,7 +120,7 @@ class DatasetFiles:
             return _opened(self.path).read(self.root + member)
         except READ_ERRORS as error:
             raise PreparedError(
-                f"{member} can't be read from {self.path}: {error}; get that file again."
+                f"{member} can't be read from {self.path}: {reason_of(error)}; get that file again."
             ) from error
 
     def digest(self, member: str) -> str:
@@ -149,9 +149,8 @@ class DatasetFiles:
         try:
             table = pd.read_csv(text, header=first, dtype=str, keep_default_na=False)
         except ValueError as error:
-            reason = " ".join(str(error).split())
             raise PreparedError(
-                f"{member} of {self.path} is no CSV: {reason}; get that file again."
+                f"{member} of {self.path} is no CSV: {reason_of(error)}; get that file again."
             ) from error
         if missing := [column for column in needs if column not in table]:
             raise PreparedError(
@@ -203,7 +202,9 @@ def _check_zip(path: Path) -> None:
     try:
         members = _opened(path).infolist()
     except READ_ERRORS as error:
-        raise PreparedError(f"{path} is a damaged zip: {error}; get it again.") from error
+        raise PreparedError(
+            f"{path} is a damaged zip: {reason_of(error)}; get it again."
+        ) from error
     for member in members:
         parts = member.filename.replace("\\", "/").split("/")
         if parts[0] == "" or ".." in parts or re.match("[A-Za-z]:", parts[0]):

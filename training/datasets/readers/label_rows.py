@@ -103,7 +103,9 @@ def filter_rows(
             usable.append((row, label_map[row.label]))
     if not usable:
         why = rejected.notes[:1]
-        raise PreparedError(" ".join(["None of the set's rows can be used.", *why]))
+        raise PreparedError(
+            " ".join(["None of the set's rows can be used; is it the right set?", *why])
+        )
     return usable
 
 

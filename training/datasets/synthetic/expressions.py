@@ -91,7 +91,10 @@ NOISE_SHAPES = (
 
 
 def rng_for(*words: str) -> np.random.Generator:
-    """Return a random generator seeded by words alone: equal words give equal numbers."""
+    """Return a random generator seeded by words alone: equal words give equal numbers.
+
+    Other words, such as a new name for a part of a picture, would change the pictures of the sets.
+    """
     digest = hashlib.sha256("/".join(words).encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:8], "little"))
 
