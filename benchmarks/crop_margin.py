@@ -24,7 +24,8 @@ from rich.progress import track
 from rich.table import Table
 
 from registry.catalog import FERPLUS_MARGIN
-from registry.faces import CropSpec, FaceCropper
+from registry.crops import CropSpec
+from registry.faces import FaceCropper
 from registry.photos import read_photo
 
 FERPLUS_PX = 48

@@ -25,16 +25,16 @@ from torch import Tensor
 
 from registry import versions
 from registry.catalog import EXPRESSION_DIMS
-from registry.faces import to_tensor
+from registry.crops import to_tensor
 from registry.versions import ProductionModel, Version
 from training.datasets.alignment import aligned
 from training.datasets.prepared import Prepared
-from training.engine.loop import run_folder
 from training.engine.recipe import Recipe
+from training.engine.run_folder import run_folder
 from training.engine.tracking import card_of, finished
 from training.models.pix2pixhd.config import RECIPES, Pix2pixHDRecipe
 from training.models.pix2pixhd.encoder import Condition
-from training.models.pix2pixhd.generator import GeneratorConfig
+from training.models.pix2pixhd.generator_config import GeneratorConfig
 from training.models.pix2pixhd.validation import TransferValidation
 from training.train import train
 
@@ -121,7 +121,7 @@ def blobs(model: ProductionModel, recipe: Pix2pixHDRecipe) -> float:
     for data in map(Prepared.open, recipe.data):
         crop = model.version.crop
         level, plain = aligned(data, crop), data.faces(crop)
-        for trial in TransferValidation.of([data], "validation", crop).trials[0]:
+        for trial in TransferValidation.of([data], "validation", crop).cases[0]:
             if trial.truth is None:
                 continue
             faces = to_tensor([level[trial.source], plain[trial.driver], level[trial.truth]])

@@ -24,12 +24,12 @@ from PIL import Image
 from rich.progress import track
 
 from registry import versions
-from registry.faces import to_tensor
+from registry.crops import to_tensor
 from registry.versions import ProductionModel
 from training.datasets.alignment import aligned
 from training.datasets.prepared import Prepared
 from training.metrics.bootstrap import interval
-from training.metrics.transfer import likeness
+from training.metrics.transfer import ssim
 from training.models.identity.teacher import FRAME, LEFT, TEACHER_PX, TOP, OnnxTeacher
 from training.models.pix2pixhd.validation import TransferCase, TransferValidation
 
@@ -101,13 +101,13 @@ class Transfers:
 def measure(shared: Path, data: Prepared, model: ProductionModel) -> Transfers:
     """Ask for the set's test transfers and have them judged."""
     trials = TransferValidation.of([data], "test", model.version.crop, each=EACH)
-    pictures = _pictures(trials.trials[0], data, model)
+    pictures = _pictures(trials.cases[0], data, model)
     teacher = OnnxTeacher(shared / TEACHER)
     with blendshapes(shared / LANDMARKER) as look:
         shapes = {name: _seen(look, faces, name) for name, faces in pictures.items()}
     away = np.linalg.norm(shapes["truth"] - shapes["source"], axis=1)
     counted = np.flatnonzero(~np.isnan(sum(shapes.values())).any(1) & (away >= FLOOR))
-    person = data.index["person"].to_numpy()[[trial.source for trial in trials.trials[0]]]
+    person = data.index["person"].to_numpy()[[trial.source for trial in trials.cases[0]]]
     faces = {name: to_tensor(list(shown[counted])) for name, shown in pictures.items()}
     return Transfers(
         name=data.name,
@@ -115,8 +115,8 @@ def measure(shared: Path, data: Prepared, model: ProductionModel) -> Transfers:
         people=np.unique(person[counted], return_inverse=True)[1],
         shapes={name: seen[counted] for name, seen in shapes.items()},
         persons={name: _named(teacher, shown[counted]) for name, shown in pictures.items()},
-        ssim=likeness(faces["result"], faces["truth"]).numpy(),
-        ssim_untouched=likeness(faces["source"], faces["truth"]).numpy(),
+        ssim=ssim(faces["result"], faces["truth"]).numpy(),
+        ssim_untouched=ssim(faces["source"], faces["truth"]).numpy(),
     )
 
 
@@ -148,7 +148,7 @@ def sheet(sets: Sequence[Prepared], model: ProductionModel, path: Path) -> None:
     """Write source, driver, result and truth of some transfers, a line each, set below set."""
     lines = []
     for data in sets:
-        trials = TransferValidation.of([data], "test", model.version.crop, each=SHOWN).trials[0]
+        trials = TransferValidation.of([data], "test", model.version.crop, each=SHOWN).cases[0]
         lines.append(
             np.hstack([np.vstack(list(f)) for f in _pictures(trials, data, model).values()])
         )

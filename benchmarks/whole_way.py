@@ -20,7 +20,8 @@ from rich.progress import track
 from rich.table import Table
 
 from registry import versions
-from registry.faces import FaceCropper, to_tensor
+from registry.crops import to_tensor
+from registry.faces import FaceCropper
 from registry.photos import PhotoError, read_photo
 from training.datasets.readers import lfw_emotion, london
 from training.datasets.source import PictureRecord, RawDataset

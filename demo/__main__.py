@@ -167,7 +167,7 @@ def transfer(options: argparse.Namespace, photos: Photos, served: "ModelServer")
     if options.json:
         _print_json(answer.told() | {"file": str(options.output)})
         return
-    found = answer.receipts
+    found = answer.metrics
     to_driver = (
         "" if found.driver_likeness is None else f", to the other {found.driver_likeness:.2f}"
     )

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -182,41 +182,24 @@ def smoke_check(model: Model) -> None:
     """Try a version on random faces of its crop's size; one with two graphs in both.
 
     Raises:
-        BadVersion: It fails, lacks an output of its card, gives numbers that aren't finite, or
-            pictures of another size than the faces.
+        BadVersion: It fails, or its outputs are not those of its model; the message says which.
     """
     import torch
 
+    from registry import output_checks
+
     torch.set_flush_denormal(True)
-    version, card = model.version, CATALOG[model.version.name]
+    version, spec = model.version, CATALOG[model.version.name]
     size = version.crop.size_px
     faces = torch.rand((SMOKE_FACES, 3, size, size), generator=torch.Generator().manual_seed(0))
+    shapes = output_checks.network_shapes(size, version.labels)
     change = None
-    if card.encoder:
-        seen = _tried(version, card.encoder, lambda: model.encode(faces))
-        change = seen["condition"].flip(0) - seen["condition"]
-    outputs = _tried(version, card.outputs, lambda: model(faces, change))
-    if "logits" in outputs and outputs["logits"].shape[1] != len(version.labels):
-        raise _refused(version, "has not one label for each answer")
-    if "picture" in outputs and outputs["picture"].shape != faces.shape:
-        raise _refused(version, f"gives pictures of another size than its faces of {size} px")
-
-
-def _tried(
-    version: Version, named: Iterable[str], ask: "Callable[[], Mapping[str, torch.Tensor]]"
-) -> "Mapping[str, torch.Tensor]":
-    """Return what a version answers, if that is finite and has all that is named."""
     try:
-        outputs = ask()
-    except Exception as error:
-        size = version.crop.size_px
-        raise _refused(version, f"fails on faces of {size} px ({error})") from error
-    if missing := sorted(set(named) - set(outputs)):
-        raise _refused(version, f"gives no {' and no '.join(missing)}")
-    if not all(bool(output.isfinite().all()) for output in outputs.values()):
-        raise _refused(version, "gives numbers that aren't finite")
-    return outputs
-
-
-def _refused(version: Version, why: str) -> BadVersion:
-    return BadVersion(f"{version.title} {why}; promote another version.")
+        if spec.encoder:
+            conditions = output_checks.checked_outputs(
+                lambda: model.encode(faces), faces, spec.encoder, output_checks.ENCODER_SHAPES
+            )["condition"]
+            change = conditions.flip(0) - conditions
+        output_checks.checked_outputs(lambda: model(faces, change), faces, spec.outputs, shapes)
+    except output_checks.OutputError as error:
+        raise BadVersion(f"{version.title} {error}; promote another version.") from error

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageFilter
 
-from registry.faces import Crop
+from registry.crops import Crop
 
 EDGE = 0.12
 """Part of the crop's side over which the change fades towards each border."""

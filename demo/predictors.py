@@ -14,7 +14,8 @@ from jaxtyping import Float, UInt8
 
 from demo.models import Model
 from registry.catalog import DLN, EMOTION
-from registry.faces import Crop, CropSpec, Face, FaceCropper, NoFace, to_tensor
+from registry.crops import Crop, CropSpec, to_tensor
+from registry.faces import Face, FaceCropper, select_face
 from registry.photos import PhotoSource, read_photo
 
 NOT_SURE_BELOW = 0.4
@@ -56,12 +57,7 @@ class Photo:
         Raises:
             NoFace: The photo shows no face, or fewer.
         """
-        if not self.faces:
-            raise NoFace("No face was found; take a photo that shows a face from the front.")
-        if not 0 <= which < len(self.faces):
-            found = "only one face was" if len(self.faces) == 1 else f"only {len(self.faces)} were"
-            raise NoFace(f"There is no face {which + 1}: {found} found; choose another.")
-        return self.faces[which]
+        return select_face(self.faces, which)
 
     def crop(self, which: int, spec: CropSpec) -> Crop:
         """Return a face as a model wants it; cut at the first call."""

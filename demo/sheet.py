@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 
 from demo.predictors import Photo
 from demo.transfer import BAD, ExpressionTransfer
-from registry.faces import CropSpec
+from registry.crops import CropSpec
 
 EDGE = 3
 FAILED, PASSED = "#c62828", "#ffffff"

@@ -14,10 +14,10 @@ from demo.limits import OPEN_FACES, doubts
 from demo.models import Model
 from demo.pasting import pasted
 from demo.predictors import BATCH, Photo, Provenance, Versions, look, stamped
-from demo.receipts import TransferMetrics, distance, failures
 from registry.catalog import PIX2PIXHD
+from registry.crops import Crop, to_tensor
 from registry.errors import EmptyRegistry, RegistryError
-from registry.faces import Crop, to_tensor
+from registry.transfer_metrics import TransferMetrics, TransferThresholds
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,14 +50,14 @@ class BadStrength(ValueError):
 class TransferAnswer:
     """A photo whose face took on another expression, unmarked: `demo.marking` marks it.
 
-    `crop` is the face as it stands in `picture`, and what `receipts` are measured on: of a small
+    `crop` is the face as it stands in `picture`, and what `metrics` are measured on: of a small
     face the photo has fewer pixels than the model drew.
     """
 
     picture: UInt8[np.ndarray, "h w 3"]
     crop: UInt8[np.ndarray, "size size 3"]
     strength: float
-    receipts: TransferMetrics
+    metrics: TransferMetrics
     warnings: tuple[str, ...]
     sentence: str
     stamp: Provenance
@@ -65,8 +65,8 @@ class TransferAnswer:
     def told(self) -> dict[str, Any]:
         """Return all but the pictures, as JSON can hold it."""
         said = {"sentence": self.sentence, "warnings": list(self.warnings), "limits": OPEN_FACES}
-        measured = {"strength": self.strength, "nearer": self.receipts.nearer}
-        return said | measured | vars(self.receipts) | vars(self.stamp)
+        measured = {"strength": self.strength} | self.metrics.to_dict()
+        return said | measured | vars(self.stamp)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -145,20 +145,21 @@ class ExpressionTransfer:
         picture = pasted(source.pixels, person.crop, result, mask)
         crop = source.cropper.crop(picture, source.face(which[0]), person.crop.spec).pixels
         (found,) = _encode(model, [crop])
-        receipts = TransferMetrics(
-            before=distance(person.seen.expression, wanted.expression),
-            after=distance(found.expression, wanted.expression),
+        metrics = TransferMetrics(
+            before=_distance(person.seen.expression, wanted.expression),
+            after=_distance(found.expression, wanted.expression),
             likeness=float(found.identity @ person.seen.identity),
             driver_likeness=float(found.identity @ wanted.identity) if driver else None,
         )
-        failed = failures(receipts, model.version.thresholds, strength)
+        thresholds = TransferThresholds.from_dict(model.version.thresholds)
+        failed = thresholds.failures(metrics, strength)
         return TransferAnswer(
             picture=picture,
             crop=crop,
             strength=strength,
-            receipts=receipts,
+            metrics=metrics,
             warnings=(*failed, *warnings),
-            sentence=BAD if failed else GOOD.format(receipts.moved),
+            sentence=BAD if failed else GOOD.format(metrics.progress),
             stamp=stamped(model, started),
         )
 
@@ -221,6 +222,10 @@ def _doubts(source: Photo, driver: Photo | None, which: tuple[int, int]) -> tupl
     if driver is None:
         return said
     return said + doubts(driver.face(which[1]), "The face to take the expression from")
+
+
+def _distance(one: Vector, other: Vector) -> float:
+    return float(np.linalg.norm(one - other))
 
 
 def _encode(model: Model, crops: Sequence[UInt8[np.ndarray, "s s 3"]]) -> list[EncodedFace]:

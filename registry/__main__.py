@@ -1,74 +1,122 @@
 """python -m registry list | show | promote: the versions that training made and the demo serves."""
 
-import argparse
-import re
 import sys
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+from tyro.conf import FlagCreatePairsOff, Positional
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
     from registry.entries import Version
+    from registry.measurements import Measurement
 
 BAD_INPUT, NO_ANSWER = 2, 3
-SHOWN_IN_LIST = ("test/", "validation/")
-LOGGED_WHILE_LEARNING = re.compile("train/[^/]+")
-ENDS_OF_INTERVAL = ("_low", "_high")
+SPLITS_IN_LIST = ("test", "validation")
+"""`list` shows the measurements of the first of them that has any."""
+DESCRIPTION = """The registered versions of each model.
+
+Examples:
+  python -m registry list
+  python -m registry show dln@production
+  python -m registry promote dln 2"""
+app = tyro.extras.SubcommandApp()
+Model = Annotated[str, Positional, tyro.conf.arg(metavar="NAME")]
+Reference = Annotated[str, Positional, tyro.conf.arg(metavar="NAME[@alias|/version]")]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return 0, 2 for bad input, 3 when the registry is empty or unreachable."""
-    given = _parser().parse_args(arguments)
-    from rich.console import Console
-
     from registry.errors import BadVersion, RegistryError
 
     try:
-        given.command(given, Console(markup=False))
+        app.cli(args=arguments, prog="python -m registry", description=DESCRIPTION)
     except RegistryError as error:
         print(error, file=sys.stderr)
         return BAD_INPUT if isinstance(error, BadVersion) else NO_ANSWER
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m registry", description="The registered versions of each model."
-    )
-    commands = parser.add_subparsers(required=True, metavar="list | show | promote")
-    listing = commands.add_parser("list", help="list all versions")
-    listing.add_argument("name", nargs="?", metavar="NAME", help="of this model alone")
-    listing.set_defaults(command=_list)
-    show = commands.add_parser("show", help="print all that is known of one version")
-    show.add_argument("reference", metavar="NAME[@alias|/version]", help="NAME: in production")
-    show.set_defaults(command=_show)
-    promote = commands.add_parser("promote", help="let a version answer on the page")
-    promote.add_argument("name", metavar="NAME")
-    promote.add_argument("number", metavar="VERSION", type=int)
-    promote.set_defaults(command=_promote)
-    return parser
+@app.command(name="list")
+def list_versions(
+    name: Annotated[str | None, Positional, tyro.conf.arg(metavar="[NAME]")] = None,
+) -> None:
+    """List all versions with what was measured of them, newest first.
 
+    For example: python -m registry list dln
 
-def _list(given: argparse.Namespace, console: "Console") -> None:
+    Args:
+        name: list the versions of this model alone.
+    """
     from registry import versions
     from registry.errors import EmptyRegistry
 
-    found = versions.list_versions(given.name)
-    for fault in versions.broken_versions(given.name):
+    found = versions.list_versions(name)
+    for fault in versions.broken_versions(name):
         print(fault, file=sys.stderr)
-    if not found and given.name:
-        versions.resolve(given.name)
+    if not found and name:
+        versions.resolve(name)
     if not found:
         raise EmptyRegistry(
             "The registry is empty: `python app.py seed` registers the starters, "
             "`python -m training train emotion-smoke` a first version of your own."
         )
-    console.print(_table(found))
+    _console().print(_table_of_versions(found))
 
 
-def _table(found: Sequence["Version"]) -> "Table":
+@app.command
+def show(reference: Reference, measurements: Annotated[bool, FlagCreatePairsOff] = False) -> None:
+    """Print all that is known of one version.
+
+    For example: python -m registry show dln@production
+
+    Args:
+        reference: the version; NAME alone is the one in production.
+        measurements: print the whole table of measurements, too, where the card shows the results.
+    """
+    from rich.markdown import Markdown
+    from rich.table import Column, Table
+
+    from registry import signature, versions
+
+    version, console = versions.resolve(reference), _console()
+    table = Table(Column(no_wrap=True), Column(overflow="fold"), show_header=False)
+    for key, value in _metadata(version).items():
+        table.add_row(key, value)
+    console.print(table)
+    console.print(Markdown(version.description))
+    if measurements or not signature.is_signed(version):
+        console.print(_table_of_measurements(versions.measurements(version)))
+
+
+@app.command
+def promote(
+    name: Model, number: Annotated[int, Positional, tyro.conf.arg(metavar="VERSION")]
+) -> None:
+    """Let a version answer on the page.
+
+    For example: python -m registry promote dln 2
+
+    Args:
+        name: the model.
+        number: the number of the version.
+    """
+    from registry import promotion
+
+    version = promotion.promote(name, number)
+    _console().print(f"{version.title} is in production.")
+
+
+def _console() -> "Console":
+    from rich.console import Console
+
+    return Console(markup=False)
+
+
+def _table_of_versions(found: Sequence["Version"]) -> "Table":
     """Return a table that keeps every word in a terminal of 80 columns."""
     from rich.box import SIMPLE
     from rich.table import Column, Table
@@ -77,54 +125,40 @@ def _table(found: Sequence["Version"]) -> "Table":
     for version in found:
         known = [f"{version.name} {version.number}", *version.aliases]
         made = [_when(version), f"run {version.run_id[:8]}"]
-        described = version.description.strip().partition("\n")[0]
-        table.add_row("\n".join(known + made), "\n".join([described, *_measured(version)]))
+        first_line = version.description.strip().partition("\n")[0]
+        table.add_row("\n".join(known + made), "\n".join([first_line, *_measured(version)]))
     return table
 
 
-def _measured(version: "Version") -> list[str]:
-    """Return what was measured on a test split, or else in validation, a line each."""
+def _measured(version: "Version") -> Iterator[str]:
+    """Yield what was measured on a test split, or else in validation, a line each."""
     from registry import versions
 
-    known = versions.metrics(version)
-    kind = next((kind for kind in SHOWN_IN_LIST if any(key.startswith(kind) for key in known)), "-")
-    return [f"{key} {value:.4g}" for key, value in known.items() if key.startswith(kind)]
+    known = versions.measurements(version)
+    shown = next((each for each in SPLITS_IN_LIST if any(row.split == each for row in known)), "")
+    for row in known:
+        if row.split == shown != "":
+            yield f"{row.name} {row.value:.4g}{_interval(row)}"
 
 
-def _show(given: argparse.Namespace, console: "Console") -> None:
-    from rich.markdown import Markdown
+def _table_of_measurements(rows: Sequence["Measurement"]) -> "Table":
+    from rich.box import SIMPLE
     from rich.table import Column, Table
 
-    from registry import versions
-
-    version = versions.resolve(given.reference)
-    table = Table(Column(no_wrap=True), Column(overflow="fold"), show_header=False)
-    for key, value in _facts(version).items():
-        table.add_row(key, value)
-    for key, number in _not_on_card(versions.metrics(version), version.description).items():
-        table.add_row(key, f"{number:.6g}")
-    console.print(table)
-    console.print(Markdown(version.description))
+    table = Table(Column("Measured", overflow="fold"), Column("Value", no_wrap=True), box=SIMPLE)
+    for row in rows:
+        table.add_row(row.name, f"{row.value:.6g}{_interval(row)}")
+    return table
 
 
-def _not_on_card(measured: Mapping[str, float], card: str) -> dict[str, float]:
-    """Return the metrics that no table of the card has; what is said once needs no row here."""
-    from registry.export import number
-
-    told = {
-        key
-        for key, value in measured.items()
-        if not LOGGED_WHILE_LEARNING.fullmatch(key) and f"| {number(value)} " in card
-    }
-    for end in ENDS_OF_INTERVAL:
-        told |= {key for key in measured if key.endswith(end) and key.removesuffix(end) in told}
-    return {key: value for key, value in measured.items() if key not in told}
+def _interval(row: "Measurement") -> str:
+    return "" if row.low is None or row.high is None else f" ({row.low:.2f} to {row.high:.2f})"
 
 
-def _facts(version: "Version") -> dict[str, str]:
+def _metadata(version: "Version") -> dict[str, str]:
     crop = version.crop
     turned = "eyes level" if crop.roll else "not turned"
-    facts = {
+    metadata = {
         "Model": version.name,
         "Version": str(version.number),
         "Aliases": ", ".join(version.aliases),
@@ -139,14 +173,7 @@ def _facts(version: "Version") -> dict[str, str]:
         **{f"Threshold {name}": f"{least:g}" for name, least in version.thresholds.items()},
         **{f"Data {name}": digest for name, digest in version.data.items()},
     }
-    return {key: value for key, value in facts.items() if value}
-
-
-def _promote(given: argparse.Namespace, console: "Console") -> None:
-    from registry.promotion import promote
-
-    version = promote(given.name, given.number)
-    console.print(f"{version.title} is in production.")
+    return {key: value for key, value in metadata.items() if value}
 
 
 def _when(version: "Version") -> str:

@@ -1,44 +1,46 @@
-"""The models of the house, each on a card."""
+"""The models, each with a spec that training, registry and demo share."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from registry.faces import CropSpec
+from registry.crops import CropSpec
 
 EMOTIONS = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt")
 """AffectNet's codes 0 to 7; the seven basic emotions are the first seven."""
 
 FERPLUS_MARGIN = 0.05
-"""How much wider than the bare face's square FER+ frames its faces.
+"""By what part the pictures of FER+ are wider than the bare face's square.
 
-By what FaceCropper finds in FER+ pictures: 0.048 in the median of 2,989, while photos cut with 0.05
-and looked at in the same way give 0.034 (lfw_emotion) and 0.064 (london). Pictures of FER+ differ
-by 0.11 either way, and show the face 2 % of the side lower; see benchmarks/crop_margin.py.
+Measured with FaceCropper by benchmarks/crop_margin.py: the median of 2,989 FER+ pictures is 0.048.
+Photos cropped with 0.05 and measured the same way give 0.034 (lfw_emotion) and 0.064 (london).
+FER+ pictures vary by 0.11 either way, and show the face 2 % of their side lower.
 """
 
 EXPRESSION_DIMS = 16
-"""Length of an expression's vector."""
+"""Length of an expression embedding."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:
-    """One word names the model everywhere: package, recipe, experiment, registered model.
+    """What every version of a model has in common.
 
-    A model with an `encoder` has two graphs in each version: the encoder sees faces alone, and the
-    other one takes faces and the change between two of the encoder's conditions: what it names
-    `condition`, or the expressions where it names none.
+    A version of a model with an `encoder` has two graphs. The encoder takes faces alone. The
+    generator takes faces and a change: the difference of two conditions, which are the encoder's
+    output `condition`, or its `expression` where it has no such output.
     """
 
     name: str
+    """The one name of package, recipe, experiment and registered model."""
     title: str
     purpose: str
     outputs: Mapping[str, str]
-    """What every version gives."""
+    """Outputs of every version, with their shapes."""
     crop: CropSpec
     labels: tuple[str, ...] = field(default=())
     encoder: Mapping[str, str] = field(default_factory=dict)
-    more: Mapping[str, str] = field(default_factory=dict)
-    """What a version may give as well, with an encoder its encoder."""
+    """Outputs of the encoder, with their shapes; empty for a model without one."""
+    optional_outputs: Mapping[str, str] = field(default_factory=dict)
+    """Outputs that a version may have as well: its encoder, where it has one."""
 
 
 DLN = ModelSpec(
@@ -46,7 +48,7 @@ DLN = ModelSpec(
     title="Deviation Learning Network",
     purpose="Tells which of three faces has the odd expression, whoever the people are.",
     outputs={"expression": "batch 16, unit length", "identity": "batch features, unit length"},
-    more={"deviation": "batch features, about 1 long"},
+    optional_outputs={"deviation": "batch features, about 1 long"},
     crop=CropSpec(size_px=224, margin=FERPLUS_MARGIN),
 )
 FECNET = ModelSpec(
@@ -71,6 +73,6 @@ PIX2PIXHD = ModelSpec(
     outputs={"picture": "batch 3 h w in [0, 1]", "mask": "batch 1 h w in [0, 1]"},
     crop=CropSpec(size_px=256, margin=0.4),
     encoder={"expression": "batch 16, unit length", "identity": "batch features, unit length"},
-    more={"condition": "batch numbers, the expression first"},
+    optional_outputs={"condition": "batch numbers, the expression first"},
 )
-CATALOG = {card.name: card for card in (DLN, FECNET, EMOTION, PIX2PIXHD)}
+CATALOG = {spec.name: spec for spec in (DLN, FECNET, EMOTION, PIX2PIXHD)}

@@ -1,4 +1,4 @@
-"""A version as MLflow keeps it: the entry's tags, and the folder its files lie in."""
+"""A version as MLflow stores it: the tags of its entry, and the folder of its files."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from registry import store
 from registry.catalog import EXPRESSION_DIMS
+from registry.crops import CropSpec
 from registry.errors import BadVersion
-from registry.faces import CropSpec
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class VersionMetadata:
-    """What the user of a version has to know; it travels in the version's tags."""
+    """What the user of a version has to know; stored in the version's tags."""
 
     crop: CropSpec
     outputs: Mapping[str, str]
@@ -31,22 +31,22 @@ class VersionMetadata:
     starter: str | None = None
     encoder: Mapping[str, str] = field(default_factory=dict)
     condition: int = 0
-    """Length of the change that a version with two graphs takes; 0: it has one."""
+    """Length of the change that a version with two graphs takes; 0: it has one graph."""
     thresholds: Mapping[str, float] = field(default_factory=dict)
-    """For pix2pixhd, `nearer`: by what share the distance to the driver's expression has to shrink;
-    `same_person`: the least cosine similarity of the identities of result and source."""
+    """For pix2pixhd. `nearer`: the share by which the distance to the driver's expression has to
+    shrink; `same_person`: the least cosine similarity of the identities of result and source."""
 
-    def tags(self) -> dict[str, str]:
+    def to_tags(self) -> dict[str, str]:
         """Return MLflow's tags: JSON, and the starter's digest as it is."""
         tags = {key: json.dumps(value) for key, value in asdict(self).items() if key != "starter"}
         return tags | ({"starter": self.starter} if self.starter else {})
 
     @classmethod
-    def read(cls, tags: Mapping[str, str]) -> "VersionMetadata":
-        """Return the facts in MLflow's tags.
+    def from_tags(cls, tags: Mapping[str, str]) -> "VersionMetadata":
+        """Return the metadata in MLflow's tags.
 
         Raises:
-            KeyError, TypeError, ValueError: they aren't there, or aren't what `tags` wrote.
+            KeyError, TypeError, ValueError: it isn't there, or isn't what `to_tags` wrote.
         """
         crop = CropSpec(**json.loads(tags["crop"]))
         temperature = json.loads(tags["temperature"])
@@ -61,7 +61,7 @@ class VersionMetadata:
             starter=tags.get("starter"),
             encoder=encoder,
             condition=int(tags.get("condition", EXPRESSION_DIMS if encoder else 0)),
-            thresholds={key: float(least) for key, least in thresholds.items()},
+            thresholds={key: float(value) for key, value in thresholds.items()},
         )
 
 
@@ -78,12 +78,12 @@ class Version(VersionMetadata):
 
     @property
     def title(self) -> str:
-        """What a sentence calls it."""
+        """Its name in a sentence, such as "Version 3 of dln"."""
         return title(self.name, self.number)
 
 
 def title(name: str, number: int | str) -> str:
-    """Return what a sentence calls a version."""
+    """Return the name of a version in a sentence."""
     return f"Version {number} of {name}"
 
 
@@ -96,14 +96,14 @@ def read(entry: "ModelVersion") -> Version:
     try:
         if entry.status != "READY":
             raise ValueError(entry.status)
-        facts = VersionMetadata.read(entry.tags)
+        metadata = VersionMetadata.from_tags(entry.tags)
     except (KeyError, TypeError, ValueError) as error:
         raise BadVersion(
             f"{title(entry.name, entry.version)} is incomplete (crop, outputs or labels are "
             "missing): promote another version, or train one."
         ) from error
     return Version(
-        **vars(facts),
+        **vars(metadata),
         name=entry.name,
         number=int(entry.version),
         run_id=entry.run_id or "",
@@ -114,7 +114,7 @@ def read(entry: "ModelVersion") -> Version:
 
 
 def describe(version: Version, text: str) -> None:
-    """Put a description, Markdown, in place of the version's old one.
+    """Replace the description of a version, Markdown.
 
     Raises:
         Unreachable: the store does not answer.
@@ -124,17 +124,17 @@ def describe(version: Version, text: str) -> None:
 
 
 def local_folder(location: str) -> Path | None:
-    """Return the folder an artifact location means on this machine, or None for a server's."""
+    """Return the folder of an artifact location on this machine, or None for a server's."""
     from mlflow.utils.file_utils import local_file_uri_to_path
     from mlflow.utils.uri import is_local_uri
 
     return Path(local_file_uri_to_path(location)) if is_local_uri(location) else None
 
 
-def is_at_hand(client: "MlflowClient", version: Version) -> bool:
-    """Return whether the files of a version are where they were put; a server's always are."""
-    where = client.get_model_version_download_uri(version.name, str(version.number))
-    folder = local_folder(where)
+def has_files(client: "MlflowClient", version: Version) -> bool:
+    """Return whether the files of a version are where they were stored; a server's always are."""
+    location = client.get_model_version_download_uri(version.name, str(version.number))
+    folder = local_folder(location)
     return folder is None or folder.is_dir()
 
 
@@ -145,8 +145,8 @@ def files(client: "MlflowClient", version: Version) -> Iterator[Path]:
     Raises:
         BadVersion: the folder is gone, because this checkout was moved or it was deleted.
     """
-    where = client.get_model_version_download_uri(version.name, str(version.number))
-    folder = local_folder(where)
+    location = client.get_model_version_download_uri(version.name, str(version.number))
+    folder = local_folder(location)
     if folder is None:
         from mlflow.artifacts import download_artifacts
 
@@ -156,16 +156,16 @@ def files(client: "MlflowClient", version: Version) -> Iterator[Path]:
     elif folder.is_dir():
         yield folder
     else:
-        raise _gone(version, folder)
+        raise _files_missing(version, folder)
 
 
-def _gone(version: Version, folder: Path) -> BadVersion:
+def _files_missing(version: Version, folder: Path) -> BadVersion:
     store_folder = store.folder()
     if store_folder is None or folder.is_relative_to(store_folder):
-        why = f"its files in {folder} were deleted: put them back, or promote another version"
+        reason = f"its files in {folder} were deleted: put them back, or promote another version"
     else:
-        why = (
+        reason = (
             f"the store was moved and its files were registered in {folder}: move it back, or "
             "register again (`python app.py seed` does it for the starters)"
         )
-    return BadVersion(f"{version.title} can't be loaded, because {why}.")
+    return BadVersion(f"{version.title} can't be loaded, because {reason}.")

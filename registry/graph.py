@@ -1,4 +1,4 @@
-"""Exported graph on disk -> module in memory; nothing in the file is executed on the way."""
+"""Exported graph on disk -> module in memory; no code in the file is run on the way."""
 
 import io
 import json
@@ -9,6 +9,8 @@ from pathlib import Path
 
 import torch
 from torch import nn
+
+from registry.operators import is_allowed
 
 
 class GraphError(ValueError):
@@ -23,10 +25,8 @@ RECORDS = re.compile(
 )
 """All that `torch.export.save` writes for a network of tensors."""
 RAW_TENSOR = re.compile(r"(weight|tensor)_\d+")
-OPERATORS = re.compile(
-    r"torch\.ops\.(aten|prims|higher_order)\.\w+(\.\w+)?|torch\.sym_\w+|math\.\w+"
-    r"|_operator\.(getitem|add|sub|mul|neg|pow|mod|floordiv|truediv|eq|ne|lt|le|gt|ge|and_|or_)"
-)
+OPERATOR_KEYS = {"target", "as_operator"}
+"""Where a graph names what it calls, or hands an operator to another one."""
 SHAPE_NAME = re.compile(
     r"[suzf]+\d+|Symbol|Integer|Float|Rational|Add|Mul|Pow|Max|Min|Mod|PythonMod|FloorDiv|CeilDiv"
     r"|CleanDiv|IntTrueDiv|Equality|Unequality|StrictLessThan|LessThan|StrictGreaterThan"
@@ -36,15 +36,15 @@ SHAPE_NAME = re.compile(
 
 
 exporting = threading.RLock()
-"""Held by whoever exports or reads a graph: torch.export keeps both in states of the process, and
-a page that loads one version while another is registered mixes them up."""
+"""Held while a graph is exported or read: torch.export has global state for both, so that a page
+that loads one version while another is registered would mix them up."""
 
 
 def load(path: Path, device: str) -> nn.Module:
     """Return the graph in a .pt2 file as a module on `device`.
 
     Raises:
-        GraphError: the file is missing, is no exported graph, or could execute something.
+        GraphError: the file is missing, is no exported graph, or could run code.
     """
     inspect(path)
     try:
@@ -56,15 +56,17 @@ def load(path: Path, device: str) -> nn.Module:
                 program = move_to_device_pass(program, device)
             return program.module()
     except Exception as error:
-        told = f"torch {torch.__version__} can't read its graph or move it to {device}"
-        raise GraphError(f"{told} ({type(error).__name__})") from error
+        raise GraphError(
+            f"torch {torch.__version__} can't read its graph or move it to {device} "
+            f"({type(error).__name__})"
+        ) from error
 
 
 def inspect(path: Path) -> None:
-    """Look through a .pt2 file before torch loads it, which would unpickle whatever it holds.
+    """Check a .pt2 file before torch loads it, which would unpickle whatever it holds.
 
     Raises:
-        GraphError: it holds more than tensors and a graph of torch's own operators.
+        GraphError: it holds more than tensors and a graph of operators that only compute.
     """
     if not path.is_file():
         raise GraphError(f"it has no exported graph {path.name}")
@@ -86,7 +88,7 @@ def _faults(names: list[str], records: dict[str, bytes]) -> Iterator[str]:
         if name.endswith("_config.json"):
             yield from _pickled_tensors(name, content)
         elif name.startswith("models/"):
-            yield from _foreign_code(json.loads(content))
+            yield from _forbidden_code(json.loads(content))
         elif name.endswith(".pt") and not _only_weights(content):
             yield name
 
@@ -107,20 +109,20 @@ def _only_weights(content: bytes) -> bool:
     return True
 
 
-def _foreign_code(part: object) -> Iterator[str]:
-    """Yield the operators and expressions of a graph that aren't torch's own."""
+def _forbidden_code(part: object) -> Iterator[str]:
+    """Yield the operators of a graph that aren't allowed, and what is no size in its shapes."""
     if isinstance(part, list):
         for item in part:
-            yield from _foreign_code(item)
+            yield from _forbidden_code(item)
     if not isinstance(part, dict):
         return
     for key, value in part.items():
-        if key == "target" and isinstance(value, str) and not OPERATORS.fullmatch(value):
+        if key in OPERATOR_KEYS and isinstance(value, str) and not is_allowed(value):
             yield f"the operator {value[:60]}"
         elif key == "expr_str" and not _is_shape(value):
             yield f"the expression {str(value)[:60]}"
         else:
-            yield from _foreign_code(value)
+            yield from _forbidden_code(value)
 
 
 def _is_shape(expression: object) -> bool:

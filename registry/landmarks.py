@@ -1,4 +1,4 @@
-"""Cut face -> landmarks, finer than the points a face is found by; beside faces, MediaPipe's."""
+"""Face crop -> the 468 landmarks of MediaPipe's face mesh."""
 
 import threading
 from typing import Any
@@ -7,18 +7,18 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 STILL = (33, 133, 362, 263, 168, 6, 197, 195)
-"""Landmarks of the corners of the eyes and the bridge of the nose: expressions hardly move them."""
+"""Indices of landmarks that expressions hardly move: corners of the eyes, bridge of the nose."""
 
 
 class Landmarker:
-    """Finds the 468 points of MediaPipe's face mesh; safe under threads (MediaPipe is not)."""
+    """Finds the landmarks of a face. Threads may share it: a lock guards MediaPipe's mesh."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._mesh: Any = None
 
     def landmarks(self, face: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "468 2"] | None:
-        """Return x and y of each point in pixels of an RGB picture; None where no face is seen."""
+        """Return x and y of each point in pixels of an RGB picture; None where no face is found."""
         with self._lock:
             if self._mesh is None:
                 from mediapipe.python.solutions.face_mesh import FaceMesh

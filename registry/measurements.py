@@ -1,10 +1,21 @@
-"""What was measured of a network: one table, whoever measured it and whoever reads it."""
+"""What was measured of a network: one table, stored with the run that a version comes from."""
 
+import json
+import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from registry import store
+
 COLUMNS = ("split", "set", "metric", "group", "value", "low", "high", "protocol")
+FILE = "measurements.json"
+"""The table's file among the artifacts of a run."""
+NOT_IN_A_NAME = re.compile(r"[^\w.\- :/]")
+"""Characters that MLflow doesn't allow in the name of a metric."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +42,13 @@ class Measurement:
     def name(self) -> str:
         """What MLflow calls the metric: the parts that aren't empty, joined by slashes."""
         parts = (self.split, self.set, self.protocol, self.metric, self.group)
-        return "/".join(part for part in parts if part).replace(": ", ":")
+        name = "/".join(part for part in parts if part).replace(": ", ":")
+        return NOT_IN_A_NAME.sub("_", name)
+
+    @property
+    def is_subgroup(self) -> bool:
+        """Whether it holds for faces of one attribute alone: its group is `ATTRIBUTE: VALUE`."""
+        return ": " in self.group
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -60,3 +77,53 @@ def from_rows(rows: Iterable[Mapping[str, Any]]) -> list[Measurement]:
         KeyError, TypeError: a row has no metric or value, or an unknown column.
     """
     return [Measurement(**{"split": "", "set": ""} | dict(row)) for row in rows]
+
+
+def read(run_id: str) -> list[Measurement]:
+    """Return the table of a run; empty where nothing was measured or the run was deleted.
+
+    Raises:
+        Unreachable: the store does not answer.
+    """
+    from mlflow.exceptions import MlflowException
+
+    client = store.connect()
+    try:
+        with store.answering(), TemporaryDirectory() as folder:
+            if FILE not in [file.path for file in client.list_artifacts(run_id)]:
+                return []
+            path = Path(client.download_artifacts(run_id, FILE, folder))
+            table = json.loads(path.read_text(encoding="utf-8"))
+    except MlflowException:  # there is no such run any more, only its version
+        return []
+    rows = [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
+    return from_rows({**row, "value": _or_nan(row["value"])} for row in rows)
+
+
+def write(run_id: str, measurements: Iterable[Measurement]) -> None:
+    """Add measurements to the table of a run; those measured again replace the old ones.
+
+    The file is a table for MLflow's UI, too: JSON as pandas writes it with `orient="split"`.
+
+    Raises:
+        Unreachable: the store does not answer.
+    """
+    rows = [asdict(row) for row in merged(read(run_id), measurements)]
+    table = {
+        "columns": COLUMNS,
+        "data": [[_or_none(row[column]) for column in COLUMNS] for row in rows],
+    }
+    client = store.connect()
+    with store.answering():
+        client.log_dict(run_id, table, FILE)
+        shown_as = json.dumps([{"path": FILE, "type": "table"}])
+        client.set_tag(run_id, "mlflow.loggedArtifacts", shown_as)
+
+
+def _or_none(cell: str | float | None) -> str | float | None:
+    """Return a cell as every reader of JSON takes it: NaN and infinity become null."""
+    return None if isinstance(cell, float) and not math.isfinite(cell) else cell
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value

@@ -1,4 +1,4 @@
-"""The gate every picture passes: header first, bounds, then decoding to upright RGB."""
+"""Any picture -> upright RGB pixels: its header and size are checked before it is decoded."""
 
 import io
 import warnings
@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import ExifTags, Image, ImageCms
+from PIL import Image, ImageCms, ImageOps
 
 MAX_PIXELS = 100_000_000
 SMALLEST_SIDE_PX = 16
@@ -18,16 +18,6 @@ TOO_LARGE = f"has more than {MAX_PIXELS // 1_000_000} megapixels; scale it down"
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF")
 """What is read; others may start programs (EPS) or are no photos."""
 UNREADABLE = f"is not a picture this program reads; save it as {' or '.join(FORMATS[:2])}"
-TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""EXIF's orientations and what undoes them."""
 SRGB = ImageCms.createProfile("sRGB")
 
 
@@ -36,7 +26,7 @@ class PhotoError(ValueError):
 
 
 def check_photo(source: PhotoSource) -> None:
-    """Look at a picture's header and nothing more.
+    """Check a picture by its header, without decoding it.
 
     Raises:
         PhotoError: it is missing, empty, no picture, too small or above 100 megapixels.
@@ -60,7 +50,7 @@ def read_photo(source: PhotoSource) -> UInt8[np.ndarray, "h w 3"]:
             return np.array(_in_rgb(_upright(picture)))
         except Exception as error:  # Pillow's readers of broken files raise whatever comes
             raise PhotoError(
-                f"{_name(source)} is damaged or cut off; take the picture again or save it anew."
+                f"{_name(source)} is damaged or cut off; take the picture again or save it again."
             ) from error
 
 
@@ -125,11 +115,11 @@ def _name(source: PhotoSource) -> str:
 
 
 def _upright(picture: Image.Image) -> Image.Image:
+    """Return the picture turned as its EXIF says, or as it is where its EXIF can't be read."""
     try:
-        turn = TURNS.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # broken notes don't spoil a picture
+        return ImageOps.exif_transpose(picture)
+    except Exception:
         return picture
-    return picture if turn is None else picture.transpose(turn)
 
 
 def _in_rgb(picture: Image.Image) -> Image.Image:
@@ -151,10 +141,10 @@ def _in_srgb(picture: Image.Image, profile: bytes) -> Image.Image:
         own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         if "sRGB" in ImageCms.getProfileDescription(own):
             return picture
-        seen = ImageCms.profileToProfile(picture, own, SRGB, outputMode="RGB")
+        converted = ImageCms.profileToProfile(picture, own, SRGB, outputMode="RGB")
     except (ImageCms.PyCMSError, OSError, ValueError):
         return picture
-    return picture if seen is None else seen
+    return picture if converted is None else converted
 
 
 def _to_8_bit(levels: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""A version in memory: one graph, or a generator and the encoder it was trained with."""
+"""A version loaded into memory: one graph, or a generator and its encoder."""
 
 import torch
 from jaxtyping import Float
@@ -9,13 +9,13 @@ from registry.errors import BadVersion
 
 
 class ProductionModel:
-    """A version in memory. Safe under threads.
+    """A version loaded into memory; threads may share it.
 
     Args:
-        version: what was loaded.
-        device: where it computes: cuda, mps or cpu.
+        version: the version that was loaded.
+        device: cuda, mps or cpu.
         network: the exported graph, on that device; gradients flow through it.
-        encoder: the second graph of a version that has two, on that device.
+        encoder: the second graph of a version that has two, on that device; None for one graph.
     """
 
     def __init__(
@@ -29,13 +29,13 @@ class ProductionModel:
     def __call__(
         self, faces: Float[Tensor, "batch 3 h w"], change: Float[Tensor, "..."] | None = None
     ) -> dict[str, Tensor]:
-        """Return the card's outputs on the CPU, float32, for RGB faces in [0, 1].
+        """Return the outputs on the CPU, float32, by name.
 
         Args:
-            faces: cut to the version's crop.
+            faces: RGB in [0, 1], cut to the version's crop.
             change: batch and the version's `condition`, for a version with two graphs and only for
-                that: the driver's condition minus the source's, times the strength. 0 asks for no
-                change.
+                that: the driver's condition minus the source's, times the strength. Zeros leave
+                the expression as it is.
 
         Raises:
             BadVersion: the faces are not cut to the version's crop, or the change is missing, not
@@ -46,9 +46,12 @@ class ProductionModel:
         return self._compute(self.network, faces, *(() if change is None else (change,)))
 
     def encode(self, faces: Float[Tensor, "batch 3 h w"]) -> dict[str, Tensor]:
-        """Return the encoder's outputs on the CPU, float32, for RGB faces in [0, 1].
+        """Return the encoder's outputs on the CPU, float32, by name.
 
-        Among them `condition`, between two of which a change is.
+        One of them is `condition`: a change is the difference of two conditions.
+
+        Args:
+            faces: RGB in [0, 1], cut to the version's crop.
 
         Raises:
             BadVersion: the version has one graph, or the faces are not cut to its crop.
@@ -56,8 +59,8 @@ class ProductionModel:
         if self._encoder is None:
             raise BadVersion(f"{self.version.title} has no encoder: call it with the faces alone.")
         self._check_faces(faces)
-        said = self._compute(self._encoder, faces)
-        return {"condition": said["expression"]} | said
+        outputs = self._compute(self._encoder, faces)
+        return {"condition": outputs["expression"]} | outputs
 
     def _compute(self, network: nn.Module, *inputs: Tensor) -> dict[str, Tensor]:
         kind = torch.device(self.device).type
@@ -76,10 +79,10 @@ class ProductionModel:
     def _check_change(self, faces: int, change: Tensor | None) -> None:
         if self._encoder is None and change is not None:
             raise BadVersion(f"{self.version.title} takes faces alone, no change of expression.")
-        wanted = (faces, self.version.condition)
-        if self._encoder is not None and (change is None or change.shape != wanted):
+        expected = (faces, self.version.condition)
+        if self._encoder is not None and (change is None or change.shape != expected):
             given = "none" if change is None else " x ".join(map(str, change.shape)) or "a number"
             raise BadVersion(
-                f"{self.version.title} takes a change of expression of {wanted[0]} x {wanted[1]} "
-                f"for {faces} faces, not {given}: subtract what its encoder tells of them."
+                f"{self.version.title} takes a change of expression of {faces} x {expected[1]} "
+                f"for {faces} faces, not {given}: subtract two conditions of its encoder."
             )

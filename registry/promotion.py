@@ -1,4 +1,4 @@
-"""The alias that says which version answers."""
+"""The alias `production`: the version of a model that the demo uses."""
 
 from registry import store, versions
 from registry.entries import Version
@@ -8,7 +8,7 @@ __all__ = ["PRODUCTION", "promote"]
 
 
 def promote(name: str, number: int) -> Version:
-    """Let a version answer: move the alias `production` to it.
+    """Move the alias `production` to a version, and return the version.
 
     Raises:
         BadVersion: there is no such version, or it is incomplete.

@@ -1,26 +1,32 @@
 """Trained network -> registered version."""
 
+import logging
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from torch import nn
 
-from registry import entries, export, store
+from registry import entries, export, export_parts, store
 from registry.catalog import ModelSpec
+from registry.crops import CropSpec
 from registry.entries import Version, VersionMetadata
-from registry.faces import CropSpec
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import LoggedModel
+    from mlflow.entities.model_registry import ModelVersion
+
+FAILED = "nothing was registered"
+TEMPORARY = "expression-studio-"
+logger = logging.getLogger(__name__)
 
 
 def register(
-    card: ModelSpec,
+    spec: ModelSpec,
     network: nn.Module,
     *,
     crop: CropSpec,
@@ -39,8 +45,8 @@ def register(
     What was stored is compared with the network before anything is registered.
 
     Args:
-        card: the model.
-        network: maps RGB faces in [0, 1], float32 batch 3 h w, to the card's outputs by name; a
+        spec: the model.
+        network: maps RGB faces in [0, 1], float32 batch 3 h w, to the spec's outputs by name; a
             generator takes a change of the condition beside the faces.
         crop: how faces are cut for it.
         run_id: the MLflow run it comes from.
@@ -50,17 +56,18 @@ def register(
         temperature: what the logits were divided by.
         data: digest of each data set by name.
         starter: digest of the shipped weights it was made from.
-        encoder: for a card that names an encoder's outputs, and only for that: the network whose
+        encoder: for a spec that names an encoder's outputs, and only for that: the network whose
             expressions the generator was trained with; maps faces to these outputs by name, and
-            to `condition`, batch and any number, where a change is of something else.
-        thresholds: what its answers are held against, by name; see `Version.thresholds`.
+            to `condition`, batch and any length, where a change is not one of expressions.
+        thresholds: limits of its transfer metrics, by name; see `Version.thresholds`.
 
     Raises:
-        BadVersion: a network fails, can't be exported, or its graph computes something else.
-        Unreachable: the store does not answer.
+        BadVersion: a network fails, can't be exported, its outputs are not the spec's, or its
+            graph computes something else.
+        Unreachable: the store does not answer, or its disk is full or closed.
     """
-    first, *others = parts = export.parts(card, network, encoder, crop.size_px)
-    facts = VersionMetadata(
+    first, *others = parts = export_parts.freeze_parts(spec, network, encoder, crop.size_px, labels)
+    metadata = VersionMetadata(
         crop=crop,
         outputs=dict(first.outputs),
         labels=tuple(labels),
@@ -72,70 +79,80 @@ def register(
         thresholds=dict(thresholds or {}),
     )
     client = store.connect()
-    with store.answering(), TemporaryDirectory() as aside:
-        text = export.card_text(card, facts, description)
-        beside = export.write_beside(Path(aside), parts, config, text)
-        beside += [export.write_graph(Path(aside), part, card) for part in others]
-        place = _place(client, card, run_id)
-        with _undone_on_failure(client, place):
-            export.log(place, first, card, beside)
-            with _stored(place) as folder:
+    with store.answering(FAILED), TemporaryDirectory(prefix=TEMPORARY) as folder:
+        aside = Path(folder)
+        export.require_space(aside, store.folder(), parts)
+        text = export.card_text(spec, metadata, description)
+        extra_files = export.write_extra_files(aside, parts, config, text)
+        extra_files += [export.write_graph(aside, part, spec) for part in others]
+        logged_model = _create_logged_model(client, spec, run_id)
+        with _undone_on_failure(client, logged_model):
+            export.log_model(logged_model, first, spec, extra_files)
+            with _stored_files(logged_model) as stored:
                 for part in parts:
-                    export.check_stored(folder, part, card)
-        return _enter(client, card, place, description, facts)
-
-
-def _place(client: "MlflowClient", card: ModelSpec, run_id: str) -> "LoggedModel":
-    """Create the place of a model beside its run's artifacts."""
-    run = client.get_run(run_id)
-    return client.create_logged_model(
-        run.info.experiment_id, card.name, source_run_id=run_id, params=run.data.params
-    )
-
-
-def _enter(
-    client: "MlflowClient",
-    card: ModelSpec,
-    place: "LoggedModel",
-    description: str,
-    facts: VersionMetadata,
-) -> Version:
-    """Write a logged model into the registry, with all it carries at once."""
-    from mlflow.exceptions import MlflowException
-
-    with suppress(MlflowException):
-        client.create_registered_model(card.name, description=f"**{card.title}.** {card.purpose}")
-    entry = client.create_model_version(
-        card.name,
-        f"models:/{place.model_id}",
-        place.source_run_id,
-        facts.tags(),
-        description=description,
-        model_id=place.model_id,
-    )
+                    export.check_stored(stored, part, spec)
+            entry = _create_version(client, spec, logged_model, description, metadata)
     return entries.read(entry)
 
 
+def _create_logged_model(client: "MlflowClient", spec: ModelSpec, run_id: str) -> "LoggedModel":
+    """Create an empty logged model beside its run's artifacts."""
+    run = client.get_run(run_id)
+    return client.create_logged_model(
+        run.info.experiment_id, spec.name, source_run_id=run_id, params=run.data.params
+    )
+
+
+def _create_version(
+    client: "MlflowClient",
+    spec: ModelSpec,
+    logged_model: "LoggedModel",
+    description: str,
+    metadata: VersionMetadata,
+) -> "ModelVersion":
+    """Make a logged model the newest version of its registered model, with its tags at once."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(spec.name, description=f"**{spec.title}.** {spec.purpose}")
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    return client.create_model_version(
+        spec.name,
+        f"models:/{logged_model.model_id}",
+        logged_model.source_run_id,
+        metadata.to_tags(),
+        description=description,
+        model_id=logged_model.model_id,
+    )
+
+
 @contextmanager
-def _stored(place: "LoggedModel") -> Iterator[Path]:
+def _stored_files(logged_model: "LoggedModel") -> Iterator[Path]:
     """Give the folder of a logged model; a server's is fetched and removed after."""
-    folder = entries.local_folder(place.artifact_location)
+    folder = entries.local_folder(logged_model.artifact_location)
     if folder is not None:
         yield folder
         return
     from mlflow.artifacts import download_artifacts
 
-    with TemporaryDirectory(prefix="expression-studio-") as fetched:
-        yield Path(download_artifacts(artifact_uri=f"models:/{place.model_id}", dst_path=fetched))
+    with TemporaryDirectory(prefix=TEMPORARY) as fetched:
+        uri = f"models:/{logged_model.model_id}"
+        yield Path(download_artifacts(artifact_uri=uri, dst_path=fetched))
 
 
 @contextmanager
-def _undone_on_failure(client: "MlflowClient", place: "LoggedModel") -> Iterator[None]:
+def _undone_on_failure(client: "MlflowClient", logged_model: "LoggedModel") -> Iterator[None]:
+    """Remove a logged model and its files if the block fails, first the files: they need space."""
     try:
         yield
     except Exception:
-        client.delete_logged_model(place.model_id)
-        folder = entries.local_folder(place.artifact_location)
+        folder = entries.local_folder(logged_model.artifact_location)
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
+        try:
+            client.delete_logged_model(logged_model.model_id)
+        except Exception:
+            logger.exception("The logged model %s could not be removed.", logged_model.model_id)
         raise

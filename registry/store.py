@@ -1,4 +1,4 @@
-"""Where runs and versions are kept: mlruns/ of this checkout, or an MLflow server."""
+"""Where runs and versions are stored: mlruns/ of this checkout, or an MLflow server."""
 
 import logging
 import os
@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from registry.errors import Unreachable
+from registry import store_errors
+from registry.errors import RegistryError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Experiment
 
 PROJECT = Path(__file__).parent.parent
+"""The folder that holds this package: a checkout, or the site-packages of an environment."""
 ANSWER_WITHIN_SECONDS = 5
 MLFLOW_ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -29,19 +31,23 @@ MLFLOW_DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
 }
+ANSWERS = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "RESOURCE_ALREADY_EXISTS"}
+"""MLflow's error codes that are answers about one thing, not failures of the store."""
 _connecting = threading.RLock()
 
 
 def folder() -> Path | None:
-    """Return the local folder of runs and versions, or None where a server keeps them.
+    """Return the local folder of runs and versions, or None where a server has them.
 
-    EXPRESSION_STUDIO_STORE names another folder than mlruns/; MLFLOW_TRACKING_URI names a server.
+    EXPRESSION_STUDIO_STORE names a folder, MLFLOW_TRACKING_URI a server. Without them it is mlruns/
+    of the checkout, or of the current folder where the package is installed without one.
     """
     if chosen := os.environ.get("EXPRESSION_STUDIO_STORE"):
         return Path(chosen).expanduser().resolve()
     if os.environ.get("MLFLOW_TRACKING_URI"):
         return None
-    return PROJECT / "mlruns"
+    is_checkout = (PROJECT / "pyproject.toml").is_file()
+    return (PROJECT if is_checkout else Path.cwd()) / "mlruns"
 
 
 def tracking_uri() -> str:
@@ -67,40 +73,54 @@ def connect() -> "MlflowClient":
     with _connecting, answering():
         if local is not None:
             _create(local)
-        _choose(uri)
+        _set_uri(uri)
         from mlflow import MlflowClient
 
         return MlflowClient(uri, uri)
 
 
 @contextmanager
-def answering() -> Iterator[None]:
-    """Turn every way in which MLflow fails to answer into one sentence.
+def answering(outcome: str = "") -> Iterator[None]:
+    """Turn every way in which MLflow or the disk fails into one sentence.
 
-    What it answers about a thing that doesn't exist, or that it refuses, passes through.
+    What MLflow answers about a thing that doesn't exist, or that it refuses, passes through.
+
+    Args:
+        outcome: what a failure means, at the end of the sentence: "nothing was registered".
 
     Raises:
-        Unreachable: no answer.
+        Unreachable: the server does not answer, the database can't be read, or the disk is full or
+            closed to this user.
     """
+    try:
+        yield
+    except RegistryError:
+        raise
+    except Exception as error:
+        if not _is_failure(error):
+            raise
+        raise store_errors.to_unreachable(
+            error, folder=folder(), uri=tracking_uri(), outcome=outcome
+        ) from error
+
+
+def _is_failure(error: Exception) -> bool:
+    """Return whether the store failed, and not what it was used for."""
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
-    try:
-        yield
-    except MlflowException as error:
-        if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
-            raise
-        if error.error_code == "RESOURCE_ALREADY_EXISTS":
-            raise
-        raise _unreachable(error) from error
-    except (SQLAlchemyError, OSError, sqlite3.Error) as error:
-        raise _unreachable(error) from error
+    if isinstance(error, MlflowException):
+        return error.error_code not in ANSWERS
+    return isinstance(error, SQLAlchemyError | OSError | sqlite3.Error) or (
+        store_errors.is_disk_failure(error)
+    )
 
 
 def experiment(name: str) -> str:
     """Return the id of an experiment whose artifacts lie in this store; created when absent.
 
-    One that a moved checkout left behind is renamed: its artifacts' place can't be changed.
+    One whose artifacts lie elsewhere, because the store was moved, is renamed: MLflow can't change
+    the place of its artifacts.
 
     Raises:
         Unreachable: as for `connect`.
@@ -114,7 +134,7 @@ def experiment(name: str) -> str:
             client.rename_experiment(found.experiment_id, f"{name} (moved, {found.experiment_id})")
             found = None
         if found:
-            return _revived(client, found)
+            return _restored(client, found)
         try:
             return str(client.create_experiment(name, artifact_location=_artifacts(name)))
         except MlflowException:
@@ -123,7 +143,7 @@ def experiment(name: str) -> str:
             raise
 
 
-def _revived(client: "MlflowClient", found: "Experiment") -> str:
+def _restored(client: "MlflowClient", found: "Experiment") -> str:
     if found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)
     return str(found.experiment_id)
@@ -139,8 +159,8 @@ def _is_here(found: "Experiment") -> bool:
     return local is None or str(found.artifact_location).startswith(local.as_uri() + "/")
 
 
-def _choose(uri: str) -> None:
-    """Make `uri` MLflow's own default too, without telling every child process."""
+def _set_uri(uri: str) -> None:
+    """Make `uri` MLflow's own default, leaving the environment of child processes as it is."""
     import mlflow
 
     before = os.environ.get("MLFLOW_TRACKING_URI")
@@ -153,22 +173,25 @@ def _choose(uri: str) -> None:
 
 
 def _ping(uri: str) -> None:
-    """Ask a server for a sign of life; other stores answer at their first use."""
+    """Check within seconds that a server answers; other stores are checked at their first use."""
     if not uri.startswith(("http://", "https://")):
         return
     from mlflow.exceptions import MlflowException
     from mlflow.tracking._tracking_service.utils import get_default_host_creds
     from mlflow.utils.rest_utils import http_request
 
-    ask = {"max_retries": 0, "timeout": ANSWER_WITHIN_SECONDS, "raise_on_status": False}
+    options = {"max_retries": 0, "timeout": ANSWER_WITHIN_SECONDS, "raise_on_status": False}
     try:
-        http_request(get_default_host_creds(uri), "/health", "GET", **ask)
+        http_request(get_default_host_creds(uri), "/health", "GET", **options)
     except MlflowException as error:
-        raise _unreachable() from error
+        raise store_errors.no_server(uri) from error
 
 
 def _create(local: Path) -> None:
-    """Create a local store when there is none: built aside, so that no half database is seen."""
+    """Create a local store when there is none.
+
+    It is built under another name, so that no other process reads a half database.
+    """
     database = local / "mlflow.db"
     if database.exists():
         return
@@ -199,23 +222,12 @@ def _quiet(*names: str) -> Iterator[None]:
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.WARNING)
-    yield
-    for logger, level in zip(loggers, levels, strict=True):
-        logger.setLevel(level)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _sqlite(database: Path) -> str:
     return f"sqlite:///{database.as_posix()}"
-
-
-def _unreachable(error: Exception | None = None) -> Unreachable:
-    reason = f" ({str(error).strip().splitlines()[0][:200].rstrip('.')})" if error else ""
-    if folder() is None:
-        return Unreachable(
-            f"The MLflow server {tracking_uri()} does not answer{reason}: start it, or unset "
-            "MLFLOW_TRACKING_URI to use this checkout's own mlruns/."
-        )
-    return Unreachable(
-        f"The registry in {folder()} can't be read{reason}: move the folder aside and run "
-        "`python app.py seed` for a fresh one."
-    )

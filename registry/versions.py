@@ -1,4 +1,4 @@
-"""What travels from training to the demo: register, resolve, load, list."""
+"""The versions that training makes and the demo uses: register, resolve, load, list."""
 
 import json
 import re
@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from registry import entries, export, graph, store
+from registry import entries, export, export_parts, graph, store
 from registry.catalog import CATALOG
 from registry.entries import Version
 from registry.errors import BadVersion, EmptyRegistry, RegistryError, Unreachable
+from registry.measurements import Measurement
+from registry.measurements import read as read_measurements
 from registry.production import ProductionModel
 from registry.registration import register
 
@@ -35,7 +37,7 @@ __all__ = [
     "find",
     "list_versions",
     "load",
-    "metrics",
+    "measurements",
     "register",
     "resolve",
     "weights",
@@ -78,9 +80,9 @@ def load(version: Version | str, device: str | None = None) -> ProductionModel:
         version = resolve(version)
     device = device or best_device()
     with _whole_files(version) as folder:
-        network = graph.load(folder / export.GRAPH, device)
-        beside = folder / export.BESIDE / export.ENCODER
-        encoder = graph.load(beside, device) if version.encoder else None
+        network = graph.load(folder / export_parts.GRAPH, device)
+        second = folder / export_parts.EXTRA_FILES / export_parts.ENCODER
+        encoder = graph.load(second, device) if version.encoder else None
         return ProductionModel(version, device, network, encoder)
 
 
@@ -97,7 +99,7 @@ def weights(reference: str) -> dict[str, Tensor]:
     version = resolve(reference)
     with _whole_files(version) as folder:
         try:
-            state: dict[str, Tensor] = load_file(folder / export.BESIDE / export.WEIGHTS)
+            state: dict[str, Tensor] = load_file(folder / export_parts.EXTRA_FILES / export.WEIGHTS)
         except (OSError, SafetensorError) as error:
             raise graph.GraphError(f"{export.WEIGHTS} is missing or broken") from error
     return state
@@ -113,15 +115,15 @@ def config(reference: str) -> dict[str, Any]:
     version = resolve(reference)
     with _whole_files(version) as folder:
         try:
-            file = folder / export.BESIDE / export.CONFIG
-            said: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+            file = folder / export_parts.EXTRA_FILES / export.CONFIG
+            values: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise graph.GraphError(f"{export.CONFIG} is missing or broken") from error
-    return said
+    return values
 
 
 def card(version: Version | str) -> str:
-    """Return the model card of a version, Markdown, as it stands now: measuring adds to it.
+    """Return the model card of a version, Markdown, as it is now: measuring adds to it.
 
     Raises:
         BadVersion, EmptyRegistry, Unreachable: as for `resolve`.
@@ -130,21 +132,13 @@ def card(version: Version | str) -> str:
     return resolve(named).description
 
 
-def metrics(version: Version) -> dict[str, float]:
-    """Return what was measured of a version and of its run, by name; not the machine's load.
+def measurements(version: Version) -> list[Measurement]:
+    """Return what was measured of a version, sorted by split, set, protocol, metric and group.
 
     Raises:
         Unreachable: the store does not answer.
     """
-    from mlflow.exceptions import MlflowException
-
-    client = store.connect()
-    with store.answering():
-        try:
-            measured = client.get_run(version.run_id).data.metrics
-        except MlflowException:  # the run was deleted, the version stays
-            return {}
-    return {key: value for key, value in sorted(measured.items()) if not key.startswith("system/")}
+    return read_measurements(version.run_id)
 
 
 def list_versions(name: str | None = None) -> list[Version]:
@@ -168,7 +162,7 @@ def broken_versions(name: str | None = None) -> list[BadVersion]:
 
 
 def find(name: str, **fields: object) -> Version | None:
-    """Return the newest version with these fields (`starter=digest`) whose files are at hand.
+    """Return the newest version with these fields (`starter=digest`) whose files are there.
 
     Raises:
         Unreachable: the store does not answer.
@@ -177,7 +171,7 @@ def find(name: str, **fields: object) -> Version | None:
     for version in list_versions(name):
         if all(getattr(version, key) == value for key, value in fields.items()):
             with store.answering():
-                if entries.is_at_hand(client, version):
+                if entries.has_files(client, version):
                     return version
     return None
 
@@ -191,7 +185,7 @@ def best_device() -> str:
 
 @contextmanager
 def _whole_files(version: Version) -> Iterator[Path]:
-    """Give a version's folder; what is wrong inside is said with the version's name."""
+    """Give a version's folder; an error inside is reported with the version's name."""
     client = store.connect()
     with store.answering(), entries.files(client, version) as folder:
         try:
@@ -220,7 +214,7 @@ def _aliased(client: "MlflowClient", name: str, alias: str) -> str:
 
 
 def _search(name: str | None) -> list["ModelVersion"]:
-    """Return MLflow's entries by name and newest first; without `name`, of the house's models."""
+    """Return MLflow's entries by name and newest first; without `name`, of the catalog's models."""
     if name and not REFERENCE.fullmatch(name):
         return []
     client, only = store.connect(), f"name='{name}'" if name else None
@@ -228,11 +222,11 @@ def _search(name: str | None) -> list["ModelVersion"]:
         found = client.search_model_versions(only)
         models = client.search_registered_models(filter_string=only)
     aliases = {model.name: model.aliases for model in models}
-    ours = [entry for entry in found if name or entry.name in CATALOG]
-    for entry in ours:  # MLflow leaves the aliases out of what it finds
+    known = [entry for entry in found if name or entry.name in CATALOG]
+    for entry in known:  # MLflow leaves the aliases out of what it finds
         pointing = aliases.get(entry.name, {}).items()
         entry.aliases = [alias for alias, number in pointing if int(number) == int(entry.version)]
-    return sorted(ours, key=lambda entry: (entry.name, -int(entry.version)))
+    return sorted(known, key=lambda entry: (entry.name, -int(entry.version)))
 
 
 def _read_or_fault(entry: "ModelVersion") -> Version | BadVersion:
@@ -243,7 +237,7 @@ def _read_or_fault(entry: "ModelVersion") -> Version | BadVersion:
 
 
 def _no_version(name: str, number: str | None = None) -> RegistryError:
-    """Return what to say when a model, or one version of it, isn't there."""
+    """Return the error for a model, or one version of it, that isn't there."""
     if known := [str(entry.version) for entry in _search(name)]:
         return BadVersion(f"{name} has no version {number}; it has {', '.join(known)}.")
     if name not in CATALOG:

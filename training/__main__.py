@@ -91,7 +91,7 @@ def evaluate(args: Sequence[str]) -> None:
     """Measure a version on prepared data; metrics and outcomes go onto the version."""
     import torch
 
-    from training.cards.tables import as_published
+    from training.cards.tables import as_published, lines
     from training.datasets.prepared import Prepared
     from training.evaluate import evaluate as run
 
@@ -103,11 +103,8 @@ def evaluate(args: Sequence[str]) -> None:
     parser.add_argument("--split", choices=("train", "validation", "test"), default="test")
     said = parser.parse_args(args)
     torch.set_flush_denormal(True)
-    metrics = run(said.reference, Prepared.open(said.data), said.split)
-    for key, value in metrics.items():
-        print(f"{key}  {value:.4f}")
-    for line in as_published(metrics):
-        print(line)
+    measurements = run(said.reference, Prepared.open(said.data), said.split)
+    print("\n".join([*lines(measurements), *as_published(measurements)]))
 
 
 def compare(args: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""Two embeddings on the same questions: registered versions, or recipes trained alike."""
+"""Comparing two embeddings on the same triplets and people: versions, or recipes trained alike."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,11 +12,11 @@ from registry.versions import Version
 from training.datasets.prepare import toy_set
 from training.datasets.prepared import Prepared
 from training.engine.inference import GraphModule
-from training.engine.loop import run_folder
 from training.engine.recipe import Recipe, RecipeError
+from training.engine.run_folder import run_folder
 from training.engine.tracking import finished
 from training.metrics.embedding import evaluate_embedding
-from training.metrics.estimates import Estimate
+from training.metrics.estimates import Estimate, Quantity
 from training.models.triplets.config import TripletRecipe
 from training.recipes import RECIPES
 from training.train import train
@@ -25,23 +25,25 @@ Split = Literal["train", "validation", "test"]
 
 
 class Row(NamedTuple):
-    """One number of both, with the 95 % interval of their paired difference."""
+    """One number of both embeddings on one set."""
 
-    metric: str
+    set: str
+    quantity: Quantity
     first: Estimate
     second: Estimate
 
     def cells(self) -> tuple[str, ...]:
-        """Return the row in words."""
-        told = (_told(each.value, each.interval()) for each in (self.first, self.second))
-        lead = self.first.lead(self.second)
-        return self.metric, *told, _told(self.first.value - self.second.value, lead, "+")
+        """Return set and metric, both numbers and their paired difference, with 95 % intervals."""
+        numbers = [with_interval(each.value, each.interval()) for each in (self.first, self.second)]
+        difference = self.first.value - self.second.value
+        interval = self.first.difference(self.second)
+        return f"{self.set} {self.quantity}", *numbers, with_interval(difference, interval, "+")
 
 
 def compare_versions(first: str, second: str, data: Sequence[Prepared], split: Split) -> list[Row]:
     """Return what both versions reach on the sets' triplets and people.
 
-    An emotion classifier takes part with the square root of its softmax.
+    Of an emotion classifier the square root of its softmax is compared.
 
     Raises:
         RegistryError: there is no such version.
@@ -55,21 +57,21 @@ def compare_recipes(
 ) -> list[Row]:
     """Train both recipes with seeds 0, 1, ... on the same data and compare their means.
 
-    A training that an earlier, stopped comparison finished is taken as it is.
+    A training that an earlier, stopped comparison finished is not repeated.
 
     Raises:
         RecipeError: a recipe doesn't exist or learns no triplets, or there is nothing to compare.
     """
-    one, other = (
-        [_trained(name, _plan(name, data, seed, epochs)) for seed in range(seeds)]
+    of_first, of_second = (
+        [_trained(name, _seeded(name, data, seed, epochs)) for seed in range(seeds)]
         for name in (first, second)
     )
     sets = [Prepared.open(folder) for folder in data] or [toy_set(RECIPES[first].runs)]
-    return _rows(one, other, sets, split)
+    return _rows(of_first, of_second, sets, split)
 
 
 def table(rows: Sequence[Row], first: str, second: str, title: str) -> Table:
-    """Return the rows for a terminal."""
+    """Return the rows as a table for a terminal."""
     shown = Table("", first, second, "difference", title=title)
     for row in rows:
         shown.add_row(*row.cells())
@@ -82,7 +84,19 @@ def markdown(rows: Sequence[Row], first: str, second: str) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _plan(name: str, data: Sequence[Path], seed: int, epochs: int | None) -> Recipe:
+def with_interval(value: float, interval: tuple[float, float], sign: str = "") -> str:
+    """Return a number and its interval with three places.
+
+    Args:
+        value: the number.
+        interval: its lower and upper end.
+        sign: `+` shows the sign of positive numbers, too.
+    """
+    low, high = interval
+    return f"{value:{sign}.3f} ({low:{sign}.3f} to {high:{sign}.3f})"
+
+
+def _seeded(name: str, data: Sequence[Path], seed: int, epochs: int | None) -> Recipe:
     recipe = RECIPES.get(name)
     if not isinstance(recipe, TripletRecipe):
         fit = ", ".join(n for n, known in RECIPES.items() if isinstance(known, TripletRecipe))
@@ -96,8 +110,8 @@ def _trained(name: str, recipe: Recipe) -> Version:
     version = versions.find(model, run_id=run_id) if run_id else None
     if version is None:
         folders = " ".join(map(str, recipe.data))
-        said = f"--data {folders} " if folders else ""
-        options = f"{said}--seed {recipe.seed} --epochs {recipe.epochs}"
+        data = f"--data {folders} " if folders else ""
+        options = f"{data}--seed {recipe.seed} --epochs {recipe.epochs}"
         version = train(name, recipe, f"python -m training train {name} {options}")
     if version is None:
         raise RecipeError(f"{name} leaves no version to compare.")
@@ -109,25 +123,21 @@ def _rows(
 ) -> list[Row]:
     rows = []
     for each in data:
-        one, other = (_mean(several, each, split) for several in (first, second))
-        rows += [Row(f"{each.name} {key}", one[key], other[key]) for key in one if key in other]
+        one, other = (_means(several, each, split) for several in (first, second))
+        rows += [Row(each.name, key, one[key], other[key]) for key in one if key in other]
     if not rows:
         names = ", ".join(each.name for each in data)
         raise RecipeError(f"{names}: no fixed triplets and no persons in {split} to compare on.")
     return rows
 
 
-def _mean(several: Sequence[Version], data: Prepared, split: Split) -> dict[str, Estimate]:
-    judged = [
+def _means(several: Sequence[Version], data: Prepared, split: Split) -> dict[Quantity, Estimate]:
+    """Return each estimate as the mean over the versions."""
+    measured = [
         evaluate_embedding(GraphModule(versions.load(version)), data, version.crop, split).estimates
         for version in several
     ]
     return {
-        key: type(estimate).mean([each[key] for each in judged])
-        for key, estimate in judged[0].items()
+        quantity: type(estimate).mean([each[quantity] for each in measured])
+        for quantity, estimate in measured[0].items()
     }
-
-
-def _told(value: float, interval: tuple[float, float], sign: str = "") -> str:
-    low, high = interval
-    return f"{value:{sign}.3f} ({low:{sign}.3f} to {high:{sign}.3f})"

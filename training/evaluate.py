@@ -1,4 +1,4 @@
-"""How a registered version does on faces it has not learned from."""
+"""Measuring a registered version on prepared data."""
 
 import numpy as np
 import pandas as pd
@@ -6,25 +6,29 @@ import torch
 from torch import nn
 
 from registry import versions
+from registry.measurements import Measurement
 from registry.versions import Version
-from training.cards.run_card import refresh
+from training.cards.markdown import refresh
 from training.datasets import votes
 from training.datasets.prepared import Prepared
 from training.engine.inference import GraphModule, outputs
 from training.engine.recipe import RecipeError
 from training.engine.tracking import annotate
-from training.metrics.classification import with_intervals
+from training.metrics.classification import emotion_measurements
 from training.metrics.embedding import EmbeddingMetrics, evaluate_embedding
-from training.metrics.estimates import Share
+from training.metrics.estimates import TripletAccuracy
 from training.metrics.robustness import latency, robustness
+from training.metrics.triplet_accuracy import METRIC as TRIPLET_ACCURACY
 from training.models.pix2pixhd.validation import TransferValidation
 
 TRANSFERS = 500
 """Of a set, at most."""
+Outcomes = tuple[list[Measurement], pd.DataFrame]
+"""Measurements, and a row for each face, triplet or transfer."""
 
 
-def evaluate(reference: str, data: Prepared, split: str = "test") -> dict[str, float]:
-    """Measure a version on one split and put metrics and per-item outcomes onto it and its card.
+def evaluate(reference: str, data: Prepared, split: str = "test") -> list[Measurement]:
+    """Measure a version on one split and log measurements and outcomes to its run and card.
 
     Args:
         reference: NAME, NAME@alias or NAME/version.
@@ -32,91 +36,126 @@ def evaluate(reference: str, data: Prepared, split: str = "test") -> dict[str, f
         split: train, validation or test.
 
     Returns:
-        Metrics, also logged as `SPLIT/SET/METRIC`, and latencies on this machine.
+        What was measured; of a network that takes one face also robustness, and latency on this
+        machine.
 
     Raises:
-        RecipeError: the set holds nothing this model can be measured on.
+        RecipeError: the set has no face, label, triplet or person to measure this model on.
+        RegistryError: there is no such version, or the store does not answer.
     """
     version = versions.resolve(reference)
-    network, crop = GraphModule(versions.load(version)), version.crop
     if "picture" in version.outputs:
-        return _transfers(version, data, split)
-    if "logits" in version.outputs:
-        metrics, items = _emotions(network, version, data, split)
+        rows, items = _transfers(version, data, split)
     else:
-        judged = evaluate_embedding(network, data, crop, split)
-        metrics, items = judged.metrics(intervals=True) | _counted(judged), judged.triplets
-    if not metrics:
+        rows, items = _face_outputs(version, data, split)
+    if not rows:
         raise RecipeError(
             f"{data.name} holds nothing in split {split} that {version.name} can be measured on."
         )
-    metrics |= robustness(network, data, data.split(split), crop)
-    named = {f"{split}/{data.name}/{key}": value for key, value in metrics.items()}
-    named |= latency(network, crop)
-    annotate(version, named, items, f"{split}-{data.name}")
+    annotate(version, rows, items, f"{split}-{data.name}")
     refresh(version)
-    return named
+    return rows
 
 
-def _transfers(version: Version, data: Prepared, split: str) -> dict[str, float]:
-    """Measure a generator: the receipts of transfers, and likeness to the truth if there is one."""
+def _transfers(version: Version, data: Prepared, split: str) -> Outcomes:
+    """Measure a generator: the means of its transfers' metrics, and their number."""
     model = versions.load(version)
     trials = TransferValidation.of([data], split, version.crop, each=TRANSFERS)
     items = trials.items(lambda faces, change: model(faces, change)["picture"], model.encode)
     if items.empty:
-        raise RecipeError(f"{data.name} has no face in split {split}.")
+        return [], items
     means = items.mean(numeric_only=True).dropna()
-    named = {f"{split}/{data.name}/{name}": float(value) for name, value in means.items()}
-    named[f"{split}/{data.name}/transfers"] = float(len(items))
-    annotate(version, named, items, f"{split}-{data.name}")
-    refresh(version)
-    return named
+    values = {str(metric): float(value) for metric, value in means.items()}
+    values["transfers"] = float(len(items))
+    return [
+        Measurement(split=split, set=data.name, metric=metric, value=value)
+        for metric, value in values.items()
+    ], items
 
 
-def _counted(judged: EmbeddingMetrics) -> dict[str, float]:
-    """Return of how many triplets each accuracy is the share."""
-    name = "triplet_accuracy"
-    return {
-        key.replace(name, "triplets"): float(len(estimate.right))
-        for key, estimate in judged.estimates.items()
-        if key.startswith(name) and isinstance(estimate, Share)
-    }
+def _face_outputs(version: Version, data: Prepared, split: str) -> Outcomes:
+    """Measure an embedding or a classifier, its robustness and its latency."""
+    network, crop = GraphModule(versions.load(version)), version.crop
+    if "logits" in version.outputs:
+        rows, items = _emotions(network, version, data, split)
+    else:
+        metrics = evaluate_embedding(network, data, crop, split)
+        rows, items = metrics.measurements(intervals=True) + _counts(metrics), metrics.triplets
+    if rows:
+        rows = [*rows, *robustness(network, data, split, crop), *latency(network, crop)]
+    return rows, items
 
 
-def _emotions(
-    network: nn.Module, version: Version, data: Prepared, split: str
-) -> tuple[dict[str, float], pd.DataFrame]:
+def _counts(metrics: EmbeddingMetrics) -> list[Measurement]:
+    """Return the number of triplets of each triplet accuracy."""
+    return [
+        Measurement(
+            split=metrics.split,
+            set=metrics.set,
+            metric="triplets",
+            group=quantity.group,
+            value=float(len(estimate.right)),
+        )
+        for quantity, estimate in metrics.estimates.items()
+        if quantity.metric == TRIPLET_ACCURACY and isinstance(estimate, TripletAccuracy)
+    ]
+
+
+def _emotions(network: nn.Module, version: Version, data: Prepared, split: str) -> Outcomes:
     emotion = data.index["emotion"].to_numpy(dtype=float, na_value=np.nan)
-    rows = data.split(split)
-    rows = rows[emotion[rows] < len(version.labels)]
-    if not len(rows):
-        return {}, pd.DataFrame()
-    logits = torch.from_numpy(outputs(network, data, rows, version.crop)["logits"])
-    truth = torch.from_numpy(emotion[rows]).long()
-    top = logits.softmax(1).max(1)
-    named = np.array(version.labels)
+    faces = data.split(split)
+    faces = faces[emotion[faces] < len(version.labels)]
+    if not len(faces):
+        return [], pd.DataFrame()
+    logits = torch.from_numpy(outputs(network, data, faces, version.crop)["logits"])
+    truth = torch.from_numpy(emotion[faces]).long()
+    best = logits.softmax(1).max(1)
+    labels = np.array(version.labels)
     items = pd.DataFrame(
         {
-            "name": data.index["name"].to_numpy()[rows],
-            "emotion": named[truth.numpy()],
-            "answer": named[top.indices.numpy()],
-            "probability": top.values.numpy(),
+            "name": data.index["name"].to_numpy()[faces],
+            "emotion": labels[truth.numpy()],
+            "answer": labels[best.indices.numpy()],
+            "probability": best.values.numpy(),
         }
     )
+    rows = [
+        *emotion_measurements(logits, truth, split=split, of_set=data.name),
+        *_recalls(items, data, split),
+        Measurement(split=split, set=data.name, metric="faces", value=float(len(faces))),
+        *_by_majority(logits, data, faces, split),
+    ]
+    return rows, items
+
+
+def _recalls(items: pd.DataFrame, data: Prepared, split: str) -> list[Measurement]:
     right = items["answer"] == items["emotion"]
-    shares = right.groupby(items["emotion"]).mean()
-    recall = {f"recall_{label}": float(share) for label, share in shares.items()}
-    metrics = with_intervals(logits, truth) | recall | {"faces": float(len(rows))}
-    return metrics | _by_majority(logits, data, rows), items
+    return [
+        Measurement(
+            split=split,
+            set=data.name,
+            metric="recall",
+            group=f"emotion: {label}",
+            value=float(recall),
+        )
+        for label, recall in right.groupby(items["emotion"]).mean().items()
+    ]
 
 
-def _by_majority(logits: torch.Tensor, data: Prepared, rows: np.ndarray) -> dict[str, float]:
-    """Return the same by the second protocol of FER+, on the faces on which a majority agrees."""
-    truth = votes.majority(data.index.iloc[rows])
-    clear = ~np.isnan(truth)
-    if not clear.any():
-        return {}
-    judged = with_intervals(logits[clear], torch.from_numpy(truth[clear]).long())
-    return {f"majority/{key}": value for key, value in judged.items()} | {
-        "majority/faces": float(clear.sum())
-    }
+def _by_majority(
+    logits: torch.Tensor, data: Prepared, faces: np.ndarray, split: str
+) -> list[Measurement]:
+    """Measure on the faces on which a majority agrees, FER+'s second protocol."""
+    truth = votes.majority(data.index.iloc[faces])
+    agreed = ~np.isnan(truth)
+    if not agreed.any():
+        return []
+    labels = torch.from_numpy(truth[agreed]).long()
+    rows = emotion_measurements(
+        logits[agreed], labels, split=split, of_set=data.name, protocol="majority"
+    )
+    count = float(agreed.sum())
+    return [
+        *rows,
+        Measurement(split=split, set=data.name, metric="faces", value=count, protocol="majority"),
+    ]

@@ -9,9 +9,9 @@ import tyro
 from safetensors.torch import load_file
 from torch import Tensor
 
-from registry import versions
+from registry import measurements, versions
 from registry.versions import RegistryError
-from training.engine.tracking import artifact, card_of, metrics_of
+from training.engine.tracking import artifact, card_of
 from training.starters import files
 
 Source = Annotated[str, tyro.conf.Positional]
@@ -19,6 +19,8 @@ Source = Annotated[str, tyro.conf.Positional]
 
 def pack(source: Source) -> None:
     """Pack a trained network as the starter that its recipe is named after.
+
+    For example: python -m training.pack dln/3
 
     Args:
         source: a version such as dln/3, or the id of a run whose model is no registered one.
@@ -34,9 +36,8 @@ def pack(source: Source) -> None:
     else:
         with tempfile.TemporaryDirectory() as folder:
             state = load_file(artifact(run_id, "weights.safetensors", Path(folder)))
-    measured = {k: v for k, v in metrics_of(run_id).items() if k.startswith("test/")}
-    card["metrics"] |= measured
-    path = files.write(card["recipe"], state, card)
+    measured = [row for row in measurements.read(run_id) if row.split in ("validation", "test")]
+    path = files.write(card["recipe"], state, card, measured)
     sys.stdout.write(f"{path} holds {path.stat().st_size / 1e6:.2f} MB.\n")
 
 

@@ -1,6 +1,6 @@
-"""Shipped starters into a registry that lacks them."""
+"""Registers the shipped starters in a registry that lacks them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Any
@@ -10,25 +10,29 @@ from torch import nn
 
 from registry import promotion, store, versions
 from registry.catalog import CATALOG
-from registry.faces import CropSpec
+from registry.crops import CropSpec
 from registry.versions import EmptyRegistry, Version
-from training.cards.run_card import markdown
+from training.cards.markdown import markdown
+from training.cards.run_card import RunCard
 from training.engine.tracking import Metric, Tracker
 from training.models.backbones.deviation import BackboneConfig, PairConfig
 from training.models.dln import config as dln
 from training.models.dln.network import DLN
 from training.models.emotion.network import EmotionClassifier
 from training.models.pix2pixhd.encoder import encoder_of
-from training.models.pix2pixhd.generator import Generator, GeneratorConfig
+from training.models.pix2pixhd.generator import Generator
+from training.models.pix2pixhd.generator_config import GeneratorConfig
 from training.models.pix2pixhd.networks import GeneratorWrapper
 from training.starters import files
 
+Card = Mapping[str, Any]
+
 
 def seed() -> list[str]:
-    """Register every shipped starter that the registry lacks, and say what was done.
+    """Register every shipped starter that the registry lacks, and return a line for each change.
 
-    `production` is set where a model has none, or where it still stands on an older starter of
-    ours; a version of somebody's own keeps it. Two seeds at once do the work once.
+    The alias `production` is set where a model has none, or where it points to an older starter of
+    ours; it stays on a version of somebody's own. Of two seeds at once the second waits.
     """
     folder = store.folder() or Path(gettempdir())
     folder.mkdir(parents=True, exist_ok=True)
@@ -42,18 +46,20 @@ def _seed(name: str) -> list[str]:
     if _registered(starter):
         return []
     version = _register(starter)
-    said = [f"{model} version {version.number} is the starter {name}."]
+    lines = [f"{model} version {version.number} is the starter {name}."]
     if _is_ours_to_promote(model):
         promotion.promote(model, version.number)
-        said.append(f"{model} version {version.number} is in production.")
-    return said
+        lines.append(f"{model} version {version.number} is in production.")
+    return lines
 
 
 def _registered(starter: files.Starter) -> Version | None:
-    """Return the version of a starter whose graphs give all they can: older code gave less."""
-    card = CATALOG[starter.card["model"]]
-    where, required = ("encoder", card.encoder) if card.encoder else ("outputs", card.outputs)
-    return versions.find(card.name, starter=starter.digest, **{where: {**required, **card.more}})
+    """Return the version of a starter that has all outputs; older code registered fewer."""
+    spec = CATALOG[starter.card["model"]]
+    field, required = ("encoder", spec.encoder) if spec.encoder else ("outputs", spec.outputs)
+    return versions.find(
+        spec.name, starter=starter.digest, **{field: {**required, **spec.optional_outputs}}
+    )
 
 
 def _is_ours_to_promote(model: str) -> bool:
@@ -64,57 +70,61 @@ def _is_ours_to_promote(model: str) -> bool:
 
 
 def _register(starter: files.Starter) -> Version:
-    card = starter.card
-    tracker = Tracker(card["model"], starter.name)
-    tracker.describe(card["recipe"], card["config"], [])
-    tracker.card(card)
-    tracker.commit([Metric.now(k, v, card["steps"]) for k, v in card["metrics"].items()])
-    network = NETWORKS[starter.name](card)
+    card = RunCard.read(starter.card)
+    text = markdown(card, starter.measurements)
+    tracker = Tracker(card.model, starter.name)
+    tracker.describe(card.recipe, card.config, [])
+    tracker.card(card.to_dict(), text)
+    tracker.measurements(starter.measurements)
+    tracker.commit([Metric.now(row.name, row.value, card.steps) for row in starter.measurements])
+    network = NETWORKS[starter.name](starter.card)
     network.load_state_dict(starter.weights())
-    crop = CropSpec(**card["crop"])
+    crop = CropSpec(**card.crop)
     version = versions.register(
-        CATALOG[card["model"]],
+        CATALOG[card.model],
         network.eval(),
         crop=crop,
         run_id=tracker.run_id,
-        config=card["config"],
-        description=markdown(card),
-        labels=tuple(card["labels"]),
-        temperature=card["temperature"],
-        data={data["name"]: data["digest"] for data in card["data"]},
+        config=card.config,
+        description=text,
+        labels=tuple(card.labels),
+        temperature=card.temperature,
+        data={data["name"]: data["digest"] for data in card.data},
         starter=starter.digest,
         encoder=_encoder(card, crop) if starter.name == files.PIX2PIXHD else None,
-        thresholds=card.get("thresholds"),
+        thresholds=card.thresholds,
     )
     tracker.close()
     return version
 
 
-def _dln(card: Any) -> nn.Module:
-    said = dict(card["config"]["network"])
-    backbone = BackboneConfig(**said.pop("backbone"))
-    return DLN(dln.NetworkConfig(backbone=backbone, **said))
+def _dln(card: Card) -> nn.Module:
+    config = dict(card["config"]["network"])
+    backbone = BackboneConfig(**config.pop("backbone"))
+    return DLN(dln.NetworkConfig(backbone=backbone, **config))
 
 
-def _emotion(card: Any) -> nn.Module:
-    said = dict(card["config"]["network"])
-    backbone = BackboneConfig(**said.pop("backbone"))
-    return EmotionClassifier(PairConfig(backbone=backbone, **said), len(card["labels"]))
+def _emotion(card: Card) -> nn.Module:
+    config = dict(card["config"]["network"])
+    backbone = BackboneConfig(**config.pop("backbone"))
+    return EmotionClassifier(PairConfig(backbone=backbone, **config), len(card["labels"]))
 
 
-def _pix2pixhd(card: Any) -> nn.Module:
+def _pix2pixhd(card: Card) -> nn.Module:
     return GeneratorWrapper(Generator(GeneratorConfig(**card["config"]["network"])))
 
 
-def _encoder(card: Any, crop: CropSpec) -> nn.Module:
-    """Return the encoder that the shipped dln makes, which was registered just before."""
-    dln = _registered(files.Starter.open(files.DLN))
-    assert dln is not None
-    return encoder_of(f"{dln.name}/{dln.number}", crop, "cpu", card["config"]["condition"])
+def _encoder(card: RunCard, crop: CropSpec) -> nn.Module:
+    """Return the encoder made of the shipped dln, which was registered just before."""
+    version = _registered(files.Starter.open(files.DLN))
+    assert version is not None
+    reference = f"{version.name}/{version.number}"
+    return encoder_of(reference, crop, "cpu", card.config["condition"])
 
 
-NETWORKS: dict[str, Callable[[Any], nn.Module]] = {
+NETWORKS: Mapping[str, Callable[[Card], nn.Module]] = {
     files.DLN: _dln,
-    "emotion-compact": _emotion,
+    files.EMOTION: _emotion,
     files.PIX2PIXHD: _pix2pixhd,
 }
+"""Builds the network of each starter from its run card, without weights."""

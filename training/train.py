@@ -3,30 +3,62 @@
 import tempfile
 from pathlib import Path
 
+from accelerate import PartialState
 from safetensors.torch import save_file
 
 from registry import versions
+from registry.measurements import from_rows
 from registry.versions import Version
-from training.cards.run_card import card, markdown
+from training.cards.markdown import markdown
+from training.cards.run_card import run_card
+from training.engine.finite import nonfinite_weights
 from training.engine.loop import Loop
 from training.engine.recipe import Recipe
-from training.engine.task import TrainedModel
+from training.engine.run_folder import RunFolder, run_folder
+from training.engine.task import TrainedModel, TrainingError
 from training.engine.tracking import Tracker
 from training.recipes import task_of
 
 
 def train(name: str, recipe: Recipe, command: str) -> Version | None:
-    """Train, register a version without promoting it, and clear the checkpoints away.
+    """Train, register a version without promoting it, and remove the checkpoints.
 
-    A network that is no registered model leaves its weights in its run, and None is returned.
+    Args:
+        name: of the recipe.
+        recipe: as it was typed; its references to versions are resolved here, once.
+        command: for the card.
+
+    Returns:
+        The version; None for a network that is no registered model: its weights are in its run.
+
+    Raises:
+        RecipeError: the recipe can't run, its data changed, or it is being trained already.
+        TrainingError: the training stopped itself.
+        RegistryError: a version that the recipe names is missing, or the store doesn't answer.
     """
+    processes = PartialState(cpu=recipe.device == "cpu")
+    folder = RunFolder(run_folder(name, recipe))
+    if not processes.is_main_process:
+        return _train(name, recipe, command, folder, processes)
+    with folder.locked():
+        return _train(name, recipe, command, folder, processes)
+
+
+def _train(
+    name: str, recipe: Recipe, command: str, folder: RunFolder, processes: PartialState
+) -> Version | None:
+    with processes.main_process_first():
+        recipe = folder.resolve(recipe)
     task = task_of(recipe)
-    loop = Loop(name, recipe, task)
+    with processes.main_process_first():
+        folder.check_data(task.sets)
+    loop = Loop(name, recipe, task, folder.path)
     version = None
     try:
         loop.run()
         if loop.tracker:
             version = _register(loop, command)
+            folder.remove()
     except BaseException as error:
         if loop.tracker:
             stopped = isinstance(error, KeyboardInterrupt)
@@ -38,21 +70,26 @@ def train(name: str, recipe: Recipe, command: str) -> Version | None:
 def _register(loop: Loop, command: str) -> Version | None:
     task, tracker, progress = loop.task, loop.tracker, loop.progress
     assert tracker is not None
-    trained = task.export({n: m.cpu().eval() for n, m in loop.bare_networks().items()})
-    said = card(loop.name, command, loop.recipe, task, trained, progress)
-    tracker.card(said)
+    trained = task.export({n: m.cpu().eval() for n, m in loop.trained_networks().items()})
+    _check_weights(trained)
+    card = run_card(loop.name, command, loop.recipe, task, trained, progress)
+    measurements = from_rows(progress.last)
+    tracker.measurements(measurements)
     version = None
     if task.spec is None:
-        _keep_weights(trained, tracker)
+        tracker.card(card.to_dict())
+        _log_weights(trained, tracker)
         print(f"{loop.name} is no registered model: its weights are in run {tracker.run_id}.")
     else:
+        text = markdown(card, measurements)
+        tracker.card(card.to_dict(), text)
         version = versions.find(task.spec.name, run_id=tracker.run_id) or versions.register(
             task.spec,
             trained.network,
             crop=trained.crop,
             run_id=tracker.run_id,
-            config=said["config"],
-            description=markdown(said),
+            config=card.config,
+            description=text,
             labels=trained.labels,
             temperature=trained.temperature,
             data={data.name: data.digest for data in task.sets},
@@ -60,11 +97,16 @@ def _register(loop: Loop, command: str) -> Version | None:
             thresholds=trained.thresholds,
         )
     tracker.close()
-    loop.checkpoints.discard()
     return version
 
 
-def _keep_weights(trained: TrainedModel, tracker: Tracker) -> None:
+def _check_weights(trained: TrainedModel) -> None:
+    nonfinite = nonfinite_weights({"network": trained.network})
+    if nonfinite:
+        raise TrainingError(f"{nonfinite[0]} isn't finite, so no version is registered.")
+
+
+def _log_weights(trained: TrainedModel, tracker: Tracker) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "weights.safetensors"
         state = trained.network.state_dict()

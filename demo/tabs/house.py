@@ -7,8 +7,9 @@ from html import escape
 from demo.models import ModelServer
 from demo.predictors import Provenance
 from registry.catalog import ModelSpec
+from registry.crops import CropSpec
 from registry.errors import RegistryError
-from registry.faces import CropSpec, FaceCropper
+from registry.faces import FaceCropper
 
 SHOWN_CROP_PX = 160
 

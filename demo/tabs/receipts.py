@@ -18,7 +18,7 @@ HOW_TO_READ = (
 
 def receipts(answer: TransferAnswer) -> str:
     """Return how near the result came and whose face it is, as bars under the warnings."""
-    found = answer.receipts
+    found = answer.metrics
     distances = _bar("before", found.before, FARTHEST) + _bar("after", found.after, FARTHEST)
     likeness = _bar("to the person", found.likeness, 1.0)
     if found.driver_likeness is not None:

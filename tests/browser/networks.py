@@ -9,7 +9,7 @@ from torch.nn.functional import adaptive_avg_pool2d, interpolate, normalize
 
 from registry import promotion, store, versions
 from registry.catalog import DLN, EMOTION, PIX2PIXHD, ModelSpec
-from registry.faces import CropSpec
+from registry.crops import CropSpec
 
 CROP = CropSpec(size_px=32, margin=0.1)
 THRESHOLDS = {"nearer": 0.1, "same_person": 0.5}

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from registry import versions
 from registry.catalog import CATALOG, EMOTIONS
+from registry.crops import CropSpec
 from registry.errors import BadVersion, EmptyRegistry
-from registry.faces import CropSpec
 from tests.browser.networks import THRESHOLDS, TinyEncoder, TinyGenerator
 
 Network = Callable[..., Mapping[str, Tensor]]

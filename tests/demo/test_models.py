@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from demo.models import ModelServer
 from registry.catalog import DLN
+from registry.crops import CropSpec
 from registry.errors import BadVersion, EmptyRegistry, Unreachable
-from registry.faces import CropSpec
 from registry.promotion import promote
 from registry.store import connect, experiment
 from registry.versions import register
@@ -124,7 +124,7 @@ BROKEN_PAIRS: dict[str, dict[str, Network]] = {
     "gives no mask": {"generator": without(GENERATOR, "mask")},
     "fails on faces of 32 px (shapes": {"encoder": raises},
     "numbers that aren't finite": {"encoder": answers(UNIT * float("nan"))},
-    "pictures of another size than its faces of 32 px": {
+    "gives picture of 3 x 24 x 24, not 3 x 32 x 32, for a face": {
         "generator": lambda faces, change: GENERATOR(faces[..., 4:28, 4:28], change)
     },
 }
@@ -156,7 +156,7 @@ def test_a_version_with_more_answers_than_labels_is_refused(
     registry: FakeRegistry, served: ModelServer
 ) -> None:
     registry.put("emotion", 1, lambda faces: {"logits": torch.zeros(len(faces), 7)})
-    with pytest.raises(BadVersion, match="label"):
+    with pytest.raises(BadVersion, match="gives logits of 7, not 8, for a face"):
         served.model("emotion")
 
 

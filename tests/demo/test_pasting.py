@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
 from demo.pasting import EDGE, pasted
-from registry.faces import Crop, CropSpec, Face, FaceCropper
+from registry.crops import Crop, CropSpec
+from registry.faces import Face, FaceCropper
 
 SIZE = 64
 

@@ -17,8 +17,9 @@ from demo.predictors import (
     look,
 )
 from registry.catalog import EMOTIONS
+from registry.crops import Crop, CropSpec
 from registry.errors import EmptyRegistry
-from registry.faces import Crop, CropSpec, Face, FaceCropper, NoFace
+from registry.faces import Face, FaceCropper, NoFace
 from tests.demo.fakes import FakeRegistry, answers
 
 

@@ -73,7 +73,7 @@ def test_the_transfer_tab_shows_marked_pictures_and_keeps_the_photos_size(
     seen, (before, after), kept, text, *_ = transfer.reply(*given)
     assert seen.visible
     assert "pix2pixhd, version 5" in text
-    assert f"{kept.receipts.after:.2f}" in text
+    assert f"{kept.metrics.after:.2f}" in text
     source, shown = Image.open(before), Image.open(after)
     assert source.format == shown.format == "JPEG"
     assert source.size == shown.size == (SHOWN_PX, SHOWN_PX)

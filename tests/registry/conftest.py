@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from registry import store, versions
+from registry import measurements, store, versions
 from registry.catalog import ModelSpec
-from registry.faces import CropSpec
+from registry.crops import CropSpec
+from registry.measurements import Measurement
 
 CROP = CropSpec(size_px=32, margin=0.1)
 SPEC = ModelSpec(
@@ -20,6 +21,7 @@ SPEC = ModelSpec(
     outputs={"expression": "batch 4, unit length", "identity": "batch 8"},
     crop=CROP,
 )
+ACCURACY = Measurement(split="validation", set="", metric="accuracy", value=0.75)
 Register = Callable[..., versions.Version]
 
 
@@ -55,7 +57,7 @@ def register(fresh_store: Path, tiny: Tiny) -> Register:
     def _register(network: nn.Module = tiny, **changes: Any) -> versions.Version:
         client = store.connect()
         run = client.create_run(store.experiment("dln"))
-        client.log_metric(run.info.run_id, "validation/accuracy", 0.75)
+        measurements.write(run.info.run_id, [ACCURACY])
         said: dict[str, Any] = {
             "crop": CROP,
             "run_id": run.info.run_id,

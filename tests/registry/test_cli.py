@@ -4,10 +4,21 @@ from pathlib import Path
 
 import pytest
 
-from registry import store, versions
+from registry import measurements, signature, store, versions
 from registry.__main__ import main
+from registry.measurements import Measurement
 from registry.promotion import promote
-from tests.registry.conftest import Register
+from tests.registry.conftest import ACCURACY, Register
+
+LATER = Measurement(
+    split="test",
+    set="lfw-emotion",
+    metric="triplet_accuracy",
+    group="three class",
+    value=0.3125,
+    low=0.301,
+    high=0.329,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -23,13 +34,13 @@ def test_versions_are_listed_with_what_tells_them_apart(
     promote("dln", 1)
     store.connect().create_model_version("dln", "file:///nothing")
     assert main(["list"]) == 0
-    said = capsys.readouterr()
-    second, first = said.out.split("dln 2")[1].split("dln 1")
+    printed = capsys.readouterr()
+    second, first = printed.out.split("dln 2")[1].split("dln 1")
     for fact in (version.run_id[:8], "production", "validation/accuracy 0.75", "Tiny and quick."):
         assert fact in first
     assert "production" not in second
     assert "[bold]second[/bold]" in second
-    assert said.err.startswith("Version 3 of dln is incomplete")
+    assert printed.err.startswith("Version 3 of dln is incomplete")
 
 
 def test_all_that_is_known_of_a_version_is_shown(
@@ -40,41 +51,53 @@ def test_all_that_is_known_of_a_version_is_shown(
     )
     promote("dln", 1)
     assert main(["show", "dln"]) == 0
-    said = capsys.readouterr().out
+    shown = capsys.readouterr().out
     facts = ("production", version.run_id, "32 px, margin 0.1, eyes level", "happy, sad", "1.25")
     for fact in (*facts, "0123abcd", "fedc", "batch 4, unit length", "0.75", "Knows nothing [real"):
-        assert fact in said
+        assert fact in shown
 
 
-def test_a_card_is_shown_as_text_and_what_it_tells_is_told_once(
+def test_a_card_is_shown_as_text_and_its_results_once(
     register: Register, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    table = "| test | toy |\n|---|---|\n| accuracy | 0.640 (0.59 to 0.69) |"
-    version = register(description=f"Tiny.\n\n## Results\n\n{table}\n")
-    measured = {"accuracy": 0.64, "accuracy_low": 0.594, "accuracy_high": 0.686, "later": 0.3125}
-    for key, value in measured.items():
-        store.connect().log_metric(version.run_id, f"test/toy/{key}", value)
+    card = "Tiny.\n\n## Results\n\n| test | toy |\n|---|---|\n| accuracy | 0.640 (0.59 to 0.69) |\n"
+    version = register(description=card)
+    measurements.write(version.run_id, [LATER])
+    signature.sign(version.run_id, card)
     assert main(["show", "dln/1"]) == 0
-    said = capsys.readouterr().out
-    assert "## Results" not in said
-    assert "|---" not in said
-    assert said.count("0.640 (0.59 to 0.69)") == 1
-    assert "test/toy/accuracy" not in said
-    assert "0.3125" in said.split("test/toy/later")[1]
-    assert "validation/accuracy" in said
+    shown = capsys.readouterr().out
+    assert "## Results" not in shown
+    assert "|---" not in shown
+    assert shown.count("0.640 (0.59 to 0.69)") == 1
+    assert LATER.name not in shown
+    assert main(["show", "dln/1", "--measurements"]) == 0
+    assert "0.3125 (0.30 to 0.33)" in capsys.readouterr().out.split(LATER.name)[1]
+
+
+def test_measurements_are_shown_beside_a_persons_own_words(
+    register: Register, capsys: pytest.CaptureFixture[str]
+) -> None:
+    version = register()
+    signature.sign(version.run_id, "Tiny and quick, and so on.")
+    measurements.write(version.run_id, [LATER])
+    assert main(["show", "dln/1"]) == 0
+    shown = capsys.readouterr().out
+    assert "Tiny and quick." in shown
+    assert "0.3125" in shown.split(LATER.name)[1]
+    assert "0.75" in shown.split(ACCURACY.name)[1]
 
 
 def test_a_narrow_terminal_loses_no_word(
     register: Register, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    version, long = register(starter="f" * 64), "test/lfw-emotion/triplet_accuracy_three_class_high"
-    store.connect().log_metric(version.run_id, long, 0.75)
+    version = register(starter="f" * 64)
+    measurements.write(version.run_id, [LATER])
     for command in ("list", "show dln/1"):
         assert main(command.split()) == 0
-        told = capsys.readouterr().out
-        assert "…" not in told
-        assert long in told
+        shown = capsys.readouterr().out
+        assert "…" not in shown
+        assert LATER.name in shown
 
 
 def test_a_promotion_says_what_it_did(
@@ -87,7 +110,7 @@ def test_a_promotion_says_what_it_did(
 
 
 @pytest.mark.parametrize(
-    ("command", "code", "said"),
+    ("command", "code", "sentence"),
     [
         ("list", 3, "python app.py seed"),
         ("list emotion", 3, "python app.py seed"),
@@ -100,14 +123,14 @@ def test_a_promotion_says_what_it_did(
     ],
 )
 def test_a_problem_is_one_sentence_and_an_exit_code(
-    fresh_store: Path, capsys: pytest.CaptureFixture[str], command: str, code: int, said: str
+    fresh_store: Path, capsys: pytest.CaptureFixture[str], command: str, code: int, sentence: str
 ) -> None:
     assert fresh_store.is_dir()
     assert main(command.split()) == code
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert said in told.err
-    assert told.err.count("\n") == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert sentence in printed.err
+    assert printed.err.count("\n") == 1
 
 
 def test_a_number_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
@@ -126,13 +149,14 @@ def test_a_dead_server_is_one_sentence(
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_help_waits_for_nothing_heavy() -> None:
+@pytest.mark.parametrize("command", [[], ["list"], ["show"], ["promote"]])
+def test_help_gives_an_example_and_waits_for_nothing_heavy(command: list[str]) -> None:
     code = (
         "import sys; from registry.__main__ import main\n"
-        "try: main(['--help'])\n"
-        "finally: assert not {'torch', 'mlflow', 'rich'} & set(sys.modules)"
+        f"try: main([*{command}, '--help'])\n"
+        "finally: assert not {'torch', 'mlflow'} & set(sys.modules)"
     )
-    told = subprocess.run(
+    ended = subprocess.run(
         [sys.executable, "-c", code], cwd=store.PROJECT, capture_output=True, text=True, check=True
     )
-    assert "promote" in told.stdout
+    assert f"python -m registry {(command or ['show'])[0]}" in ended.stdout

@@ -9,7 +9,8 @@ import torch
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw
 
-from registry.faces import Crop, CropSpec, Face, FaceCropper, NoFace, recut, to_tensor
+from registry.crops import Crop, CropSpec, recut, to_tensor
+from registry.faces import Face, FaceCropper, NoFace
 from registry.photos import read_photo
 
 SPEC = CropSpec(size_px=112, margin=0.05)

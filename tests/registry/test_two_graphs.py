@@ -16,9 +16,9 @@ from torch.nn import functional
 from registry import entries, graph, store, versions
 from registry.__main__ import main
 from registry.catalog import PIX2PIXHD
+from registry.crops import CropSpec
 from registry.entries import VersionMetadata
 from registry.errors import BadVersion
-from registry.faces import CropSpec
 from registry.promotion import promote
 from tests.registry.conftest import Register
 
@@ -171,14 +171,15 @@ def test_both_graphs_move_to_a_device(transfer: RegisterTransfer) -> None:
 def test_a_version_from_before_there_were_two_graphs_is_still_read() -> None:
     facts = VersionMetadata(crop=CROP, outputs={"expression": "batch 16"})
     new = ("encoder", "condition", "thresholds")
-    tags = {k: v for k, v in facts.tags().items() if k not in new}
-    assert VersionMetadata.read(tags) == facts
-    drawing = facts.tags() | {"encoder": json.dumps(dict(PIX2PIXHD.encoder))}
+    tags = {k: v for k, v in facts.to_tags().items() if k not in new}
+    assert VersionMetadata.from_tags(tags) == facts
+    drawing = facts.to_tags() | {"encoder": json.dumps(dict(PIX2PIXHD.encoder))}
     assert (
-        VersionMetadata.read({k: v for k, v in drawing.items() if k != "condition"}).condition == 16
+        VersionMetadata.from_tags({k: v for k, v in drawing.items() if k != "condition"}).condition
+        == 16
     )
     with pytest.raises(ValueError, match="low"):
-        VersionMetadata.read(facts.tags() | {"thresholds": json.dumps({"nearer": "low"})})
+        VersionMetadata.from_tags(facts.to_tags() | {"thresholds": json.dumps({"nearer": "low"})})
 
 
 def cut_off(file: Path) -> None:

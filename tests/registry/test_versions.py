@@ -11,10 +11,10 @@ from jaxtyping import Float, TypeCheckError, jaxtyped
 from torch import Tensor
 
 from registry import entries, store, versions
+from registry.crops import CropSpec
 from registry.errors import BadVersion, EmptyRegistry, Unreachable
-from registry.faces import CropSpec
 from registry.promotion import promote
-from tests.registry.conftest import SPEC, Register, Tiny
+from tests.registry.conftest import ACCURACY, SPEC, Register, Tiny
 
 
 def faces(batch: int) -> Tensor:
@@ -57,7 +57,7 @@ def test_a_version_carries_all_its_user_has_to_know(register: Register) -> None:
     assert version.outputs == SPEC.outputs
     assert version.description.startswith("Tiny and quick.")
     assert version.created.utcoffset() is not None
-    assert versions.metrics(version) == {"validation/accuracy": 0.75}
+    assert versions.measurements(version) == [ACCURACY]
 
 
 def test_what_rebuilds_the_network_lies_beside_the_graph(register: Register, tiny: Tiny) -> None:

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.xdist_group("trainings")
 
 @pytest.mark.timeout(400)
 @pytest.mark.usefixtures("fresh_store")
-def test_two_recipes_are_trained_once_and_compared_on_the_same_questions(
+def test_two_recipes_are_trained_once_and_compared_on_the_same_triplets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -27,7 +27,7 @@ def test_two_recipes_are_trained_once_and_compared_on_the_same_questions(
             "dln-smoke", "fecnet-smoke", [tmp_path / "toy"], seeds=1, epochs=1, split="test"
         )
         assert all(len(row.cells()) == 4 for row in found)
-        return [(row.metric, row.first.value, row.second.value) for row in found]
+        return [(f"{row.set} {row.quantity}", row.first.value, row.second.value) for row in found]
 
     first = rows()
     assert {"toy triplet_accuracy", "toy leak_auc", "toy adversarial"} <= {r[0] for r in first}
@@ -37,7 +37,7 @@ def test_two_recipes_are_trained_once_and_compared_on_the_same_questions(
 
     data = [Prepared.open(tmp_path / "toy")]
     for row in compare.compare_versions("dln/1", "dln/1", data, "test"):
-        assert row.first.lead(row.second) == (0, 0)
+        assert row.first.difference(row.second) == (0, 0)
     empty = [Prepared(tmp_path / "toy", "no persons", data[0].index.assign(person=None), None)]
     with pytest.raises(RecipeError, match="no fixed triplets"):
         compare.compare_versions("dln/1", "fecnet/1", empty, "test")

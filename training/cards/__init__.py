@@ -1,1 +1,1 @@
-"""The model card: its data, its text, its tables."""
+"""Model cards: the data of a run, the fixed texts, and the Markdown made of both."""

@@ -1,59 +1,88 @@
-"""The card of a trained network: what it is for, how it came about, how good it is.
-
-One form for all, after Mitchell et al., "Model Cards for Model Reporting" (2019).
-"""
+"""The run card: how a network was trained, as data; card.json among the artifacts of its run."""
 
 import json
-import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from registry import entries, versions
-from registry.catalog import CATALOG
-from registry.versions import Version
-from training.cards.tables import by_group, overall
-from training.cards.text import CONFIGURED, LICENCES, MISUSE, TEXTS, UNKNOWN_LICENCE
+from registry import versions
 from training.engine import tracking
 from training.engine.checkpoint import Progress
 from training.engine.recipe import Recipe
 from training.engine.task import Task, TrainedModel
 
-HEADINGS = (
-    "What it is",
-    "Intended use",
-    "Misuse",
-    "Data",
-    "How it was made",
-    "Results",
-    "Results by group",
-    "Known failures",
-    "Our decisions",
-)
-LONGEST = 5000
-"""Letters that MLflow keeps of a description in a database that counts them."""
-TRAIN = "python -m training train "
-HANDED_ON = ("command", "revision", "seed", "minutes", "epochs", "machine", "data")
-"""What a card keeps of the trainings before its own."""
-ELSEWHERE = "Validation and latency are left out for want of room; the run has them."
-SHORTEST = "Validation, latency and robustness are left out for want of room; the run has them."
+EARLIER = ("command", "revision", "seed", "minutes", "epochs", "machine", "data")
+"""What a card holds of the trainings before its own."""
 
 
-def card(
+@dataclass(frozen=True, kw_only=True)
+class RunCard:
+    """How a network was trained; plain values that JSON can hold."""
+
+    model: str
+    """Name of the registered model, or of the recipe where the network becomes no version."""
+    recipe: str
+    command: str
+    revision: str | None = None
+    """Commit of the code, followed by `-dirty` where the code was changed since."""
+    before: Sequence[Mapping[str, Any]] = field(default_factory=list)
+    """The trainings that led to the versions this one started from; each with EARLIER's keys."""
+    data: Sequence[Mapping[str, Any]] = field(default_factory=list)
+    """`name`, `digest` and `training_faces` of each data set."""
+    seed: int
+    minutes: float
+    epochs: int
+    steps: int
+    machine: str
+    torch: str
+    crop: Mapping[str, Any]
+    labels: Sequence[str] = field(default_factory=list)
+    temperature: float | None = None
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    config: Mapping[str, Any]
+    """What rebuilds the network."""
+    failures: Sequence[Mapping[str, str]] = field(default_factory=list)
+    """Known wrong outputs, each with `picture`, `credit`, `answer` and `truth`."""
+
+    @classmethod
+    def read(cls, values: Mapping[str, Any]) -> "RunCard":
+        """Return the card in an object of JSON; what isn't part of a card is left out.
+
+        Raises:
+            TypeError: something is missing.
+        """
+        names = [each.name for each in fields(cls)]
+        return cls(**{name: values[name] for name in names if name in values})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the card as JSON can hold it."""
+        return asdict(self)
+
+
+def run_card(
     name: str,
     command: str,
     recipe: Recipe,
     task: Task,
     trained: TrainedModel,
     progress: Progress,
-) -> dict[str, Any]:
-    """Return all that is known about a finished training, ready for JSON."""
-    said = {
+) -> RunCard:
+    """Return the card of a finished training.
+
+    Args:
+        name: of the recipe.
+        command: that started the training.
+        recipe: as it was trained.
+        task: that was trained.
+        trained: what the task exported.
+        progress: at the end of the training.
+    """
+    values = {
         "model": task.spec.name if task.spec else name,
         "recipe": name,
         "command": command,
@@ -69,138 +98,39 @@ def card(
         "steps": progress.step,
         "machine": machine(),
         "torch": torch.__version__.split("+")[0],
-        "metrics": dict(progress.last),
-        "crop": asdict(trained.crop),
-        "labels": list(trained.labels),
+        "crop": trained.crop,
+        "labels": trained.labels,
         "temperature": trained.temperature,
         "thresholds": trained.thresholds,
         "config": trained.config,
     }
-    plain: dict[str, Any] = json.loads(json.dumps(said, default=asdict))
-    return plain
+    return RunCard.read(json.loads(json.dumps(values, default=asdict)))
 
 
 def _before(recipe: Recipe) -> list[dict[str, Any]]:
-    """Return the trainings that led to the versions this one learned from, first to last."""
+    """Return the trainings that led to the versions this one started from, first to last."""
     chain: dict[str, dict[str, Any]] = {}
     for reference in (getattr(recipe, "start", None), getattr(recipe, "teacher", None)):
-        said = _card_of_version(reference) if isinstance(reference, str) else None
-        for each in [*said.get("before", []), said] if said else []:
-            chain[each["command"]] = {key: each[key] for key in HANDED_ON if key in each}
+        if not isinstance(reference, str):
+            continue
+        card = tracking.card_of(versions.resolve(reference).run_id)
+        for training in [*card.get("before", []), card] if card else []:
+            chain[training["command"]] = {key: training[key] for key in EARLIER if key in training}
     return list(chain.values())
 
 
-def _card_of_version(reference: str) -> dict[str, Any] | None:
-    return tracking.card_of(versions.resolve(reference).run_id)
-
-
 def revision() -> str | None:
-    """Return the commit of the code, with a word if it was changed since; None without a clone."""
+    """Return the commit of the code, with `-dirty` if it was changed; None without a clone."""
     project = Path(__file__).parents[2]
     if not (project / ".git").exists() or not shutil.which("git"):
         return None
-    asked = ["git", "-C", str(project), "describe", "--always", "--dirty", "--exclude", "*"]
-    said = subprocess.run(asked, capture_output=True, text=True, check=False)
-    return said.stdout.strip() or None
+    command = ["git", "-C", str(project), "describe", "--always", "--dirty", "--exclude", "*"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    return ended.stdout.strip() or None
 
 
 def machine() -> str:
-    """Return what the training ran on, in words."""
+    """Return the GPU, or the CPU and its threads, that the training ran on."""
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
     return f"CPU, {torch.get_num_threads()} threads"
-
-
-def markdown(card: Mapping[str, Any]) -> str:
-    """Return a card as text for people, at most 5,000 letters under the headings of `HEADINGS`.
-
-    Args:
-        card: as `card` returns it. It may have `failures`, each with `picture`, `credit`, `answer`
-            and `truth`.
-    """
-    model = card["model"]
-    text = TEXTS[model]
-    head = f"{CATALOG[model].title}, trained by recipe `{card['recipe']}`"
-    bodies = {
-        "What it is": text.what,
-        "Intended use": _bullets(text.uses),
-        "Misuse": _bullets([*text.misuse, *MISUSE, "More in docs/ethics.md."]),
-        "Data": _bullets([_set(data) for data in card["data"]]),
-        "How it was made": _made(card),
-        "Known failures": _bullets([*text.failures, *map(_failure, card.get("failures", ()))]),
-        "Our decisions": _bullets([*text.decisions, *_configured(card["config"])]),
-    }
-    return _written(head, bodies, model, card["metrics"])
-
-
-def refresh(version: Version) -> None:
-    """Write all that was measured of a version by now into its card, MLflow's description.
-
-    A description that isn't in our form is somebody's own and stays.
-
-    Raises:
-        Unreachable: the store does not answer.
-    """
-    head, *parts = re.split(r"^## ", versions.card(version), flags=re.MULTILINE)
-    bodies = {title: body.strip() for title, _, body in (part.partition("\n") for part in parts)}
-    if tuple(bodies) == HEADINGS and version.name in TEXTS:
-        metrics = tracking.metrics_of(version.run_id)
-        entries.describe(version, _written(head.strip(), bodies, version.name, metrics))
-
-
-def _written(head: str, bodies: Mapping[str, str], model: str, metrics: Mapping[str, float]) -> str:
-    """Put a card together with all results, or with fewer if it gets too long."""
-    tested = {key: value for key, value in metrics.items() if key.startswith("test/")}
-    few = {key: value for key, value in tested.items() if "/robustness/" not in key}
-    text = ""
-    for shown, note in ((metrics, ""), (tested, ELSEWHERE), (few, SHORTEST)):
-        results = [TEXTS[model].protocol, note, overall(shown) or "Nothing was measured yet."]
-        said = {
-            **bodies,
-            "Results": "\n\n".join(filter(None, results)),
-            "Results by group": by_group(shown) or "No group was measured by itself yet.",
-        }
-        text = "\n\n".join([head, *(f"## {title}\n\n{said[title]}" for title in HEADINGS)]) + "\n"
-        if len(text) <= LONGEST:
-            return text
-    return f"{text[: LONGEST - 2]}…\n"
-
-
-def _set(data: Mapping[str, Any]) -> str:
-    licence = LICENCES.get(data["name"], UNKNOWN_LICENCE)
-    return f"{data['name']}, {data['training_faces']:,} training faces: {licence}."
-
-
-def _made(card: Mapping[str, Any]) -> str:
-    """Say each training in turn, where this one started from another's weights."""
-    trainings = [*card.get("before", ()), card]
-    machines = list(dict.fromkeys(each["machine"] for each in trainings))
-    lines = [
-        f"`{each['command'].removeprefix(TRAIN)}`: {_commit(each)}seed {each['seed']}, "
-        f"{each['epochs']} epochs, "
-        f"{each['minutes']} minutes" + (f", {each['machine']}." if len(machines) > 1 else ".")
-        for each in trainings
-    ]
-    where = f" on {machines[0]}" if len(machines) == 1 else ""
-    turns = ", in turn; versions are numbered as in the registry of then" if lines[1:] else ""
-    return f"By `{TRAIN.strip()}`{where}{turns}:\n\n{_bullets(lines)}"
-
-
-def _commit(training: Mapping[str, Any]) -> str:
-    return f"commit {training['revision']}, " if training.get("revision") else ""
-
-
-def _failure(shown: Mapping[str, str]) -> str:
-    """Name a picture that may be shown and what is wrong with the answer to it."""
-    told = f"answered {shown['answer']}, the truth is {shown['truth']}"
-    return f"`{shown['picture']}` ({shown['credit']}): {told}."
-
-
-def _configured(config: Mapping[str, Any]) -> list[str]:
-    network = config["network"]
-    said = {**config, **network, "backbone": network.get("backbone", {}).get("name")}
-    return [line for (key, value), line in CONFIGURED.items() if said.get(key) == value]
-
-
-def _bullets(lines: Sequence[str]) -> str:
-    return "\n".join(f"- {line}" for line in lines)

@@ -140,7 +140,7 @@ CONFIGURED: Mapping[tuple[str, object], str] = {
     "made of, of which the judges see the vector; the paper shows a vector, and doesn't say which.",
     ("enhancer", "added"): "The local enhancer adds to what a trained global generator draws, "
     "where the paper's draws all anew.",
-    ("mirror", True): "Answers with the mean over the face and its mirror image.",
+    ("flip_average", True): "Answers with the mean over the face and its mirror image.",
 }
 """Decisions that hold where a network's configuration says so."""
 

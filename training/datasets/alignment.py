@@ -11,7 +11,7 @@ from jaxtyping import Complex, Float, UInt8
 from rich.console import Console
 from rich.progress import track
 
-from registry.faces import CropSpec, warped
+from registry.crops import CropSpec, warped
 from registry.landmarks import STILL, Landmarker
 from training.datasets.pairs import SAME_IN_PAIR
 from training.datasets.prepared import Prepared, create_faces

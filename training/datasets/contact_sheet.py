@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from registry.catalog import EMOTIONS
-from registry.faces import CropSpec
+from registry.crops import CropSpec
 from training.datasets.prepared import SPLITS, Prepared, PreparedError, reason_of
 
 FACE_PX = 96

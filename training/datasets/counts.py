@@ -1,4 +1,4 @@
-"""How much a prepared set holds, by what is known of it."""
+"""How many faces, persons, emotions and triplets a prepared set holds."""
 
 from typing import Any
 
@@ -21,13 +21,13 @@ def counts(data: Prepared, split: str) -> dict[str, Any]:
     emotions = index["emotion"].map(dict(enumerate(EMOTIONS))).dropna()
     found |= {"emotions": _counted(emotions)} if len(emotions) else {}
     if data.triplets is not None:
-        asked = data.triplets[data.triplets["split"] == split]
-        found |= {"triplets": _counted(asked["type"])} if len(asked) else {}
-        if data.answers is not None and len(asked):
-            said = data.answers[data.answers["triplet"].isin(asked.index)]
-            found["answers"] = _counted(said["annotator"].astype(str))
+        triplets = data.triplets[data.triplets["split"] == split]
+        found |= {"triplets": _counted(triplets["type"])} if len(triplets) else {}
+        if data.answers is not None and len(triplets):
+            answers = data.answers[data.answers["triplet"].isin(triplets.index)]
+            found["answers"] = _counted(answers["annotator"].astype(str))
     return found
 
 
-def _counted(words: pd.Series) -> dict[str, int]:
-    return {str(word): int(count) for word, count in words.value_counts().items()}
+def _counted(values: pd.Series) -> dict[str, int]:
+    return {str(value): int(count) for value, count in values.value_counts().items()}

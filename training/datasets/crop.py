@@ -21,7 +21,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from registry.catalog import CATALOG
-from registry.faces import CropSpec, Face, FaceCropper, NoFace
+from registry.crops import CropSpec
+from registry.faces import Face, FaceCropper, NoFace
 from registry.files import atomic_write
 from registry.photos import PhotoError, read_photo
 from training.datasets.prepared import PreparedError

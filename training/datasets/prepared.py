@@ -18,7 +18,7 @@ from jaxtyping import Float, Int, UInt8
 from numpy.lib.format import open_memmap
 from PIL import Image
 
-from registry.faces import CropSpec, recut
+from registry.crops import CropSpec, recut
 from registry.files import cached_array
 
 SPLITS = ("train", "validation", "test")

@@ -1,40 +1,52 @@
-"""What people said about each face, as a distribution over the emotions."""
+"""How many people named each emotion in a face, and rules on these votes."""
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from registry.catalog import EMOTIONS
 
+FEWEST_VOTES = 5
+MOST_AGAINST = 2
+"""Votes for unknown or no face that a clear picture may have."""
+
 
 def counts(index: pd.DataFrame) -> Float[np.ndarray, "faces emotions"]:
-    """Return the votes each face got for each emotion.
+    """Return the votes each face got for each emotion; all zero where there are none.
 
     One person's vote against many is noise and dropped, as the FER+ authors do; a face with a label
-    and no votes counts as one vote; unknown and no-face votes are left out; no opinion is all zero.
+    and no votes counts as one vote; votes for unknown and for no face are left out.
+
+    Args:
+        index: rows of a prepared set's index.
     """
     out = np.zeros((len(index), len(EMOTIONS)), dtype=np.float32)
     for row, (votes, emotion) in enumerate(zip(index["votes"], index["emotion"], strict=True)):
         if votes is not None and not np.isscalar(votes):
-            said = np.asarray(votes[: len(EMOTIONS)], dtype=np.float32)
-            out[row] = np.where(said > 1, said, 0) if said.max() > 1 else said
+            of_emotions = np.asarray(votes[: len(EMOTIONS)], dtype=np.float32)
+            several = of_emotions.max() > 1
+            out[row] = np.where(of_emotions > 1, of_emotions, 0) if several else of_emotions
         elif not pd.isna(emotion):
             out[row, int(emotion)] = 1
     return out
 
 
-def is_clear(index: pd.DataFrame) -> np.ndarray:
-    """Return which faces serve triplets: a label, and of several voters 5 for emotions, 2 against.
+def is_clear(index: pd.DataFrame) -> Bool[np.ndarray, "faces"]:
+    """Return which faces are clear enough for triplets.
 
-    The rule of the fixed FER+ triplets: at most 2 votes for unknown or no face, at least 5 left.
+    A face with one label is. A face with several votes has at most 2 for unknown or no face and at
+    least 5 for emotions, the rule of the fixed FER+ triplets.
+
+    Args:
+        index: rows of a prepared set's index.
     """
-    opinions = counts(index)
     against = np.array(
         [0 if v is None or np.isscalar(v) else sum(v[len(EMOTIONS) :]) for v in index["votes"]]
     )
     several = np.array([v is not None and not np.isscalar(v) for v in index["votes"]])
-    left = opinions.sum(1)
-    clear: np.ndarray = (~several & (left > 0)) | (several & (left >= 5) & (against <= 2))
+    votes = counts(index).sum(1)
+    enough = (votes >= FEWEST_VOTES) & (against <= MOST_AGAINST)
+    clear: np.ndarray = (~several & (votes > 0)) | (several & enough)
     return clear
 
 
@@ -43,18 +55,21 @@ def majority(index: pd.DataFrame) -> Float[np.ndarray, "faces"]:
 
     Votes given by one person alone are dropped first; unknown and no face count as votes. After the
     majority rule of Barsoum et al. (2016).
+
+    Args:
+        index: rows of a prepared set's index.
     """
     out = np.full(len(index), np.nan)
     for row, votes in enumerate(index["votes"]):
         if votes is not None and not np.isscalar(votes):
-            said = np.asarray(votes)
-            said = np.where(said > 1, said, 0)
-            if said.max() > said.sum() / 2 and said.argmax() < len(EMOTIONS):
-                out[row] = said.argmax()
+            count = np.asarray(votes)
+            count = np.where(count > 1, count, 0)
+            if count.max() > count.sum() / 2 and count.argmax() < len(EMOTIONS):
+                out[row] = count.argmax()
     return out
 
 
-def shares(opinions: Float[np.ndarray, "faces emotions"]) -> Float[np.ndarray, "faces emotions"]:
-    """Return the votes as distributions; a face without an opinion stays all zero."""
-    total = opinions.sum(1, keepdims=True)
-    return np.divide(opinions, total, out=np.zeros_like(opinions), where=total > 0)
+def shares(votes: Float[np.ndarray, "faces emotions"]) -> Float[np.ndarray, "faces emotions"]:
+    """Return the votes as distributions; a face without votes stays all zero."""
+    total = votes.sum(1, keepdims=True)
+    return np.divide(votes, total, out=np.zeros_like(votes), where=total > 0)

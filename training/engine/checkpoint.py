@@ -1,23 +1,35 @@
-"""Checkpoints that a killed training goes on from as if nothing had happened."""
+"""Checkpoints: a training that was killed goes on from its last one to the same numbers."""
 
 import json
 import shutil
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from accelerate import Accelerator
+from accelerate.checkpointing import load_accelerator_state, load_custom_state
+from safetensors import SafetensorError
+from torch import nn
+from torch.optim.lr_scheduler import LRScheduler
 
+from training.engine.errors import cause
+from training.engine.recipe import RecipeError
+from training.engine.task import TrainingError
 from training.engine.tracking import Metric
 
-KEEP = 2
+NEWEST = 2
+"""Checkpoints that a run keeps."""
+PATTERN = "step-*[0-9]"
 
 
 @dataclass(kw_only=True)
 class Progress:
     """How far a training has come.
 
-    `last` are the newest validation metrics, `pending` those not yet known to be in MLflow,
-    `recent` the values of the latest steps, which the next metric is the mean of.
+    `last` are the newest validation measurements, as `registry.measurements.to_rows` makes them,
+    `pending` the metrics not yet known to be in MLflow, `recent` the values of the latest steps,
+    whose mean is the next metric.
     """
 
     run_id: str = ""
@@ -25,7 +37,7 @@ class Progress:
     step_in_epoch: int = 0
     step: int = 0
     seconds: float = 0.0
-    last: dict[str, float] = field(default_factory=dict)
+    last: list[dict[str, Any]] = field(default_factory=list)
     pending: list[Metric] = field(default_factory=list)
     recent: dict[str, list[float]] = field(default_factory=dict)
 
@@ -44,15 +56,32 @@ class Checkpoints:
 
     def latest(self) -> Path | None:
         """Return the newest complete checkpoint."""
-        found = sorted(self.folder.glob("step-*[0-9]"))
+        found = sorted(self.folder.glob(PATTERN))
         return found[-1] if found else None
 
     def save(self, accelerator: Accelerator, progress: Progress) -> None:
-        """Write the state of all processes; it counts only once it is complete and renamed."""
-        target = self.folder / f"step-{progress.step:09d}"
-        part = self.folder / f"{target.name}.part"
+        """Write the state of all processes; it counts only once it is complete and renamed.
+
+        Raises:
+            TrainingError: it can't be written; earlier checkpoints stay.
+        """
+        part = self.folder / f"step-{progress.step:09d}.part"
+        try:
+            self._save(accelerator, progress, part)
+        except (OSError, SafetensorError, RuntimeError) as error:
+            shutil.rmtree(part, ignore_errors=True)
+            last = self.latest()
+            raise TrainingError(
+                f"The checkpoint of step {progress.step} can't be written to {self.folder} "
+                f"({cause(error)}); the last one is {last.name if last else 'none'}. Once that is "
+                "mended, the same command goes on from there."
+            ) from error
+
+    def _save(self, accelerator: Accelerator, progress: Progress, part: Path) -> None:
+        target = part.with_suffix("")
         if accelerator.is_main_process:
             shutil.rmtree(part, ignore_errors=True)
+            self.folder.mkdir(parents=True, exist_ok=True)
         accelerator.wait_for_everyone()
         accelerator.save_state(str(part))
         accelerator.wait_for_everyone()
@@ -60,7 +89,7 @@ class Checkpoints:
             (part / "progress.json").write_text(json.dumps(asdict(progress)))
             shutil.rmtree(target, ignore_errors=True)
             part.rename(target)
-            for old in sorted(self.folder.glob("step-*[0-9]"))[:-KEEP]:
+            for old in sorted(self.folder.glob(PATTERN))[:-NEWEST]:
                 shutil.rmtree(old)
 
     def load(self, accelerator: Accelerator) -> Progress | None:
@@ -71,6 +100,65 @@ class Checkpoints:
         accelerator.load_state(str(latest))
         return Progress.read(latest)
 
-    def discard(self) -> None:
-        """Remove the folder: the run is finished and registered."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+
+def checkpoint_in(folder: Path) -> Path:
+    """Return the checkpoint that a folder is, or the newest one in it.
+
+    Raises:
+        RecipeError: the folder neither is nor holds a checkpoint.
+    """
+    found = folder if (folder / "progress.json").is_file() else Checkpoints(folder).latest()
+    if found is None:
+        raise RecipeError(
+            f"{folder} holds no checkpoint to resume from: name the folder of an unfinished run, "
+            "or one of its step- folders."
+        )
+    return found
+
+
+def load_weights(
+    checkpoint: Path,
+    networks: Sequence[nn.Module],
+    schedules: Sequence[LRScheduler],
+    averages: Sequence[nn.Module],
+) -> Progress:
+    """Restore weights, averages and progress of another run, and no settings of its optimisers.
+
+    Optimisers begin without momentum; schedules go on from the other run's step at their own rates.
+    Averages that the other run didn't compute begin with the restored weights.
+
+    Args:
+        checkpoint: a checkpoint of the other run.
+        networks: prepared ones, in the order in which the loop prepares them.
+        schedules: in the order in which they are registered for checkpointing.
+        averages: registered after the schedules.
+
+    Returns:
+        The other run's progress, without its MLflow run.
+
+    Raises:
+        RecipeError: the checkpoint is of other networks or is broken.
+    """
+    try:
+        load_accelerator_state(str(checkpoint), list(networks), [], [], [], 0)
+        for index, schedule in enumerate(schedules):
+            _advance(schedule, checkpoint, index)
+        for index, average in enumerate(averages, start=len(schedules)):
+            if (checkpoint / f"custom_checkpoint_{index}.pkl").exists():
+                load_custom_state(average, str(checkpoint), index)
+        progress = Progress.read(checkpoint)
+    except (OSError, RuntimeError, KeyError, SafetensorError) as error:
+        raise RecipeError(
+            f"{checkpoint} is a checkpoint of other networks than this recipe's, or is broken "
+            f"({cause(error)})."
+        ) from error
+    return replace(progress, run_id="", pending=[], recent={})
+
+
+def _advance(schedule: LRScheduler, checkpoint: Path, index: int) -> None:
+    """Put a schedule where the stored one was, with the learning rates it has now."""
+    rates = list(schedule.base_lrs)
+    load_custom_state(schedule, str(checkpoint), index)
+    schedule.base_lrs = rates
+    schedule.last_epoch -= 1
+    schedule.step()

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import track
 from torch import nn
 
-from registry.faces import CropSpec
+from registry.crops import CropSpec
 from registry.versions import ProductionModel
 from training.datasets.prepared import Prepared
 

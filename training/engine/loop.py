@@ -1,8 +1,6 @@
-"""The one loop: any task, any number of processes, stopped and resumed at will."""
+"""The training loop: any task, any number of processes, resumable after each checkpoint."""
 
 import hashlib
-import json
-import math
 import time
 from collections import defaultdict
 from dataclasses import asdict
@@ -15,11 +13,13 @@ from accelerate.utils import DataLoaderConfiguration
 from rich.console import Console
 from rich.progress import track
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
-from training.engine.checkpoint import Checkpoints, Progress
-from training.engine.optimisers import averaging
+from registry.measurements import Measurement, to_rows
+from training.engine.checkpoint import Checkpoints, Progress, checkpoint_in, load_weights
+from training.engine.finite import nonfinite_values, nonfinite_weights
+from training.engine.networks import TrainingNetworks
 from training.engine.recipe import Recipe
+from training.engine.run_folder import run_folder
 from training.engine.task import Batch, Task, TrainingError, Update
 from training.engine.tracking import RUN_FOLDER, Metric, Tracker
 
@@ -27,20 +27,20 @@ LOG_STEPS = 10
 console = Console(stderr=True)
 
 
-def run_folder(name: str, recipe: Recipe) -> Path:
-    """Return where this very recipe keeps its checkpoints: equal recipes share a folder."""
-    said = json.dumps(asdict(recipe) | {"runs": ""}, sort_keys=True, default=str)
-    return recipe.runs / f"{name}-{hashlib.sha256(said.encode()).hexdigest()[:10]}"
-
-
 class Loop:
     """One training from its first or its last checkpoint to its end.
 
     Every step draws its random numbers from a seed of its own (run, step, process), and every epoch
     its order, so that going on from a checkpoint gives the numbers of an unbroken run.
+
+    Args:
+        name: of the recipe.
+        recipe: its references to versions resolved to numbers.
+        task: what is trained.
+        folder: for the checkpoints; by default that of the recipe.
     """
 
-    def __init__(self, name: str, recipe: Recipe, task: Task) -> None:
+    def __init__(self, name: str, recipe: Recipe, task: Task, folder: Path | None = None) -> None:
         self.name = name
         self.recipe = recipe
         self.task = task
@@ -51,8 +51,9 @@ class Loop:
                 use_seedable_sampler=True, data_seed=recipe.seed
             ),
         )
-        self.checkpoints = Checkpoints(run_folder(name, recipe))
+        self.checkpoints = Checkpoints(folder or run_folder(name, recipe))
         self.recent: dict[str, list[Tensor]] = defaultdict(list)
+        self.tracker: Tracker | None = None
         self._prepare()
 
     def _prepare(self) -> None:
@@ -61,43 +62,51 @@ class Loop:
         self.loader = prepare(self.task.loader())
         steps = len(self.loader) * self.recipe.epochs
         networks = self.task.networks
-        self.averages = {name: self._average(network) for name, network in networks.items()}
         optimisations = self.task.optimisations(steps)
-        self.networks: dict[str, nn.Module] = {
-            name: prepare(network.to(memory_format=torch.channels_last))
-            if any(p.requires_grad for p in network.parameters())
-            else network.to(self.accelerator.device)
-            for name, network in networks.items()
-        }
+        self.networks = TrainingNetworks(networks, self.accelerator, self.recipe.averaging)
         self.optimisers = {name: prepare(o.optimiser) for name, o in optimisations.items()}
         self.schedules = {name: o.schedule for name, o in optimisations.items()}
-        self.accelerator.register_for_checkpointing(*self.schedules.values())
-        if self.recipe.averaging:
-            self.accelerator.register_for_checkpointing(*self.averages.values())
-
-    def _average(self, network: nn.Module) -> AveragedModel:
-        average = averaging(self.recipe.averaging)
-        return AveragedModel(
-            network, self.accelerator.device, multi_avg_fn=average, use_buffers=True
+        self.accelerator.register_for_checkpointing(
+            *self.schedules.values(), *self.networks.averages.values()
         )
 
     def run(self) -> Progress:
         """Train to the end and return the progress, all metrics committed.
 
         Raises:
-            TrainingError: the loss is no longer a number.
+            TrainingError: a loss or a weight is no longer finite, or a checkpoint can't be written.
+            RecipeError: there is no checkpoint where the recipe resumes from.
         """
-        self.progress = self.checkpoints.load(self.accelerator) or Progress()
+        self.progress = self._restore()
         self.tracker = self._track() if self.accelerator.is_main_process else None
         for key, values in self.progress.recent.items():
             self.recent[key] = [torch.tensor(value) for value in values]
         if self.progress.step:
-            self._say(f"Going on from step {self.progress.step}, epoch {self.progress.epoch + 1}.")
+            self._print(
+                f"Going on from step {self.progress.step}, epoch {self.progress.epoch + 1}."
+            )
+        if not self._has_validation:
+            self._print("The data has no validation face, so no epoch will be validated.")
         self._commit()
         self.clock = time.monotonic()
         while self.progress.epoch < self.recipe.epochs:
             self._epoch()
         return self.progress
+
+    def _restore(self) -> Progress:
+        progress = self.checkpoints.load(self.accelerator)
+        if progress is None and self.recipe.resume_from:
+            progress = load_weights(
+                checkpoint_in(self.recipe.resume_from),
+                self.networks.prepared,
+                list(self.schedules.values()),
+                list(self.networks.averages.values()),
+            )
+        return progress or Progress()
+
+    @property
+    def _has_validation(self) -> bool:
+        return any(len(data.split("validation")) for data in self.task.sets)
 
     def _track(self) -> Tracker:
         spec = self.task.spec
@@ -114,7 +123,7 @@ class Loop:
 
     def _epoch(self) -> None:
         progress = self.progress
-        self._mode(train=True)
+        self.networks.set_mode(train=True)
         self.task.begin(progress.epoch)
         loader = self.loader
         loader.set_epoch(progress.epoch)
@@ -131,18 +140,18 @@ class Loop:
         ):
             self._step(batch)
             if progress.step % self.recipe.checkpoint_steps == 0:
+                self._check_finite()
                 self._checkpoint()
+        self._check_finite()
         progress.epoch, progress.step_in_epoch = progress.epoch + 1, 0
         self._validate()
         self._checkpoint()
 
     def _step(self, batch: Batch) -> None:
         self._seed()
-        for update in self.task.step(self.networks, batch):
+        for update in self.task.step(self.networks.wrapped, batch):
             self._apply(update)
-        if self.recipe.averaging:
-            for name, network in self._unwrapped().items():
-                self.averages[name].update_parameters(network)
+        self.networks.update_averages()
         self.progress.step += 1
         self.progress.step_in_epoch += 1
         if self.progress.step % LOG_STEPS == 0:
@@ -163,63 +172,62 @@ class Loop:
             self.recent[f"train/{key}"].append(value.detach().float())
 
     def _log_recent(self) -> None:
+        self._require_finite(nonfinite_values(self.recent))
         for key, values in self.recent.items():
             mean = float(torch.stack([value.cpu() for value in values]).mean())
-            if not math.isfinite(mean):
-                raise TrainingError(
-                    f"{key} became {mean} by step {self.progress.step}; the last good checkpoint is"
-                    f" in {self.checkpoints.folder}. Try a lower --learning-rate or --precision no."
-                )
             self._record(key, mean)
         self.recent.clear()
+
+    def _check_finite(self) -> None:
+        """Keep what isn't finite out of checkpoints, validations and versions."""
+        networks = self.networks.wrapped | self.networks.averages
+        self._require_finite(nonfinite_values(self.recent) + nonfinite_weights(networks))
+
+    def _require_finite(self, nonfinite: list[str]) -> None:
+        """Raise in all processes if one of them has found something that isn't finite."""
+        found = torch.tensor(float(len(nonfinite)), device=self.accelerator.device)
+        if not float(self.accelerator.reduce(found, "sum")):
+            return
+        step, last = self.progress.step, self.checkpoints.latest()
+        name = nonfinite[0] if nonfinite else "A loss or weight of another process"
+        advice = (
+            f"Go on from the last finite checkpoint: add --resume-from {last}"
+            if last
+            else "There is no checkpoint yet: start again"
+        )
+        raise TrainingError(
+            f"{name} is no longer finite at step {step}. {advice} with a --learning-rate below "
+            f"{self.recipe.learning_rate:g}, or with --precision no."
+        )
 
     def _record(self, key: str, value: float) -> None:
         self.progress.pending.append(Metric.now(key, value, self.progress.step))
 
-    def _mode(self, *, train: bool) -> None:
-        for network in self.networks.values():
-            network.train(train)
-
     def _validate(self) -> None:
-        self._mode(train=False)
-        metrics: dict[str, float] = {}
-        if self.accelerator.is_main_process:
+        self.networks.set_mode(train=False)
+        measurements: list[Measurement] = []
+        if self.accelerator.is_main_process and self._has_validation:
             with torch.inference_mode():
-                metrics = self.task.validate(self._judged())
-                self._picture(self.task.epoch_sheet(self._judged()))
+                networks = self.networks.for_validation()
+                measurements = self.task.validate(networks)
+                self._picture(self.task.epoch_sheet(networks))
         self.accelerator.wait_for_everyone()
-        self.progress.last = {f"validation/{key}": value for key, value in metrics.items()}
-        for key, value in self.progress.last.items():
-            self._record(key, value)
-        shown = "  ".join(f"{key} {value:.4f}" for key, value in metrics.items())
+        self.progress.last = to_rows(measurements)
+        for row in measurements:
+            self._record(row.name, row.value)
+        shown = "  ".join(
+            f"{row.name.removeprefix('validation/')} {row.value:.4f}" for row in measurements
+        )
         seconds = self.progress.seconds + time.monotonic() - self.clock
-        self._say(f"epoch {self.progress.epoch}/{self.recipe.epochs}  {seconds:.0f} s  {shown}")
+        self._print(f"epoch {self.progress.epoch}/{self.recipe.epochs}  {seconds:.0f} s  {shown}")
 
     def _picture(self, sheet: np.ndarray | None) -> None:
         if self.tracker and sheet is not None:
             self.tracker.picture(sheet, f"sheets/epoch-{self.progress.epoch:03}.png")
 
-    def bare_networks(self) -> dict[str, nn.Module]:
+    def trained_networks(self) -> dict[str, nn.Module]:
         """Return the networks in float32 and without any wrapper; they train no more after that."""
-        return (
-            self._averaged() if self.recipe.averaging else self._unwrapped(keep_fp32_wrapper=False)
-        )
-
-    def _judged(self) -> dict[str, nn.Module]:
-        return self._averaged() if self.recipe.averaging else self._unwrapped()
-
-    def _averaged(self) -> dict[str, nn.Module]:
-        return {name: average.module.eval() for name, average in self.averages.items()}
-
-    def _unwrapped(self, *, keep_fp32_wrapper: bool = True) -> dict[str, nn.Module]:
-        """Return the networks without the wrappers of several processes.
-
-        Accelerate takes the wrapper of mixed precision off for good: never during training.
-        """
-        return {
-            name: self.accelerator.unwrap_model(network, keep_fp32_wrapper=keep_fp32_wrapper)
-            for name, network in self.networks.items()
-        }
+        return self.networks.for_export()
 
     def _checkpoint(self) -> None:
         now = time.monotonic()
@@ -234,6 +242,6 @@ class Loop:
             self.tracker.commit(self.progress.pending)
         self.progress.pending = []
 
-    def _say(self, sentence: str) -> None:
+    def _print(self, sentence: str) -> None:
         if self.accelerator.is_main_process:
             console.print(sentence, highlight=False)

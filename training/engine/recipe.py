@@ -1,12 +1,21 @@
-"""What every recipe says about its run, whatever it trains."""
+"""What every recipe holds, whatever it trains, and the marker of fields that name a version."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 
 class RecipeError(ValueError):
     """A recipe cannot run as it stands; the message says why and what to do."""
+
+
+class NamesVersion:
+    """Marks the type of a recipe's field: its string names a registered version."""
+
+
+VersionReference = Annotated[str, NamesVersion()]
+"""A registered version: NAME, NAME@ALIAS or NAME/NUMBER. `training.engine.references` replaces it
+with NAME/NUMBER when a training begins."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +25,7 @@ class Recipe:
     data: tuple[Path, ...] = ()
     """Folders made by `python -m training prepare`."""
     toy: bool = False
-    """Learn from drawn faces instead of --data: seconds, no data needed."""
+    """Learn from drawn faces, for which no --data is needed: a training of seconds."""
     epochs: int = 10
     """Passes over the training split."""
     batch_size: int = 64
@@ -26,8 +35,8 @@ class Recipe:
     weight_decay: float = 5e-4
     """Decoupled for AdamW, L2 for SGD."""
     averaging: float = 0.0
-    """Share of the running average of the weights kept at each step, such as 0.999; the average is
-    what is validated and registered. 0 takes the last weights."""
+    """Decay of the running average of the weights at each step, such as 0.999; the average is what
+    is validated and registered. 0 takes the last weights and computes no average."""
     seed: int = 0
     """Seeds weights, order, augmentation and sampling."""
     precision: Literal["no", "bf16", "fp16"] = "no"
@@ -38,6 +47,9 @@ class Recipe:
     """Processes that read pictures ahead."""
     checkpoint_steps: int = 200
     """Steps between checkpoints; one is written after each epoch too."""
+    resume_from: Path | None = None
+    """Run folder or checkpoint of another training of the same network: start with its weights,
+    averages and progress, but with the optimiser settings given here."""
     log_faces: bool = False
     """Put a contact sheet of training faces into MLflow although they are persons."""
 

@@ -15,7 +15,8 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
 from registry.catalog import ModelSpec
-from registry.faces import CropSpec
+from registry.crops import CropSpec
+from registry.measurements import Measurement
 from training.datasets.contact_sheet import draw_sheet
 from training.datasets.leakage import check_sets_disjoint
 from training.datasets.prepare import toy_set
@@ -52,8 +53,8 @@ class Update:
 class TrainedModel:
     """What a finished training leaves behind: a network for the registry and what it needs to run.
 
-    `network` maps RGB faces in [0, 1] to the outputs its model card names; `config` rebuilds it.
-    `encoder` and `thresholds` go with a network that takes a change of expression too.
+    `network` maps RGB faces in [0, 1] to the outputs that its `ModelSpec` names; `config` rebuilds
+    it. `encoder` and `thresholds` go with a network that takes a change of expression too.
     """
 
     network: nn.Module
@@ -88,9 +89,14 @@ class Task(ABC):
         """The prepared data, opened at first use.
 
         Raises:
-            RecipeError: the recipe names no data.
+            RecipeError: the recipe names no data, or data beside drawn faces.
             PreparedError: there is none, or a picture of it stands in several splits.
         """
+        if self.recipe.toy and self.recipe.data:
+            raise RecipeError(
+                "This recipe learns from drawn faces, so --data would be ignored: leave it out, or "
+                "add --no-toy to learn from the data."
+            )
         if self.recipe.toy:
             return (toy_set(self.recipe.runs),)
         if not self.recipe.data:
@@ -105,14 +111,14 @@ class Task(ABC):
     @property
     @abstractmethod
     def networks(self) -> dict[str, nn.Module]:
-        """The modules that train or judge, by name; the loop wraps each of them."""
+        """The modules that train, and those that only evaluate, by name; the loop wraps each."""
 
     @abstractmethod
     def summary_rows(self) -> dict[str, SummaryRow]:
         """The network of the paper's table, part by part, for `summary`; needs no data."""
 
     def example(self) -> Float[Tensor, "1 3 h w"]:
-        """Return one face of noise, for `parts`."""
+        """Return one face of noise, for `summary_rows`."""
         return torch.rand(1, 3, self.crop.size_px, self.crop.size_px)
 
     @abstractmethod
@@ -124,7 +130,7 @@ class Task(ABC):
         """Return the training batches; their order follows the sampler's epoch and seed."""
 
     def begin(self, epoch: int) -> None:
-        """Take note that epoch `epoch`, from 0, begins or goes on."""
+        """Prepare for epoch `epoch`, counted from 0, which begins or goes on."""
         del epoch
 
     @abstractmethod
@@ -132,8 +138,11 @@ class Task(ABC):
         """Yield this batch's updates; the loop applies each before it asks for the next."""
 
     @abstractmethod
-    def validate(self, networks: Networks) -> dict[str, float]:
-        """Return the validation metrics; networks come in eval mode, without gradients."""
+    def validate(self, networks: Networks) -> list[Measurement]:
+        """Return what was measured on the split validation.
+
+        Networks come in eval mode, without gradients. It isn't called where no set has such faces.
+        """
 
     def sheet(self) -> np.ndarray | None:
         """Return a contact sheet of training faces, HWC uint8; of persons only with `log_faces`."""
@@ -143,7 +152,7 @@ class Task(ABC):
         return np.asarray(draw_sheet(self.sets[0], "train"))
 
     def epoch_sheet(self, networks: Networks) -> np.ndarray | None:
-        """Return what to look at after an epoch, HWC uint8; networks come as for `validate`."""
+        """Return a picture to log after an epoch, HWC uint8; networks come as for `validate`."""
         del networks
         return None
 

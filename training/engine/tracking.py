@@ -1,4 +1,4 @@
-"""What a training tells MLflow; the one place of `training` that knows it."""
+"""Logging to MLflow; no other module of `training` uses it."""
 
 import json
 import logging
@@ -14,20 +14,23 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from registry import store
+from registry import measurements, signature, store
+from registry.measurements import Measurement
 from registry.versions import Version
 from training.datasets.counts import counts
 from training.datasets.prepared import SPLITS, Prepared
 
 LONGEST_PARAM = 500
 CARD = "card.json"
+OUTCOMES = "evaluation"
+"""Folder of a run with the outcome of each item of an evaluation."""
 RUN_FOLDER = "run_folder"
-"""Tag: the name of the folder of a run's checkpoints, the same for the same recipe."""
+"""Tag: name of the folder of a run's checkpoints; equal recipes have equal names."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """One number of one step. Logging the same metric twice leaves one: the time is part of it."""
+    """One number of one step. Logging it twice leaves one point: its time is part of it."""
 
     key: str
     value: float
@@ -36,12 +39,18 @@ class Metric:
 
     @classmethod
     def now(cls, key: str, value: float, step: int) -> "Metric":
-        """Return a metric stamped with the present, in milliseconds."""
+        """Return a metric with the present time, in milliseconds since 1970."""
         return cls(key=key, value=value, step=step, timestamp=time.time_ns() // 1_000_000)
 
 
 class Tracker:
-    """One MLflow run, opened or opened again."""
+    """An MLflow run that is open.
+
+    Args:
+        experiment: name of the run's experiment.
+        name: of a new run.
+        run_id: of an earlier run to go on with; empty: a new one.
+    """
 
     def __init__(self, experiment: str, name: str, run_id: str = "") -> None:
         import mlflow
@@ -61,7 +70,7 @@ class Tracker:
     def describe(self, recipe: str, config: Mapping[str, Any], sets: Sequence[Prepared]) -> None:
         """Log the recipe, as parameters and as config.json, and the data of each split.
 
-        A set's digest, its counts and the report of its preparation go with it.
+        Each data set comes with its digest, its counts and the report of its preparation.
         """
         import mlflow
 
@@ -104,9 +113,27 @@ class Tracker:
         """Log a file as an artifact."""
         self.client.log_artifact(self.run_id, str(path), folder)
 
-    def card(self, said: Mapping[str, Any]) -> None:
-        """Log the card of the network that the run trained."""
-        self.client.log_dict(self.run_id, dict(said), CARD)
+    def card(self, card: Mapping[str, Any], text: str = "") -> None:
+        """Log the run card.
+
+        Args:
+            card: how the network was trained, plain values.
+            text: the card as Markdown, where it becomes the description of a version.
+
+        Raises:
+            Unreachable: the store does not answer.
+        """
+        self.client.log_dict(self.run_id, dict(card), CARD)
+        if text:
+            signature.sign(self.run_id, text)
+
+    def measurements(self, rows: Sequence[Measurement]) -> None:
+        """Add rows to the run's table of measurements.
+
+        Raises:
+            Unreachable: the store does not answer.
+        """
+        measurements.write(self.run_id, rows)
 
     def tag(self, key: str, value: str) -> None:
         """Set a tag of the run."""
@@ -129,22 +156,33 @@ def _short(found: int | Mapping[str, int]) -> str:
     return json.dumps(sum(found.values()))
 
 
-def annotate(
-    version: Version, metrics: Mapping[str, float], items: pd.DataFrame, name: str
-) -> None:
-    """Put metrics and per-item outcomes onto a version: its run, and tags of the version itself."""
+def annotate(version: Version, rows: Sequence[Measurement], items: pd.DataFrame, name: str) -> None:
+    """Log measurements and the outcome of each item to the run of a version, and as its tags.
+
+    Args:
+        version: what was measured.
+        rows: measurements; they become rows of the run's table, metrics of the run, and tags.
+        items: a row for each face, triplet or transfer.
+        name: what the file of the items is called, before the version's number.
+
+    Raises:
+        Unreachable: the store does not answer.
+    """
+    measurements.write(version.run_id, rows)
     client = store.connect()
-    for key, value in metrics.items():
-        client.log_metric(version.run_id, key, value)
-        client.set_model_version_tag(version.name, str(version.number), key, f"{value:.4f}")
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"{name}-version-{version.number}.parquet"
-        items.to_parquet(path, index=False)
-        client.log_artifact(version.run_id, str(path), "evaluation")
+    with store.answering():
+        for row in rows:
+            client.log_metric(version.run_id, row.name, row.value)
+            number = str(version.number)
+            client.set_model_version_tag(version.name, number, row.name, f"{row.value:.4f}")
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"{name}-version-{version.number}.parquet"
+            items.to_parquet(path, index=False)
+            client.log_artifact(version.run_id, str(path), OUTCOMES)
 
 
 def finished(model: str, folder: str) -> str | None:
-    """Return the newest finished run of a model whose checkpoints lay in a folder of this name."""
+    """Return the newest finished run of a model whose checkpoints were in a folder of this name."""
     found = store.connect().search_runs(
         [store.experiment(model)],
         f"tags.{RUN_FOLDER} = '{folder}' and attributes.status = 'FINISHED'",
@@ -154,20 +192,15 @@ def finished(model: str, folder: str) -> str | None:
 
 
 def card_of(run_id: str) -> dict[str, Any] | None:
-    """Return the card of the network that a run trained; None where there is none."""
+    """Return the run card of a run; None where there is none."""
     client = store.connect()
     if CARD not in [file.path for file in client.list_artifacts(run_id)]:
         return None
     with tempfile.TemporaryDirectory() as folder:
-        said: dict[str, Any] = json.loads(artifact(run_id, CARD, Path(folder)).read_text())
-    return said
+        card: dict[str, Any] = json.loads(artifact(run_id, CARD, Path(folder)).read_text())
+    return card
 
 
 def artifact(run_id: str, file: str, folder: Path) -> Path:
     """Fetch an artifact of a run into `folder` and return its path."""
     return Path(store.connect().download_artifacts(run_id, file, str(folder)))
-
-
-def metrics_of(run_id: str) -> dict[str, float]:
-    """Return the newest value of each metric of a run."""
-    return dict(store.connect().get_run(run_id).data.metrics)

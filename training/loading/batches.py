@@ -10,7 +10,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, RandomSampler, Sampler
 
-from registry.faces import CropSpec
+from registry.crops import CropSpec
 from training.datasets.prepared import Prepared
 
 

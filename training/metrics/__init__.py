@@ -1,1 +1,1 @@
-"""What is measured: one metric a file, with its interval."""
+"""Metrics, one a file, with their intervals."""

@@ -1,4 +1,4 @@
-"""How good named emotions are, and how honest their probabilities."""
+"""Accuracy and calibration of an emotion classifier."""
 
 import torch
 from jaxtyping import Float, Int
@@ -8,6 +8,8 @@ from torchmetrics.functional.classification import (
     multiclass_accuracy,
     multiclass_calibration_error,
 )
+
+from registry.measurements import Measurement
 
 
 def emotion_metrics(
@@ -27,19 +29,45 @@ def emotion_metrics(
     }
 
 
-def with_intervals(
-    logits: Float[Tensor, "faces labels"], truth: Int[Tensor, "faces"], resamples: int = 300
-) -> dict[str, float]:
-    """Return `emotion_metrics` and the ends of their 95 % intervals, by bootstrap over faces."""
+def emotion_measurements(
+    logits: Float[Tensor, "faces labels"],
+    truth: Int[Tensor, "faces"],
+    *,
+    split: str,
+    of_set: str,
+    protocol: str = "",
+    resamples: int = 300,
+) -> list[Measurement]:
+    """Return `emotion_metrics` as rows with their 95 % intervals, by bootstrap over faces.
+
+    Args:
+        logits: the classifier's outputs.
+        truth: the right label of each face.
+        split: the split the faces are of.
+        of_set: name of the data set.
+        protocol: how the labels were chosen; see `Measurement.protocol`.
+        resamples: how many bootstrap samples are drawn.
+    """
     rng = torch.Generator().manual_seed(0)
     metrics = emotion_metrics(logits, truth)
-    drawn = [torch.randint(len(truth), (len(truth),), generator=rng) for _ in range(resamples)]
-    again = [emotion_metrics(logits[faces], truth[faces]) for faces in drawn]
-    for key in tuple(metrics):
-        values = torch.tensor([each[key] for each in again])
+    draws = [torch.randint(len(truth), (len(truth),), generator=rng) for _ in range(resamples)]
+    resampled = [emotion_metrics(logits[faces], truth[faces]) for faces in draws]
+    rows = []
+    for name, value in metrics.items():
+        values = torch.tensor([each[name] for each in resampled])
         low, high = torch.quantile(values, torch.tensor([0.025, 0.975])).tolist()
-        metrics |= {f"{key}_low": low, f"{key}_high": high}
-    return metrics
+        rows.append(
+            Measurement(
+                split=split,
+                set=of_set,
+                metric=name,
+                value=value,
+                low=low,
+                high=high,
+                protocol=protocol,
+            )
+        )
+    return rows
 
 
 def fitted_temperature(

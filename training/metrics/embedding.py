@@ -1,4 +1,4 @@
-"""What an expression embedding is measured by, in training and after: triplets, people."""
+"""How good an expression embedding is: on fixed triplets, and in hiding who people are."""
 
 from typing import NamedTuple
 
@@ -8,31 +8,58 @@ import torch
 from jaxtyping import Float, Int
 from torch import nn
 
-from registry.faces import CropSpec
+from registry.crops import CropSpec
+from registry.measurements import Measurement
 from training.datasets import fixed_triplets
 from training.datasets.prepared import Prepared
 from training.engine.inference import outputs
-from training.metrics import identity_questions, triplet_accuracy
-from training.metrics.estimates import Estimate
-from training.metrics.identity_leak import leak
+from training.metrics import identity_trials, triplet_accuracy
+from training.metrics.estimates import Estimate, Quantity
+from training.metrics.identity_leak import LEAK, leak
 from training.metrics.verification import verification_auc
 
 
 class EmbeddingMetrics(NamedTuple):
-    """Estimates by name, and a set's fixed triplets with what became of each (`right`)."""
+    """What was measured of an embedding on one split of a set."""
 
-    estimates: dict[str, Estimate]
+    split: str
+    set: str
+    estimates: dict[Quantity, Estimate]
     triplets: pd.DataFrame
-    extra: dict[str, float]
-    """The frozen branch's own numbers, to hold the expression's against."""
+    """The set's fixed triplets, each with its outcome (`right`)."""
+    identity: dict[str, float]
+    """Metrics of the frozen identity branch, to compare with those of the expression."""
 
-    def metrics(self, *, intervals: bool = False) -> dict[str, float]:
-        """Return the numbers, on request with the ends of their intervals."""
-        found = {name: estimate.value for name, estimate in self.estimates.items()}
-        for name, estimate in self.estimates.items() if intervals else ():
-            low, high = estimate.interval()
-            found |= {f"{name}_low": low, f"{name}_high": high}
-        return found | self.extra
+    def measurements(self, *, intervals: bool = False) -> list[Measurement]:
+        """Return all numbers as rows of the table of measurements.
+
+        Args:
+            intervals: compute the 95 % intervals, too, which takes seconds.
+        """
+        rows = []
+        for (metric, group), estimate in self.estimates.items():
+            low, high = estimate.interval() if intervals else (None, None)
+            rows.append(self._row(metric, estimate.value, group=group, low=low, high=high))
+        return rows + [self._row(metric, value) for metric, value in self.identity.items()]
+
+    def _row(
+        self,
+        metric: str,
+        value: float,
+        *,
+        group: str = "",
+        low: float | None = None,
+        high: float | None = None,
+    ) -> Measurement:
+        return Measurement(
+            split=self.split,
+            set=self.set,
+            metric=metric,
+            group=group,
+            value=value,
+            low=low,
+            high=high,
+        )
 
 
 def evaluate_embedding(
@@ -43,49 +70,51 @@ def evaluate_embedding(
     Args:
         network: gives `expression`, or `logits` whose `hellinger_embedding` is taken, and perhaps
             `identity`; in eval mode.
-        data: a prepared set; fixed triplets and questions about people are taken where it has any.
+        data: a prepared set; its fixed triplets and identity trials are used where it has any.
         crop: how faces are cut for the network.
         split: train, validation or test.
     """
-    rows = needed(data, split)
+    rows = rows_to_embed(data, split)
     if not len(rows):
-        return EmbeddingMetrics({}, fixed_triplets.fixed(data, split)[0], {})
-    said = _answers(network, data, crop, rows)
-    estimates, triplets = estimated(said["expression"], data, split)
-    extra = _identity(said["identity"], data, split) if "identity" in said else {}
-    return EmbeddingMetrics(estimates, triplets, extra)
+        triplets = fixed_triplets.answered(data, split)[0]
+        return EmbeddingMetrics(split, data.name, {}, triplets, {})
+    vectors = _vectors(network, data, crop, rows)
+    measured = evaluate_vectors(vectors["expression"], data, split)
+    if "identity" not in vectors:
+        return measured
+    return measured._replace(identity=_identity(vectors["identity"], data, split))
 
 
-def estimated(
+def evaluate_vectors(
     vectors: Float[np.ndarray, "faces dims"], data: Prepared, split: str
-) -> tuple[dict[str, Estimate], pd.DataFrame]:
-    """Return what embeddings of any origin reach, and the fixed triplets with `right`.
+) -> EmbeddingMetrics:
+    """Measure embeddings of any origin on one split of a set.
 
     Args:
-        vectors: in the index's order; only the rows that `needed` names are looked at.
+        vectors: in the index's order; only the rows of `rows_to_embed` are read.
         data: a prepared set.
         split: train, validation or test.
     """
-    triplets, faces = fixed_triplets.fixed(data, split)
-    asked = identity_questions.asked(data, split)
-    found: dict[str, Estimate] = {}
+    triplets, faces = fixed_triplets.answered(data, split)
+    trials = identity_trials.trials(data, split)
+    estimates: dict[Quantity, Estimate] = {}
     if len(triplets):
         odd = triplets["answer"].to_numpy(dtype=np.int64)
         right = triplet_accuracy.outcomes(vectors, faces, odd)
         triplets["right"] = right
-        found |= triplet_accuracy.shares(
+        estimates |= triplet_accuracy.accuracies(
             right, triplets["type"], fixed_triplets.clusters(data, faces)
         )
-    if len(asked):
-        found |= leak(vectors, data, asked)
-    return found, triplets
+    if len(trials):
+        estimates |= leak(vectors, data, trials)
+    return EmbeddingMetrics(split, data.name, estimates, triplets, {})
 
 
-def needed(data: Prepared, split: str) -> Int[np.ndarray, "needed"]:
-    """Return the rows of the faces that anything is asked about, and those of the split."""
-    _, faces = fixed_triplets.fixed(data, split)
-    questions = [row for few in identity_questions.asked(data, split)["rows"] for row in few]
-    rows = np.concatenate([faces.ravel(), data.split(split), questions])
+def rows_to_embed(data: Prepared, split: str) -> Int[np.ndarray, "faces"]:
+    """Return the rows of the faces in the split's triplets and trials, and of the split itself."""
+    _, faces = fixed_triplets.answered(data, split)
+    of_trials = [row for rows in identity_trials.trials(data, split)["rows"] for row in rows]
+    rows = np.concatenate([faces.ravel(), data.split(split), of_trials])
     unique: np.ndarray = np.unique(rows).astype(np.int64)
     return unique
 
@@ -102,25 +131,25 @@ def hellinger_embedding(
     return root
 
 
-def _answers(
-    network: nn.Module, data: Prepared, crop: CropSpec, rows: Int[np.ndarray, "needed"]
+def _vectors(
+    network: nn.Module, data: Prepared, crop: CropSpec, rows: Int[np.ndarray, "faces"]
 ) -> dict[str, np.ndarray]:
-    """Return the network's vectors in the index's order; rows that aren't needed hold NaN."""
-    said = outputs(network, data, rows, crop)
-    if "logits" in said:
-        said["expression"] = hellinger_embedding(said.pop("logits"))
+    """Return the network's vectors in the index's order, NaN outside of `rows`."""
+    computed = outputs(network, data, rows, crop)
+    if "logits" in computed:
+        computed["expression"] = hellinger_embedding(computed.pop("logits"))
     found = {}
-    for name, vectors in said.items():
+    for name, vectors in computed.items():
         found[name] = np.full((len(data.index), vectors.shape[1]), np.nan, dtype=np.float32)
         found[name][rows] = vectors
     return found
 
 
 def _identity(vectors: np.ndarray, data: Prepared, split: str) -> dict[str, float]:
-    asked, rows = identity_questions.asked(data, split), data.split(split)
-    across = (
-        leak(vectors, data, asked[asked["kind"] == identity_questions.ACROSS]) if len(asked) else {}
-    )
+    trials, rows = identity_trials.trials(data, split), data.split(split)
     auc = verification_auc(vectors[rows], data, rows) if len(rows) else None
     found = {} if auc is None else {"identity_verification_auc": auc}
-    return found | {f"identity_{k}": v.value for k, v in across.items() if k == "leak_auc"}
+    if len(trials):
+        across = leak(vectors, data, trials[trials["kind"] == identity_trials.ACROSS])
+        found |= {"identity_leak_auc": across[LEAK].value} if LEAK in across else {}
+    return found

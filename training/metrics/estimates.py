@@ -1,6 +1,7 @@
-"""What is measured of an embedding, each with an interval and a paired lead over another's.
+"""Numbers measured on triplets or pairs, each with an interval and a paired difference.
 
-Draws are seeded, so that two embeddings asked the same questions meet the same draws.
+The bootstrap draws are seeded: two embeddings that are measured on the same triplets and pairs get
+the same draws.
 """
 
 from abc import ABC, abstractmethod
@@ -15,10 +16,21 @@ from training.metrics.bootstrap import interval
 
 RESAMPLES = 1000
 CHUNK = 50
-ENDS = (2.5, 97.5)
+PERCENTILES = (2.5, 97.5)
 
 
-class Range(NamedTuple):
+class Quantity(NamedTuple):
+    """What an estimate is of: a metric, for all triplets or pairs or for a group of them."""
+
+    metric: str
+    group: str = ""
+
+    def __str__(self) -> str:
+        """Return it as tables show it."""
+        return f"{self.metric}, {self.group}" if self.group else self.metric
+
+
+class Interval(NamedTuple):
     """A 95 % interval."""
 
     low: float
@@ -26,7 +38,7 @@ class Range(NamedTuple):
 
 
 class Estimate(ABC):
-    """A number measured on a list of questions."""
+    """A number measured on a list of triplets or pairs."""
 
     @property
     @abstractmethod
@@ -34,94 +46,92 @@ class Estimate(ABC):
         """The number."""
 
     @abstractmethod
-    def interval(self) -> Range:
+    def interval(self) -> Interval:
         """Return its 95 % interval, by bootstrap over photos or persons."""
 
     @abstractmethod
-    def lead(self, other: Any) -> Range:
-        """Return the 95 % interval of this number less another's on the same questions."""
+    def difference(self, other: Any) -> Interval:
+        """Return the 95 % interval of this number minus another's on the same triplets or pairs."""
 
     @classmethod
     @abstractmethod
-    def mean(cls, several: Sequence[Any]) -> "Estimate":
+    def mean(cls, estimates: Sequence[Any]) -> "Estimate":
         """Return the mean over trainings with several seeds."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Share(Estimate):
-    """How many triplets of a list are right.
-
-    `right` holds 1 or 0 (or a mean over seeds) for each, `clusters` which photo or person each face
-    belongs to; see `interval`.
-    """
+class TripletAccuracy(Estimate):
+    """The share of right triplets."""
 
     right: Float[np.ndarray, "triplets"]
+    """1 or 0 for each triplet, or a mean over seeds."""
     clusters: Int[np.ndarray, "triplets faces"]
+    """The photo or person of each face; see `bootstrap.interval`."""
 
     @property
     def value(self) -> float:
-        """The share."""
+        """The share, 0 to 1."""
         return float(self.right.mean())
 
-    def interval(self) -> Range:
+    def interval(self) -> Interval:
         """Return its 95 % interval."""
-        return Range(*interval(self.right, self.clusters))
+        return Interval(*interval(self.right, self.clusters))
 
-    def lead(self, other: "Share") -> Range:
-        """Return the 95 % interval of this share less the other's."""
-        return Range(*interval(self.right - other.right, self.clusters))
+    def difference(self, other: "TripletAccuracy") -> Interval:
+        """Return the 95 % interval of this share minus the other's."""
+        return Interval(*interval(self.right - other.right, self.clusters))
 
     @classmethod
-    def mean(cls, several: Sequence["Share"]) -> "Share":
+    def mean(cls, estimates: Sequence["TripletAccuracy"]) -> "TripletAccuracy":
         """Return the share over several seeds."""
-        right = np.mean([each.right for each in several], axis=0)
-        return cls(right=right, clusters=several[0].clusters)
+        right = np.mean([each.right for each in estimates], axis=0)
+        return cls(right=right, clusters=estimates[0].clusters)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Area(Estimate):
-    """How well distances tell one person's pairs from two people's: the area under the ROC curve.
-
-    `same` and `other` are the distances, one row a seed; `same_person` the person of each pair,
-    `other_persons` the two, numbered from 0.
-    """
+class RocAuc(Estimate):
+    """The area under the ROC curve of telling one person's pairs from two people's by distance."""
 
     same: Float[np.ndarray, "seeds pairs"]
+    """Distances of pairs of one person, a row for each seed."""
     other: Float[np.ndarray, "seeds others"]
+    """Distances of pairs of two people, a row for each seed."""
     same_person: Int[np.ndarray, "pairs"]
+    """The person of each pair, numbered from 0."""
     other_persons: Int[np.ndarray, "others 2"]
+    """The two people of each pair, numbered from 0."""
 
     @property
     def value(self) -> float:
-        """The area: 1 an identity network, 0.5 an embedding that knows nobody."""
-        each = [auc(same, other) for same, other in zip(self.same, self.other, strict=True)]
-        return float(np.mean(each))
+        """The area: 1 for a perfect identity network, 0.5 where distances say nothing of people."""
+        areas = [auc(same, other) for same, other in zip(self.same, self.other, strict=True)]
+        return float(np.mean(areas))
 
-    def interval(self) -> Range:
+    def interval(self) -> Interval:
         """Return its 95 % interval, by bootstrap over persons."""
-        return _percentiles(self._draws())
+        return _percentiles(self._resampled())
 
-    def lead(self, other: "Area") -> Range:
-        """Return the 95 % interval of this area less the other's."""
-        return _percentiles(self._draws() - other._draws())
+    def difference(self, other: "RocAuc") -> Interval:
+        """Return the 95 % interval of this area minus the other's."""
+        return _percentiles(self._resampled() - other._resampled())
 
     @classmethod
-    def mean(cls, several: Sequence["Area"]) -> "Area":
+    def mean(cls, estimates: Sequence["RocAuc"]) -> "RocAuc":
         """Return the area over several seeds."""
         return cls(
-            same=np.concatenate([each.same for each in several]),
-            other=np.concatenate([each.other for each in several]),
-            same_person=several[0].same_person,
-            other_persons=several[0].other_persons,
+            same=np.concatenate([each.same for each in estimates]),
+            other=np.concatenate([each.other for each in estimates]),
+            same_person=estimates[0].same_person,
+            other_persons=estimates[0].other_persons,
         )
 
-    def _draws(self) -> Float[np.ndarray, "draws"]:
+    def _resampled(self) -> Float[np.ndarray, "resamples"]:
         persons = int(max(self.same_person.max(), self.other_persons.max())) + 1
         rng = np.random.default_rng(0)
         counts = rng.multinomial(persons, np.full(persons, 1 / persons), size=RESAMPLES)
         areas = []
-        for few in np.array_split(counts.astype(np.float64), RESAMPLES // CHUNK):
-            weights = few[:, self.same_person], few[:, self.other_persons].prod(-1)
+        for chunk in np.array_split(counts.astype(np.float64), RESAMPLES // CHUNK):
+            weights = chunk[:, self.same_person], chunk[:, self.other_persons].prod(-1)
             each = [auc(s, o, *weights) for s, o in zip(self.same, self.other, strict=True)]
             areas.append(np.mean(each, axis=0))
         return np.concatenate(areas)
@@ -130,10 +140,10 @@ class Area(Estimate):
 def auc(
     same: Float[np.ndarray, "pairs"],
     other: Float[np.ndarray, "others"],
-    same_weight: Float[np.ndarray, "draws pairs"] | None = None,
-    other_weight: Float[np.ndarray, "draws others"] | None = None,
-) -> Float[np.ndarray, "draws"]:
-    """Return P(d_same < d_other) + P(d_same = d_other) / 2, for each draw of weights.
+    same_weight: Float[np.ndarray, "resamples pairs"] | None = None,
+    other_weight: Float[np.ndarray, "resamples others"] | None = None,
+) -> Float[np.ndarray, "resamples"]:
+    """Return P(d_same < d_other) + P(d_same = d_other) / 2, for each row of weights.
 
     Args:
         same: distances of pairs of one person.
@@ -152,5 +162,5 @@ def auc(
     return area
 
 
-def _percentiles(draws: Float[np.ndarray, "draws"]) -> Range:
-    return Range(*np.nanpercentile(draws, ENDS).tolist())
+def _percentiles(values: Float[np.ndarray, "resamples"]) -> Interval:
+    return Interval(*np.nanpercentile(values, PERCENTILES).tolist())

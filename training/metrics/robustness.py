@@ -1,4 +1,4 @@
-"""What an answer does when the same face comes a little different, and how long it takes."""
+"""How outputs change when the picture of a face changes a little, and how long they take."""
 
 import statistics
 import time
@@ -10,7 +10,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torchvision.transforms.v2 import functional
 
-from registry.faces import CropSpec
+from registry.crops import CropSpec
+from registry.measurements import Measurement
 from training.datasets.prepared import Prepared
 
 FACES = 300
@@ -18,6 +19,7 @@ SMALL_PX = 24
 BATCH = 32
 REPEATS = 20
 Change = Callable[[Tensor], Tensor]
+Outputs = Mapping[str, Tensor]
 
 
 def moved(faces: Float[Tensor, "batch 3 h w"], share: float) -> Float[Tensor, "batch 3 h w"]:
@@ -29,9 +31,9 @@ def moved(faces: Float[Tensor, "batch 3 h w"], share: float) -> Float[Tensor, "b
 
 def small(faces: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch 3 h w"]:
     """Return the faces as if they were 24 px in their photo."""
-    few = functional.resize(faces, [SMALL_PX, SMALL_PX], antialias=True)
-    again: Tensor = functional.resize(few, list(faces.shape[2:]), antialias=True)
-    return again
+    reduced = functional.resize(faces, [SMALL_PX, SMALL_PX], antialias=True)
+    enlarged: Tensor = functional.resize(reduced, list(faces.shape[2:]), antialias=True)
+    return enlarged
 
 
 def blurred(faces: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch 3 h w"]:
@@ -51,54 +53,62 @@ CHANGES: Mapping[str, Change] = {
 }
 
 
-def robustness(
-    network: nn.Module, data: Prepared, rows: np.ndarray, crop: CropSpec
-) -> dict[str, float]:
-    """Return what changes of a picture that mean nothing do to the answers.
+def robustness(network: nn.Module, data: Prepared, split: str, crop: CropSpec) -> list[Measurement]:
+    """Return how outputs change with the picture, a row for each of CHANGES: its name is the group.
 
-    For a classifier, `robustness/mirrored` and the like are the shares of faces that keep their
-    emotion. For an embedding they are how far a face moves, as a share of the distance between two
-    faces (medians over up to 300 faces drawn with seed 0): 0 stays, 1 is another face.
+    For a classifier, the share of faces whose emotion stays the same. For an embedding, how far a
+    face moves, divided by the distance between two faces (medians over up to 300 faces drawn with
+    seed 0): 0 is not at all, 1 as far as another face.
     """
+    rows = data.split(split)
     chosen = np.sort(np.random.default_rng(0).permutation(rows)[:FACES])
     faces = torch.from_numpy(data.faces(crop)[chosen]).permute(0, 3, 1, 2).float() / 255
-    said = _answers(network, faces)
-    judge = _kept if "logits" in said else _moved
-    return {
-        f"robustness/{name}": judge(said, _answers(network, change(faces)))
+    unchanged = _outputs(network, faces)
+    compare = _same_emotion if "logits" in unchanged else _relative_distance
+    return [
+        Measurement(
+            split=split,
+            set=data.name,
+            metric="robustness",
+            group=name,
+            value=compare(unchanged, _outputs(network, change(faces))),
+        )
         for name, change in CHANGES.items()
-    }
+    ]
 
 
-def latency(network: nn.Module, crop: CropSpec) -> dict[str, float]:
-    """Return milliseconds for one face alone and for one of 32, medians of 20 on this machine."""
-    found = {}
+def latency(network: nn.Module, crop: CropSpec) -> list[Measurement]:
+    """Return milliseconds a face, alone and in a batch of 32, medians of 20 on this machine."""
+    rows = []
     for batch in (1, BATCH):
         faces = torch.rand(batch, 3, crop.size_px, crop.size_px)
         times = [_seconds(network, faces) for _ in range(REPEATS + 2)][2:]
-        found[f"latency_ms/batch_{batch}"] = 1000 * statistics.median(times) / batch
-    return found
+        value = 1000 * statistics.median(times) / batch
+        rows.append(
+            Measurement(split="", set="", metric="latency_ms", group=f"batch {batch}", value=value)
+        )
+    return rows
 
 
 def _seconds(network: nn.Module, faces: Tensor) -> float:
-    began = time.perf_counter()
+    start = time.perf_counter()
     with torch.inference_mode():
         network(faces)
-    return time.perf_counter() - began
+    return time.perf_counter() - start
 
 
-def _answers(network: nn.Module, faces: Tensor) -> dict[str, Tensor]:
+def _outputs(network: nn.Module, faces: Tensor) -> Outputs:
     with torch.inference_mode():
-        said = [network(few) for few in faces.split(BATCH)]
-    return {key: torch.cat([each[key] for each in said]) for key in said[0]}
+        batches = [network(batch) for batch in faces.split(BATCH)]
+    return {name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}
 
 
-def _kept(said: Mapping[str, Tensor], changed: Mapping[str, Tensor]) -> float:
-    same = said["logits"].argmax(1) == changed["logits"].argmax(1)
+def _same_emotion(unchanged: Outputs, changed: Outputs) -> float:
+    same = unchanged["logits"].argmax(1) == changed["logits"].argmax(1)
     return float(same.float().mean())
 
 
-def _moved(said: Mapping[str, Tensor], changed: Mapping[str, Tensor]) -> float:
-    before, after = said["expression"], changed["expression"]
-    apart = torch.nn.functional.pdist(before).median()
-    return float((before - after).norm(dim=1).median() / apart)
+def _relative_distance(unchanged: Outputs, changed: Outputs) -> float:
+    before, after = unchanged["expression"], changed["expression"]
+    between_faces = torch.nn.functional.pdist(before).median()
+    return float((before - after).norm(dim=1).median() / between_faces)

@@ -1,50 +1,43 @@
 """Whether a transfer worked: nearer to the driver, still the person, like the truth."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
+from registry.transfer_metrics import TransferMetrics
 
-@dataclass(frozen=True, kw_only=True)
-class TransferMetrics:
-    """One number a transfer in each.
-
-    Distances are Euclidean between unit expression vectors (0 to 2), similarities cosines.
-    """
-
-    before: Float[Tensor, "batch"]
-    """Expression distance of the source to the driver."""
-    after: Float[Tensor, "batch"]
-    """Expression distance of the result to the driver."""
-    identity: Float[Tensor, "batch"]
-    """Identity similarity of the result to the source."""
-
-    @property
-    def nearer(self) -> Float[Tensor, "batch"]:
-        """Share by which the distance to the driver shrank; 0 where there was none."""
-        return torch.where(self.before > 0, 1 - self.after / self.before.clamp(min=1e-6), 0)
+Vectors = Mapping[str, Tensor]
+"""What an encoder gives for a batch of faces: unit vectors `expression` and `identity`."""
 
 
-def receipts(
-    encode: Callable[[Tensor], Mapping[str, Tensor]],
+def measure_transfers(
+    encode: Callable[[Tensor], Vectors],
     source: Float[Tensor, "batch 3 h w"],
     result: Float[Tensor, "batch 3 h w"],
-    wanted: Float[Tensor, "batch dims"],
-) -> TransferMetrics:
-    """Return the receipts of results for the drivers' expression vectors `wanted`."""
+    driver: Vectors,
+) -> list[TransferMetrics]:
+    """Return the metrics of each transfer of a batch.
+
+    Args:
+        encode: the version's encoder; takes RGB faces in [0, 1].
+        source: faces before the transfer.
+        result: the same faces with the drivers' expressions.
+        driver: the drivers' vectors.
+    """
     old, new = encode(source), encode(result)
-    return TransferMetrics(
-        before=(old["expression"] - wanted).norm(dim=1),
-        after=(new["expression"] - wanted).norm(dim=1),
-        identity=(old["identity"] * new["identity"]).sum(1),
-    )
+    columns = {
+        "before": (old["expression"] - driver["expression"]).norm(dim=1),
+        "after": (new["expression"] - driver["expression"]).norm(dim=1),
+        "likeness": (old["identity"] * new["identity"]).sum(1),
+        "driver_likeness": (driver["identity"] * new["identity"]).sum(1),
+    }
+    rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+    return [TransferMetrics(**dict(zip(columns, row, strict=True))) for row in rows]
 
 
-def likeness(
+def ssim(
     pictures: Float[Tensor, "batch 3 h w"], truth: Float[Tensor, "batch 3 h w"]
 ) -> Float[Tensor, "batch"]:
     """Return the structural similarity (SSIM; Wang et al., 2004) of pictures in [0, 1]."""

@@ -20,21 +20,29 @@ def verification_auc(
 
     All pairs of one person against as many pairs of different people. Of a person of more than ten
     pictures ten are drawn: else one of 198 gives 84 % of the pairs of lfw-emotion's validation
-    persons. Drawn with seed 0; None where no person stands in two pictures.
+    persons. Drawn with seed 0.
+
+    Args:
+        vectors: unit vectors of the faces in `rows`.
+        data: a prepared set.
+        rows: rows of the set's index.
+
+    Returns:
+        The area under the ROC curve; None where no person has two pictures, or there is one person.
     """
-    known = data.index["person"].notna().to_numpy()[rows]
-    person, vectors = data.index["person"].to_numpy()[rows[known]], vectors[known]
+    has_person = data.index["person"].notna().to_numpy()[rows]
+    person, vectors = data.index["person"].to_numpy()[rows[has_person]], vectors[has_person]
     rng = np.random.default_rng(0)
     order = rng.permutation(len(person))
     of_person = pd.Series(order).groupby(person[order])
-    few = [at.head(PICTURES_OF_PERSON) for _, at in of_person]
-    same = np.array([pair for at in few for pair in combinations(at, 2)])
+    limited = [faces.head(PICTURES_OF_PERSON) for _, faces in of_person]
+    same = np.array([pair for faces in limited for pair in combinations(faces, 2)])
     if not len(same) or of_person.ngroups < 2:
         return None
     chosen = np.unique(same)
-    draw = chosen[rng.integers(len(chosen), size=(4 * len(same), 2))]
-    apart = draw[person[draw[:, 0]] != person[draw[:, 1]]][: len(same)]
-    pairs = np.concatenate([same, apart])
+    drawn = chosen[rng.integers(len(chosen), size=(4 * len(same), 2))]
+    different = drawn[person[drawn[:, 0]] != person[drawn[:, 1]]][: len(same)]
+    pairs = np.concatenate([same, different])
     cosine = (vectors[pairs[:, 0]] * vectors[pairs[:, 1]]).sum(1)
-    truth = torch.arange(len(pairs)) < len(same)
-    return float(binary_auroc(torch.from_numpy((cosine + 1) / 2), truth.long()))
+    is_same = torch.arange(len(pairs)) < len(same)
+    return float(binary_auroc(torch.from_numpy((cosine + 1) / 2), is_same.long()))

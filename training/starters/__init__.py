@@ -1,1 +1,1 @@
-"""Small weights we trained ourselves, and how they are stored."""
+"""Small networks that we trained ourselves and ship: weights, run cards and measurements."""

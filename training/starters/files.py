@@ -1,8 +1,11 @@
-"""The shipped files: float16 weights and a card each; what others hold too is stored once."""
+"""The shipped files: for each starter float16 weights, and JSON with its run card and measurements.
+
+Weights that several starters contain are stored once, as a starter of their own.
+"""
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,44 +14,58 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from registry.measurements import Measurement, from_rows, to_rows
+
 FOLDER = Path(__file__).parent
 IDENTITY = "identity-compact"
-DLN, PIX2PIXHD = "dln-compact", "pix2pixhd-compact"
-STARTERS = (DLN, "emotion-compact", PIX2PIXHD)
+DLN, EMOTION, PIX2PIXHD = "dln-compact", "emotion-compact", "pix2pixhd-compact"
+STARTERS = (DLN, EMOTION, PIX2PIXHD)
 """Starters that become versions, in this order: the generator's encoder is the first."""
-PARTS = {DLN: (IDENTITY,), "emotion-compact": (IDENTITY,), PIX2PIXHD: (DLN, IDENTITY)}
-"""What travels inside each starter, stored as a starter of its own."""
-LARGEST_BYTES = {PIX2PIXHD: 13_000_000}
-LARGEST = 6_500_000
-FROZEN = "pair.identity."
-OWN = "generator."
-"""What the registry puts before the generator's weights, where its encoder's lie beside them."""
+CONTAINED = {DLN: (IDENTITY,), EMOTION: (IDENTITY,), PIX2PIXHD: (DLN, IDENTITY)}
+"""Starters whose weights are part of each starter."""
+SIZE_LIMIT = 6_500_000
+"""Bytes that the weights of a starter may have."""
+LARGER_LIMITS = {PIX2PIXHD: 13_000_000}
+IDENTITY_PREFIX = "pair.identity."
+"""How the names of the frozen identity branch's weights begin."""
+GENERATOR_PREFIX = "generator."
+"""How the names of a generator's weights begin in a version that has its encoder's, too."""
+MEASUREMENTS = "measurements"
+"""Key of the measurements beside the run card's."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Starter:
-    """A shipped network: `card` says what it is, how it was trained and how good it is."""
+    """A shipped network."""
 
     name: str
     card: Mapping[str, Any]
+    """Its run card: how it was trained."""
+    measurements: Sequence[Measurement]
     digest: str
+    """SHA-256 of its files and of those of the starters it contains."""
 
     @classmethod
     def open(cls, name: str) -> "Starter":
-        """Read a starter's card and digest; the digest covers what travels inside it too."""
+        """Read a starter's card, measurements and digest.
+
+        Raises:
+            FileNotFoundError: it isn't shipped; see `is_shipped`.
+        """
         digest = hashlib.sha256()
-        for part in (name, *PARTS.get(name, ())):
+        for part in (name, *CONTAINED.get(name, ())):
             for suffix in (".json", ".safetensors"):
                 digest.update((FOLDER / f"{part}{suffix}").read_bytes())
-        card = json.loads((FOLDER / f"{name}.json").read_text())
-        return cls(name=name, card=card, digest=digest.hexdigest())
+        card = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+        rows = from_rows(card.pop(MEASUREMENTS))
+        return cls(name=name, card=card, measurements=rows, digest=digest.hexdigest())
 
     def weights(self) -> dict[str, Tensor]:
-        """Return the float32 state of the network, complete but for a generator's encoder."""
+        """Return the network's weights by name, float32; a generator's without its encoder's."""
         stored = _read(self.name)
         if self.name in (IDENTITY, PIX2PIXHD):
             return stored
-        return stored | {FROZEN + key: value for key, value in _read(IDENTITY).items()}
+        return stored | {IDENTITY_PREFIX + key: value for key, value in _read(IDENTITY).items()}
 
 
 def is_shipped(name: str) -> bool:
@@ -56,8 +73,13 @@ def is_shipped(name: str) -> bool:
     return (FOLDER / f"{name}.safetensors").exists() and (FOLDER / f"{name}.json").exists()
 
 
-def write(name: str, state: Mapping[str, Tensor], card: Mapping[str, Any]) -> Path:
-    """Store a trained state as starter `name`.
+def write(
+    name: str,
+    state: Mapping[str, Tensor],
+    card: Mapping[str, Any],
+    measurements: Sequence[Measurement],
+) -> Path:
+    """Store trained weights as starter `name` and return the path of their file.
 
     Matrices and kernels become float16; what belongs to normalisation (vectors, running statistics,
     buffers) stays float32. The frozen branch must be the shipped identity network and is left out,
@@ -66,32 +88,47 @@ def write(name: str, state: Mapping[str, Tensor], card: Mapping[str, Any]) -> Pa
     Raises:
         ValueError: another frozen branch or encoder, or too large a file.
     """
+    own = _own_weights(name, state, card)
+    packed = {k: v.half() if v.ndim > 1 else v for k, v in own.items()}
+    content = save({k: v.contiguous() for k, v in packed.items()})
+    limit = LARGER_LIMITS.get(name, SIZE_LIMIT)
+    if len(content) > limit:
+        raise ValueError(
+            f"{name} takes {len(content) / 1e6:.1f} MB; "
+            f"this starter has at most {limit / 1e6:g} MB."
+        )
+    path = FOLDER / f"{name}.safetensors"
+    path.write_bytes(content)
+    text = json.dumps({**card, MEASUREMENTS: to_rows(measurements)}, indent=1, ensure_ascii=False)
+    (FOLDER / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    return path
+
+
+def _own_weights(
+    name: str, state: Mapping[str, Tensor], card: Mapping[str, Any]
+) -> dict[str, Tensor]:
+    """Return the weights that no other starter stores.
+
+    Raises:
+        ValueError: the rest differs from what the other starters store.
+    """
     if name == PIX2PIXHD:
         _require_shipped_encoder(card)
-        kept = {k.removeprefix(OWN): v for k, v in state.items() if k.startswith(OWN)}
-    else:
-        kept = {k: v for k, v in state.items() if name == IDENTITY or not k.startswith(FROZEN)}
-    if name != PIX2PIXHD and len(kept) < len(state):
+        prefix = GENERATOR_PREFIX
+        return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+    if name == IDENTITY:
+        return dict(state)
+    own = {k: v for k, v in state.items() if not k.startswith(IDENTITY_PREFIX)}
+    if len(own) < len(state):
         _require_shipped_identity(state)
-    packed = {k: v.half() if v.ndim > 1 else v for k, v in kept.items()}
-    path = FOLDER / f"{name}.safetensors"
-    content = save({k: v.contiguous() for k, v in packed.items()})
-    largest = LARGEST_BYTES.get(name, LARGEST)
-    if len(content) > largest:
-        raise ValueError(
-            f"{name} takes {len(content) / 1e6:.1f} MB; this starter has at most "
-            f"{largest / 1e6:g} MB."
-        )
-    path.write_bytes(content)
-    (FOLDER / f"{name}.json").write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n")
-    return path
+    return own
 
 
 def _require_shipped_identity(state: Mapping[str, Tensor]) -> None:
     shipped = _read(IDENTITY)
     compared = {k: v for k, v in shipped.items() if v.is_floating_point()}  # counters don't matter
-    same = all(torch.equal(state[FROZEN + k].half(), v.half()) for k, v in compared.items())
-    if not same:
+    branch = {k: state[IDENTITY_PREFIX + k] for k in compared}
+    if not all(torch.equal(branch[k].half(), v.half()) for k, v in compared.items()):
         raise ValueError(
             "The frozen branch of this network is not the shipped identity-compact; "
             "train it with the shipped one before packing it as a starter."
@@ -99,15 +136,15 @@ def _require_shipped_identity(state: Mapping[str, Tensor]) -> None:
 
 
 def _require_shipped_encoder(card: Mapping[str, Any]) -> None:
-    if card["config"]["encoder"]["sha256"] != digest(Starter.open(DLN).weights()):
+    if card["config"]["encoder"]["sha256"] != weights_digest(Starter.open(DLN).weights()):
         raise ValueError(
             "The encoder of this generator is not the shipped dln-compact; train it with the "
             "shipped one before packing it as a starter."
         )
 
 
-def digest(weights: Mapping[str, Tensor]) -> str:
-    """Return the sha256 of weights by name, whatever file they lie in."""
+def weights_digest(weights: Mapping[str, Tensor]) -> str:
+    """Return the SHA-256 of weights and their names, whatever file they are stored in."""
     found = hashlib.sha256()
     for name, value in sorted(weights.items()):
         found.update(name.encode())

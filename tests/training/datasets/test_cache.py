@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from registry.faces import CropSpec
+from registry.crops import CropSpec
 from training.datasets import prepared
 from training.datasets.alignment import aligned
 from training.datasets.prepare import prepare, toy_set

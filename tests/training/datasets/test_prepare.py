@@ -56,7 +56,7 @@ def test_a_stopped_run_goes_on_where_it_was(
 def test_another_margin_cuts_again_and_forgets_what_was_cut_from_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from registry.faces import CropSpec
+    from registry.crops import CropSpec
 
     prepare("toy", None, tmp_path / "toy")
     before = Prepared.open(tmp_path / "toy")

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from registry.catalog import DLN, EMOTIONS
-from registry.faces import CropSpec
+from registry.crops import CropSpec
 from training.datasets.contact_sheet import (
     CAPTION_PX,
     COLUMNS,

@@ -1,4 +1,4 @@
-"""Intervals against a plain loop, and against what they promise."""
+"""Intervals against a plain loop, and against the truth they should cover."""
 
 from pathlib import Path
 
@@ -15,14 +15,14 @@ def test_the_interval_is_the_vertex_bootstraps() -> None:
     rng = np.random.default_rng(1)
     photos, triplets = 12, 40
     faces = np.array([rng.choice(photos, 3, replace=False) for _ in range(triplets)])
-    faces[0] = (4, 4, 7)  # a person seen twice counts once
+    faces[0] = (4, 4, 7)  # a person with two faces counts once
     values = rng.random(triplets)
     draws, means = np.random.default_rng(0), []
     for counts in draws.multinomial(12, np.full(12, 1 / 12), size=50):
         above = below = 0.0
-        for value, three in zip(values, faces, strict=True):
+        for value, triplet in zip(values, faces, strict=True):
             weight = 1
-            for face in set(three.tolist()):
+            for face in set(triplet.tolist()):
                 weight *= int(counts[face])
             above, below = above + weight * value, below + weight
         means.append(above / below)
@@ -34,28 +34,28 @@ def test_shared_photos_widen_it_and_the_truth_lies_inside() -> None:
     rng = np.random.default_rng(2)
     hard = rng.random(60) < 0.3
 
-    def asked(photos: int) -> tuple[float, float]:
+    def sampled(photos: int) -> tuple[float, float]:
         faces = np.array([rng.choice(photos, 3, replace=False) for _ in range(2000)])
         wrong = hard[faces % 60].any(1)
         low, high = interval((~wrong).astype(float), faces, resamples=300)
         return low, high
 
-    few_low, few_high = asked(60)
-    many_low, many_high = asked(6000)
+    few_low, few_high = sampled(60)
+    many_low, many_high = sampled(6000)
     assert few_high - few_low > 2 * (many_high - many_low)
     assert few_low < (1 - hard.mean()) ** 3 < few_high
 
 
 def test_persons_are_drawn_where_there_are_enough_of_them() -> None:
-    def asked(people: list[str | None]) -> list[int]:
+    def drawn(people: list[str | None]) -> list[int]:
         data = Prepared(Path(), "toy", pd.DataFrame({"person": people}), None)
         faces = np.arange(len(people) // 3 * 3).reshape(-1, 3)
         return clusters(data, faces).ravel().tolist()
 
     many = [f"person {i // 2}" for i in range(60)]
-    assert asked(many) == [i // 2 for i in range(60)]
-    assert asked(many[:30]) == list(range(30))
-    assert asked([*many[:-1], None]) == list(range(60))
+    assert drawn(many) == [i // 2 for i in range(60)]
+    assert drawn(many[:30]) == list(range(30))
+    assert drawn([*many[:-1], None]) == list(range(60))
 
 
 def test_no_difference_gives_zero() -> None:

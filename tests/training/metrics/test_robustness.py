@@ -1,4 +1,4 @@
-"""Changes of a picture that mean nothing, and networks that mind them or don't."""
+"""Robustness of networks that react to some changes of a picture and not to others."""
 
 import time
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from registry.faces import CropSpec
+from registry.crops import CropSpec
 from training.datasets.prepare import prepare
 from training.datasets.prepared import Prepared
 from training.metrics.robustness import CHANGES, latency, moved, robustness
@@ -15,29 +15,30 @@ CROP = CropSpec(size_px=48, margin=0.05)
 
 
 class LeftRight(nn.Module):
-    """Sees only whether the left or the right half is brighter, and how bright all is."""
+    """Computes only whether the left or the right half is brighter, and how bright all is."""
 
     def forward(self, faces: torch.Tensor) -> dict[str, torch.Tensor]:
         left, right = faces[..., :24].mean((1, 2, 3)), faces[..., 24:].mean((1, 2, 3))
         return {"expression": torch.stack([left - right, (left + right) / 100], 1)}
 
 
-class Named(LeftRight):
+class Classifier(LeftRight):
     def forward(self, faces: torch.Tensor) -> dict[str, torch.Tensor]:
         return {"logits": super().forward(faces)["expression"][:, :1] * torch.tensor([1.0, -1.0])}
 
 
-def test_what_a_network_minds_is_told_and_what_it_does_not_mind_is_zero(tmp_path: Path) -> None:
+def test_a_change_that_alters_outputs_is_measured_and_another_is_zero(tmp_path: Path) -> None:
     prepare("toy", None, tmp_path / "toy")
     data = Prepared.open(tmp_path / "toy")
-    found = robustness(LeftRight(), data, data.split("test"), CROP)
-    assert set(found) == {f"robustness/{name}" for name in CHANGES}
-    assert found["robustness/again"] == 0
-    assert found["robustness/mirrored"] > 5 * found["robustness/brighter"] > 0
-    kept = robustness(Named(), data, data.split("test"), CROP)
-    assert kept["robustness/again"] == 1
-    assert kept["robustness/mirrored"] < 0.1
-    assert kept["robustness/brighter"] > 0.9
+    rows = robustness(LeftRight(), data, "test", CROP)
+    assert {row.name for row in rows} == {f"test/toy/robustness/{name}" for name in CHANGES}
+    moved_by = {row.group: row.value for row in rows}
+    assert moved_by["again"] == 0
+    assert moved_by["mirrored"] > 5 * moved_by["brighter"] > 0
+    same = {row.group: row.value for row in robustness(Classifier(), data, "test", CROP)}
+    assert same["again"] == 1
+    assert same["mirrored"] < 0.1
+    assert same["brighter"] > 0.9
 
 
 def test_a_moved_crop_shows_what_lies_to_the_right_and_below() -> None:
@@ -45,7 +46,7 @@ def test_a_moved_crop_shows_what_lies_to_the_right_and_below() -> None:
     assert torch.equal(moved(faces, 0.05)[..., :-1, :-1], faces[..., 1:, 1:])
 
 
-def test_latency_is_told_for_one_face_alone_and_of_many() -> None:
+def test_latency_is_per_face_alone_and_in_a_batch() -> None:
     class Busy(nn.Module):
         def forward(self, faces: torch.Tensor) -> torch.Tensor:
             end = time.perf_counter() + 0.004
@@ -53,6 +54,7 @@ def test_latency_is_told_for_one_face_alone_and_of_many() -> None:
                 pass
             return faces
 
-    found = latency(Busy(), CROP)
-    assert found["latency_ms/batch_1"] >= 4
-    assert 4 / 32 <= found["latency_ms/batch_32"] < 4
+    alone, in_batch = latency(Busy(), CROP)
+    assert (alone.name, in_batch.name) == ("latency_ms/batch 1", "latency_ms/batch 32")
+    assert alone.value >= 4
+    assert 4 / 32 <= in_batch.value < 4

@@ -11,12 +11,14 @@ from torch import Tensor
 
 from registry import promotion, store, versions
 from registry.catalog import DLN as SPEC
-from registry.faces import CropSpec
+from registry.crops import CropSpec
+from registry.measurements import Measurement
 from training import seed
 from training.models.backbones.deviation import BackboneConfig
 from training.models.dln.config import NetworkConfig
 from training.models.dln.network import DLN
-from training.models.pix2pixhd.generator import Generator, GeneratorConfig
+from training.models.pix2pixhd.generator import Generator
+from training.models.pix2pixhd.generator_config import GeneratorConfig
 from training.models.pix2pixhd.networks import GeneratorWrapper
 from training.starters import files
 
@@ -33,7 +35,7 @@ DLN_CARD = {
     "epochs": 2,
     "steps": 7,
     "machine": "CPU, 2 threads",
-    "metrics": {"validation/triplet_accuracy": 0.5},
+    "torch": "2.15.0",
     "crop": {"size_px": 48, "margin": 0.05, "roll": True},
     "labels": [],
     "temperature": None,
@@ -46,8 +48,11 @@ DLN_CARD = {
 }  # fmt: skip
 
 
+ACCURACY = Measurement(split="validation", set="ferplus", metric="triplet_accuracy", value=0.5)
+
+
 def trained() -> DLN:
-    """Return a DLN whose branches differ and whose normalisation has seen something."""
+    """Return a DLN whose branches differ and whose normalisation has statistics of a batch."""
     torch.manual_seed(0)
     network = DLN(COMPACT).train()
     for parameter in network.pair.face.parameters():
@@ -66,24 +71,24 @@ def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DLN:
     monkeypatch.setattr(files, "FOLDER", tmp_path)
     monkeypatch.setattr(files, "STARTERS", ("dln-compact",))
     network = trained()
-    files.write(files.IDENTITY, identity_of(network), {"recipe": files.IDENTITY})
-    files.write("dln-compact", network.state_dict(), DLN_CARD)
+    files.write(files.IDENTITY, identity_of(network), {"recipe": files.IDENTITY}, [])
+    files.write("dln-compact", network.state_dict(), DLN_CARD, [ACCURACY])
     return network
 
 
 def test_a_packed_network_comes_back_whole_its_frozen_branch_stored_once(
     network: DLN, tmp_path: Path
 ) -> None:
-    stored = load_file(tmp_path / "dln-compact.safetensors")
-    assert not any(key.startswith("pair.identity") for key in stored)
+    packed = load_file(tmp_path / "dln-compact.safetensors")
+    assert not any(key.startswith("pair.identity") for key in packed)
     back = DLN(COMPACT)
     back.load_state_dict(files.Starter.open("dln-compact").weights())
     for key, value in network.state_dict().items():
-        kept = back.state_dict()[key]
+        stored = back.state_dict()[key]
         if value.ndim > 1:
-            torch.testing.assert_close(kept, value, rtol=1e-3, atol=1e-6)
+            torch.testing.assert_close(stored, value, rtol=1e-3, atol=1e-6)
         else:
-            assert torch.equal(kept, value), key
+            assert torch.equal(stored, value), key
     faces = torch.rand(3, 3, 48, 48)
     with torch.inference_mode():
         for name, vectors in network(faces).items():
@@ -95,16 +100,16 @@ def test_a_network_on_another_frozen_branch_is_not_packed(network: DLN) -> None:
     state = dict(network.state_dict())
     state["pair.identity.last_linear.weight"] = state["pair.identity.last_linear.weight"] + 1
     with pytest.raises(ValueError, match="train it with the shipped one"):
-        files.write("dln-compact", state, DLN_CARD)
+        files.write("dln-compact", state, DLN_CARD, [])
 
 
 def test_too_large_a_network_leaves_the_starter_of_before(
     network: DLN, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = (tmp_path / "dln-compact.safetensors").read_bytes()
-    monkeypatch.setattr(files, "LARGEST", 1000)
+    monkeypatch.setattr(files, "SIZE_LIMIT", 1000)
     with pytest.raises(ValueError, match=r"this starter has at most 0\.001 MB"):
-        files.write("dln-compact", network.state_dict(), DLN_CARD)
+        files.write("dln-compact", network.state_dict(), DLN_CARD, [])
     assert (tmp_path / "dln-compact.safetensors").read_bytes() == before
 
 
@@ -119,14 +124,16 @@ def test_a_starter_enters_a_registry_once_and_a_newer_one_takes_its_place(
     assert seed.seed() == []
     version = versions.resolve("dln")
     assert version.data == {"ferplus": "d" * 64}
-    assert versions.metrics(version)["validation/triplet_accuracy"] == 0.5
+    assert versions.measurements(version) == [ACCURACY]
+    logged = store.connect().get_run(version.run_id).data.metrics
+    assert logged["validation/ferplus/triplet_accuracy"] == 0.5
     assert "dln-compact --data data/ferplus" in version.description
-    files.write("dln-compact", network.state_dict(), DLN_CARD | {"seed": 1})
+    files.write("dln-compact", network.state_dict(), DLN_CARD | {"seed": 1}, [])
     assert "dln version 2 is in production." in seed.seed()
 
 
 @pytest.mark.usefixtures("network")
-def test_a_starter_that_older_code_registered_without_the_deviation_is_registered_anew(
+def test_a_starter_that_older_code_registered_without_the_deviation_is_registered_again(
     fresh_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert fresh_store.is_dir()
@@ -141,12 +148,12 @@ def test_a_starter_that_older_code_registered_without_the_deviation_is_registere
 
 
 class Older(DLN):
-    """A DLN that keeps its deviation to itself."""
+    """A DLN without the output `deviation`."""
 
     def forward(self, faces: Tensor) -> dict[str, Tensor]:
         """Return `expression` and `identity`."""
-        told = super().forward(faces)
-        return {name: told[name] for name in ("expression", "identity")}
+        outputs = super().forward(faces)
+        return {name: outputs[name] for name in ("expression", "identity")}
 
 
 def test_somebodys_own_version_stays_in_production(network: DLN, fresh_store: Path) -> None:
@@ -173,7 +180,10 @@ def test_a_generator_comes_with_the_shipped_dln_as_its_encoder(
         "warp": True,
         "dims": 144,
     }
-    encoder = {"version": "dln/1", "sha256": files.digest(files.Starter.open(files.DLN).weights())}
+    encoder = {
+        "version": "dln/1",
+        "sha256": files.weights_digest(files.Starter.open(files.DLN).weights()),
+    }
     card = DLN_CARD | {
         "model": "pix2pixhd",
         "recipe": files.PIX2PIXHD,
@@ -182,13 +192,13 @@ def test_a_generator_comes_with_the_shipped_dln_as_its_encoder(
         "thresholds": {"nearer": 0.1, "same_person": 0.5},
     }
     torch.manual_seed(0)
-    served = GeneratorWrapper(Generator(GeneratorConfig(**shape)))  # type: ignore[arg-type]
-    state = {f"generator.{k}": v for k, v in served.state_dict().items()}
+    generator = GeneratorWrapper(Generator(GeneratorConfig(**shape)))  # type: ignore[arg-type]
+    state = {f"generator.{k}": v for k, v in generator.state_dict().items()}
     inside = {f"encoder.dln.{k}": v for k, v in network.state_dict().items()}
     foreign = card | {"config": card["config"] | {"encoder": encoder | {"sha256": "0" * 64}}}
     with pytest.raises(ValueError, match="not the shipped dln-compact"):
-        files.write(files.PIX2PIXHD, state | inside, foreign)
-    path = files.write(files.PIX2PIXHD, state | inside, card)
+        files.write(files.PIX2PIXHD, state | inside, foreign, [])
+    path = files.write(files.PIX2PIXHD, state | inside, card, [])
     assert not any(key.startswith("encoder") for key in load_file(path))
     monkeypatch.setattr(files, "STARTERS", (files.DLN, files.PIX2PIXHD))
     seed.seed()
@@ -197,7 +207,7 @@ def test_a_generator_comes_with_the_shipped_dln_as_its_encoder(
     faces = torch.rand(2, 3, 64, 64)
     change = torch.randn(2, 144)
     with torch.inference_mode():
-        picture = served.eval()(faces, change)["picture"]
+        picture = generator.eval()(faces, change)["picture"]
     assert (model(faces, change)["picture"] - picture).abs().max() < 0.02
     with torch.inference_mode():
         deviation = network(faces[..., 8:56, 8:56])["deviation"]
@@ -210,9 +220,9 @@ def test_the_shipped_starters_are_small_and_their_cards_say_how_they_were_made()
     for name in filter(files.is_shipped, (files.IDENTITY, *files.STARTERS)):
         starter = files.Starter.open(name)
         size = (files.FOLDER / f"{name}.safetensors").stat().st_size
-        assert size <= files.LARGEST_BYTES.get(name, files.LARGEST)
+        assert size <= files.LARGER_LIMITS.get(name, files.SIZE_LIMIT)
         assert starter.card["command"].startswith(f"python -m training train {name} ")
-        assert {"data", "seed", "minutes", "machine", "metrics"} <= starter.card.keys()
+        assert starter.measurements
         if name in seed.NETWORKS:
             seed.NETWORKS[name](starter.card).load_state_dict(starter.weights())
 

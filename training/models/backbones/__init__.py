@@ -1,1 +1,1 @@
-"""Networks that turn a face into a vector, and the pair whose difference is the expression."""
+"""Networks from a face to a vector, the pair whose difference is the deviation, and weights."""

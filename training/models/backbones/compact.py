@@ -1,8 +1,8 @@
 """The starters' backbone: a residual network small enough to train on two CPU cores.
 
 Half the width of ResNet-18 (He et al., 2016), dense 3x3 convolutions throughout: on a CPU they are
-faster than depthwise ones of fewer operations. It looks at luminance only (our decision): the faces
-the starters learn from are grey, so a tinted light must not move the answer.
+faster than depthwise ones of fewer operations. It uses luminance only (our decision): the faces
+the starters learn from are grey, so a tinted light must not change the output.
 """
 
 import torch
@@ -66,11 +66,11 @@ class CompactResNet(nn.Module):
     def taps(self, faces: Float[Tensor, "batch 3 h w"]) -> tuple[Tensor, ...]:
         """Return the feature maps after each of the four stages, fine to coarse.
 
-        `faces` are RGB in [0, 1]; each picture is brought to its own mean 0 and deviation 1.
+        `faces` are RGB in [0, 1]; each picture is normalised to mean 0 and std 1.
         """
         grey = (faces * self.luminance).sum(1, keepdim=True)
-        spread, mean = torch.std_mean(grey, (1, 2, 3), keepdim=True)
-        x = self.stem((grey - mean) / (spread + 0.05))
+        std, mean = torch.std_mean(grey, (1, 2, 3), keepdim=True)
+        x = self.stem((grey - mean) / (std + 0.05))
         maps = []
         for stage in self.stages:
             x = stage(x)

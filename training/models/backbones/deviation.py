@@ -1,7 +1,7 @@
-"""The pair whose difference is the expression.
+"""The pair of networks whose difference, the deviation, holds the expression.
 
 Zhang et al., "Learning a Facial Expression Embedding Disentangled from Identity" (CVPR 2021): a
-face network minus a frozen identity network, both born from the same face recognition weights.
+face network minus a frozen identity network, both started from the same face recognition weights.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from training.models.backbones.inception_resnet_v1 import InceptionResnetV1
 
 
 class Backbone(Protocol):
-    """Face -> unit vector of `width` numbers, with its feature maps on request."""
+    """Face -> unit vector of `width` numbers; `taps` gives the feature maps."""
 
     width: int
     features: int
@@ -32,7 +32,7 @@ class Backbone(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class BackboneConfig:
-    """Which network looks at the faces."""
+    """Which network turns a face into a vector."""
 
     name: Literal["inception_resnet_v1", "compact"] = "inception_resnet_v1"
     """The paper's InceptionResnetV1, or the starters' compact ResNet."""
@@ -40,7 +40,7 @@ class BackboneConfig:
     """Outputs of the unused logits layer in published InceptionResnetV1 weights; 0: none."""
 
     def build(self) -> nn.Module:
-        """Return the network with fresh weights."""
+        """Return the network with random weights."""
         builders: dict[str, Callable[[], nn.Module]] = {
             "inception_resnet_v1": lambda: InceptionResnetV1(self.classes or None),
             "compact": CompactResNet,
@@ -50,29 +50,31 @@ class BackboneConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class PairConfig:
-    """The networks that look at a face, and what is taken of them."""
+    """The two branches, and how their vectors are combined."""
 
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
     subtract: bool = True
-    """Take the frozen identity vector from the face vector: the paper's idea. Without it the face
-    vector is used as it is, for comparison and as a quick start of the face branch."""
+    """Subtract the frozen identity vector from the face vector, as the paper does. Without it the
+    face vector is used as it is: to compare, and to train the face branch quickly first."""
     sigmoid: bool = False
-    """Subtract after a sigmoid, as the authors' later published code does."""
-    mirror: bool = False
-    """Answer with the mean over the face and its mirror image; training sees one of the two."""
+    """Apply a sigmoid to both vectors before subtracting, as the authors' later code does."""
+    flip_average: bool = False
+    """In eval mode, average the outputs over the face and its mirror image."""
 
     def build(self) -> "DeviationPair":
-        """Return the pair with fresh weights, the same in both branches."""
+        """Return the pair with random weights, the same in both branches."""
         face, identity = self.backbone.build(), self.backbone.build()
         identity.load_state_dict(face.state_dict())
         return DeviationPair(face, identity, self)
 
 
 class Deviation(NamedTuple):
-    """What the pair says of a batch of faces."""
+    """The pair's outputs for a batch of faces."""
 
     difference: Float[Tensor, "batch width"]
+    """V_face - V_id; V_face where the pair doesn't subtract."""
     identity: Float[Tensor, "batch width"]
+    """V_id, a unit vector."""
 
 
 class DeviationPair(nn.Module):
@@ -83,8 +85,8 @@ class DeviationPair(nn.Module):
 
     Args:
         face: the trainable network.
-        identity: its frozen twin.
-        config: whether and how the difference is taken.
+        identity: the frozen network, of the same kind.
+        config: whether and how to subtract.
     """
 
     def __init__(
@@ -107,7 +109,7 @@ class DeviationPair(nn.Module):
         return self
 
     def taps(self, faces: Float[Tensor, "batch 3 h w"]) -> tuple[Tensor, ...]:
-        """Return the identity network's feature maps, fine to coarse, gradients to `faces` kept."""
+        """Return the identity network's feature maps, fine to coarse; gradients reach `faces`."""
         return cast("Backbone", self.identity).taps(faces)
 
     def forward(self, faces: Float[Tensor, "batch 3 h w"]) -> Deviation:
@@ -122,12 +124,15 @@ class DeviationPair(nn.Module):
             face.sigmoid() - identity.sigmoid() if sigmoid else face - identity, identity
         )
 
-    def views(self, faces: Float[Tensor, "batch 3 h w"]) -> tuple[Tensor, ...]:
-        """Return what an answer is the mean over: the faces, in eval mode perhaps mirrored too."""
-        mirrored = self.config.mirror and not self.training
-        return (faces, faces.flip(3)) if mirrored else (faces,)
+    def averaged_inputs(self, faces: Float[Tensor, "batch 3 h w"]) -> tuple[Tensor, ...]:
+        """Return the inputs to average the outputs over: the faces, and perhaps mirror images.
+
+        Mirror images come with `flip_average`, in eval mode only.
+        """
+        flip = self.config.flip_average and not self.training
+        return (faces, faces.flip(3)) if flip else (faces,)
 
     def difference(self, faces: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch width"]:
-        """Return the deviation alone; the identity network works only where it is subtracted."""
+        """Return the deviation alone; the identity network runs only if it is subtracted."""
         face: Tensor = self(faces).difference if self.config.subtract else self.face(faces)
         return face

@@ -31,7 +31,7 @@ class BasicConv2d(nn.Module):
 
 
 class Residual(nn.Module):
-    """Parallel branches, concatenated, brought back by `conv2d`, scaled and added to the input."""
+    """Parallel branches, concatenated, projected by `conv2d`, scaled and added to the input."""
 
     def __init__(
         self, branches: dict[str, nn.Module], channels: int, width: int, scale: float, relu: bool

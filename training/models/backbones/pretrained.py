@@ -1,4 +1,4 @@
-"""Where the frozen identity branch gets its weights."""
+"""Starts a network's branches from identity weights, or from a registered version."""
 
 from collections.abc import Sequence
 
@@ -13,17 +13,21 @@ from training.starters import files
 
 
 def start_from(network: nn.Module, reference: str) -> None:
-    """Start a network's pair, and what normalises its deviation, from a trained version.
+    """Load a registered version's branches, and its normalisation, into a network.
 
-    Of a version that subtracts no identity only the face branch is taken: the rest never trained.
+    Of a version that doesn't subtract only the face branch is loaded: the rest wasn't trained.
+
+    Args:
+        network: has a `pair` and a `norm`.
+        reference: the version, such as models:/dln/1 or models:/dln@production.
 
     Raises:
         RecipeError: the version has no such branches.
         RegistryError: there is no such version.
     """
     subtracts = versions.config(reference)["network"].get("subtract")
-    taken = ("pair.face.",) if subtracts is False else ("pair.", "norm.")
-    state = {k: v for k, v in versions.weights(reference).items() if k.startswith(taken)}
+    prefixes = ("pair.face.",) if subtracts is False else ("pair.", "norm.")
+    state = {k: v for k, v in versions.weights(reference).items() if k.startswith(prefixes)}
     try:
         missing = network.load_state_dict(state, strict=False).missing_keys
     except RuntimeError as error:
@@ -35,10 +39,10 @@ def start_from(network: nn.Module, reference: str) -> None:
 def identity_state(
     backbone: BackboneConfig, weights: IdentityWeights | None
 ) -> dict[str, Tensor] | None:
-    """Return the chosen identity weights, else the shipped starter's; None where none fits.
+    """Return the chosen identity weights, else the shipped starter's; None if none has the shape.
 
     Raises:
-        RecipeError: they can't be fetched or read, or are published for another backbone.
+        RecipeError: they can't be downloaded or read, or are published for another backbone.
     """
     if weights is not None:
         if str(weights) in published.PUBLISHED and backbone.name != "inception_resnet_v1":

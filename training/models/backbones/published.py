@@ -1,24 +1,20 @@
 """Face recognition weights made elsewhere: a file by its path, or a published one by its name.
 
 facenet-pytorch publishes two InceptionResnetV1, trained on VGGFace2 and on CASIA-WebFace. A name
-stands for one of them: it is fetched once into a cache, and checked at every use.
+stands for one of them: it is downloaded once into a cache, and its digest is checked at every use.
 """
 
 import hashlib
 import os
 import re
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from http.client import REQUESTED_RANGE_NOT_SATISFIABLE, HTTPException, HTTPResponse
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Literal
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 import torch
 from filelock import FileLock
-from rich.progress import wrap_file
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -28,62 +24,65 @@ PublishedName = Literal["vggface2", "casia-webface"]
 IdentityWeights = PublishedName | Path
 """A name of PUBLISHED, or a .safetensors or .pt file."""
 RELEASE = "https://github.com/timesler/facenet-pytorch/releases/download/v2.2.9"
-ANSWER_WITHIN_SECONDS = 30
-NOT_NEEDED = re.compile(r"logits\.|.*\.num_batches_tracked$")
-"""The classifier over the persons of the training set, unused; and counters that only a batch
-normalisation without momentum reads, and that torch doesn't ask old files for."""
+OPTIONAL = re.compile(r"logits\.|.*\.num_batches_tracked$")
+"""Weights that may be absent or differ: the classifier of the persons in the training set, which is
+never used, and counters that matter only to batch normalisation without momentum."""
 FAULTS_NAMED = 3
+"""How many mismatches an error message names."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """A file that others published: where it lies, and what it holds."""
+    """A published file of weights."""
 
-    address: str
+    url: str
     sha256: str
-    """The digest, or as much of its beginning as its publisher tells."""
+    """The digest in hex, or its first digits if no more are published."""
 
     @property
     def file(self) -> str:
         """Return the file's name."""
-        return self.address.rsplit("/", 1)[-1]
+        return self.url.rsplit("/", 1)[-1]
 
 
 PUBLISHED: Mapping[str, Published] = {
     "vggface2": Published(
-        address=f"{RELEASE}/20180402-114759-vggface2.pt",
+        url=f"{RELEASE}/20180402-114759-vggface2.pt",
         sha256="281cebca8662831adb987a874bdcb36e73f5b1c6dc5ee5878f305e985625d99b",
     ),
     "casia-webface": Published(
-        address=f"{RELEASE}/20180408-102900-casia-webface.pt",
+        url=f"{RELEASE}/20180408-102900-casia-webface.pt",
         sha256="7a67afdbbc995fce5e10128675e318799a70698c2f433ba75dd7eb9a2f096e7d",
     ),
 }
 
 
 def folder() -> Path:
-    """Return where fetched files are kept: `expression-studio` in the user's cache."""
+    """Return where downloads are cached: `expression-studio` in the user's cache folder."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "expression-studio"
 
 
 def weights(
     chosen: IdentityWeights,
-    kept: Path | None = None,
+    cache: Path | None = None,
     published: Mapping[str, Published] = PUBLISHED,
 ) -> dict[str, Tensor]:
-    """Return the state that a name or a path stands for; `kept` is another folder than `folder()`.
+    """Return the weights that a name or a path stands for, by parameter name.
 
-    A file given by its path is taken as it is; one given by its name must have the known digest.
+    Args:
+        chosen: a name in `published`, or a file, which is read without checking a digest.
+        cache: folder of downloads; None: `folder()`.
+        published: the files that have names.
 
     Raises:
-        RecipeError: the file can't be fetched or read.
+        RecipeError: the file can't be downloaded or read.
     """
     named = published.get(str(chosen))
-    return read(fetch(named, kept or folder()) if named else Path(chosen))
+    return read(fetch(named, cache or folder()) if named else Path(chosen))
 
 
 def read(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a .safetensors or .pt file by their names; no object is unpickled.
+    """Return the tensors of a .safetensors or .pt file by name; no other object is unpickled.
 
     Raises:
         RecipeError: there is no such file, or it holds something else.
@@ -95,11 +94,11 @@ def read(path: Path) -> dict[str, Tensor]:
     try:
         state = READERS[path.suffix](path)
     except Exception as error:  # a damaged pickle can raise anything
-        raise _no_state(path) from error
+        raise _not_weights(path) from error
     if not isinstance(state, dict) or not all(
         isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()
     ):
-        raise _no_state(path)
+        raise _not_weights(path)
     return dict(state)
 
 
@@ -114,7 +113,7 @@ READERS: Mapping[str, Callable[[Path], Any]] = {
 }
 
 
-def _no_state(path: Path) -> RecipeError:
+def _not_weights(path: Path) -> RecipeError:
     return RecipeError(
         f"{path} is damaged or no plain state dict: only tensors by their names are read, because "
         "reading other objects can run code."
@@ -122,22 +121,27 @@ def _no_state(path: Path) -> RecipeError:
 
 
 def load_into(network: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
-    """Give a network the weights of `source`.
+    """Load weights into a network.
 
-    What is NOT_NEEDED may be absent or of another shape, as logits over other persons are: then the
-    network keeps its own. All else must match by name and shape.
+    Those in OPTIONAL may be absent or of another shape, such as logits of other persons; then the
+    network's own stay. All others must match by name and shape.
+
+    Args:
+        network: is changed in place.
+        state: the weights by name.
+        source: where they are from, for error messages.
 
     Raises:
-        RecipeError: it doesn't match; the network is left as it was.
+        RecipeError: they don't match; the network is unchanged.
     """
     own = network.state_dict()
     fitting = {k: v for k, v in state.items() if k in own and v.shape == own[k].shape}
     faults = [
         f"{k} is missing" if k not in state else f"{k} is {_shape(state[k])}, not {_shape(own[k])}"
         for k in own
-        if k not in fitting and not NOT_NEEDED.match(k)
+        if k not in fitting and not OPTIONAL.match(k)
     ]
-    faults += [f"{k} is unknown" for k in state if k not in own and not NOT_NEEDED.match(k)]
+    faults += [f"{k} is unknown" for k in state if k not in own and not OPTIONAL.match(k)]
     if faults:
         rest = len(faults) - FAULTS_NAMED
         more = f"; and {rest} more" if rest > 0 else ""
@@ -151,69 +155,39 @@ def _shape(tensor: Tensor) -> str:
     return "x".join(map(str, tensor.shape)) or "a number"
 
 
-def fetch(published: Published, kept: Path) -> Path:
-    """Return a published file in folder `kept`, fetched unless it lies there whole.
+def fetch(published: Published, cache: Path) -> Path:
+    """Return the path of a published file in `cache`; it is downloaded if absent or damaged.
 
-    What a broken connection leaves is kept beside it as `.part`, and the next call goes on there.
+    A lock file lets one process download at a time. Of a failed download nothing is left.
 
     Raises:
-        RecipeError: it can't be fetched, or what came isn't the published file.
+        RecipeError: it can't be downloaded, or its digest differs.
     """
-    path = kept / published.file
+    path = cache / published.file
     try:
-        kept.mkdir(parents=True, exist_ok=True)
-        with FileLock(kept / f"{published.file}.lock"):
+        cache.mkdir(parents=True, exist_ok=True)
+        with FileLock(cache / f"{published.file}.lock"):
             if not path.exists() or not _sha256(path).startswith(published.sha256):
-                _download(published, kept / f"{published.file}.part").replace(path)
+                _download(published, path)
     except (OSError, HTTPException) as error:
         reason = str(error).removeprefix("<urlopen error ").removesuffix(">")
         raise RecipeError(
-            f"{published.file} can't be fetched: {reason}; download it by hand from "
-            f"{published.address} and give its path."
+            f"{published.file} can't be downloaded: {reason or type(error).__name__}; download it "
+            f"by hand from {published.url} and give its path."
         ) from error
     return path
 
 
-def _download(published: Published, part: Path) -> Path:
-    """Fetch into `part` what it lacks, and return it checked."""
-    _append(published, part)
-    if not (found := _sha256(part)).startswith(published.sha256):
-        part.unlink()
-        raise RecipeError(
-            f"{published.address} sent something else than the published weights (SHA-256 {found} "
-            f"instead of {published.sha256}); nothing is kept of it."
-        )
-    return part
-
-
-def _append(published: Published, part: Path) -> None:
-    """Fetch what `part` lacks; a server that doesn't know ranges sends all of it again."""
-    have = part.stat().st_size if part.exists() else 0
-    with _ask(published.address, have) as response:
-        length = int(response.headers.get("Content-Length", 0))
-        goes_on = response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
-        with (
-            part.open("ab" if goes_on else "wb") as file,
-            wrap_file(response, length, description=f"Fetching {published.file}") as body,
-        ):
-            shutil.copyfileobj(body, file)
-    if part.stat().st_size < length + have * goes_on:
-        raise RecipeError(
-            f"{published.file} came only in part, the connection broke; the same command goes on "
-            "from there."
-        )
-
-
-def _ask(address: str, have: int) -> HTTPResponse:
-    """Ask for what follows the first `have` bytes, or for all where nothing can follow them."""
-    request = Request(address, headers={"Range": f"bytes={have}-"} if have else {})  # noqa: S310
+def _download(published: Published, path: Path) -> None:
+    """Download a file to `path`, with a progress bar on stderr."""
     try:
-        response: HTTPResponse = urlopen(request, timeout=ANSWER_WITHIN_SECONDS)  # noqa: S310
-    except HTTPError as error:
-        if error.code != REQUESTED_RANGE_NOT_SATISFIABLE or not have:
-            raise
-        return _ask(address, 0)
-    return response
+        torch.hub.download_url_to_file(published.url, str(path), hash_prefix=published.sha256)
+    except RuntimeError as error:  # the digest differs; nothing is at `path`
+        raise RecipeError(
+            f"The download of {published.url} is incomplete or not the published file: its SHA-256 "
+            f"doesn't begin with {published.sha256}. Nothing was stored; try again later, or give "
+            "the path of a file that you downloaded by hand."
+        ) from error
 
 
 def _sha256(path: Path) -> str:

@@ -1,8 +1,9 @@
-"""What can be said about a DLN training, and the recipes we name."""
+"""The DLN's recipe, and the named recipes."""
 
 from dataclasses import dataclass, field
 from typing import Literal
 
+from training.engine.recipe import VersionReference
 from training.models.backbones.deviation import BackboneConfig, PairConfig
 from training.models.dln.crowd_layer import CrowdKind
 from training.models.triplets.config import COMPACT, SMOKE, TripletRecipe
@@ -23,16 +24,16 @@ class DLNRecipe(TripletRecipe):
     """Learn expression as the deviation from identity, from triplets."""
 
     network: NetworkConfig = field(default_factory=NetworkConfig)
-    start: str | None = None
+    start: VersionReference | None = None
     """Version whose branches to start from, such as models:/emotion@production, instead of two
-    equal ones with identity weights."""
+    equal branches with identity weights."""
     crowd: CrowdKind = "matrix"
-    """What the crowd layer gives each annotator."""
+    """What the crowd layer learns for each annotator."""
     crowd_penalty: float = 0.01
-    """Weight of the annotators' mean squared distance from everybody's own view."""
+    """Weight of the mean squared distance of the annotators' weights from the identity."""
 
 
-SMALL = NetworkConfig(backbone=BackboneConfig(name="compact"), mirror=True)
+SMALL = NetworkConfig(backbone=BackboneConfig(name="compact"), flip_average=True)
 RECIPES = {
     "dln": DLNRecipe(),
     "dln-compact": DLNRecipe(network=SMALL, learning_rate=2e-3, **COMPACT),

@@ -1,4 +1,4 @@
-"""The crowd layer: each annotator's bias, learned beside the embedding, never served."""
+"""The crowd layer: each annotator's bias, learned beside the embedding, never registered."""
 
 from typing import Literal
 
@@ -13,16 +13,17 @@ CrowdKind = Literal["matrix", "scale", "bias", "scale_bias"]
 
 
 class CrowdLayer(nn.Module):
-    """e_r = W_r e, brought back to unit length, for each annotator r.
+    """e_r = W_r e + b_r, normalised to unit length, for each annotator r.
 
     After Rodrigues & Pereira, "Deep learning from crowds" (AAAI 2018), who give every annotator a
-    layer of their own behind the shared answer: a matrix (their MW), a factor for each dimension
-    (VW), an addend for each dimension (VB), or both (VW+B). All start as everybody's own view.
+    layer of their own after the shared output: a matrix (their MW), a factor per dimension (VW), an
+    addend per dimension (VB), or both (VW+B). All start as the identity.
 
-    Our decisions, since the paper gives no form: the vectors are unit again after W_r, else W_r
-    could grow past the margin (a single factor for all dimensions would then do nothing, so there
-    is none); the first annotator keeps the identity, the anchor without which all matrices are free
-    up to a common rotation; and a penalty draws the others towards it.
+    Our decisions, since the paper gives no form: the vectors are normalised after W_r, else W_r
+    could grow past the margin (for the same reason there is no single factor for all dimensions);
+    the first annotator keeps the identity, else all matrices are free up to a common rotation; a
+    penalty draws the others towards the identity. What is learned is the difference from the
+    identity, so that weight decay draws towards it too.
 
     Args:
         annotators: how many.
@@ -30,38 +31,38 @@ class CrowdLayer(nn.Module):
         kind: what each annotator has.
     """
 
-    start: Tensor
+    identity: Tensor
 
     def __init__(self, annotators: int, dims: int, kind: CrowdKind = "matrix") -> None:
         super().__init__()
         self.kind = kind
-        self.free = annotators - 1
-        start = torch.eye(dims) if kind == "matrix" else torch.ones(dims)
-        self.register_buffer("start", start, persistent=False)
-        each = start.expand(self.free, *start.shape).clone()
-        self.weight = None if kind == "bias" else nn.Parameter(each)
-        self.bias = nn.Parameter(torch.zeros(self.free, dims)) if kind.endswith("bias") else None
+        self.others = annotators - 1
+        identity = torch.eye(dims) if kind == "matrix" else torch.ones(dims)
+        self.register_buffer("identity", identity, persistent=False)
+        change = torch.zeros(self.others, *identity.shape)
+        self.weight_change = None if kind == "bias" else nn.Parameter(change)
+        self.bias = nn.Parameter(torch.zeros(self.others, dims)) if kind.endswith("bias") else None
 
     def forward(self, embeddings: Float[Tensor, "faces dims"]) -> AnnotatorEmbeddings:
-        """Return each face as each annotator sees it, and how far they are from agreeing.
+        """Return each face's embedding for each annotator, and the penalty.
 
-        The first sees it as it is. The penalty is the mean over the others of the squared distance
-        from everybody's own view.
+        The first annotator's embeddings are the given ones. The penalty is the mean over the others
+        of the squared distance of their weights and bias from the identity.
         """
-        seen = embeddings.expand(self.free, -1, -1)
-        if self.weight is not None and self.kind == "matrix":
-            seen = torch.einsum("rij,fj->rfi", self.weight, embeddings)
-        elif self.weight is not None:
-            seen = self.weight[:, None] * seen
+        others = embeddings.expand(self.others, -1, -1)
+        if self.weight_change is not None and self.kind == "matrix":
+            others = torch.einsum("rij,fj->rfi", self.identity + self.weight_change, embeddings)
+        elif self.weight_change is not None:
+            others = (self.identity + self.weight_change)[:, None] * others
         if self.bias is not None:
-            seen = seen + self.bias[:, None]
-        everybody = torch.cat([embeddings[None], seen])
-        return AnnotatorEmbeddings(functional.normalize(everybody, dim=-1), self._disagreement())
+            others = others + self.bias[:, None]
+        everyone = torch.cat([embeddings[None], others])
+        return AnnotatorEmbeddings(functional.normalize(everyone, dim=-1), self._penalty())
 
-    def _disagreement(self) -> Float[Tensor, ""]:
-        total = self.start.new_zeros(())
-        if self.weight is not None:
-            total = total + (self.weight - self.start).square().sum()
+    def _penalty(self) -> Float[Tensor, ""]:
+        total = self.identity.new_zeros(())
+        if self.weight_change is not None:
+            total = total + self.weight_change.square().sum()
         if self.bias is not None:
             total = total + self.bias.square().sum()
-        return total / max(1, self.free)
+        return total / max(1, self.others)

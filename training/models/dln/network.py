@@ -25,10 +25,10 @@ class PolynomialHead(nn.Module):
 
 
 class DLN(nn.Module):
-    """Face -> expression of `dims` numbers, and identity; both unit vectors.
+    """Face -> expression vector of `dims` numbers, and identity vector; both of unit length.
 
-    The deviation is normalised over the batch before the polynomial (our decision): unit vectors of
-    512 numbers differ by about 0.01 an element, and powers of that vanish.
+    The deviation passes a batch normalisation before the polynomial (our decision): the elements of
+    two unit vectors of 512 numbers differ by about 0.01, and powers of that vanish.
     """
 
     def __init__(self, config: NetworkConfig) -> None:
@@ -38,14 +38,15 @@ class DLN(nn.Module):
         self.head = PolynomialHead(self.pair.width, config.dims, config.order)
 
     def forward(self, faces: Float[Tensor, "batch 3 h w"]) -> dict[str, Tensor]:
-        """Return `expression` (batch, dims) and `identity` (batch, width) for RGB in [0, 1].
+        """Return a dict of vectors for RGB faces in [0, 1].
 
-        And `deviation` (batch, width), what the polynomial is of, scaled to be about 1 long.
+        `expression` (batch, dims) and `identity` (batch, width) are unit vectors. `deviation`
+        (batch, width) is the input of the polynomial, scaled to a length of about 1.
         """
-        seen = [self.pair(view) for view in self.pair.views(faces)]
-        deviations = torch.stack([self.norm(view.difference) for view in seen])
+        outputs = [self.pair(inputs) for inputs in self.pair.averaged_inputs(faces)]
+        deviations = torch.stack([self.norm(output.difference) for output in outputs])
         expression = torch.stack([self.head(deviation) for deviation in deviations]).mean(0)
-        identity = torch.stack([view.identity for view in seen]).mean(0)
+        identity = torch.stack([output.identity for output in outputs]).mean(0)
         return {
             "expression": functional.normalize(expression, dim=1),
             "identity": functional.normalize(identity, dim=1),

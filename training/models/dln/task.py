@@ -17,14 +17,14 @@ from training.models.triplets.task import TripletTask
 
 
 class DLNTask(TripletTask):
-    """The pair, its head and the crowd layer."""
+    """Trains a DLN together with its crowd layer."""
 
     spec = SPEC
     recipe: DLNRecipe
 
     @cached_property
     def dln(self) -> DLN:
-        """The network, both branches started from the same identity weights."""
+        """The network, its branches started from identity weights or from the recipe's version."""
         torch.manual_seed(self.recipe.seed)
         dln = DLN(self.recipe.network)
         start_identity(dln.pair, self.recipe.network.backbone, self.recipe.identity_weights)
@@ -34,9 +34,9 @@ class DLNTask(TripletTask):
 
     @cached_property
     def crowd(self) -> CrowdLayer:
-        """The annotators' views."""
+        """The annotators' biases."""
         recipe = self.recipe
-        return CrowdLayer(self.material.annotators, recipe.network.dims, recipe.crowd)
+        return CrowdLayer(self.dataset.annotators, recipe.network.dims, recipe.crowd)
 
     @property
     def networks(self) -> dict[str, nn.Module]:
@@ -44,7 +44,7 @@ class DLNTask(TripletTask):
         return {"dln": self.dln, "crowd": self.crowd}
 
     def summary_rows(self) -> dict[str, SummaryRow]:
-        """Return both branches, normalisation and head."""
+        """Return both branches, the normalisation and the head."""
         network = DLN(self.recipe.network)
         face, deviation = self.example(), torch.rand(1, network.pair.width)
         return {
@@ -56,10 +56,12 @@ class DLNTask(TripletTask):
             ),
         }
 
-    def seen(self, networks: Networks, faces: Float[Tensor, "batch 3 h w"]) -> AnnotatorEmbeddings:
-        """Return the faces as the crowd layer's annotators see them."""
-        seen: AnnotatorEmbeddings = networks["crowd"](networks["dln"](faces)["expression"])
-        return seen._replace(penalty=self.recipe.crowd_penalty * seen.penalty)
+    def annotator_embeddings(
+        self, networks: Networks, faces: Float[Tensor, "batch 3 h w"]
+    ) -> AnnotatorEmbeddings:
+        """Return the outputs of the crowd layer, its penalty weighted."""
+        outputs: AnnotatorEmbeddings = networks["crowd"](networks["dln"](faces)["expression"])
+        return outputs._replace(penalty=self.recipe.crowd_penalty * outputs.penalty)
 
     def export(self, networks: Networks) -> TrainedModel:
         """Return the DLN without its crowd layer."""

@@ -1,1 +1,1 @@
-"""Seven emotions and contempt, read from a DLN's deviation."""
+"""Classifies emotions, seven or with contempt eight, from a DLN's deviation."""

@@ -1,47 +1,48 @@
-"""What can be said about training the emotion classifier, and the recipes we name."""
+"""The emotion classifier's recipe, and the named recipes."""
 
 from dataclasses import dataclass, field, replace
 
 from registry.catalog import EMOTION
 from training.engine.optimisers import OptimiserName, ScheduleName
-from training.engine.recipe import Recipe
+from training.engine.recipe import Recipe, VersionReference
 from training.loading.augmentation import GENTLE, Augmentation
 from training.models.backbones.deviation import BackboneConfig, PairConfig
 
 
 @dataclass(frozen=True, kw_only=True)
 class EmotionRecipe(Recipe):
-    """A DLN whose embedding makes way for a softmax layer; the paper's optimiser and schedule."""
+    """A DLN with a softmax layer instead of its embedding; the paper's optimiser and schedule."""
 
-    start: str | None = None
-    """Version whose branches to start from, such as models:/dln@production (the paper's way).
+    start: VersionReference | None = None
+    """Version whose branches to start from, such as models:/dln@production, as the paper does.
     Without one: the shipped identity weights in both branches, or seeded random weights where no
     starter has the backbone's shape."""
     network: PairConfig = field(default_factory=PairConfig)
     augmentation: Augmentation = field(default_factory=Augmentation)
     size_px: int = EMOTION.crop.size_px
-    """Side of the crops the network sees."""
+    """Side of the network's input, in pixels."""
     warmup_px: int | None = None
-    """Side of the crops in the early epochs, smaller and therefore faster."""
+    """Side of the input in the first epochs, smaller and therefore faster; None: `size_px`."""
     warmup_share: float = 0.8
-    """Share of the epochs that are early."""
+    """Share of the epochs that use `warmup_px`, 0 to 1."""
     mixup: float = 0.0
-    """Both parameters of the Beta distribution that two faces are mixed by (Zhang et al., 2018)."""
+    """Mixup's alpha: two faces are mixed by a share drawn from Beta(alpha, alpha); 0 turns it off
+    (Zhang et al., 2018)."""
     balance: float = 0.0
-    """0 draws faces as they come, 1 every emotion equally often."""
+    """0 draws faces as often as they occur, 1 every emotion equally often."""
     source_balance: float = 0.0
-    """The same for the sets: 0 as large as they are, 1 each equally often."""
+    """0 draws faces as often as they occur, 1 those of every data set equally often."""
     class_weight: float = 1.0
     """Exponent of the cross-entropy's inverse frequency weights; 0 weighs every face the same."""
     contempt: bool = False
-    """Name contempt too, where the data has it; the paper's seven leave it out."""
+    """Add contempt to the paper's seven labels, where the data has it."""
     soft_labels: bool = False
-    """Learn the whole distribution of the votes instead of the most voted emotion."""
-    teacher: str | None = None
-    """Classifier whose answers are part of the targets, such as models:/emotion@production; other
-    annotators of other sets mean other things by one word, a teacher evens them out."""
+    """Use the distribution of the votes as target instead of the most voted emotion."""
+    teacher: VersionReference | None = None
+    """Registered classifier whose probabilities are part of the targets, such as
+    models:/emotion@production; it evens out that annotators of different sets label differently."""
     teacher_share: float = 0.5
-    """Its part of each target; the rest is what people said."""
+    """Share of the teacher in each target, 0 to 1; the rest is the label or the votes."""
     optimiser: OptimiserName = "sgd"
     schedule: ScheduleName = "constant"
     epochs: int = 10
@@ -50,7 +51,7 @@ class EmotionRecipe(Recipe):
 
 
 COMPACT = EmotionRecipe(
-    network=PairConfig(backbone=BackboneConfig(name="compact"), mirror=True),
+    network=PairConfig(backbone=BackboneConfig(name="compact"), flip_average=True),
     augmentation=GENTLE,
     size_px=64,
     class_weight=0.0,
@@ -67,7 +68,7 @@ COMPACT = EmotionRecipe(
 )
 ALONE = replace(
     COMPACT,
-    network=replace(COMPACT.network, subtract=False, mirror=False),
+    network=replace(COMPACT.network, subtract=False, flip_average=False),
     augmentation=Augmentation(),
     warmup_px=48,
     warmup_share=0.9,

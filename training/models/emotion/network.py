@@ -1,4 +1,4 @@
-"""Deviation -> emotion: the DLN's pair with a softmax layer in place of the embedding."""
+"""Deviation -> emotion: the DLN's pair with a softmax layer instead of the embedding."""
 
 import torch
 from jaxtyping import Float
@@ -10,8 +10,8 @@ from training.models.backbones.deviation import PairConfig
 class EmotionClassifier(nn.Module):
     """Face -> one logit for each label.
 
-    Like the DLN's, the deviation is normalised over the batch first (our decision, see there).
-    Logits are divided by `temperature`, which is 1 until it is fitted on validation faces.
+    As in the DLN, the deviation passes a batch normalisation first (our decision, see there). The
+    logits are divided by `temperature`, which is 1 until it is fitted on validation faces.
     """
 
     temperature: Tensor
@@ -25,6 +25,7 @@ class EmotionClassifier(nn.Module):
 
     def forward(self, faces: Float[Tensor, "batch 3 h w"]) -> dict[str, Tensor]:
         """Return `logits` (batch, labels) for RGB in [0, 1]."""
-        deviations = [self.pair.difference(view) for view in self.pair.views(faces)]
+        inputs = self.pair.averaged_inputs(faces)
+        deviations = [self.pair.difference(each) for each in inputs]
         logits = torch.stack([self.classify(self.norm(each)) for each in deviations]).mean(0)
         return {"logits": logits / self.temperature}

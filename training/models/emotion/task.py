@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.distributions import Beta
 from torch.nn import functional
@@ -16,7 +16,8 @@ from torch.utils.data import DataLoader
 from registry import versions
 from registry.catalog import EMOTION as SPEC
 from registry.catalog import EMOTIONS
-from registry.faces import CropSpec
+from registry.crops import CropSpec
+from registry.measurements import Measurement
 from training.datasets import votes
 from training.datasets.prepared import Prepared
 from training.engine.inference import GraphModule, outputs
@@ -41,7 +42,7 @@ CONTEMPT = EMOTIONS.index("contempt")
 
 
 class EmotionTask(Task):
-    """A DLN's pair learning to name emotions."""
+    """Trains a DLN's pair and a softmax layer to classify emotions."""
 
     spec = SPEC
     recipe: EmotionRecipe
@@ -49,19 +50,19 @@ class EmotionTask(Task):
     def __init__(self, recipe: EmotionRecipe) -> None:
         super().__init__(recipe)
         self.crop = CropSpec(size_px=recipe.size_px, margin=SPEC.crop.margin)
-        self.early = False
+        self.in_warmup = False
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
         """The paper's seven emotions, and contempt where the recipe and the data have it."""
         if not self.recipe.contempt:
             return EMOTIONS[:CONTEMPT]
-        shown = {int(e) for data in self.sets for e in data.index["emotion"].dropna().unique()}
-        return EMOTIONS if CONTEMPT in shown else EMOTIONS[:CONTEMPT]
+        found = {int(e) for data in self.sets for e in data.index["emotion"].dropna().unique()}
+        return EMOTIONS if CONTEMPT in found else EMOTIONS[:CONTEMPT]
 
     @cached_property
     def classifier(self) -> EmotionClassifier:
-        """The network, its branches started from a trained version or from identity weights."""
+        """The network, its branches started from identity weights or from the recipe's version."""
         torch.manual_seed(self.recipe.seed)
         config = self.recipe.network
         classifier = EmotionClassifier(config, len(self.labels))
@@ -76,7 +77,7 @@ class EmotionTask(Task):
         return {"emotion": self.classifier}
 
     def summary_rows(self) -> dict[str, SummaryRow]:
-        """Return both branches, normalisation and softmax layer."""
+        """Return both branches, the normalisation and the softmax layer."""
         network = EmotionClassifier(self.recipe.network, len(EMOTIONS))
         face, deviation = self.example(), torch.rand(1, network.pair.width)
         return {
@@ -128,16 +129,17 @@ class EmotionTask(Task):
         return labelled
 
     def _targets(self, data: Prepared, rows: np.ndarray) -> Float[np.ndarray, "faces labels"]:
-        """Return what is learned of each face: the people's word, mixed with the teacher's."""
-        said = self._said(data, rows)
+        """Return each face's target: its label or votes, mixed with the teacher's probabilities."""
+        annotated = self._annotations(data, rows)
         if self.recipe.teacher is None:
-            return said
-        teacher_embeddings = probabilities(self.recipe.teacher, self.labels, data, rows)
+            return annotated
+        predicted = probabilities(self.recipe.teacher, self.labels, data, rows)
         share = self.recipe.teacher_share
-        target: np.ndarray = ((1 - share) * said + share * teacher_embeddings).astype(np.float32)
+        target: np.ndarray = ((1 - share) * annotated + share * predicted).astype(np.float32)
         return target
 
-    def _said(self, data: Prepared, rows: np.ndarray) -> Float[np.ndarray, "faces labels"]:
+    def _annotations(self, data: Prepared, rows: np.ndarray) -> Float[np.ndarray, "faces labels"]:
+        """Return the faces' votes as distributions, or their labels one-hot."""
         index = data.index.iloc[rows]
         if self.recipe.soft_labels:
             return votes.shares(votes.counts(index)[:, : len(self.labels)])
@@ -148,19 +150,21 @@ class EmotionTask(Task):
     @cached_property
     def class_weights(self) -> Float[Tensor, "labels"]:
         """Inverse frequency in the training split to the recipe's exponent, mean 1."""
-        said = [self._said(data, self._labelled(data, "train")).sum(0) for data in self.sets]
-        frequency = torch.from_numpy(np.sum(said, axis=0)).clamp(min=1)
+        counts = [
+            self._annotations(data, self._labelled(data, "train")).sum(0) for data in self.sets
+        ]
+        frequency = torch.from_numpy(np.sum(counts, axis=0)).clamp(min=1)
         weights = frequency**-self.recipe.class_weight
         return weights / weights.mean()
 
     def begin(self, epoch: int) -> None:
-        """Tell early epochs from late ones."""
-        self.early = epoch < self.recipe.warmup_share * self.recipe.epochs
+        """Use `warmup_px` in the first epochs."""
+        self.in_warmup = epoch < self.recipe.warmup_share * self.recipe.epochs
 
     def step(self, networks: Networks, batch: Batch) -> Iterator[Update]:
-        """Yield the update of the weighted cross-entropy."""
+        """Yield the update of the class-weighted cross-entropy."""
         faces, target = self.recipe.augmentation(batch["faces"]), batch["target"]
-        if self.early and self.recipe.warmup_px:
+        if self.in_warmup and self.recipe.warmup_px:
             size = (self.recipe.warmup_px, self.recipe.warmup_px)
             faces = functional.interpolate(faces, size, mode="bilinear", antialias=True)
         if self.recipe.mixup:
@@ -169,30 +173,39 @@ class EmotionTask(Task):
         weights = self.class_weights.to(logits.device)
         yield Update(optimiser="emotion", loss=weighted_cross_entropy(logits, target, weights))
 
-    def validate(self, networks: Networks) -> dict[str, float]:
+    def validate(self, networks: Networks) -> list[Measurement]:
         """Return accuracy, mean recall and calibration error on each set's validation faces."""
-        metrics: dict[str, float] = {}
+        metrics: list[Measurement] = []
         for data in self.sets:
             rows = self._labelled(data, "validation")
             if len(rows):
-                judged = emotion_metrics(*self._judged(networks, data, rows))
-                metrics |= {f"{data.name}/{name}": value for name, value in judged.items()}
+                found = emotion_metrics(*self._predictions(networks, data, rows))
+                metrics += [
+                    Measurement(split="validation", set=data.name, metric=name, value=value)
+                    for name, value in found.items()
+                ]
         return metrics
 
-    def _judged(
+    def _predictions(
         self, networks: Networks, data: Prepared, rows: np.ndarray
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Float[Tensor, "faces labels"], Int[Tensor, "faces"]]:
+        """Return the faces' logits, and their labels as numbers."""
         logits = outputs(networks["emotion"], data, rows, self.crop)["logits"]
         truth = data.index["emotion"].to_numpy(dtype=float, na_value=np.nan)[rows]
         return torch.from_numpy(logits), torch.from_numpy(truth).long()
 
     def export(self, networks: Networks) -> TrainedModel:
-        """Return the classifier with its temperature fitted on the first set's validation faces."""
+        """Return the classifier, its temperature fitted on the validation faces of all sets."""
         classifier = copy.deepcopy(networks["emotion"])
-        rows = self._labelled(self.sets[0], "validation")
-        if len(rows):
-            temperature = fitted_temperature(*self._judged(networks, self.sets[0], rows))
-            classifier.get_buffer("temperature").copy_(temperature)
+        rows = [self._labelled(data, "validation") for data in self.sets]
+        predictions = [
+            self._predictions(networks, data, chosen)
+            for data, chosen in zip(self.sets, rows, strict=True)
+            if len(chosen)
+        ]
+        if predictions:
+            logits, truth = (torch.cat(parts) for parts in zip(*predictions, strict=True))
+            classifier.get_buffer("temperature").copy_(fitted_temperature(logits, truth))
         return TrainedModel(
             network=classifier,
             config={"network": self.recipe.network, "start": self.recipe.start},
@@ -205,10 +218,10 @@ class EmotionTask(Task):
 def probabilities(
     reference: str, labels: Sequence[str], data: Prepared, rows: np.ndarray
 ) -> Float[np.ndarray, "faces labels"]:
-    """Return the distributions that a registered classifier gives for some faces.
+    """Return the probabilities that a registered classifier gives for some faces.
 
     Raises:
-        RecipeError: it answers with other labels.
+        RecipeError: its labels differ from `labels`.
         RegistryError: there is no such version.
     """
     version = versions.resolve(reference)
@@ -218,14 +231,14 @@ def probabilities(
             f"data has to know {', '.join(labels)}."
         )
     logits = outputs(GraphModule(versions.load(version)), data, rows, version.crop)["logits"]
-    distributions: np.ndarray = torch.from_numpy(logits).softmax(1).numpy()
-    return distributions
+    found: np.ndarray = torch.from_numpy(logits).softmax(1).numpy()
+    return found
 
 
 def mixed(
     faces: Float[Tensor, "batch 3 h w"], target: Float[Tensor, "batch labels"], alpha: float
 ) -> tuple[Float[Tensor, "batch 3 h w"], Float[Tensor, "batch labels"]]:
-    """Return each face mixed with another of the batch, and its target alike."""
+    """Return each face and its target mixed with those of another face of the batch (mixup)."""
     share = float(Beta(alpha, alpha).sample())
     other = torch.randperm(len(faces), device=faces.device)
     return torch.lerp(faces[other], faces, share), torch.lerp(target[other], target, share)

@@ -1,4 +1,4 @@
-"""What can be said about a FECNet training, and the recipes we name."""
+"""FECNet's recipe, and the named recipes."""
 
 from dataclasses import dataclass, field
 

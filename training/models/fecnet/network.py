@@ -30,7 +30,7 @@ class DenseBlock(nn.Module):
         )
 
     def forward(self, x: Float[Tensor, "batch c h w"]) -> Float[Tensor, "batch width h w"]:
-        """Return the input's maps with those of every layer behind them."""
+        """Return the input's maps, followed by those of every layer."""
         for layer in self.layers:
             x = torch.cat([x, layer(x)], 1)
         return x
@@ -57,7 +57,7 @@ class FECNetHead(nn.Module):
 
 
 class FECNet(nn.Module):
-    """Face -> expression, a unit vector of `dims` numbers. The face network never trains."""
+    """Face -> expression, a unit vector of `dims` numbers. The face network is frozen."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class FECNet(nn.Module):
         return {"expression": functional.normalize(self.head(maps), dim=1)}
 
     def maps(self, faces: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch c p q"]:
-        """Return what the head sees of the faces."""
+        """Return the head's input: the face network's last feature map."""
         return cast("Backbone", self.face).taps(faces)[-1]
 
 

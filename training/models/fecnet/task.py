@@ -21,14 +21,14 @@ PUBLISHED = (
 
 
 class FECNetTask(TripletTask):
-    """The head on frozen face features; every annotator's answer counts as everybody's."""
+    """Trains the head on frozen face features; annotators have no biases."""
 
     spec = SPEC
     recipe: FECNetRecipe
 
     @cached_property
     def fecnet(self) -> FECNet:
-        """The network on its face recognition weights."""
+        """The network, its face network started from identity weights."""
         torch.manual_seed(self.recipe.seed)
         fecnet = FECNet(self.recipe.network)
         start_face(fecnet.face, self.recipe.network.backbone, self.recipe.identity_weights)
@@ -40,7 +40,7 @@ class FECNetTask(TripletTask):
         return {"fecnet": self.fecnet}
 
     def summary_rows(self) -> dict[str, SummaryRow]:
-        """Return face network and head."""
+        """Return the face network and the head."""
         network, face = FECNet(self.recipe.network), self.example()
         with torch.inference_mode():
             maps = network.maps(face)
@@ -49,11 +49,13 @@ class FECNetTask(TripletTask):
             "dense block, hidden layer, embedding": SummaryRow(network.head, maps, PUBLISHED),
         }
 
-    def seen(self, networks: Networks, faces: Float[Tensor, "batch 3 h w"]) -> AnnotatorEmbeddings:
+    def annotator_embeddings(
+        self, networks: Networks, faces: Float[Tensor, "batch 3 h w"]
+    ) -> AnnotatorEmbeddings:
         """Return the embeddings, the same for every annotator."""
         expression = networks["fecnet"](faces)["expression"]
-        everybody = expression.expand(self.material.annotators, -1, -1)
-        return AnnotatorEmbeddings(everybody, expression.new_zeros(()))
+        embeddings = expression.expand(self.dataset.annotators, -1, -1)
+        return AnnotatorEmbeddings(embeddings, expression.new_zeros(()))
 
     def export(self, networks: Networks) -> TrainedModel:
         """Return the network."""

@@ -1,1 +1,1 @@
-"""The compact frozen branch, distilled from a face recognition network."""
+"""The compact identity network (the frozen branch), distilled from a larger one."""

@@ -1,4 +1,4 @@
-"""What can be said about distilling the identity network, and the recipes we name."""
+"""The recipe that distils the identity network, and the named recipes."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,17 +11,18 @@ from training.models.backbones.deviation import BackboneConfig
 
 @dataclass(frozen=True, kw_only=True)
 class IdentityRecipe(Recipe):
-    """Learn to give a face the vector a larger face recognition network gives it."""
+    """Learn to give a face the vector that a larger face recognition network gives it."""
 
     teacher: Path | None = None
-    """ONNX face recognition network: (batch, 3, 112, 112) RGB with ImageNet's mean and deviation
-    -> (batch, 128). Without one, the shipped compact network or seeded random weights teach."""
+    """ONNX face recognition network: (batch, 3, 112, 112) RGB, normalised by
+    ImageNet's mean and std -> (batch, 128). Without one, the teacher is the shipped compact
+    network, or one with seeded random weights where none is shipped."""
     backbone: BackboneConfig = field(default_factory=lambda: BackboneConfig(name="compact"))
     augmentation: Augmentation = field(
         default_factory=lambda: Augmentation(rotation_degrees=8.0, erase=0.2)
     )
     size_px: int = 64
-    """Side of the crops the network sees."""
+    """Side of the network's input, in pixels."""
     optimiser: OptimiserName = "adamw"
     schedule: ScheduleName = "cosine"
     epochs: int = 5
@@ -34,4 +35,4 @@ RECIPES = {
     "identity-compact": IdentityRecipe(precision="bf16"),
     "identity-smoke": IdentityRecipe(toy=True, size_px=48, batch_size=48, epochs=2),
 }
-"""The starter's frozen branch, and a try of a few seconds."""
+"""The identity branch of the shipped networks, and a try of a few seconds."""

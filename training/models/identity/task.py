@@ -10,7 +10,8 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from registry.catalog import DLN
-from registry.faces import CropSpec
+from registry.crops import CropSpec
+from registry.measurements import Measurement
 from training.engine.inference import outputs
 from training.engine.optimisers import optimisation
 from training.engine.task import (
@@ -29,7 +30,7 @@ from training.models.identity.teacher import teacher_embeddings
 
 
 class IdentityTask(Task):
-    """A student whose unit vectors turn towards the teacher's."""
+    """Trains a student whose unit vectors approach the teacher's."""
 
     spec = None
     recipe: IdentityRecipe
@@ -40,7 +41,7 @@ class IdentityTask(Task):
 
     @cached_property
     def student(self) -> nn.Module:
-        """The network that learns."""
+        """The network in training, with seeded random weights."""
         torch.manual_seed(self.recipe.seed)
         return self.recipe.backbone.build()
 
@@ -62,7 +63,7 @@ class IdentityTask(Task):
         }
 
     def loader(self) -> DataLoader[Any]:
-        """Return batches of faces with the teacher's vectors; labels play no part."""
+        """Return batches of faces with the teacher's vectors; labels aren't used."""
         rows = [data.split("train") for data in self.sets]
         vectors = [
             teacher_embeddings(data, self.recipe.teacher)[chosen]
@@ -73,32 +74,35 @@ class IdentityTask(Task):
         return batches(faces, size=self.recipe.batch_size, workers=self.recipe.workers)
 
     def step(self, networks: Networks, batch: Batch) -> Iterator[Update]:
-        """Yield the update that lessens 1 - cosine between student and teacher."""
+        """Yield the update of the loss 1 - cosine between student and teacher."""
         faces = self.recipe.augmentation(batch["faces"]).to(memory_format=torch.channels_last)
         cosine = (networks["identity"](faces).float() * batch["teacher"]).sum(1)
         yield Update(optimiser="identity", loss=(1 - cosine).mean())
 
-    def validate(self, networks: Networks) -> dict[str, float]:
-        """Return the cosine to the teacher, and how well the vectors verify persons (AUC)."""
-        metrics: dict[str, float] = {}
+    def validate(self, networks: Networks) -> list[Measurement]:
+        """Return each set's mean cosine to the teacher, and the verification AUC of both."""
+        values: dict[tuple[str, str], float] = {}
         for data in self.sets:
             rows = data.split("validation")
             if len(rows):
                 vectors = outputs(networks["identity"], data, rows, self.crop)["out"]
                 teacher = teacher_embeddings(data, self.recipe.teacher)[rows]
-                metrics[f"{data.name}/cosine"] = float((vectors * teacher).sum(1).mean())
-                metrics |= {
-                    f"{data.name}/{name}": value
+                values[data.name, "cosine"] = float((vectors * teacher).sum(1).mean())
+                values |= {
+                    (data.name, name): value
                     for name, value in (
                         ("verification_auc", verification_auc(vectors, data, rows)),
                         ("teacher_verification_auc", verification_auc(teacher, data, rows)),
                     )
                     if value is not None
                 }
-        return metrics
+        return [
+            Measurement(split="validation", set=of_set, metric=name, value=value)
+            for (of_set, name), value in values.items()
+        ]
 
     def export(self, networks: Networks) -> TrainedModel:
-        """Return the student; it becomes no version, it travels inside others."""
+        """Return the student; it is never registered alone, other networks contain it."""
         return TrainedModel(
             network=networks["identity"],
             config={"backbone": self.recipe.backbone},

@@ -1,4 +1,4 @@
-"""What the teacher says of every prepared face, computed once."""
+"""The teacher's embedding of every prepared face, computed once per set."""
 
 import hashlib
 import os
@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, UInt8
 from rich.progress import track
 
-from registry.faces import CropSpec
+from registry.crops import CropSpec
 from training.datasets.prepared import Prepared
 from training.engine.recipe import RecipeError
 from training.models.backbones.deviation import BackboneConfig
@@ -19,16 +19,16 @@ from training.models.backbones.pretrained import identity_state
 TEACHER_PX = 112
 FRAME = CropSpec(size_px=136, margin=0.4)
 TOP, LEFT = 4, 12
-"""Where the teacher's window lies in FRAME. Face recognition networks learn from faces aligned to
-ArcFace's template (eyes at 0.46, mouth at 0.82 of the height; Deng et al., CVPR 2019), ours are
-centred: 8 px of 112 lower in the window, measured on lfw_emotion, take the teacher's verification
-AUC from 0.69 to 0.86."""
+"""Corner of the teacher's input in FRAME, in pixels. Face recognition networks learn from faces
+aligned to ArcFace's template (eyes at 0.46, mouth at 0.82 of the height; Deng et al., CVPR 2019),
+our crops are centred: an input 8 px of 112 higher raises the teacher's verification AUC on
+lfw_emotion from 0.69 to 0.86."""
 MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)[:, None, None]
-DEVIATION = np.array([0.229, 0.224, 0.225], dtype=np.float32)[:, None, None]
+STD = np.array([0.229, 0.224, 0.225], dtype=np.float32)[:, None, None]
 
 
 class OnnxTeacher:
-    """A face recognition network in ONNX; asked face by face, as published ones want it."""
+    """A face recognition network in ONNX, run face by face: published ones take batches of one."""
 
     def __init__(self, path: Path) -> None:
         import onnxruntime
@@ -43,19 +43,19 @@ class OnnxTeacher:
         self.input = self.session.get_inputs()[0].name
 
     def __call__(self, faces: UInt8[np.ndarray, "batch 112 112 3"]) -> Float[np.ndarray, "batch d"]:
-        """Return the teacher's vectors."""
-        x = (faces.transpose(0, 3, 1, 2).astype(np.float32) / 255 - MEAN) / DEVIATION
+        """Return the network's vectors for RGB faces."""
+        x = (faces.transpose(0, 3, 1, 2).astype(np.float32) / 255 - MEAN) / STD
 
-        def answer(face: np.ndarray) -> np.ndarray:
-            said: np.ndarray = self.session.run(None, {self.input: face[None]})[0][0]
-            return said
+        def embed(face: np.ndarray) -> np.ndarray:
+            vector: np.ndarray = self.session.run(None, {self.input: face[None]})[0][0]
+            return vector
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            return np.stack(list(pool.map(answer, x)))
+            return np.stack(list(pool.map(embed, x)))
 
 
 class CompactTeacher:
-    """The shipped compact network, or seeded random weights: a teacher that needs no file."""
+    """The shipped compact network, or one with seeded random weights: needs no teacher file."""
 
     def __init__(self) -> None:
         backbone = BackboneConfig(name="compact")
@@ -67,7 +67,7 @@ class CompactTeacher:
         self.digest = "compact" if state is None else "starter"
 
     def __call__(self, faces: UInt8[np.ndarray, "batch 112 112 3"]) -> Float[np.ndarray, "batch d"]:
-        """Return the teacher's vectors."""
+        """Return the network's vectors for RGB faces."""
         with torch.inference_mode():
             x = torch.from_numpy(faces).permute(0, 3, 1, 2).float() / 255
             vectors: np.ndarray = self.network(x).numpy()
@@ -77,17 +77,27 @@ class CompactTeacher:
 def teacher_embeddings(
     data: Prepared, path: Path | None, batch_size: int = 64
 ) -> Float[np.ndarray, "faces d"]:
-    """Return the teacher's unit vector for every face of a set, from a file when known already."""
+    """Return the teacher's unit vector for every face of a set; cached in the set's folder.
+
+    Args:
+        data: a prepared set.
+        path: the ONNX file of the teacher; None: the compact teacher.
+        batch_size: faces per call.
+
+    Raises:
+        RecipeError: the file can't be read.
+    """
     teacher = OnnxTeacher(path) if path else CompactTeacher()
 
-    def look() -> Float[np.ndarray, "faces d"]:
+    def compute() -> Float[np.ndarray, "faces d"]:
         pixels = data.faces(FRAME)[:, TOP : TOP + TEACHER_PX, LEFT : LEFT + TEACHER_PX]
         starts = range(0, len(pixels), batch_size)
-        said = [
-            teacher(np.asarray(pixels[i : i + batch_size]))
-            for i in track(starts, description=f"The teacher looks at {data.name}")
-        ]
-        vectors = np.concatenate(said)
+        vectors = np.concatenate(
+            [
+                teacher(np.asarray(pixels[i : i + batch_size]))
+                for i in track(starts, description=f"Teacher embeddings of {data.name}")
+            ]
+        )
         return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
 
-    return data.cached(f"teacher-{teacher.digest}", look)
+    return data.cached(f"teacher-{teacher.digest}", compute)

@@ -1,4 +1,4 @@
-"""What the generator is asked in training: whose expression, for which face."""
+"""The expression that each face of a training batch is to take on."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,38 +8,37 @@ import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
-from registry.faces import CropSpec
+from registry.crops import CropSpec
 from training.datasets.prepared import Prepared
 from training.engine.inference import outputs
+from training.models.pix2pixhd.config import PairSampling
 from training.models.pix2pixhd.encoder import Encoder
 from training.models.pix2pixhd.pairs import Drivers, Pairs
-from training.starters.files import digest
+from training.starters.files import weights_digest
 
 
 class ConditionBatch(NamedTuple):
-    """The questions of a batch."""
+    """The conditions of a batch."""
 
     change: Float[Tensor, "batch dims"]
     """The driver's condition less the source's."""
     wanted: Float[Tensor, "batch dims"]
-    """The driver's."""
+    """The driver's condition."""
     known: Bool[Tensor, "batch"]
-    """Where the target is the truth."""
+    """Whether the target is the truth."""
     driver: UInt8[Tensor, "batch 3 h w"]
     """The driver's face, aligned, RGB."""
 
 
 class ConditionSampler:
-    """Chooses drivers for pairs and single faces.
+    """Draws drivers for pairs and single faces.
 
     Args:
         sets: prepared sets.
         pairs: their pairs and single faces.
         spec: how faces are cut.
-        encoder: tells expressions.
-        driven: share of the pairs that another person asks, who shows the same as the target.
-        moved: share of the single faces that are asked for another person's expression; the others
-            are asked for their own, no change.
+        encoder: gives the conditions.
+        sampling: how often a driver is another person.
     """
 
     def __init__(
@@ -48,48 +47,46 @@ class ConditionSampler:
         pairs: Pairs,
         spec: CropSpec,
         encoder: Encoder,
-        *,
-        driven: float,
-        moved: float,
+        sampling: PairSampling,
     ) -> None:
-        self.pairs, self.driven, self.moved = pairs, driven, moved
+        self.pairs, self.sampling = pairs, sampling
         self.drivers = Drivers(sets, "train")
         self.conditions = [_conditions(data, spec, encoder) for data in sets]
 
-    def ask(self, index: Int[np.ndarray, "batch"], rng: np.random.Generator) -> ConditionBatch:
-        """Return the questions about the pairs or single faces of a batch."""
+    def sample(self, index: Int[np.ndarray, "batch"], rng: np.random.Generator) -> ConditionBatch:
+        """Return conditions for the pairs or single faces of a batch."""
         vectors, known, drivers = [], [], []
         for item in index.tolist():
             which, (source, target) = int(self.pairs.set[item]), self.pairs.rows[item].tolist()
             paired = bool(self.pairs.paired[item])
             driver = self._driver(which, target, rng, paired=paired)
             known.append(paired or driver == target)
-            own, asked = self.conditions[which][source], self.conditions[which][driver]
-            vectors.append(torch.stack([asked - own, asked]))
+            own, wanted = self.conditions[which][source], self.conditions[which][driver]
+            vectors.append(torch.stack([wanted - own, wanted]))
             drivers.append(self.pairs.pixels[which][driver])
         both = torch.stack(vectors)
         faces = torch.from_numpy(np.stack(drivers)).permute(0, 3, 1, 2)
         return ConditionBatch(both[:, 0], both[:, 1], torch.tensor(known), faces)
 
     def _driver(self, which: int, target: int, rng: np.random.Generator, *, paired: bool) -> int:
-        roll = rng.random()
-        if paired and roll < self.driven:
+        drawn = rng.random()
+        if paired and drawn < self.sampling.cross_driver_share:
             return self.drivers.like(which, target, rng)
-        if not paired and roll < self.moved:
+        if not paired and drawn < self.sampling.unpaired_share:
             return self.drivers.other(which, target, rng)
         return target
 
 
 def _conditions(data: Prepared, spec: CropSpec, encoder: Encoder) -> Float[Tensor, "faces dims"]:
-    """Return the condition of each training face; not numbers for all others."""
+    """Return the condition of each training face; NaN for all others."""
 
-    def look() -> Float[np.ndarray, "faces dims"]:
-        rows, told = data.split("train"), f"The encoder looks at {data.name}"
-        found = outputs(encoder, data, rows, spec, batch_size=64, told=told)["condition"]
+    def compute() -> Float[np.ndarray, "faces dims"]:
+        rows, label = data.split("train"), f"Encoding {data.name}"
+        found = outputs(encoder, data, rows, spec, batch_size=64, told=label)["condition"]
         vectors = np.full((len(data.index), encoder.dims), np.nan, dtype=np.float32)
         vectors[rows] = found
         return vectors
 
-    by = f"{digest(encoder.state_dict())[:12]}-{encoder.dims}"
+    by = f"{weights_digest(encoder.state_dict())[:12]}-{encoder.dims}"
     name = f"condition-{by}-{spec.size_px}px-m{spec.margin:g}"
-    return torch.from_numpy(data.cached(name, look))
+    return torch.from_numpy(data.cached(name, compute))

@@ -1,15 +1,18 @@
-"""What can be said about training the generator, and the recipes we name."""
+"""The recipe of a generator's training, and the named recipes."""
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from registry.catalog import PIX2PIXHD
-from training.engine.recipe import Recipe
+from training.engine.recipe import Recipe, RecipeError, VersionReference
 from training.loading.augmentation import Augmentation
 from training.models.pix2pixhd.encoder import Condition
-from training.models.pix2pixhd.generator import GeneratorConfig
+from training.models.pix2pixhd.generator_config import GeneratorConfig
 from training.models.pix2pixhd.perceptual import PerceptualName
+
+Window = tuple[float, float, float, float]
+"""Top, bottom, left and right edge of a part of a picture, in sides of the picture, 0 to 1."""
 
 MIRRORED = Augmentation(
     rotation_degrees=0.0, scale=0.0, shift=0.0, light=0.0, gamma=0.0, blur=0.0, jpeg=0.0, noise=0.0,
@@ -29,6 +32,89 @@ CAMERAS = replace(
 
 
 @dataclass(frozen=True, kw_only=True)
+class WarmupConfig:
+    """Smaller and therefore faster pictures in the first epochs; ours."""
+
+    px: int | None = None
+    """Side of the pictures in these epochs; None for no warm-up."""
+    share: float = 0.8
+    """Share of the epochs, 0 to 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiscriminatorConfig:
+    """The discriminators, and what of the pictures they get."""
+
+    count: int = 2
+    """Discriminators of pixels, each at half the side of the one before. Of perceptual maps there
+    is always one for each map."""
+    channels: int = 64
+    """Channels of a discriminator's first layer."""
+    input: Literal["pixels", "perceptual"] = "pixels"
+    """The picture itself, or the maps of the perceptual network, from which discriminators learn
+    within hundreds of steps what a mouth is; ours (docs/generator.md)."""
+    window: Window = (0.0, 1.0, 0.0, 1.0)
+    """The score window: top, bottom, left and right of the part they get, in sides of the picture;
+    ours: a mouth is only 3 % of a face."""
+    start_share: float = 0.0
+    """Share of the epochs without discriminators at the start, 0 to 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerceptualConfig:
+    """The frozen network whose feature maps are compared, and may be the discriminators' input."""
+
+    network: PerceptualName = "vgg19"
+    """`vgg19` and `squeezenet` were trained on ImageNet; `identity` is the DLN's frozen branch,
+    unless that was distilled from the network that evaluates the results."""
+    weights: Path | None = None
+    """File of its weights. vgg19's are fetched by default; squeezenet needs one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossWeights:
+    """Weights of the generator's losses; a loss of weight 0 is not computed."""
+
+    adversarial: float = 1.0
+    """Of the least-squares GAN loss; 0 trains without discriminators."""
+    feature_matching: float = 10.0
+    """Of the L1 distance of the discriminators' feature maps to those of the truth."""
+    perceptual: float = 10.0
+    """Of the L1 distance of the perceptual network's maps to those of the truth."""
+    pixels: float = 0.0
+    """Of the L1 distance of the pixels to the truth; ours."""
+    changed_share: float = 0.0
+    """Share of the pixel loss, 0 to 1, in which a pixel weighs in proportion to how much the truth
+    differs from the source there; in the rest all pixels weigh the same."""
+    flow: float = 0.0
+    """Of the L1 distance of the warp to where points of rendered faces really moved; ours."""
+    expression: float = 0.0
+    """Of the squared distance of the result's expression vector to the driver's; ours."""
+    cycle: float = 0.0
+    """Of the way back, for faces without a truth; ours. The result is given the source's own
+    expression again, and the pixel and perceptual losses compare that with the source. No gradient
+    flows through the result, so that nothing of the source can be hidden in it."""
+    mask: float = 0.0
+    """Of the mask's mean, so that pixels that need not change stay the source's own; ours."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairSampling:
+    """Which pairs and single faces are drawn, and whose expression they get."""
+
+    single_share: float = 0.0
+    """Share of single faces among all drawn, 0 to 1; the others are pairs of one sitting."""
+    unpaired_share: float = 0.0
+    """Share of the single faces that get another person's expression, without a truth; the others
+    get their own and are to stay as they are."""
+    cross_driver_share: float = 0.0
+    """Share of the pairs whose driver is another person who shows the same as the target."""
+    pairs_per_epoch: int | None = None
+    """Pairs and single faces of an epoch, every set equally often; None for as many as there
+    are."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Pix2pixHDRecipe(Recipe):
     """pix2pixHD between two faces of one person; its losses, optimiser and schedule.
 
@@ -36,112 +122,86 @@ class Pix2pixHDRecipe(Recipe):
     planes are our decision.
     """
 
-    encoder: str = "dln@production"
-    """Version of dln whose expression vectors ask for an expression; it travels in the version."""
+    encoder: VersionReference = "dln@production"
+    """Version of dln that gives the expression vectors; it becomes part of the version."""
     condition: Condition = "expression"
-    """What a change is the difference of; `network.dims` is its length."""
+    """The vector whose change the generator gets; `network.dims` is its length."""
     network: GeneratorConfig = field(default_factory=GeneratorConfig)
-    start: str | None = None
-    """Version of pix2pixhd to go on from, such as pix2pixhd/1; an enhancer may be put around it,
+    start: VersionReference | None = None
+    """Version of pix2pixhd to start from, such as pix2pixhd/1; an enhancer may be put around it,
     and its condition may grow longer."""
     augmentation: Augmentation = MIRRORED
-    """The same for both faces of a pair."""
+    """The same for all faces of a pair."""
     size_px: int = PIX2PIXHD.crop.size_px
     """Side of the pictures."""
-    warmup_px: int | None = None
-    """Side of the pictures in the early epochs, smaller and therefore faster."""
-    warmup_share: float = 0.8
-    """Share of the epochs that are early."""
-    judges: int = 2
-    """Discriminators, each at half the side of the one before; of perceptual maps one for each."""
-    judge_channels: int = 64
-    """Channels of a discriminator's first layer."""
-    judge_sees: Literal["pixels", "perceptual"] = "pixels"
-    """What the discriminators look at: the picture, or what the perceptual network sees of it,
-    which teaches them within hundreds of steps what a mouth is; ours (docs/generator.md)."""
-    judged: tuple[float, float, float, float] = (0.0, 1.0, 0.0, 1.0)
-    """Top, bottom, left and right of what the discriminators see, in sides of the picture; ours: a
-    mouth is three in a hundred of a face."""
-    adversarial: float = 1.0
-    """Weight of the least-squares GAN's loss."""
-    adversarial_from: float = 0.0
-    """Share of the epochs after which the discriminators begin to learn and to judge."""
-    feature_matching: float = 10.0
-    """Weight of the distance of what the discriminators see."""
-    perceptual: float = 10.0
-    """Weight of the distance of what the perceptual network sees."""
-    perceptual_network: PerceptualName = "vgg19"
-    """`vgg19` and `squeezenet` know ImageNet; `identity` is the DLN's frozen branch, where that was
-    not distilled from the network that judges the results."""
-    perceptual_weights: Path | None = None
-    """File of the perceptual network's weights; vgg19's is fetched where none is named."""
-    pixels: float = 0.0
-    """Weight of the pixels' L1 distance; ours."""
-    changed: float = 0.0
-    """Share of it in which a pixel counts as much as the truth differs from the source there; in
-    the rest all count alike."""
-    flow: float = 0.0
-    """Weight of the warp's L1 distance to where points of rendered faces really moved; ours."""
-    expression: float = 0.0
-    """Weight of the squared distance of the result's expression vector to the wanted one; ours."""
-    returned: float = 0.0
-    """For faces without a truth, ours: weight of the same distances of pixels and perception
-    between a face and what is made of its generated picture, asked for the face's own expression.
-    The picture is taken as given, so that nothing of the face can be hidden in it."""
-    anew: float = 0.0
-    """Weight of the mask's mean: what need not be drawn anew stays the source's own; ours."""
-    single_share: float = 0.0
-    """Share of single faces among those drawn; they are to stay as they are, but for `moved`."""
-    moved: float = 0.0
-    """Share of the single faces that are asked for another person's expression instead."""
-    driven: float = 0.0
-    """Share of the pairs whose expression another person asks for, who shows the same."""
-    pairs_per_epoch: int | None = None
-    """Pairs and single faces of an epoch, every set equally often; all of them where not said."""
+    warmup: WarmupConfig = field(default_factory=WarmupConfig)
+    discriminators: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
+    perceptual: PerceptualConfig = field(default_factory=PerceptualConfig)
+    losses: LossWeights = field(default_factory=LossWeights)
+    sampling: PairSampling = field(default_factory=PairSampling)
     log_faces: bool = True
-    """Put a sheet of results into MLflow at each epoch, although it shows persons: a generator is
-    judged by looking."""
+    """Put a sheet of results into MLflow after each epoch although it shows persons: a generator
+    has to be looked at."""
     epochs: int = 200
     """Passes over the pairs; the learning rate falls evenly to 0 over the second half."""
     batch_size: int = 1
     learning_rate: float = 2e-4
 
 
+def check_recipe(recipe: Pix2pixHDRecipe) -> None:
+    """Refuse settings that contradict each other.
+
+    Raises:
+        RecipeError: an added enhancer has nothing to add, or the window is not in the picture.
+    """
+    network, window = recipe.network, recipe.discriminators.window
+    if network.enhancer == "added" and (network.working_px or recipe.size_px) >= recipe.size_px:
+        raise RecipeError(
+            "An enhancer that is added draws what a smaller copy leaves out: say "
+            f"--network.working-px, less than the pictures' {recipe.size_px}."
+        )
+    top, bottom, left, right = window
+    if not (0 <= top < bottom <= 1 and 0 <= left < right <= 1):
+        raise RecipeError(
+            "The discriminators' window is its top, bottom, left and right in sides of the "
+            f"picture, 0 to 1, such as --discriminators.window 0.5 0.86 0.24 0.76; not {window}."
+        )
+
+
 COMPACT = Pix2pixHDRecipe(
     condition="deviation",
     network=GeneratorConfig(
         dims=144,
-        where="bottleneck",
+        condition_input="bottleneck",
         channels=32,
         downsamplings=3,
         blocks=4,
         upsampling="resize",
         mask=True,
         warp=True,
-        seen_px=64,
+        working_px=64,
         enhancer="added",
     ),
     augmentation=CAMERAS,
     size_px=128,
-    warmup_px=64,
-    warmup_share=0.55,
-    judge_channels=64,
-    judge_sees="perceptual",
-    judged=(0.5, 0.86, 0.24, 0.76),
-    adversarial_from=0.5,
-    feature_matching=2.0,
-    perceptual=1.0,
-    perceptual_network="squeezenet",
-    pixels=10.0,
-    changed=0.7,
-    flow=10.0,
-    expression=1.0,
-    returned=1.0,
-    anew=0.02,
-    single_share=0.5,
-    moved=0.8,
-    driven=0.3,
-    pairs_per_epoch=2000,
+    warmup=WarmupConfig(px=64, share=0.55),
+    discriminators=DiscriminatorConfig(
+        channels=64, input="perceptual", window=(0.5, 0.86, 0.24, 0.76), start_share=0.5
+    ),
+    perceptual=PerceptualConfig(network="squeezenet"),
+    losses=LossWeights(
+        feature_matching=2.0,
+        perceptual=1.0,
+        pixels=10.0,
+        changed_share=0.7,
+        flow=10.0,
+        expression=1.0,
+        cycle=1.0,
+        mask=0.02,
+    ),
+    sampling=PairSampling(
+        single_share=0.5, unpaired_share=0.8, cross_driver_share=0.3, pairs_per_epoch=2000
+    ),
     epochs=17,
     batch_size=8,
     learning_rate=4e-4,
@@ -149,15 +209,15 @@ COMPACT = Pix2pixHDRecipe(
     precision="bf16",
 )
 SMOKE = Pix2pixHDRecipe(
-    network=replace(COMPACT.network, dims=16, channels=8, downsamplings=2, blocks=1, seen_px=32),
+    network=replace(COMPACT.network, dims=16, channels=8, downsamplings=2, blocks=1, working_px=32),
     toy=True,
     size_px=64,
-    judge_channels=8,
-    perceptual_network="none",
-    pixels=10.0,
-    pairs_per_epoch=96,
+    discriminators=DiscriminatorConfig(channels=8),
+    perceptual=PerceptualConfig(network="none"),
+    losses=LossWeights(pixels=10.0),
+    sampling=PairSampling(pairs_per_epoch=96),
     epochs=2,
     batch_size=8,
 )
 RECIPES = {"pix2pixhd": Pix2pixHDRecipe(), "pix2pixhd-compact": COMPACT, "pix2pixhd-smoke": SMOKE}
-"""pix2pixHD's own, the starter's, and a try of a few seconds."""
+"""pix2pixHD's own, the starter's, and one of a few seconds."""

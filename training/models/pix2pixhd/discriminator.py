@@ -1,9 +1,9 @@
-"""pix2pixHD's discriminators: the same network at several scales, each a judge of patches.
+"""pix2pixHD's discriminators of patches: the same network at several scales.
 
-And, ours to choose, judges of what a perceptual network sees instead of pixels.
+And, as our option, discriminators of a perceptual network's maps instead of pixels.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -12,17 +12,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 Features = list[Tensor]
-"""What a judge sees, layer by layer; the last is its verdict, one number a patch."""
+"""A discriminator's maps, layer by layer; the last is its score, one number for each patch."""
 LEAK = 0.2
-SHORTEST_PX = 64
-"""Side to which pictures are brought before a perceptual network looks at them."""
+SHORT_SIDE_PX = 64
+"""Shorter side of the pictures that a perceptual network gets; others are resized."""
 
 
 class PatchDiscriminator(nn.Module):
-    """Picture -> a verdict on each patch of it (Isola et al., CVPR 2017).
+    """Picture -> a score for each patch of it (Isola et al., CVPR 2017).
 
     Args:
-        inputs: channels of what is judged.
+        inputs: channels of the input.
         channels: channels of the first layer; doubled at each that follows, up to 512.
         layers: layers of stride 2.
     """
@@ -40,91 +40,95 @@ class PatchDiscriminator(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch c h w"]) -> Features:
         """Return the maps after every layer."""
-        maps = []
-        for stage in self.stages:
-            x = stage(x)
-            maps.append(x)
-        return maps
+        return _maps(self.stages, x)
 
 
 class Discriminator(nn.Module):
-    """Judges of the source, the expression and a picture, at full size and at halves of it.
+    """Discriminators of source, expression and picture, at full size and at halves of it.
 
     Args:
-        dims: length of the expression; 0 shows them none.
-        scales: how many judges.
-        channels: channels of each judge's first layer.
+        dims: length of the expression; 0 for none.
+        count: how many discriminators.
+        channels: channels of each discriminator's first layer.
     """
 
-    def __init__(self, dims: int = 16, scales: int = 2, channels: int = 64) -> None:
+    def __init__(self, dims: int = 16, count: int = 2, channels: int = 64) -> None:
         super().__init__()
-        self.judges = nn.ModuleList(PatchDiscriminator(6 + dims, channels) for _ in range(scales))
+        self.scales = nn.ModuleList(PatchDiscriminator(6 + dims, channels) for _ in range(count))
 
     def forward(
         self, condition: Float[Tensor, "batch c h w"], picture: Float[Tensor, "batch 3 h w"]
     ) -> list[Features]:
-        """Return each judge's maps, the largest scale first.
+        """Return each discriminator's maps, the largest scale first.
 
         Args:
             condition: source in [-1, 1] with the expression as planes.
             picture: the real or the generated one, in [0, 1].
         """
-        x, seen = torch.cat([condition, picture * 2 - 1], 1), []
-        for judge in self.judges:
-            seen.append(judge(x))
+        x, maps = torch.cat([condition, picture * 2 - 1], 1), []
+        for discriminator in self.scales:
+            maps.append(discriminator(x))
             x = functional.avg_pool2d(x, 3, 2, 1, count_include_pad=False)
-        return seen
+        return maps
 
 
 class ProjectedDiscriminator(nn.Module):
-    """Judges of what a frozen network sees of the source and a picture, one for each of its maps.
+    """Discriminators of a frozen network's maps of the source and a picture, one for each map.
 
     Sauer et al., "Projected GANs Converge Faster" (NeurIPS 2021), without their random mixing of
     the maps; the loss stays pix2pixHD's.
 
     Args:
-        see: pictures in [0, 1] to maps, fine to coarse; no part of this network.
-        widths: the channels of these maps. The finest and the coarsest are left out: one is nearly
-            the pixels, and of a face's part the other has a handful of numbers.
+        perceptual: pictures in [0, 1] to maps, fine to coarse; it is not trained and not part of
+            this network's state.
+        widths: the channels of these maps. The finest and the coarsest map are left out: the first
+            is nearly the pixels, and of a part of a face the last has only a few positions.
         dims: length of the expression.
-        channels: of each judge.
+        channels: of each discriminator.
     """
 
     def __init__(
         self,
-        see: Callable[[Tensor], list[Tensor]],
+        perceptual: Callable[[Tensor], list[Tensor]],
         widths: tuple[int, ...],
         dims: int = 16,
         channels: int = 64,
     ) -> None:
         super().__init__()
-        self.seen_by = (see,)
-        self.judges = nn.ModuleList(_head(2 * width + dims, channels) for width in _between(widths))
+        # A tuple, because nn.Module would register the network itself as a part of this one.
+        self._perceptual = (perceptual,)
+        self.heads = nn.ModuleList(_head(2 * width + dims, channels) for width in _middle(widths))
 
     def forward(
         self, condition: Float[Tensor, "batch c h w"], picture: Float[Tensor, "batch 3 h w"]
     ) -> list[Features]:
-        """Return each judge's maps, as `Discriminator` does."""
-        (see,), seen = self.seen_by, []
+        """Return each discriminator's maps; the arguments are those of `Discriminator`."""
+        (perceptual,) = self._perceptual
         with torch.no_grad():
-            sources = see(_large((condition[:, :3] + 1) / 2))
-        pictures, expression = see(_large(picture)), condition[:, 3:, :1, :1]
-        for judge, *maps in zip(self.judges, _between(sources), _between(pictures), strict=True):
-            planes = expression.expand(-1, -1, *maps[0].shape[2:])
-            x, found = torch.cat([*maps, planes], 1), []
-            for stage in judge:  # type: ignore[attr-defined]
-                x = stage(x)
-                found.append(x)
-            seen.append(found)
-        return seen
+            of_source = _middle(perceptual(_resized((condition[:, :3] + 1) / 2)))
+        of_picture = _middle(perceptual(_resized(picture)))
+        expression, outputs = condition[:, 3:, :1, :1], []
+        for head, source, drawn in zip(self.heads, of_source, of_picture, strict=True):
+            planes = expression.expand(-1, -1, *source.shape[2:])
+            outputs.append(_maps(head, torch.cat([source, drawn, planes], 1)))
+        return outputs
 
 
-def _between(maps: Sequence[Any]) -> Sequence[Any]:
+def _middle(maps: Sequence[Any]) -> Sequence[Any]:
     return maps[1:-1]
 
 
-def _large(pictures: Tensor) -> Tensor:
-    scale = SHORTEST_PX / min(pictures.shape[2:])
+def _maps(stages: Iterable[nn.Module], x: Tensor) -> Features:
+    """Return the maps after every stage."""
+    maps = []
+    for stage in stages:
+        x = stage(x)
+        maps.append(x)
+    return maps
+
+
+def _resized(pictures: Tensor) -> Tensor:
+    scale = SHORT_SIDE_PX / min(pictures.shape[2:])
     size = [round(side * scale) for side in pictures.shape[2:]]
     return functional.interpolate(pictures, size, mode="bilinear", antialias=True)
 

@@ -1,4 +1,4 @@
-"""The expression encoder of a generator: a trained DLN as the registry keeps it, frozen."""
+"""The expression encoder of a generator: a registered DLN, frozen."""
 
 from typing import Literal
 
@@ -8,18 +8,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from registry import versions
-from registry.faces import CropSpec
+from registry.crops import CropSpec
 from training.engine.recipe import RecipeError
-from training.starters.files import digest
+from training.starters.files import weights_digest
 
 Condition = Literal["expression", "deviation"]
-"""What a generator is asked by: the expression vector alone, or with the deviation behind it that
-it was made of. The paper shows a vector and doesn't say which; of 16 numbers a polynomial leaves
-little of brows and lids (docs/generator.md)."""
+"""The vector whose change a generator gets: the expression alone, or the expression followed by the
+deviation it is computed from. The paper shows a vector and doesn't say which one; of 16 numbers a
+polynomial leaves little of brows and lids (docs/generator.md)."""
 
 
 class Encoder(nn.Module):
-    """Faces in the generator's crop -> what a DLN says of the narrower crop inside.
+    """Faces in the generator's crop -> the vectors of a DLN for the narrower crop inside.
 
     Always in eval mode and without gradients to its weights; gradients to the faces are kept.
 
@@ -27,7 +27,7 @@ class Encoder(nn.Module):
         graph: a DLN's exported graph.
         inner: how the DLN's faces are cut.
         crop: how the generator's are.
-        condition: what of it asks for an expression.
+        condition: which outputs make the condition.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Encoder(nn.Module):
     ) -> None:
         super().__init__()
         self.dln = graph.requires_grad_(False)
-        self.asked = ("expression",) if condition == "expression" else ("expression", condition)
+        self.parts = ("expression",) if condition == "expression" else ("expression", condition)
         self.size_px = inner.size_px
         self.around = (1 - (1 + inner.margin) / (1 + crop.margin)) / 2
 
@@ -58,17 +58,22 @@ class Encoder(nn.Module):
             antialias=True,
         )
         with torch.autocast(faces.device.type, enabled=False):
-            said: dict[str, Tensor] = self.dln(inner.float())
-        unit = {name: said[name] for name in ("expression", "identity")}
-        return unit | {"condition": torch.cat([said[name] for name in self.asked], 1)}
+            outputs: dict[str, Tensor] = self.dln(inner.float())
+        unit = {name: outputs[name] for name in ("expression", "identity")}
+        return unit | {"condition": torch.cat([outputs[name] for name in self.parts], 1)}
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return next(self.dln.parameters()).device
 
     @property
     def dims(self) -> int:
         """Length of the condition."""
         face = torch.zeros(1, 3, self.size_px, self.size_px)
         with torch.inference_mode():
-            said = self.dln(face.to(next(self.dln.parameters()).device))
-        return sum(said[name].shape[1] for name in self.asked)
+            outputs = self.dln(face.to(self.device))
+        return sum(outputs[name].shape[1] for name in self.parts)
 
 
 def encoder_of(
@@ -78,7 +83,7 @@ def encoder_of(
 
     Raises:
         RecipeError: the version gives no expression and identity, or no deviation where that is the
-            condition, or sees more of a face.
+            condition, or its crop is wider than the generator's.
         RegistryError: there is no such version.
     """
     version = versions.resolve(reference)
@@ -90,7 +95,7 @@ def encoder_of(
         raise RecipeError(f"{version.title} sees more of a face than the generator draws.")
     if condition not in version.outputs:
         raise RecipeError(
-            f"{version.title} gives no {condition}: take --condition expression, or train it anew."
+            f"{version.title} gives no {condition}: take --condition expression, or train it again."
         )
     return Encoder(versions.load(version, device).network, version.crop, crop, condition)
 
@@ -103,4 +108,4 @@ def origin(reference: str) -> dict[str, str]:
     """
     version = versions.resolve(reference)
     weights = versions.weights(f"{version.name}/{version.number}")
-    return {"version": f"{version.name}/{version.number}", "sha256": digest(weights)}
+    return {"version": f"{version.name}/{version.number}", "sha256": weights_digest(weights)}

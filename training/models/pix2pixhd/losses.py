@@ -1,4 +1,4 @@
-"""What the generator and its judges learn from (Wang et al., CVPR 2018)."""
+"""The formulas of the generator's and the discriminators' losses (Wang et al., CVPR 2018)."""
 
 from collections.abc import Sequence
 
@@ -7,26 +7,27 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from registry.catalog import EXPRESSION_DIMS
 from training.models.pix2pixhd.discriminator import Features
 
-LEAST_CHANGE = 1e-3
-"""Of a picture on average: less is none."""
+MIN_MEAN_CHANGE = 1e-3
+"""Mean difference of truth and source, in [0, 1], below which a picture counts as unchanged."""
 
 
-def adversarial(seen: Sequence[Features], *, real: bool) -> Float[Tensor, ""]:
-    """Return the mean squared distance of all verdicts from 1 (real) or 0, summed over the scales.
+def adversarial(scales: Sequence[Features], *, real: bool) -> Float[Tensor, ""]:
+    """Return the mean squared distance of all scores from 1 (real) or 0, summed over the scales.
 
     Least squares GAN (Mao et al., ICCV 2017).
     """
-    aim = 1.0 if real else 0.0
-    return torch.stack([(maps[-1] - aim).square().mean() for maps in seen]).sum()
+    target = 1.0 if real else 0.0
+    return torch.stack([(maps[-1] - target).square().mean() for maps in scales]).sum()
 
 
 def feature_matching(generated: Sequence[Features], real: Sequence[Features]) -> Float[Tensor, ""]:
-    """Return the L1 distance of what the judges see before their verdicts, averaged over scales.
+    """Return the L1 distance of the discriminators' maps before the score, averaged over scales.
 
-    Each layer weighs 4 / (layers + 1) as published, `layers` being those before the verdict less
-    one; no gradient flows through the real picture's side.
+    Each layer weighs 4 / (layers + 1) as published, `layers` being those before the score less one.
+    No gradient flows to the real picture's maps.
     """
     terms = [
         (4 / len(theirs[:-1])) * (mine - true.detach()).abs().mean()
@@ -40,24 +41,24 @@ def pixels(
     picture: Float[Tensor, "batch 3 h w"],
     truth: Float[Tensor, "batch 3 h w"],
     source: Float[Tensor, "batch 3 h w"],
-    changed: float,
+    changed_share: float,
 ) -> Float[Tensor, ""]:
-    """Return the mean L1 distance to the truth, more of it where the truth is not the source; ours.
+    """Return the weighted mean L1 distance to the truth; ours.
 
     Args:
         picture: what was generated, in [0, 1].
         truth: what it should be.
         source: what it was made of.
-        changed: share of the weights that goes by how much truth and source differ around a pixel,
-            0 to 1; a picture without any difference has only the rest.
+        changed_share: share of a pixel's weight, 0 to 1, that is proportional to how much truth and
+            source differ in the 5 x 5 pixels around; where they do not differ at all it is 0.
     """
-    differs = (truth - source).abs().mean(1, keepdim=True)
-    differs = functional.avg_pool2d(differs, 5, 1, 2, count_include_pad=False)
-    weight = differs / differs.mean((2, 3), keepdim=True).clamp(min=LEAST_CHANGE)
-    return ((1 - changed + changed * weight) * (picture - truth).abs()).mean()
+    change = (truth - source).abs().mean(1, keepdim=True)
+    change = functional.avg_pool2d(change, 5, 1, 2, count_include_pad=False)
+    weight = change / change.mean((2, 3), keepdim=True).clamp(min=MIN_MEAN_CHANGE)
+    return ((1 - changed_share + changed_share * weight) * (picture - truth).abs()).mean()
 
 
-def misplaced(
+def flow_error(
     flow: Float[Tensor, "batch 2 h w"],
     source: Float[Tensor, "batch points 2"],
     target: Float[Tensor, "batch points 2"],
@@ -65,24 +66,34 @@ def misplaced(
     """Return the mean L1 distance of a flow to where points of faces really came from; ours.
 
     Args:
-        flow: from how far each pixel of the result is fetched, in half sides.
+        flow: how far each pixel of the result is fetched from, in half sides.
         source: where the points lie in the source, x and y in -1 to 1.
-        target: where the same points lie in the truth. Those outside the picture don't count, and
-            neither do those that are no numbers.
+        target: where the same points lie in the truth. Points outside the picture or NaN are left
+            out.
     """
     inside = (target.abs() < 1).all(2)
     source, target = (points.nan_to_num() for points in (source, target))
-    there = functional.grid_sample(flow, target[:, :, None], align_corners=False)[..., 0]
-    away = (there.mT - (source - target)).abs().sum(2)
-    return (away * inside).sum() / inside.sum().clamp(min=1)
+    at_points = functional.grid_sample(flow, target[:, :, None], align_corners=False)[..., 0]
+    error = (at_points.mT - (source - target)).abs().sum(2)
+    return (error * inside).sum() / inside.sum().clamp(min=1)
+
+
+def expression(difference: Float[Tensor, "batch dims"]) -> Float[Tensor, ""]:
+    """Return the mean squared distance of results' expression vectors to the wanted ones; ours.
+
+    Args:
+        difference: conditions of results less the wanted ones; each begins with the expression.
+    """
+    return difference[:, :EXPRESSION_DIMS].square().sum(1).mean()
 
 
 def perceptual(
     generated: Sequence[Tensor], real: Sequence[Tensor], weights: Sequence[float]
 ) -> Float[Tensor, ""]:
-    """Return the weighted L1 distance of two pictures' features, fine to coarse.
+    """Return the weighted L1 distance of two pictures' feature maps, fine to coarse.
 
-    Of fewer maps than weights the last weights count.
+    If there are fewer maps than weights, the last weights are taken. No gradient flows to the real
+    picture's maps.
     """
     terms = [
         weight * (mine - true.detach()).abs().mean()

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from registry.faces import CropSpec
+from registry.crops import CropSpec
 from training.datasets.alignment import aligned
 from training.datasets.pairs import pairs
 from training.datasets.prepared import Prepared

@@ -1,4 +1,4 @@
-"""Frozen networks whose features say how alike two pictures look (Johnson et al., ECCV 2016)."""
+"""Frozen networks whose maps tell how alike two pictures look (Johnson et al., ECCV 2016)."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,23 +17,24 @@ from training.models.backbones.deviation import Backbone, BackboneConfig
 from training.models.backbones.published import Published
 
 PerceptualName = Literal["vgg19", "squeezenet", "identity", "none"]
-VGG = Published(address=VGG19_Weights.IMAGENET1K_V1.url, sha256="dcbb9e9d")
+VGG = Published(url=VGG19_Weights.IMAGENET1K_V1.url, sha256="dcbb9e9d")
 """torchvision names its files by the first digits of their digest."""
 WEIGHTS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)
-"""What the distances of five maps count, fine to coarse: pix2pixHD's, of VGG19's."""
+"""Weights of the distances of five maps, fine to coarse; pix2pixHD's, for VGG19."""
 
 VGG_TAPS = (1, 6, 11, 20, 29)
-"""relu1_1 to relu5_1, as pix2pixHD has them."""
+"""Layers relu1_1 to relu5_1, as in pix2pixHD."""
 SQUEEZE_TAPS = (1, 4, 7, 10, 12)
-"""The first layer, and the second fire module of each group; our decision."""
+"""Layers: the first, and the second fire module of each group; our decision."""
 SQUEEZE_MEANS = (10.5, 24.1, 20.0, 18.7, 1.39)
-"""Of the maps after those layers over 64 faces of london at 128 px: divided by them, all count."""
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Means of the maps after these layers over 64 faces of london at 128 px. Each map is divided by
+its mean, so that all maps count."""
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CAFFE_MEAN = (123.68, 116.779, 103.939)
-"""RGB of 255; Caffe's networks take BGR without a deviation."""
+"""RGB in 0 to 255; Caffe's networks take BGR and divide by no std."""
 PROBE_PX = 64
 FIRES = {3: 2, 4: 3, 6: 4, 7: 5, 9: 6, 10: 7, 11: 8, 12: 9}
-"""torchvision's number of a layer -> number of the fire module in the file."""
+"""torchvision's index of a layer -> number of the fire module in the file."""
 
 
 class Perceptual(nn.Module):
@@ -41,22 +42,22 @@ class Perceptual(nn.Module):
 
     Args:
         layers: the network.
-        taps: the layers whose outputs are given.
-        mean: taken from the input first, in units of [0, 1].
-        deviation: what it is divided by then.
-        bgr: whether the network wants blue first.
-        scales: what each tap's map is divided by; None leaves them.
+        taps: indices of the layers whose outputs are returned.
+        mean: subtracted from the input, RGB in [0, 1].
+        std: the input is divided by it then.
+        bgr: whether the network takes blue first.
+        scales: each returned map is divided by its number; None for no division.
     """
 
     mean: Tensor
-    deviation: Tensor
+    std: Tensor
 
     def __init__(
         self,
         layers: nn.Sequential,
         taps: tuple[int, ...],
         mean: tuple[float, ...],
-        deviation: tuple[float, ...],
+        std: tuple[float, ...],
         *,
         bgr: bool = False,
         scales: tuple[float, ...] | None = None,
@@ -66,22 +67,22 @@ class Perceptual(nn.Module):
         self.bgr = bgr
         self.scales = dict(zip(taps, scales or (1.0,) * len(taps), strict=True))
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
-        self.register_buffer("deviation", torch.tensor(deviation).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
 
     def forward(self, pictures: Float[Tensor, "batch 3 h w"]) -> list[Tensor]:
-        """Return the maps after each tap."""
-        x = (pictures - self.mean) / self.deviation
+        """Return the maps after each tap, (batch, c, h, w)."""
+        x = (pictures - self.mean) / self.std
         x = x.flip(1) if self.bgr else x
         maps = []
-        for place, layer in enumerate(self.layers):
+        for index, layer in enumerate(self.layers):
             x = layer(x)
-            if place in self.scales:
-                maps.append(x / self.scales[place])
+            if index in self.scales:
+                maps.append(x / self.scales[index])
         return maps
 
 
 def widths(network: nn.Module) -> tuple[int, ...]:
-    """Return how many channels each map has that a perceptual network gives, fine to coarse."""
+    """Return the channels of each map of a perceptual network, fine to coarse."""
     with torch.no_grad():
         device = next(network.parameters()).device
         maps = network(torch.zeros(1, 3, PROBE_PX, PROBE_PX, device=device))
@@ -103,15 +104,15 @@ class IdentityTaps(nn.Module):
 def perceptual_network(
     name: PerceptualName, weights: Path | None, encoder: str
 ) -> nn.Module | None:
-    """Return the network a recipe names; None for `none`.
+    """Return the network that a recipe names; None for `none`.
 
     Args:
-        name: which.
-        weights: its file; vgg19's is fetched where none is named.
-        encoder: the version of dln whose frozen branch `identity` means.
+        name: of the network.
+        weights: their file; None downloads vgg19's.
+        encoder: version of dln whose frozen branch is the network `identity`.
 
     Raises:
-        RecipeError: the weights can't be had, or that branch must not be used.
+        RecipeError: the weights can't be read or downloaded, or that branch must not be used.
     """
     if name == "none":
         return None
@@ -120,7 +121,7 @@ def perceptual_network(
     if name == "vgg19":
         return vgg(weights or published.fetch(VGG, published.folder()))
     if weights is None:
-        raise RecipeError("squeezenet needs its weights: name their file by --perceptual-weights.")
+        raise RecipeError("squeezenet needs its weights: name their file by --perceptual.weights.")
     return squeezenet(weights)
 
 
@@ -128,18 +129,18 @@ def identity(encoder: str) -> IdentityTaps:
     """Return the frozen identity branch of a registered DLN.
 
     Raises:
-        RecipeError: it is the compact one, distilled from the network that judges the results.
+        RecipeError: it is the compact one, distilled from the network that evaluates the results.
         RegistryError: there is no such version.
     """
-    said = versions.config(encoder)["network"]["backbone"]
-    if said["name"] == "compact":
+    config = versions.config(encoder)["network"]["backbone"]
+    if config["name"] == "compact":
         raise RecipeError(
-            f"The identity branch of {encoder} was distilled from mobilefacenet, which judges the "
-            "results: take --perceptual-network vgg19 or squeezenet."
+            f"The identity branch of {encoder} was distilled from mobilefacenet, which evaluates "
+            "the results: take --perceptual.network vgg19 or squeezenet."
         )
-    backbone, frozen = BackboneConfig(**said).build(), "pair.identity."
-    whole = versions.weights(encoder)
-    state = {k.removeprefix(frozen): v for k, v in whole.items() if k.startswith(frozen)}
+    backbone, prefix = BackboneConfig(**config).build(), "pair.identity."
+    weights = versions.weights(encoder)
+    state = {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
     published.load_into(backbone, state, encoder)
     return IdentityTaps(backbone)
 
@@ -155,7 +156,7 @@ def vgg(path: Path) -> Perceptual:
     for layer in network.features:
         if isinstance(layer, nn.ReLU):
             layer.inplace = False
-    return Perceptual(network.features, VGG_TAPS, MEAN, DEVIATION)
+    return Perceptual(network.features, VGG_TAPS, MEAN, STD)
 
 
 def squeezenet(path: Path) -> Perceptual:
@@ -165,7 +166,7 @@ def squeezenet(path: Path) -> Perceptual:
         RecipeError: the file can't be read, or holds another network.
     """
     features = squeezenet1_1(weights=None).features
-    state = _torchs(_arrays(path))
+    state = _to_torchvision(_read_arrays(path))
     published.load_into(features, state, str(path))
     for layer in features.modules():
         if isinstance(layer, nn.ReLU):
@@ -174,13 +175,13 @@ def squeezenet(path: Path) -> Perceptual:
     return Perceptual(features, SQUEEZE_TAPS, mean, (1 / 255,) * 3, bgr=True, scales=SQUEEZE_MEANS)
 
 
-def _arrays(path: Path) -> dict[str, np.ndarray]:
+def _read_arrays(path: Path) -> dict[str, np.ndarray]:
     """Return the arrays of a Keras file by layer and kind: `fire2/squeeze1x1/kernel` and so on."""
     import h5py
 
     found: dict[str, np.ndarray] = {}
 
-    def take(name: str, item: object) -> None:
+    def collect(name: str, item: object) -> None:
         if isinstance(item, h5py.Dataset):
             layer = name.split("/")[:-1]
             kind = "kernel" if item.ndim == 4 else "bias"
@@ -188,18 +189,18 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
 
     try:
         with h5py.File(path) as file:
-            file.visititems(take)
+            file.visititems(collect)
     except OSError as error:
         raise RecipeError(f"{path} can't be read as SqueezeNet's weights (HDF5).") from error
     return found
 
 
-def _torchs(arrays: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
-    """Return the state by torchvision's names; kernels are turned from HWIO to OIHW."""
+def _to_torchvision(arrays: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
+    """Return the weights by torchvision's names; kernels are transposed from HWIO to OIHW."""
     names = {"conv1": "0"}
-    for place, fire in FIRES.items():
+    for index, fire in FIRES.items():
         for part in ("squeeze1x1", "expand1x1", "expand3x3"):
-            names[f"fire{fire}/{part}"] = f"{place}.{part.replace('squeeze1x1', 'squeeze')}"
+            names[f"fire{fire}/{part}"] = f"{index}.{part.replace('squeeze1x1', 'squeeze')}"
     state = {}
     for layer, name in names.items():
         if f"{layer}/kernel" in arrays:

@@ -1,8 +1,7 @@
-"""Fixed transfers between faces that no training saw: measured, and shown."""
+"""Fixed transfers between faces of one split: measured, and shown as a sheet."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,45 +9,49 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from registry.faces import CropSpec, to_tensor
+from registry.crops import CropSpec, to_tensor
+from registry.measurements import Measurement
+from registry.transfer_metrics import TransferMetrics, TransferThresholds
 from training.datasets.alignment import aligned
 from training.datasets.pairs import pairs
 from training.datasets.prepared import Prepared
-from training.metrics.transfer import likeness, receipts
+from training.metrics.transfer import measure_transfers, ssim
 from training.models.pix2pixhd.pairs import Drivers, in_one_frame
 
-EACH = 48
-"""TransferValidation of a set at most."""
-SHOWN = 4
-"""Of those, on the sheet."""
+CASES_PER_SET = 48
+"""Transfers of a set, at most."""
+SHEET_ROWS = 4
+"""Transfers of a set on the sheet, at most."""
 BATCH = 16
-RARE = 0.05
-"""Below what all but this share of validation reaches, an answer is worth a warning."""
-GENUINE = 500
-"""Pairs of real pictures of one person, of each set, that say how alike they are at least."""
-CPU = torch.device("cpu")
+REAL_PAIRS = 500
+"""Pairs of real pictures of one person, of each set at most, for the threshold `same_person`."""
 Generate = Callable[[Tensor, Tensor], Tensor]
+"""Faces on the CPU and changes of their condition -> pictures in [0, 1], on any device."""
 Encode = Callable[[Tensor], Mapping[str, Tensor]]
+"""Faces on any device -> unit vectors `expression` and `identity`, and the `condition`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TransferCase:
-    """Rows of one set: whose face, who asks, and what would be right, where that is known."""
+    """One transfer: rows of one set."""
 
     source: int
+    """The face that is changed."""
     driver: int
+    """The face whose expression it takes on."""
     truth: int | None
+    """The source's person with the driver's expression, where there is such a picture."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TransferValidation:
-    """The trials of some sets; make them with `TransferValidation.of`."""
+    """The transfers of some sets; make it with `TransferValidation.of`."""
 
     sets: Sequence[Prepared]
     split: str
     spec: CropSpec
-    trials: Sequence[Sequence[TransferCase]]
-    device: torch.device
+    cases: Sequence[Sequence[TransferCase]]
+    """Of each set."""
 
     @classmethod
     def of(
@@ -57,128 +60,115 @@ class TransferValidation:
         split: str,
         spec: CropSpec,
         *,
-        each: int = EACH,
-        device: torch.device = CPU,
+        each: int = CASES_PER_SET,
     ) -> "TransferValidation":
-        """Draw up to `each` trials of each set, the same at every call.
+        """Return up to `each` transfers of each set, the same at every call.
 
-        Pairs of a sitting are asked for by other people who show what the truth shows; in sets
-        without such pairs anybody asks for anything, and there is no truth.
+        Where a set has pairs of one sitting, the source is one picture, the truth the other, and
+        the driver another person who shows the same as the truth. In other sets the driver shows
+        anything else, and there is no truth.
         """
         drivers = Drivers(sets, split)
-        drawn = [_drawn(data, which, split, drivers, each) for which, data in enumerate(sets)]
-        return cls(sets=sets, split=split, spec=spec, trials=drawn, device=device)
+        cases = [_cases(data, which, split, drivers, each) for which, data in enumerate(sets)]
+        return cls(sets=sets, split=split, spec=spec, cases=cases)
 
     def items(self, generate: Generate, encode: Encode) -> pd.DataFrame:
-        """Return a row for each trial: set, source, driver, truth and what was measured.
+        """Return a row for each transfer: set, source, driver, truth (names) and its metrics.
 
         `nearer` is the share by which the expression came nearer to the driver's, `identity` the
-        similarity to the source; against the truth stand `ssim`, and `ssim_untouched` of the
-        source.
+        cosine similarity to the source. Where there is a truth, `ssim` compares the result with it
+        and `ssim_untouched` the source.
         """
         rows: list[dict[str, object]] = []
-        for data, trials in zip(self.sets, self.trials, strict=True):
-            name = data.index["name"].to_numpy()
-            for trial, measured in zip(
-                trials, self._each(data, trials, generate, encode), strict=True
-            ):
-                truth = None if trial.truth is None else name[trial.truth]
-                said = {"source": name[trial.source], "driver": name[trial.driver], "truth": truth}
-                rows.append({"set": data.name, **said, **measured})
+        for data, cases in zip(self.sets, self.cases, strict=True):
+            measured = self._measured(data, cases, generate, encode)
+            for case, metrics in zip(cases, measured, strict=True):
+                rows.append({"set": data.name, **_names(data, case), **metrics})
         return pd.DataFrame(rows)
 
-    def measure(self, generate: Generate, encode: Encode) -> dict[str, float]:
-        """Return the means of `items` by set, as `SET/MEASURE`."""
+    def measurements(self, generate: Generate, encode: Encode) -> list[Measurement]:
+        """Return the mean of each metric of `items` by set."""
         means = self.items(generate, encode).groupby("set").mean(numeric_only=True)
-        return {
-            f"{of_set}/{name}": float(value)
-            for of_set, row in means.iterrows()
-            for name, value in row.dropna().items()
-        }
+        return [
+            Measurement(split=self.split, set=str(name), metric=metric, value=float(value))
+            for name, row in means.iterrows()
+            for metric, value in row.dropna().items()
+        ]
 
-    def _each(
-        self, data: Prepared, trials: Sequence[TransferCase], generate: Generate, encode: Encode
-    ) -> Iterator[dict[str, float]]:
-        for source, driver, truth in self._batches(data, trials):
-            result, found = self._answered(generate, encode, source, driver)
-            measured = {"nearer": found.nearer, "identity": found.identity}
-            if truth is not None:
-                measured["ssim"] = likeness(result.cpu(), truth)
-                measured["ssim_untouched"] = likeness(source, truth)
-            for values in zip(*(each.tolist() for each in measured.values()), strict=True):
-                yield dict(zip(measured, values, strict=True))
-
-    def thresholds(self, generate: Generate, encode: Encode) -> dict[str, float]:
-        """Return from when on an answer is worth a warning; our decision.
-
-        `nearer`: what all but 5 % of the trials reach, but no less than 0. `same_person`: what all
-        but 5 % of the real pairs of one person reach, or of the trials where there are no pairs.
-        """
+    def thresholds(self, generate: Generate, encode: Encode) -> TransferThresholds:
+        """Return the thresholds of a version, from the transfers and from real pairs."""
         with torch.inference_mode():
-            found = [
-                self._answered(generate, encode, source, driver)[1]
-                for data, trials in zip(self.sets, self.trials, strict=True)
-                for source, driver, _ in self._batches(data, trials)
+            transfers = [
+                metrics
+                for data, cases in zip(self.sets, self.cases, strict=True)
+                for source, driver, _ in self._batches(data, cases)
+                for metrics in self._transfer(generate, encode, source, driver)[1]
             ]
-            genuine = [self._genuine(data, encode) for data in self.sets]
-        nearer = torch.cat([each.nearer for each in found])
-        alike = torch.cat(genuine) if sum(map(len, genuine)) else None
-        identity = torch.cat([each.identity for each in found]) if alike is None else alike
-        return {
-            "nearer": max(0.0, float(nearer.quantile(RARE))),
-            "same_person": float(identity.quantile(RARE)),
-        }
+            real = [likeness for data in self.sets for likeness in self._real(data, encode)]
+        return TransferThresholds.derive(transfers, real)
 
     def sheet(self, generate: Generate, encode: Encode) -> UInt8[np.ndarray, "h w 3"]:
-        """Return some trials a line: source, driver, result, and the truth or nothing."""
-        lines: list[Tensor] = []
-        for data, trials in zip(self.sets, self.trials, strict=True):
-            for source, driver, truth in self._batches(data, trials[:SHOWN]):
-                result, _ = self._answered(generate, encode, source, driver)
-                blank = torch.ones_like(source)
-                shown = [source, driver, result, blank if truth is None else truth]
-                lines.extend(torch.stack(shown, 1).cpu())
-        return np.concatenate([_line(line) for line in lines])
+        """Return a row for some transfers: source, driver, result, and the truth or white."""
+        rows: list[Tensor] = []
+        for data, cases in zip(self.sets, self.cases, strict=True):
+            for source, driver, truth in self._batches(data, cases[:SHEET_ROWS]):
+                result, _ = self._transfer(generate, encode, source, driver)
+                white = torch.ones_like(source)
+                columns = [source, driver, result.cpu(), white if truth is None else truth]
+                rows.extend(torch.stack(columns, 1))
+        return np.concatenate([_sheet_row(row) for row in rows])
 
-    def _answered(
+    def _measured(
+        self, data: Prepared, cases: Sequence[TransferCase], generate: Generate, encode: Encode
+    ) -> Iterator[dict[str, float]]:
+        for source, driver, truth in self._batches(data, cases):
+            result, transfers = self._transfer(generate, encode, source, driver)
+            columns = {
+                "nearer": [metrics.nearer for metrics in transfers],
+                "identity": [metrics.likeness for metrics in transfers],
+            }
+            if truth is not None:
+                columns["ssim"] = ssim(result.cpu(), truth).tolist()
+                columns["ssim_untouched"] = ssim(source, truth).tolist()
+            for values in zip(*columns.values(), strict=True):
+                yield dict(zip(columns, values, strict=True))
+
+    def _transfer(
         self, generate: Generate, encode: Encode, source: Tensor, driver: Tensor
-    ) -> tuple[Tensor, Any]:
-        source, driver = source.to(self.device), driver.to(self.device)
+    ) -> tuple[Tensor, list[TransferMetrics]]:
         wanted = encode(driver)
         result = generate(source, wanted["condition"] - encode(source)["condition"]).float()
-        return result, receipts(encode, source, result, wanted["expression"])
+        return result, measure_transfers(encode, source, result, wanted)
 
     def _batches(
-        self, data: Prepared, trials: Sequence[TransferCase]
+        self, data: Prepared, cases: Sequence[TransferCase]
     ) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+        """Yield sources, drivers and truths, (batch, 3, h, w) in [0, 1]."""
         plain, level = data.faces(self.spec), aligned(data, self.spec)
-        for start in range(0, len(trials), BATCH):
-            some = trials[start : start + BATCH]
-            truths = [trial.truth for trial in some if trial.truth is not None]
+        for start in range(0, len(cases), BATCH):
+            batch = cases[start : start + BATCH]
+            truths = [case.truth for case in batch if case.truth is not None]
             yield (
-                to_tensor([level[trial.source] for trial in some]),
-                to_tensor([plain[trial.driver] for trial in some]),
+                to_tensor([level[case.source] for case in batch]),
+                to_tensor([plain[case.driver] for case in batch]),
                 to_tensor([level[truth] for truth in truths]) if truths else None,
             )
 
-    def _genuine(self, data: Prepared, encode: Encode) -> Tensor:
-        """Return identity similarities of real pictures of one person."""
+    def _real(self, data: Prepared, encode: Encode) -> Iterator[float]:
+        """Yield how like each other real pictures of one person are."""
         found = pairs(data, self.split)
         found = found[found[:, 0] < found[:, 1]]
-        chosen = np.random.default_rng(0).permutation(len(found))[:GENUINE]
+        chosen = np.random.default_rng(0).permutation(len(found))[:REAL_PAIRS]
         faces = data.faces(self.spec)
-        alike = []
         for start in range(0, len(chosen), BATCH):
-            both = found[chosen[start : start + BATCH]]
+            batch = found[chosen[start : start + BATCH]]
             one, other = (
-                encode(to_tensor([faces[row] for row in side]).to(self.device))["identity"]
-                for side in both.T
+                encode(to_tensor([faces[row] for row in side]))["identity"] for side in batch.T
             )
-            alike.append((one * other).sum(1))
-        return torch.cat(alike) if alike else torch.empty(0)
+            yield from (one * other).sum(1).tolist()
 
 
-def _drawn(
+def _cases(
     data: Prepared, which: int, split: str, drivers: Drivers, each: int
 ) -> list[TransferCase]:
     rng = np.random.default_rng(0)
@@ -194,6 +184,15 @@ def _drawn(
     ]
 
 
-def _line(faces: Tensor) -> UInt8[np.ndarray, "h w 3"]:
+def _names(data: Prepared, case: TransferCase) -> dict[str, str | None]:
+    names = data.index["name"]
+    return {
+        "source": names.iloc[case.source],
+        "driver": names.iloc[case.driver],
+        "truth": None if case.truth is None else names.iloc[case.truth],
+    }
+
+
+def _sheet_row(faces: Tensor) -> UInt8[np.ndarray, "h w 3"]:
     pixels = (faces.clamp(0, 1) * 255).round().byte().permute(2, 0, 3, 1)
     return pixels.reshape(faces.shape[2], -1, 3).numpy()

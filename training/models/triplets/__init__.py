@@ -1,1 +1,1 @@
-"""Which of three faces has the odd expression: drawing triplets, learning from them, judging."""
+"""Triplets: sampling from labels, annotated triplets, loss, and the task of DLN and FECNet."""

@@ -1,9 +1,9 @@
-"""Simulated annotators: each answers triplets with a annotator_bias of their own.
+"""Simulated annotators for data without named ones; each annotator has a constant bias.
 
-FEC names its annotators, FER+ does not: it only counts ten votes a photo. Our decision: an
-annotator looks at a photo, draws a few votes from that photo's own, weighted by what this annotator
-tends to see, and compares three faces by what was drawn. So answers differ between annotators in a
-way that repeats, and the crowd layer has something to learn.
+FEC names its annotators. FER+ does not: it only gives ten votes per photo. Our decision: a
+simulated annotator draws a few votes from a photo's vote distribution, weighted by their bias per
+emotion, and compares three faces by the drawn votes. So the answers of two annotators differ
+systematically, and the crowd layer has something to learn.
 """
 
 import torch
@@ -16,38 +16,55 @@ from registry.catalog import EMOTIONS
 def annotator_biases(
     annotators: int, strength: float, seed: int
 ) -> Float[Tensor, "annotators emotions"]:
-    """Return what each annotator tends to see: log-normal weights of the emotions, mean about 1."""
+    """Return each annotator's weight per emotion, log-normal with median 1.
+
+    Args:
+        annotators: how many.
+        strength: standard deviation of the log weights; 0 gives all weights 1.
+        seed: of the draw.
+    """
     generator = torch.Generator().manual_seed(seed)
     return (torch.randn(annotators, len(EMOTIONS), generator=generator) * strength).exp()
 
 
 def annotator_votes(
     shares: Float[Tensor, "faces emotions"],
-    annotator_bias: Float[Tensor, "annotators emotions"],
-    voters: int,
+    biases: Float[Tensor, "annotators emotions"],
+    count: int,
 ) -> Float[Tensor, "annotators faces emotions"]:
-    """Return each annotator's view of each face: `voters` votes drawn anew, as a distribution."""
-    weighted = (annotator_bias[:, None] * shares[None]).flatten(0, 1)
-    drawn = torch.multinomial(weighted, voters, replacement=True)
-    seen = torch.zeros_like(weighted).scatter_add_(
+    """Return the distribution of `count` votes that each annotator draws for each face.
+
+    Args:
+        shares: vote distribution of each face, sum 1.
+        biases: each annotator's weight per emotion; see `annotator_biases`.
+        count: votes drawn per annotator and face, by torch's global random generator.
+    """
+    weighted = (biases[:, None] * shares[None]).flatten(0, 1)
+    drawn = torch.multinomial(weighted, count, replacement=True)
+    votes = torch.zeros_like(weighted).scatter_add_(
         1, drawn, torch.ones_like(drawn, dtype=weighted.dtype)
     )
-    return (seen / voters).view(len(annotator_bias), *shares.shape)
+    return (votes / count).view(len(biases), *shares.shape)
 
 
 def hellinger(
     p: Float[Tensor, "*batch emotions"], q: Float[Tensor, "*batch emotions"]
 ) -> Float[Tensor, "*batch"]:
-    """Return the Hellinger distance of distributions, 0 (equal) to 1 (nothing in common)."""
+    """Return the Hellinger distance of distributions: 0 if equal, 1 if they don't overlap."""
     return ((p.sqrt() - q.sqrt()).square().sum(-1) / 2).sqrt()
 
 
 def odd_one(
-    seen: Float[Tensor, "triplets 3 emotions"],
+    votes: Float[Tensor, "triplets 3 emotions"],
 ) -> tuple[Int[Tensor, "triplets"], Float[Tensor, "triplets"]]:
-    """Return which of three (0, 1, 2) is odd, and by how much its pair is the nearest."""
+    """Return the odd face of each triplet and the lead of the nearest pair.
+
+    Returns:
+        The odd face (0, 1 or 2): the one outside the nearest pair, by Hellinger distance. The lead:
+        second smallest distance minus the smallest; 0 is a tie.
+    """
     pairs = torch.stack(
-        [hellinger(seen[:, i], seen[:, j]) for i, j in ((1, 2), (0, 2), (0, 1))], dim=1
+        [hellinger(votes[:, i], votes[:, j]) for i, j in ((1, 2), (0, 2), (0, 1))], dim=1
     )
     near = pairs.sort(1).values
     return pairs.argmin(1), near[:, 1] - near[:, 0]

@@ -1,4 +1,4 @@
-"""What can be said about any training on triplets; DLN and FECNet have it in common."""
+"""The recipe fields that DLN and FECNet share."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,33 +18,35 @@ class TripletRecipe(Recipe):
     sampling: Sampling = field(default_factory=Sampling)
     augmentation: Augmentation = field(default_factory=Augmentation)
     identity_weights: IdentityWeights | None = None
-    """Face recognition weights the branches start from: a .safetensors or .pt file, or published
-    ones by their name, fetched once (112 or 116 MB); else the shipped starter, or seeded random
-    weights where no starter has the backbone's shape."""
+    """Face recognition weights that the backbones start from: a .safetensors or .pt file, or the
+    name of published ones, downloaded once (112 or 116 MB). Without them: the shipped starter, or
+    seeded random weights where no starter has the backbone's shape."""
     size_px: int = DLN.crop.size_px
-    """Side of the crops the network sees."""
+    """Side of the network's input, in pixels."""
     margin: float = 0.2
-    """Least lead of a pair over the odd one, for two and three classes."""
+    """Margin of the triplet loss for triplets of two and three emotion classes."""
     one_class_margin: float = 0.1
-    """The same where all three show one emotion."""
+    """Margin of the triplet loss for triplets of one emotion class."""
     squared_distances: bool = False
-    """Compare squared distances, as FECNet does, instead of plain ones."""
+    """Use squared Euclidean distances in the triplet loss, as FECNet does."""
     balance: float = 0.5
-    """0 draws faces as they come, 1 every emotion equally often."""
+    """0 draws labelled faces as often as they occur, 1 every emotion equally often."""
     source_balance: float = 0.0
-    """The same for the sets: 0 as large as they are, 1 each equally often."""
+    """0 draws labelled faces as often as they occur, 1 those of every data set equally often."""
     annotated_share: float = 0.5
-    """Of a step's faces, how many come in threes that a set's own annotators judged; the rest are
-    labelled faces, from which triplets are drawn. Where data has only one of them, all are such."""
+    """Share of a batch's faces that belong to triplets annotated by people, 0 to 1. The rest are
+    labelled faces, from which triplets are sampled. Without effect where the data has only one of
+    the two."""
     label_distance_weight: float = 0.0
-    """Weight of a loss that puts labelled faces as far apart as their votes are."""
+    """Weight of a loss term that makes the distances of embeddings follow those of the faces' vote
+    distributions."""
     hierarchy: float = 0.0
-    """Share of the loss that comes from triplets at two levels, drawn from the emotion labels: see
-    training.models.triplets.hierarchy."""
+    """Share of the triplet loss taken from triplets at two levels, sampled by the emotion labels,
+    0 to 1; see training.models.triplets.hierarchy."""
     fine_margin: float = 0.1
-    """Least lead there of a pair of one emotion over another emotion of its group."""
+    """Margin for hierarchical triplets of two emotions of one group."""
     coarse_margin: float = 0.3
-    """The same of a pair of one group over a face of another group."""
+    """Margin for hierarchical triplets of two groups."""
     optimiser: OptimiserName = "sgd"
     schedule: ScheduleName = "cosine"
     epochs: int = 100
@@ -60,10 +62,10 @@ COMPACT: dict[str, Any] = {
     "optimiser": "adamw",
     "weight_decay": 0.05,
     "averaging": 0.998,
-    "sampling": Sampling(voters=20, annotator_bias=0.25),
+    "sampling": Sampling(votes_drawn=20, annotator_bias=0.25),
     "precision": "bf16",
 }
-"""What every compact network has in common: they are compared with each other."""
+"""Fields that the recipes of all compact networks share, so that they can be compared."""
 SMOKE: dict[str, Any] = {
     "toy": True,
     "size_px": 48,
@@ -71,4 +73,4 @@ SMOKE: dict[str, Any] = {
     "epochs": 3,
     "optimiser": "adamw",
 }
-"""A try of a few seconds on drawn faces."""
+"""Fields of the -smoke recipes: a few seconds on drawn faces."""

@@ -1,194 +1,203 @@
-"""What triplets are learned from: labelled faces, and threes that named annotators judged."""
+"""The training data of triplet models: labelled faces, and triplets with annotators' answers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from registry.faces import CropSpec
+from registry.crops import CropSpec
 from training.datasets import fixed_triplets, votes
 from training.datasets.prepared import Prepared
 from training.loading.batches import Faces, Items, balanced
 from training.metrics.triplet_accuracy import TYPES
 from training.models.triplets.sampling import Triplets
 
-NOBODY = -1
-"""In place of an annotator where fewer answered than the most did."""
+NO_ANNOTATOR = -1
+"""Fills the annotators of triplets with fewer answers than the longest row."""
 
 
 class AnnotatedTriplets(NamedTuple):
-    """AnnotatedTriplets of one set or of several with every annotator's answer."""
+    """Triplets with every annotator's answer, of one set or of several."""
 
-    faces: Int[np.ndarray, "threes 3"]
-    kind: Int[np.ndarray, "threes"]
-    annotator: Int[np.ndarray, "threes answers"]
-    """Numbers of annotators, NOBODY where there are fewer."""
-    answer: Int[np.ndarray, "threes answers"]
+    faces: Int[np.ndarray, "triplets 3"]
+    """Row numbers of a set, or item numbers of a `TripletDataset`."""
+    type: Int[np.ndarray, "triplets"]
+    """One of `sampling.TRIPLET_TYPES`."""
+    annotator: Int[np.ndarray, "triplets answers"]
+    """Who answered, NO_ANNOTATOR at the end of shorter rows."""
+    answer: Int[np.ndarray, "triplets answers"]
     """The odd face, 1 to 3."""
 
 
 class TripletDataset(Items):
-    """The training faces of some sets, one by one where labelled, in threes where judged.
+    """Labelled training faces and annotated training triplets of some sets.
 
-    An item is a labelled face or a judged three; a batch holds the faces of all its items, those of
-    the threes last.
+    An item is a labelled face (numbers below `labelled_count`) or an annotated triplet (the rest).
+    A batch holds the faces of all its items: first the labelled ones, then three per triplet.
 
     Args:
         sets: prepared sets.
-        spec: how faces are cut.
-        simulated: how many annotators stand in for the unnamed ones of labelled faces.
+        spec: how faces are cropped.
+        simulated: number of simulated annotators, who answer triplets of labelled faces.
     """
 
     def __init__(self, sets: Sequence[Prepared], spec: CropSpec, simulated: int) -> None:
-        labelled = [_labelled(data) for data in sets]
-        said = np.concatenate(
+        labelled = [_labelled_rows(data) for data in sets]
+        counts = np.concatenate(
             [votes.counts(d.index)[r] for d, r in zip(sets, labelled, strict=True)]
         )
-        self.emotions: np.ndarray = said.argmax(1)
+        self.labelled_count = len(counts)
+        self.emotions: np.ndarray = counts.argmax(1)
         self.sources = np.repeat(np.arange(len(sets)), [len(rows) for rows in labelled])
-        self.labelled = len(said)
-        self.names: list[str] = [f"simulated/{i}" for i in range(simulated)] if len(said) else []
-        threes = [self._judged(data) for data in sets]
-        shown = [np.unique(each.faces) for each in threes]
-        starts = self.labelled + np.cumsum([0, *map(len, shown)])
-        self.threes = _joined(
+        self.annotator_names: list[str] = (
+            [f"simulated/{i}" for i in range(simulated)] if self.labelled_count else []
+        )
+        triplets = [self._annotated(data) for data in sets]
+        rows = [np.unique(each.faces) for each in triplets]
+        starts = self.labelled_count + np.cumsum([0, *map(len, rows)])
+        self.annotated = _concatenated(
             [
-                each._replace(faces=start + np.searchsorted(rows, each.faces))
-                for each, rows, start in zip(threes, shown, starts[:-1], strict=True)
+                each._replace(faces=start + np.searchsorted(own, each.faces))
+                for each, own, start in zip(triplets, rows, starts[:-1], strict=True)
             ]
         )
-        blank = np.zeros((int(starts[-1]) - len(said), said.shape[1]), dtype=said.dtype)
-        opinions = np.concatenate([said, blank])
-        targets = {"shares": votes.shares(opinions), "single": opinions.sum(1) <= 1}
-        self.faces = Faces([*sets, *sets], [*labelled, *shown], spec, targets)
+        unlabelled = int(starts[-1]) - self.labelled_count
+        counts = np.pad(counts, ((0, unlabelled), (0, 0)))
+        targets = {"shares": votes.shares(counts), "single_vote": counts.sum(1) <= 1}
+        self.faces = Faces([*sets, *sets], [*labelled, *rows], spec, targets)
 
-    def _judged(self, data: Prepared) -> AnnotatedTriplets:
-        judged, names = _answered(data)
-        start = len(self.names)
-        self.names += [f"{data.name}/{name}" for name in names]
-        known = judged.annotator >= 0
-        return judged._replace(annotator=np.where(known, judged.annotator + start, NOBODY))
+    def _annotated(self, data: Prepared) -> AnnotatedTriplets:
+        """Return a set's annotated triplets; its annotators join `annotator_names`."""
+        triplets, names = _answered(data)
+        start = len(self.annotator_names)
+        self.annotator_names += [f"{data.name}/{name}" for name in names]
+        numbers = np.where(
+            triplets.annotator == NO_ANNOTATOR, NO_ANNOTATOR, triplets.annotator + start
+        )
+        return triplets._replace(annotator=numbers)
 
     @property
     def annotators(self) -> int:
         """How many annotators there are, simulated ones first."""
-        return len(self.names)
+        return len(self.annotator_names)
 
     def __len__(self) -> int:
-        return self.labelled + len(self.threes.kind)
+        return self.labelled_count + len(self.annotated.type)
 
     def weights(
         self, balance: float, source_balance: float, annotated_share: float
     ) -> Float[np.ndarray, "items"]:
-        """Return how often each item is to be drawn.
+        """Return the sampling weight of each item.
 
         Args:
-            balance: 0 draws labelled faces as they come, 1 every emotion equally often.
-            source_balance: the same for the sets they are of.
-            annotated_share: of the faces drawn, how many come in annotated threes, where both are.
+            balance: 0 draws labelled faces as often as they occur, 1 every emotion equally often.
+            source_balance: the same for the sets that the labelled faces belong to.
+            annotated_share: share of a batch's faces that belong to annotated triplets, 0 to 1;
+                without effect where the data has labelled faces or annotated triplets only.
         """
         single = balanced(self.emotions, balance) * balanced(self.sources, source_balance)
-        threes = np.ones(len(self.threes.kind))
-        if not len(single) or not len(threes):
-            return np.concatenate([single, threes])
-        per_three = annotated_share / 3 / threes.sum()
-        return np.concatenate([single / single.sum() * (1 - annotated_share), threes * per_three])
+        triplets = np.ones(len(self.annotated.type))
+        if not len(single) or not len(triplets):
+            return np.concatenate([single, triplets])
+        per_triplet = annotated_share / 3 / triplets.sum()
+        return np.concatenate(
+            [single / single.sum() * (1 - annotated_share), triplets * per_triplet]
+        )
 
-    def items(self, faces: int, weights: Float[np.ndarray, "items"]) -> int:
-        """Return how many items make about so many faces."""
-        threes = weights[self.labelled :].sum() / weights.sum()
-        return max(1, round(faces / float(1 + 2 * threes)))
+    def items_per_batch(self, faces: int, weights: Float[np.ndarray, "items"]) -> int:
+        """Return how many items, drawn by their weights, hold about `faces` faces."""
+        triplets = weights[self.labelled_count :].sum() / weights.sum()
+        return max(1, round(faces / float(1 + 2 * triplets)))
 
     def __getitems__(self, items: list[int]) -> dict[str, Tensor]:
-        """Return the faces of the items as `Faces` does, and what is known about their threes.
+        """Return a batch: what `Faces` returns of all faces, and the annotated triplets.
 
-        `three` (threes, 3) are positions in the batch, `annotator` and `answer` (threes, answers)
-        as in `AnnotatedTriplets`, `kind` (threes,) as in `sampling`.
+        Of the triplets: `triplet` (triplets, 3), the positions of their faces in the batch, and
+        `type`, `annotator` and `answer` as in `AnnotatedTriplets`.
         """
-        wanted = np.array(items)
-        single, three = wanted[wanted < self.labelled], wanted[wanted >= self.labelled]
-        chosen = three - self.labelled
+        numbers = np.array(items)
+        single = numbers[numbers < self.labelled_count]
+        triplets = numbers[numbers >= self.labelled_count] - self.labelled_count
         batch = self.faces.__getitems__(
-            [*single.tolist(), *self.threes.faces[chosen].ravel().tolist()]
+            [*single.tolist(), *self.annotated.faces[triplets].ravel().tolist()]
         )
-        place = len(single) + torch.arange(3 * len(three)).view(-1, 3)
+        positions = len(single) + torch.arange(3 * len(triplets)).view(-1, 3)
         fields = {
-            name: getattr(self.threes, name)[chosen] for name in AnnotatedTriplets._fields[1:]
+            name: torch.from_numpy(getattr(self.annotated, name)[triplets])
+            for name in AnnotatedTriplets._fields[1:]
         }
-        return batch | {"three": place} | {k: torch.from_numpy(v) for k, v in fields.items()}
+        return batch | {"triplet": positions} | fields
 
 
-def as_triplets(
-    three: Int[Tensor, "threes 3"],
-    annotator: Int[Tensor, "threes answers"],
-    answer: Int[Tensor, "threes answers"],
-    kind: Int[Tensor, "threes"],
-) -> Triplets:
-    """Return one triplet for every answer given."""
-    at, which = torch.nonzero(annotator != NOBODY, as_tuple=True)
-    order = (answer[at, which].long()[:, None] + torch.tensor([0, 1, 2], device=at.device)) % 3
-    anchor, positive, negative = three[at].gather(1, order).unbind(1)
+def as_triplets(batch: Mapping[str, Tensor]) -> Triplets:
+    """Return the annotated triplets of a batch of `TripletDataset`, one for every answer."""
+    row, column = torch.nonzero(batch["annotator"] != NO_ANNOTATOR, as_tuple=True)
+    odd = batch["answer"][row, column].long()
+    order = (odd[:, None] + torch.tensor([0, 1, 2], device=row.device)) % 3
+    anchor, positive, negative = batch["triplet"][row].gather(1, order).unbind(1)
     return Triplets(
         anchor=anchor,
         positive=positive,
         negative=negative,
-        annotator=annotator[at, which].long(),
-        type=kind[at].long(),
+        annotator=batch["annotator"][row, column].long(),
+        type=batch["type"][row].long(),
     )
 
 
-def _labelled(data: Prepared) -> Int[np.ndarray, "faces"]:
+def _labelled_rows(data: Prepared) -> Int[np.ndarray, "faces"]:
     train = data.split("train")
-    clear: np.ndarray = train[votes.is_clear(data.index)[train]]
-    return clear
+    rows: np.ndarray = train[votes.is_clear(data.index)[train]]
+    return rows
 
 
 def _answered(data: Prepared) -> tuple[AnnotatedTriplets, list[str]]:
-    """Return the training threes of a set with their answers, and the names of who answered.
+    """Return the training triplets of a set that have answers, and the names of the annotators.
 
-    Whoever answered most comes first. A list without annotators counts as one person's.
+    Annotators are sorted by their number of answers, most first.
     """
-    asked, faces = fixed_triplets.asked(data, "train")
-    said = _said(data, asked)
-    number = pd.Series(range(len(asked)), index=asked.index)
-    said = said.assign(three=said["triplet"].map(number)).dropna(subset=["three"])
-    order = said["annotator"].value_counts().index
-    code = pd.Series(range(len(order)), index=order)
-    place = said.groupby("three").cumcount().to_numpy()
-    shape = (len(asked), int(place.max(initial=0)) + 1)
-    annotator, answer = np.full(shape, NOBODY), np.ones(shape, dtype=np.int64)
-    three = said["three"].to_numpy(dtype=np.int64)
-    annotator[three, place] = said["annotator"].map(code).to_numpy(dtype=np.int64)
-    answer[three, place] = said["answer"].to_numpy(dtype=np.int64)
-    kinds = {name: number for number, name in enumerate(TYPES, start=1)}
-    kind = asked["type"].map(kinds).to_numpy(dtype=np.int64)
-    given: Bool[np.ndarray, threes] = (annotator != NOBODY).any(1)
-    whole = AnnotatedTriplets(faces, kind, annotator, answer)
-    return AnnotatedTriplets(*(each[given] for each in whole)), [str(name) for name in order]
+    table, faces = fixed_triplets.listed(data, "train")
+    answers = _answers(data, table)
+    number = pd.Series(range(len(table)), index=table.index)
+    answers = answers.assign(row=answers["triplet"].map(number)).dropna(subset=["row"])
+    names = answers["annotator"].value_counts().index
+    code = pd.Series(range(len(names)), index=names)
+    column = answers.groupby("row").cumcount().to_numpy()
+    shape = (len(table), int(column.max(initial=0)) + 1)
+    annotator, answer = np.full(shape, NO_ANNOTATOR), np.ones(shape, dtype=np.int64)
+    row = answers["row"].to_numpy(dtype=np.int64)
+    annotator[row, column] = answers["annotator"].map(code).to_numpy(dtype=np.int64)
+    answer[row, column] = answers["answer"].to_numpy(dtype=np.int64)
+    types = {name: number for number, name in enumerate(TYPES, start=1)}
+    triplet_type = table["type"].map(types).to_numpy(dtype=np.int64)
+    has_answer = (annotator != NO_ANNOTATOR).any(1)
+    triplets = AnnotatedTriplets(faces, triplet_type, annotator, answer)
+    return AnnotatedTriplets(*(each[has_answer] for each in triplets)), [*map(str, names)]
 
 
-def _said(data: Prepared, asked: pd.DataFrame) -> pd.DataFrame:
+def _answers(data: Prepared, table: pd.DataFrame) -> pd.DataFrame:
+    """Return columns triplet, annotator, answer; without names, one annotator gave all answers."""
     if data.answers is not None:
         return data.answers.astype({"annotator": str})
-    answered = asked[asked["answer"].notna()]
+    answered = table[table["answer"].notna()]
     return pd.DataFrame(
         {"triplet": answered.index, "annotator": "everybody", "answer": answered["answer"]}
     )
 
 
-def _joined(several: Sequence[AnnotatedTriplets]) -> AnnotatedTriplets:
-    widest = max(each.annotator.shape[1] for each in several)
+def _concatenated(sets: Sequence[AnnotatedTriplets]) -> AnnotatedTriplets:
+    """Return all triplets in one, rows of answers filled up to the same length."""
+    longest = max(each.annotator.shape[1] for each in sets)
 
-    def wide(values: np.ndarray, filler: int) -> np.ndarray:
-        return np.pad(values, ((0, 0), (0, widest - values.shape[1])), constant_values=filler)
+    def filled(values: np.ndarray, filler: int) -> np.ndarray:
+        return np.pad(values, ((0, 0), (0, longest - values.shape[1])), constant_values=filler)
 
     return AnnotatedTriplets(
-        np.concatenate([each.faces for each in several]),
-        np.concatenate([each.kind for each in several]),
-        np.concatenate([wide(each.annotator, NOBODY) for each in several]),
-        np.concatenate([wide(each.answer, 1) for each in several]),
+        np.concatenate([each.faces for each in sets]),
+        np.concatenate([each.type for each in sets]),
+        np.concatenate([filled(each.annotator, NO_ANNOTATOR) for each in sets]),
+        np.concatenate([filled(each.answer, 1) for each in sets]),
     )

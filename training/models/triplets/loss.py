@@ -1,4 +1,4 @@
-"""The loss that draws a pair together and pushes the odd one from both."""
+"""Losses of an embedding: the triplet loss, and distances that follow the votes' distances."""
 
 from typing import NamedTuple
 
@@ -7,14 +7,19 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
-from training.models.triplets.sampling import KINDS, ONE, Triplets
+from training.models.triplets.sampling import ONE_CLASS, TRIPLET_TYPES, Triplets
 
 
 class AnnotatorEmbeddings(NamedTuple):
-    """Faces as each annotator sees them, unit vectors, and what a loss adds for their biases."""
+    """One embedding per annotator and face, and a penalty on the annotators' biases.
+
+    The first annotator's embeddings are those of the network, without a bias.
+    """
 
     embeddings: Float[Tensor, "annotators faces dims"]
+    """Unit vectors."""
     penalty: Float[Tensor, ""]
+    """Added to the loss; 0 where annotators have no biases."""
 
 
 def triplet_loss(
@@ -27,27 +32,29 @@ def triplet_loss(
     """Return max(0, d(a,p) - d(a,n) + m) + max(0, d(a,p) - d(p,n) + m), averaged.
 
     Plain Euclidean distances and both margins after the authors' later published trainer; FECNet
-    (Vemulapalli & Agarwala, CVPR 2019) squares the distances. Types weigh the same however many a
-    batch holds, and triplets that are already right by the margin leave the average (our decisions:
-    a batch has few one-class and many easy triplets).
+    (Vemulapalli & Agarwala, CVPR 2019) squares the distances. Our decisions: the mean is taken per
+    type and then over the three types, since a batch has few one-class triplets; triplets with loss
+    0 don't count in a type's mean, since most triplets are easy.
 
     Args:
-        embeddings: each face as each annotator sees it.
+        embeddings: each face's embedding for each annotator.
         triplets: positions in the batch, with annotator and type.
-        margins: for one, two and three classes, in units of the embedding.
+        margins: for one, two and three classes, in units of d.
         squared: d is the squared distance.
     """
-    who = triplets.annotator
+    annotator = triplets.annotator
 
     def distance(i: Tensor, j: Tensor) -> Tensor:
-        square = (embeddings[who, i] - embeddings[who, j]).square().sum(-1)
+        square = (embeddings[annotator, i] - embeddings[annotator, j]).square().sum(-1)
         return square if squared else (square + 1e-8).sqrt()  # its slope at 0 is infinite
 
     a, p, n = triplets.anchor, triplets.positive, triplets.negative
     near = distance(a, p)
-    m = near.new_tensor(margins)[triplets.type - ONE]
+    m = near.new_tensor(margins)[triplets.type - ONE_CLASS]
     violation = (near - distance(a, n) + m).clamp(min=0) + (near - distance(p, n) + m).clamp(min=0)
-    return torch.stack([_mean_of_active(violation, triplets.type == kind) for kind in KINDS]).mean()
+    return torch.stack(
+        [_mean_of_active(violation, triplets.type == each) for each in TRIPLET_TYPES]
+    ).mean()
 
 
 def label_distance_loss(
@@ -60,15 +67,16 @@ def label_distance_loss(
     Hellinger distance).
 
     Args:
-        embeddings: unit vectors, as everybody sees the faces.
-        shares: vote distributions.
+        embeddings: unit vectors.
+        shares: vote distributions, sum 1.
     """
-    apart = functional.pdist(embeddings)
-    return (apart - functional.pdist(shares.sqrt())).square().mean()
+    distances = functional.pdist(embeddings)
+    return (distances - functional.pdist(shares.sqrt())).square().mean()
 
 
 def _mean_of_active(
     violation: Float[Tensor, "triplets"], chosen: Bool[Tensor, "triplets"]
 ) -> Float[Tensor, ""]:
-    mine = violation * chosen
-    return mine.sum() / (mine > 0).sum().clamp(min=1)
+    """Return the mean over the chosen triplets whose violation is positive; 0 if there are none."""
+    selected = violation * chosen
+    return selected.sum() / (selected > 0).sum().clamp(min=1)

@@ -1,9 +1,9 @@
-"""Triplets out of a batch of faces, answered by annotators."""
+"""Triplets sampled from a batch of labelled faces and answered by simulated annotators."""
 
 from dataclasses import dataclass, fields
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from training.models.triplets.annotators import (
@@ -13,8 +13,8 @@ from training.models.triplets.annotators import (
     odd_one,
 )
 
-KINDS = ONE, TWO, THREE = 1, 2, 3
-"""Types after FEC: how many emotion classes the three faces belong to."""
+TRIPLET_TYPES = ONE_CLASS, TWO_CLASS, THREE_CLASS = 1, 2, 3
+"""FEC's types: how many emotion classes the three faces belong to."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,9 @@ class Triplets:
     positive: Int[Tensor, "triplets"]
     negative: Int[Tensor, "triplets"]
     annotator: Int[Tensor, "triplets"]
+    """Number of the annotator who answered."""
     type: Int[Tensor, "triplets"]
+    """One of TRIPLET_TYPES."""
 
     def __len__(self) -> int:
         return len(self.anchor)
@@ -41,38 +43,44 @@ def joined(first: Triplets, second: Triplets) -> Triplets:
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """How triplets are drawn; thresholds are Hellinger distances between vote distributions."""
+    """How triplets are sampled; distances are Hellinger distances of vote distributions, 0 to 1."""
 
     annotators: int = 12
-    """Simulated annotators; FEC's printed rows name twelve."""
-    voters: int = 5
-    """Votes an annotator draws from a photo's own before answering."""
+    """Number of simulated annotators; the rows printed in FEC's description name twelve."""
+    votes_drawn: int = 5
+    """Votes that an annotator draws from a photo's vote distribution before answering."""
     annotator_bias: float = 0.5
-    """Strength of an annotator's tendency: standard deviation of log weights."""
+    """Strength of the annotators' biases: standard deviation of the log weights per emotion."""
     candidates: int = 16384
-    """AnnotatedTriplets drawn from a batch, of which the clear ones are kept."""
-    near: float = 0.30
-    """Largest distance of a pair that people agree on, as in the fixed FER+ triplets."""
-    far: float = 0.45
-    """Smallest distance of the odd one to both, as in the fixed FER+ triplets."""
+    """Triplets drawn at random from a batch; those within both limits below are used."""
+    max_pair_distance: float = 0.30
+    """Largest distance of the nearest pair, as in the fixed FER+ triplets."""
+    min_odd_distance: float = 0.45
+    """Smallest distance of the odd face to both others, as in the fixed FER+ triplets."""
 
-    def draw(self, shares: Float[Tensor, "faces emotions"], single: Tensor, seed: int) -> Triplets:
+    def draw(
+        self,
+        shares: Float[Tensor, "faces emotions"],
+        single_vote: Bool[Tensor, "faces"],
+        seed: int,
+    ) -> Triplets:
         """Return triplets of a batch, drawn by torch's global random generator.
 
-        Three faces are worth asking about when the full votes say a pair is near and the third far;
-        an annotator then answers from their own view, rightly or wrongly, unless it is a tie.
+        A triplet is a candidate if, by all votes of the photos, one pair is near and the third face
+        far. A simulated annotator then answers by the votes they draw, which may differ; a tie is
+        dropped.
 
         Args:
-            shares: vote distributions of the batch.
-            single: (faces,) bool, labelled by one person only: left out where all three share one
-                emotion, since one vote holds no shades.
-            seed: of the annotators' annotator_biases.
+            shares: vote distribution of each face, sum 1.
+            single_vote: faces with one vote only. They are left out where all three faces have one
+                emotion, because a single vote can't say how they differ.
+            seed: of the annotators' biases.
         """
-        chosen = self._worth_asking(shares, single)
-        lean = annotator_biases(self.annotators, self.annotator_bias, seed).to(shares.device)
+        chosen = self._clear_candidates(shares, single_vote)
+        biases = annotator_biases(self.annotators, self.annotator_bias, seed).to(shares.device)
         annotator = torch.randint(self.annotators, (len(chosen),), device=shares.device)
-        seen = annotator_votes(shares, lean, self.voters)[annotator[:, None], chosen]
-        odd, lead = odd_one(seen)
+        votes = annotator_votes(shares, biases, self.votes_drawn)[annotator[:, None], chosen]
+        odd, lead = odd_one(votes)
         answered = lead > 0
         chosen, odd, annotator = chosen[answered], odd[answered], annotator[answered]
         order = (odd[:, None] + torch.tensor([1, 2, 0], device=odd.device)) % 3
@@ -86,12 +94,15 @@ class Sampling:
             type=1 + (classes.diff(dim=1) != 0).sum(1),
         )
 
-    def _worth_asking(self, shares: Tensor, single: Tensor) -> Int[Tensor, "triplets 3"]:
-        threes = torch.randint(len(shares), (self.candidates, 3), device=shares.device)
-        a, b, c = shares[threes].unbind(1)
+    def _clear_candidates(
+        self, shares: Float[Tensor, "faces emotions"], single_vote: Bool[Tensor, "faces"]
+    ) -> Int[Tensor, "triplets 3"]:
+        """Return random triplets with one near pair and a far third face."""
+        faces = torch.randint(len(shares), (self.candidates, 3), device=shares.device)
+        a, b, c = shares[faces].unbind(1)
         pairs = torch.stack([hellinger(b, c), hellinger(a, c), hellinger(a, b)], 1).sort(1).values
-        clear = (pairs[:, 0] <= self.near) & (pairs[:, 1] >= self.far)
-        different = (threes.sort(1).values.diff(dim=1) != 0).all(1)
-        classes = shares.argmax(1)[threes]
+        clear = (pairs[:, 0] <= self.max_pair_distance) & (pairs[:, 1] >= self.min_odd_distance)
+        different = (faces.sort(1).values.diff(dim=1) != 0).all(1)
+        classes = shares.argmax(1)[faces]
         one_class = (classes == classes[:, :1]).all(1)
-        return threes[clear & different & ~(one_class & single[threes].any(1))]
+        return faces[clear & different & ~(one_class & single_vote[faces].any(1))]

@@ -1,4 +1,4 @@
-"""Training any embedding on triplets: the same faces, questions, loss and accuracy for all."""
+"""Training an embedding on triplets: data, loss and validation that DLN and FECNet share."""
 
 from abc import abstractmethod
 from collections.abc import Iterator
@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from registry.catalog import ModelSpec
-from registry.faces import CropSpec
+from registry.crops import CropSpec
+from registry.measurements import Measurement
 from training.engine.optimisers import optimisation
 from training.engine.recipe import RecipeError
 from training.engine.task import Batch, Networks, Optimisation, Task, Update
@@ -25,7 +26,7 @@ from training.models.triplets.sampling import Triplets, joined
 
 
 class TripletTask(Task):
-    """A network, named like its card, that learns which of three faces is odd."""
+    """Trains a network, named like its model spec, to place the odd one of three faces far away."""
 
     spec: ModelSpec
     recipe: TripletRecipe
@@ -35,8 +36,10 @@ class TripletTask(Task):
         self.crop = CropSpec(size_px=recipe.size_px, margin=self.spec.crop.margin)
 
     @abstractmethod
-    def seen(self, networks: Networks, faces: Float[Tensor, "batch 3 h w"]) -> AnnotatorEmbeddings:
-        """Return the faces' embeddings for the loss."""
+    def annotator_embeddings(
+        self, networks: Networks, faces: Float[Tensor, "batch 3 h w"]
+    ) -> AnnotatorEmbeddings:
+        """Return the faces' embeddings for each annotator of `dataset`; RGB in [0, 1]."""
 
     def optimisations(self, steps: int) -> dict[str, Optimisation]:
         """Return one optimiser over all networks."""
@@ -46,60 +49,61 @@ class TripletTask(Task):
         return {self.spec.name: built}
 
     @cached_property
-    def material(self) -> TripletDataset:
-        """What the training split holds to learn from."""
+    def dataset(self) -> TripletDataset:
+        """The labelled faces and annotated triplets of the training split."""
         return TripletDataset(self.sets, self.crop, self.recipe.sampling.annotators)
 
     def loader(self) -> DataLoader[Any]:
-        """Return batches of labelled faces and of threes that annotators judged.
+        """Return batches of labelled faces and annotated triplets; see `TripletDataset`.
 
         Raises:
-            RecipeError: the training split has neither judged threes nor three labelled faces.
+            RecipeError: the training split has neither annotated triplets nor three labelled faces.
         """
-        material, recipe = self.material, self.recipe
-        if len(material) < 3 and not len(material.threes.kind):
+        dataset, recipe = self.dataset, self.recipe
+        if len(dataset) < 3 and not len(dataset.annotated.type):
             raise RecipeError(
                 "Triplets come with a set or are made of labelled faces; the training split has "
                 "none of either."
             )
-        weights = material.weights(recipe.balance, recipe.source_balance, recipe.annotated_share)
+        weights = dataset.weights(recipe.balance, recipe.source_balance, recipe.annotated_share)
         return batches(
-            material,
-            size=material.items(recipe.batch_size, weights),
+            dataset,
+            size=dataset.items_per_batch(recipe.batch_size, weights),
             workers=recipe.workers,
             sampler=WeightedSampler(weights, recipe.seed),
         )
 
     def step(self, networks: Networks, batch: Batch) -> Iterator[Update]:
-        """Yield the update for the triplets drawn from this batch."""
+        """Yield the update of the triplet loss and the terms that the recipe adds."""
         faces = self.recipe.augmentation(batch["faces"]).to(memory_format=torch.channels_last)
-        seen = self.seen(networks, faces)
-        embeddings, triplets = seen.embeddings.float(), self._triplets(batch)
+        outputs = self.annotator_embeddings(networks, faces)
+        embeddings, triplets = outputs.embeddings.float(), self._triplets(batch)
         recipe = self.recipe
         margins = (recipe.one_class_margin, recipe.margin, recipe.margin)
         loss = triplet_loss(embeddings, triplets, margins, squared=recipe.squared_distances)
         if recipe.hierarchy:
-            loss = torch.lerp(loss, self._hierarchical(embeddings, batch), recipe.hierarchy)
+            loss = torch.lerp(loss, self._hierarchy_loss(embeddings, batch), recipe.hierarchy)
         shares = _labelled(batch, "shares")
         if recipe.label_distance_weight and len(shares) > 1:
-            votes_loss = label_distance_loss(embeddings[0, : len(shares)], shares)
-            loss = loss + recipe.label_distance_weight * votes_loss
-        counted = torch.tensor(float(len(triplets)))
+            distance_loss = label_distance_loss(embeddings[0, : len(shares)], shares)
+            loss = loss + recipe.label_distance_weight * distance_loss
+        count = torch.tensor(float(len(triplets)))
         yield Update(
             optimiser=self.spec.name,
-            loss=loss + seen.penalty,
-            metrics={"triplets": counted, "penalty": seen.penalty},
+            loss=loss + outputs.penalty,
+            metrics={"triplets": count, "penalty": outputs.penalty},
         )
 
     def _triplets(self, batch: Batch) -> Triplets:
-        """Return what annotators said about the batch: named ones, and simulated ones."""
-        said = as_triplets(*(batch[key] for key in ("three", "annotator", "answer", "kind")))
-        shares, single = (_labelled(batch, key) for key in ("shares", "single"))
+        """Return the batch's triplets: sampled from its labelled faces, and annotated ones."""
+        annotated = as_triplets(batch)
+        shares, single_vote = (_labelled(batch, key) for key in ("shares", "single_vote"))
         if len(shares) < 3:
-            return said
-        return joined(self.recipe.sampling.draw(shares, single, self.recipe.seed), said)
+            return annotated
+        sampled = self.recipe.sampling.draw(shares, single_vote, self.recipe.seed)
+        return joined(sampled, annotated)
 
-    def _hierarchical(
+    def _hierarchy_loss(
         self, embeddings: Float[Tensor, "annotators faces dims"], batch: Batch
     ) -> Float[Tensor, ""]:
         shares, recipe = _labelled(batch, "shares"), self.recipe
@@ -107,16 +111,16 @@ class TripletTask(Task):
         margins = (0.0, recipe.fine_margin, recipe.coarse_margin)
         return triplet_loss(embeddings, triplets, margins, squared=recipe.squared_distances)
 
-    def validate(self, networks: Networks) -> dict[str, float]:
+    def validate(self, networks: Networks) -> list[Measurement]:
         """Return what `evaluate_embedding` finds on the validation faces of every set."""
         network = networks[self.spec.name]
-        metrics: dict[str, float] = {}
-        for data in self.sets:
-            measured = evaluate_embedding(network, data, self.crop, "validation").metrics()
-            metrics |= {f"{data.name}/{key}": value for key, value in measured.items()}
-        return metrics
+        return [
+            row
+            for data in self.sets
+            for row in evaluate_embedding(network, data, self.crop, "validation").measurements()
+        ]
 
 
 def _labelled(batch: Batch, key: str) -> Tensor:
-    """Return what is known of the labelled faces, which come first."""
-    return batch[key][: len(batch["faces"]) - batch["three"].numel()]
+    """Return a target of the batch's labelled faces, which come before those of the triplets."""
+    return batch[key][: len(batch["faces"]) - batch["triplet"].numel()]

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from registry.catalog import EMOTIONS
-from registry.faces import CropSpec
+from registry.crops import CropSpec
 from training.datasets.prepare import prepare
 from training.datasets.prepared import Prepared
 from training.datasets.readers import lfw_emotion, london

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from registry.catalog import DLN, EMOTIONS
-from registry.faces import CropSpec
+from registry.crops import CropSpec
 from training.datasets.prepare import prepare, show
 from training.datasets.prepared import Prepared
 from training.datasets.synthetic.drawing import draw

@@ -74,9 +74,9 @@ def test_the_difference_is_the_branches_difference() -> None:
     plain = DeviationPair(*branches)(faces)
     torch.testing.assert_close(plain.difference, faces.flatten(1) - faces.flatten(1).tanh())
     torch.testing.assert_close(plain.identity, faces.flatten(1).tanh())
-    squashed = DeviationPair(*branches, PairConfig(sigmoid=True))(faces).difference
+    with_sigmoid = DeviationPair(*branches, PairConfig(sigmoid=True))(faces).difference
     expected = 1 / (1 + torch.exp(-faces.flatten(1))) - faces.flatten(1).tanh().sigmoid()
-    torch.testing.assert_close(squashed, expected)
-    whole = DeviationPair(*branches, PairConfig(subtract=False))
-    torch.testing.assert_close(whole(faces).difference, faces.flatten(1))
-    torch.testing.assert_close(whole.difference(faces), faces.flatten(1))
+    torch.testing.assert_close(with_sigmoid, expected)
+    face_only = DeviationPair(*branches, PairConfig(subtract=False))
+    torch.testing.assert_close(face_only(faces).difference, faces.flatten(1))
+    torch.testing.assert_close(face_only.difference(faces), faces.flatten(1))

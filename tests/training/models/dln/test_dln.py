@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from training.engine.optimisers import OptimiserName, optimisation
 from training.models.backbones.deviation import BackboneConfig
 from training.models.dln.config import RECIPES, NetworkConfig
 from training.models.dln.crowd_layer import CrowdKind, CrowdLayer
@@ -18,15 +19,15 @@ SMALL = NetworkConfig(backbone=BackboneConfig(name="compact"))
 
 
 def test_the_summary_is_the_supplements() -> None:
-    said = subprocess.run(
+    output = subprocess.run(
         [sys.executable, "-m", "training", "summary", "dln"],
         capture_output=True, text=True, check=True, timeout=120,
     ).stdout.strip()  # fmt: skip
-    _, parameters, _, _, macs, unit = said.splitlines()[-1].split()
+    _, parameters, _, _, macs, unit = output.splitlines()[-1].split()
     assert abs(float(parameters) / 55.93 - 1) < 0.002
     assert abs(float(macs) / 6.32 - 1) < 0.01
     assert unit == "GMac"
-    assert said.count("unused, not exported") == 2
+    assert output.count("unused, not exported") == 2
 
 
 def test_the_head_is_the_polynomial() -> None:
@@ -42,7 +43,7 @@ def test_the_head_is_the_polynomial() -> None:
 
 
 @pytest.mark.parametrize("kind", get_args(CrowdKind))
-def test_each_annotator_has_a_view_of_their_own_and_the_first_is_the_anchor(
+def test_each_annotator_has_weights_of_their_own_and_the_first_the_identity(
     kind: CrowdKind,
 ) -> None:
     crowd, annotators = CrowdLayer(3, 4, kind), range(1, 3)
@@ -51,20 +52,39 @@ def test_each_annotator_has_a_view_of_their_own_and_the_first_is_the_anchor(
     assert crowd(e).penalty == 0
     for parameter in crowd.parameters():
         parameter.data += 0.3 * torch.randn_like(parameter)
-    found, own, moved = crowd(e), torch.eye(4), torch.zeros(())
+    found, identity, distance = crowd(e), torch.eye(4), torch.zeros(())
     torch.testing.assert_close(found.embeddings[0], e)
     for r in annotators:
-        weight = own if crowd.weight is None else crowd.weight[r - 1]
-        weight = weight if weight.ndim == 2 else weight.diag()
+        change = torch.zeros(4) if crowd.weight_change is None else crowd.weight_change[r - 1]
+        weight = identity + (change if change.ndim == 2 else change.diag())
         bias = torch.zeros(4) if crowd.bias is None else crowd.bias[r - 1]
-        moved = moved + (weight - own).square().sum() + bias.square().sum()
+        distance = distance + (weight - identity).square().sum() + bias.square().sum()
         for face in range(5):
-            seen = weight @ e[face] + bias
-            torch.testing.assert_close(found.embeddings[r, face], seen / seen.norm())
-    torch.testing.assert_close(found.penalty, moved / len(annotators))
+            expected = weight @ e[face] + bias
+            torch.testing.assert_close(found.embeddings[r, face], expected / expected.norm())
+    torch.testing.assert_close(found.penalty, distance / len(annotators))
 
 
-def test_a_crowd_of_one_is_nobodys_bias() -> None:
+@pytest.mark.parametrize("optimiser", get_args(OptimiserName))
+@pytest.mark.parametrize("kind", get_args(CrowdKind))
+def test_weight_decay_draws_every_annotator_to_the_identity(
+    kind: CrowdKind, optimiser: OptimiserName
+) -> None:
+    torch.manual_seed(0)
+    crowd, e = CrowdLayer(3, 4, kind), functional.normalize(torch.randn(5, 4), dim=1)
+    for parameter in crowd.parameters():
+        parameter.data += 0.3 * torch.randn_like(parameter)
+        parameter.grad = torch.zeros_like(parameter)
+    assert crowd(e).penalty > 0.1
+    recipe = replace(RECIPES["dln"], weight_decay=0.1, learning_rate=0.1)
+    decay = optimisation(recipe, crowd.parameters(), 2000, optimiser, "constant").optimiser
+    for _ in range(2000):
+        decay.step()
+    torch.testing.assert_close(crowd(e).embeddings, e.expand(3, -1, -1))
+    assert crowd(e).penalty < 1e-8
+
+
+def test_a_single_annotator_has_no_bias() -> None:
     e = functional.normalize(torch.randn(5, 4), dim=1)
     found = CrowdLayer(1, 4)(e)
     torch.testing.assert_close(found.embeddings, e[None])
@@ -89,7 +109,7 @@ def test_outputs_are_unit_vectors_and_twins_learn_though_they_start_equal() -> N
     assert gradient.abs().max() > 0
 
 
-def test_one_batch_can_be_learned_by_heart() -> None:
+def test_one_batch_can_be_overfitted() -> None:
     torch.manual_seed(0)
     task = DLNTask(replace(RECIPES["dln-smoke"], seed=1))
     network = task.dln.train()

@@ -17,8 +17,8 @@ from training.models.emotion.task import EmotionTask, weighted_cross_entropy
 SMOKE = RECIPES["emotion-smoke"]
 
 
-class Decided(nn.Module):
-    """Sure of the same emotion whatever the face."""
+class Constant(nn.Module):
+    """Gives the same emotion a probability of about 1 for every face."""
 
     def __init__(self, emotion: int, labels: int) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class Decided(nn.Module):
 def registered(emotion: int, labels: tuple[str, ...]) -> str:
     run = registry_store.connect().create_run(registry_store.experiment("emotion"))
     version = versions.register(
-        EMOTION, Decided(emotion, len(labels)), crop=EMOTION.crop, run_id=run.info.run_id,
+        EMOTION, Constant(emotion, len(labels)), crop=EMOTION.crop, run_id=run.info.run_id,
         config={}, description="A teacher.", labels=labels,
     )  # fmt: skip
     return f"models:/emotion/{version.number}"
@@ -42,11 +42,11 @@ def registered(emotion: int, labels: tuple[str, ...]) -> str:
 def test_a_teacher_takes_its_share_of_every_target(tmp_path: Path) -> None:
     teacher = registered(EMOTIONS.index("fear"), EMOTIONS)
     recipe = replace(SMOKE, runs=tmp_path, teacher=teacher, teacher_share=0.25)
-    task, alone = EmotionTask(recipe), EmotionTask(replace(recipe, teacher=None))
-    learned = task.loader().dataset.targets["target"]  # type: ignore[attr-defined]
-    said = alone.loader().dataset.targets["target"]  # type: ignore[attr-defined]
-    certain = torch.eye(len(EMOTIONS))[EMOTIONS.index("fear")]
-    torch.testing.assert_close(learned, 0.75 * said + 0.25 * certain)
+    task, untaught = EmotionTask(recipe), EmotionTask(replace(recipe, teacher=None))
+    targets = task.loader().dataset.targets["target"]  # type: ignore[attr-defined]
+    annotated = untaught.loader().dataset.targets["target"]  # type: ignore[attr-defined]
+    predicted = torch.eye(len(EMOTIONS))[EMOTIONS.index("fear")]
+    torch.testing.assert_close(targets, 0.75 * annotated + 0.25 * predicted)
 
 
 @pytest.mark.usefixtures("store")

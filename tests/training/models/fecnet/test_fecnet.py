@@ -11,13 +11,13 @@ from training.models.fecnet.network import DenseBlock, FECNet
 SMALL = NetworkConfig(backbone=BackboneConfig(name="compact"))
 
 
-def test_the_dense_block_sees_all_maps_before_it() -> None:
+def test_each_layer_of_the_dense_block_gets_all_maps_before_it() -> None:
     block = DenseBlock(6, layers=3, growth=2).eval()
     x = torch.randn(2, 6, 5, 5)
     maps = [x]
     for convolution, norm, _ in block.layers:
-        seen = torch.cat(maps, 1)
-        found = functional.conv2d(seen, convolution.weight, padding=1)
+        inputs = torch.cat(maps, 1)
+        found = functional.conv2d(inputs, convolution.weight, padding=1)
         scaled = found / (norm.running_var + norm.eps).sqrt().view(1, -1, 1, 1)
         maps.append(scaled.clamp(0, 6))
     torch.testing.assert_close(block(x), torch.cat(maps, 1))
@@ -40,10 +40,10 @@ def test_only_the_head_learns_and_the_face_network_stays_as_it_was() -> None:
 
 
 def test_the_summary_says_that_the_published_size_is_out_of_reach() -> None:
-    said = subprocess.run(
+    output = subprocess.run(
         [sys.executable, "-m", "training", "summary", "fecnet"],
         capture_output=True, text=True, check=True, timeout=120,
     ).stdout  # fmt: skip
-    assert "can't be reproduced" in said
-    total = float(said.strip().splitlines()[-1].split()[1])
+    assert "can't be reproduced" in output
+    total = float(output.strip().splitlines()[-1].split()[1])
     assert 29 < total < 32

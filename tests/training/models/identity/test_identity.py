@@ -5,7 +5,8 @@ from zipfile import ZipFile
 import numpy as np
 import pytest
 
-from registry.faces import CropSpec, FaceCropper
+from registry.crops import CropSpec
+from registry.faces import FaceCropper
 from registry.photos import read_photo
 from training.datasets.prepare import prepare
 from training.datasets.prepared import Prepared
@@ -18,22 +19,24 @@ PICTURES = 150
 TEMPLATE_EYES, TEMPLATE_MOUTH = 51.6, 92.3
 
 
-def test_the_teacher_sees_eyes_and_mouth_where_it_learned_them(examples: Path) -> None:
+def test_eyes_and_mouth_lie_where_the_teacher_learned_them(examples: Path) -> None:
     cropper, places = FaceCropper(), []
     for path in sorted(examples.glob("*.jpg")):
         photo = read_photo(path)
         face = cropper.one(photo)
         to_photo = cropper.crop(photo, face, FRAME).to_photo
         points = np.linalg.solve(to_photo[:, :2], (face.keypoints - to_photo[:, 2]).T).T
-        seen = points - (LEFT, TOP)
-        places.append((seen[:2, 1].mean(), seen[3, 1], seen[[0, 1, 3], 0].mean()))
+        points -= (LEFT, TOP)
+        places.append((points[:2, 1].mean(), points[3, 1], points[[0, 1, 3], 0].mean()))
     eyes, mouth, middle = np.median(places, axis=0)
     assert abs(eyes - TEMPLATE_EYES) < 4
     assert abs(mouth - TEMPLATE_MOUTH) < 4
     assert abs(middle - TEACHER_PX / 2) < 4
 
 
-def test_the_teacher_knows_people_of_the_news_again(shared_data: Path, tmp_path: Path) -> None:
+def test_the_teacher_verifies_persons_in_photos_of_the_news(
+    shared_data: Path, tmp_path: Path
+) -> None:
     pytest.importorskip("onnxruntime")
     with ZipFile(shared_data / "lfw_emotion.zip") as archive:
         pictures = [name for name in archive.namelist() if name.startswith("images/A")]
@@ -46,14 +49,14 @@ def test_the_teacher_knows_people_of_the_news_again(shared_data: Path, tmp_path:
     vectors = teacher_embeddings(data, teacher)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-4)
     found = verification_auc(vectors, data, rows)
-    by_grey_levels = verification_auc(_grey_levels(data), data, rows)
+    from_grey_levels = verification_auc(_grey_levels(data), data, rows)
     assert found is not None
-    assert by_grey_levels is not None
-    assert found > 0.8 > by_grey_levels + 0.1
+    assert from_grey_levels is not None
+    assert found > 0.8 > from_grey_levels + 0.1
 
 
 def _grey_levels(data: Prepared) -> np.ndarray:
-    """Return tiny pictures as vectors: what anyone could compare."""
+    """Return the faces' pixels at 8 px as unit vectors, a baseline."""
     small = data.faces(CropSpec(size_px=8, margin=0.05)).reshape(len(data.index), -1) / 255.0
     centred = small - small.mean(1, keepdims=True)
     vectors: np.ndarray = centred / np.linalg.norm(centred, axis=1, keepdims=True)

@@ -11,7 +11,8 @@ from torchvision.models import squeezenet1_1
 
 from registry import versions
 from registry.catalog import DLN, EMOTIONS
-from registry.faces import CropSpec, FaceCropper, to_tensor
+from registry.crops import CropSpec, to_tensor
+from registry.faces import FaceCropper
 from tests.browser.networks import Tiny, register
 from training.datasets.alignment import aligned
 from training.datasets.prepare import prepare

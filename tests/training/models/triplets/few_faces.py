@@ -1,4 +1,4 @@
-"""Few pictures in FER+'s layout: coloured noise, so that no turn, mirror or swap leaves them be."""
+"""A small set in FER+'s layout: coloured noise, which any turn, flip or channel swap changes."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from training.datasets.readers import ferplus
 SIDE_PX = 48
 TRAIN = [f"fer{number:07d}" for number in range(24)]
 LISTED = ferplus.triplets().query("split == 'validation'").head(4)
-"""The first fixed triplets; a set of their faces holds them, and whatever else it is named in."""
+"""The first fixed triplets; a set of their faces holds these and a few other fixed triplets."""
 VALIDATION = sorted(set(LISTED[["name_1", "name_2", "name_3"]].to_numpy().ravel()))
 TEST = ["fer0035000", "fer0035001"]
 NAMES = {"FER2013Train": TRAIN, "FER2013Valid": VALIDATION, "FER2013Test": TEST}

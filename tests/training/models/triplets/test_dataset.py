@@ -1,4 +1,4 @@
-"""AnnotatedTriplets that named annotators judged, beside labelled faces."""
+"""Triplets that named annotators answered, beside labelled faces."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from registry.catalog import EMOTIONS
-from registry.faces import CropSpec
+from registry.crops import CropSpec
 from training.datasets import fixed_triplets
 from training.datasets.prepare import READERS, prepare
 from training.datasets.prepared import Prepared
@@ -21,23 +21,23 @@ from training.loading.batches import WeightedSampler, balanced
 from training.models.dln.config import RECIPES
 from training.models.dln.task import DLNTask
 from training.models.triplets import hierarchy
-from training.models.triplets.dataset import NOBODY, TripletDataset, as_triplets
+from training.models.triplets.dataset import NO_ANNOTATOR, TripletDataset, as_triplets
 
 SPEC = CropSpec(size_px=32, margin=0.4)
-SAID = {0: {"ann": 1, "bob": 2, "cid": 3}, 1: {"ann": 3, "bob": 3}, 2: {"bob": 1, "cid": 1}}
-"""Training triplet -> annotator -> the odd face; on the first nobody agrees."""
-AGREED = [None, 3, 1]
+ANSWERS = {0: {"ann": 1, "bob": 2, "cid": 3}, 1: {"ann": 3, "bob": 3}, 2: {"bob": 1, "cid": 1}}
+"""Training triplet -> annotator -> the odd face; the first has no majority."""
+MAJORITY = [None, 3, 1]
 
 
-def judged() -> RawDataset:
-    """Return the drawn set without labels, three of its training faces' triplets judged."""
+def annotated() -> RawDataset:
+    """Return the toy set without labels, with three annotated training triplets."""
     reading = toy.read()
     train = [p for p in reading.pictures if p.split == "train"]
     rows = [
         (*(train[7 * t + i].name for i in range(3)), "ONE_CLASS_TRIPLET", None, odd, "train")
-        for t, odd in enumerate(AGREED)
+        for t, odd in enumerate(MAJORITY)
     ]
-    answers = [(t, who, odd) for t, said in SAID.items() for who, odd in said.items()]
+    answers = [(t, who, odd) for t, given in ANSWERS.items() for who, odd in given.items()]
     assert reading.triplets is not None
     return replace(
         reading,
@@ -49,7 +49,7 @@ def judged() -> RawDataset:
 
 @pytest.fixture
 def named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Prepared:
-    monkeypatch.setitem(READERS, "toy", lambda _: judged())
+    monkeypatch.setitem(READERS, "toy", lambda _: annotated())
     prepare("toy", None, tmp_path / "named")
     return Prepared.open(tmp_path / "named")
 
@@ -60,71 +60,72 @@ def labelled(tmp_path: Path) -> Prepared:
     return Prepared.open(tmp_path / "labelled")
 
 
-def all_of(batch: dict[str, Tensor]) -> Iterator[tuple[int, int, int, int, int]]:
+def every_answer(batch: dict[str, Tensor]) -> Iterator[tuple[int, int, int, int, int]]:
     """Yield anchor, positive, negative, annotator and type of every answer, by a plain loop."""
-    for three, annotators, answers, kind in zip(
-        *(batch[key].tolist() for key in ("three", "annotator", "answer", "kind")), strict=True
+    keys = ("triplet", "annotator", "answer", "type")
+    for faces, annotators, answers, number in zip(
+        *(batch[key].tolist() for key in keys), strict=True
     ):
         for annotator, odd in zip(annotators, answers, strict=True):
-            if annotator != NOBODY:
-                pair = [three[(odd + i) % 3] for i in (0, 1)]
-                yield pair[0], pair[1], three[odd - 1], annotator, kind
+            if annotator != NO_ANNOTATOR:
+                pair = [faces[(odd + i) % 3] for i in (0, 1)]
+                yield pair[0], pair[1], faces[odd - 1], annotator, number
 
 
 def test_every_answer_is_a_triplet_of_its_annotator(named: Prepared) -> None:
-    material = TripletDataset([named], SPEC, simulated=12)
-    batch = material.__getitems__([2, 0, 1])
-    keys = ("three", "annotator", "answer", "kind")
-    triplets = as_triplets(*(batch[key] for key in keys))
+    batch = TripletDataset([named], SPEC, simulated=12).__getitems__([2, 0, 1])
+    triplets = as_triplets(batch)
     columns = (
         triplets.anchor, triplets.positive, triplets.negative, triplets.annotator, triplets.type,
     )  # fmt: skip
     found = list(zip(*(each.tolist() for each in columns), strict=True))
-    assert found == list(all_of(batch))
-    assert len(found) == sum(map(len, SAID.values()))
+    assert found == list(every_answer(batch))
+    assert len(found) == sum(map(len, ANSWERS.values()))
     assert (triplets.type == 1).all()
 
 
-def test_the_faces_and_words_are_those_of_the_set(named: Prepared) -> None:
-    material = TripletDataset([named], SPEC, simulated=12)
-    assert sorted(material.names) == [f"{named.name}/{who}" for who in ("ann", "bob", "cid")]
-    assert material.names[0].endswith("bob"), "who answered most comes first, and stays fixed"
+def test_faces_and_answers_are_those_of_the_set(named: Prepared) -> None:
+    dataset = TripletDataset([named], SPEC, simulated=12)
+    assert sorted(dataset.annotator_names) == [
+        f"{named.name}/{who}" for who in ("ann", "bob", "cid")
+    ]
+    assert dataset.annotator_names[0].endswith("bob"), "most answers first"
     assert named.triplets is not None
     row = pd.Series(range(len(named.index)), index=named.index["name"])
-    for number, said in SAID.items():
-        batch = material.__getitems__([number])
+    for number, given in ANSWERS.items():
+        batch = dataset.__getitems__([number])
         names = named.triplets.loc[number, ["name_1", "name_2", "name_3"]]
         expected = named.faces(SPEC)[row[names]]
         np.testing.assert_array_equal(batch["faces"].permute(0, 2, 3, 1).numpy(), expected)
-        told = {
-            material.names[who].partition("/")[2]: odd
+        found = {
+            dataset.annotator_names[who].partition("/")[2]: odd
             for who, odd in zip(batch["annotator"][0], batch["answer"][0], strict=True)
-            if who != NOBODY
+            if who != NO_ANNOTATOR
         }
-        assert told == said
-    fixed, _ = fixed_triplets.fixed(named, "train")
-    assert fixed["answer"].tolist() == [odd for odd in AGREED if odd], "no majority, no question"
+        assert found == given
+    fixed, _ = fixed_triplets.answered(named, "train")
+    assert fixed["answer"].tolist() == [odd for odd in MAJORITY if odd]
 
 
-def test_both_kinds_of_faces_meet_in_a_batch_in_the_stated_share(
+def test_labelled_faces_and_annotated_triplets_share_a_batch_as_configured(
     labelled: Prepared, named: Prepared
 ) -> None:
-    material = TripletDataset([labelled, named], SPEC, simulated=5)
-    assert material.annotators == 5 + 3
-    weights = material.weights(balance=0.5, source_balance=0.5, annotated_share=0.75)
-    assert material.items(300, weights) == 150
+    dataset = TripletDataset([labelled, named], SPEC, simulated=5)
+    assert dataset.annotators == 5 + 3
+    weights = dataset.weights(balance=0.5, source_balance=0.5, annotated_share=0.75)
+    assert dataset.items_per_batch(300, weights) == 150
     items = [item for _ in range(20) for item in WeightedSampler(weights, seed=1)]
-    threes = sum(item >= material.labelled for item in items)
-    assert 0.7 < 3 * threes / (len(items) + 2 * threes) < 0.8
-    batch = material.__getitems__([material.labelled, 0, material.labelled + 2])
+    triplets = sum(item >= dataset.labelled_count for item in items)
+    assert 0.7 < 3 * triplets / (len(items) + 2 * triplets) < 0.8
+    batch = dataset.__getitems__([dataset.labelled_count, 0, dataset.labelled_count + 2])
     assert len(batch["faces"]) == 7
-    assert batch["three"].tolist() == [[1, 2, 3], [4, 5, 6]]
-    assert set(batch["annotator"].unique().tolist()) <= {NOBODY, 5, 6, 7}
+    assert batch["triplet"].tolist() == [[1, 2, 3], [4, 5, 6]]
+    assert set(batch["annotator"].unique().tolist()) <= {NO_ANNOTATOR, 5, 6, 7}
     assert batch["shares"][0].sum() == 1
     assert not batch["shares"][1:].any()
 
 
-def test_named_annotators_learn_views_of_their_own(
+def test_each_named_annotator_learns_a_bias_of_their_own(
     labelled: Prepared, named: Prepared, tmp_path: Path
 ) -> None:
     recipe = replace(
@@ -132,15 +133,14 @@ def test_named_annotators_learn_views_of_their_own(
     )
     task = DLNTask(recipe)
     task.dln.train()
-    batch = task.material.__getitems__(
-        [*range(20), *(task.material.labelled + i for i in range(3))]
-    )
+    first = task.dataset.labelled_count
+    batch = task.dataset.__getitems__([*range(20), *(first + i for i in range(3))])
     (update,) = task.step(task.networks, batch)
     update.loss.backward()
-    weight = task.crowd.weight
-    assert weight is not None
-    assert weight.grad is not None
-    assert weight.grad[-3:].flatten(1).norm(dim=1).gt(0).all()
+    change = task.crowd.weight_change
+    assert change is not None
+    assert change.grad is not None
+    assert change.grad[-3:].flatten(1).norm(dim=1).gt(0).all()
 
 
 def test_equal_weights_draw_each_item_once_an_epoch() -> None:
@@ -152,7 +152,7 @@ def test_equal_weights_draw_each_item_once_an_epoch() -> None:
     assert first != second
 
 
-def test_the_hierarchy_asks_within_a_group_and_across_groups() -> None:
+def test_hierarchical_triplets_are_fine_within_a_group_and_coarse_across_groups() -> None:
     torch.manual_seed(0)
     group = {emotion: i for i, few in enumerate(hierarchy.GROUPS) for emotion in few}
     emotion = torch.arange(64) % len(EMOTIONS)
@@ -160,33 +160,33 @@ def test_the_hierarchy_asks_within_a_group_and_across_groups() -> None:
     shares[::9] = 1 / len(EMOTIONS)
     embeddings = torch.nn.functional.normalize(torch.randn(64, 16), dim=1)
     triplets = hierarchy.draw(embeddings, shares)
-    threes = torch.stack([triplets.anchor, triplets.positive, triplets.negative], 1)
-    assert not (threes % 9 == 0).any(), "nobody knows what these faces show"
-    seen = set()
-    for (a, p, n), kind in zip(threes.tolist(), triplets.type.tolist(), strict=True):
-        words = [EMOTIONS[int(emotion[face])] for face in (a, p, n)]
+    faces = torch.stack([triplets.anchor, triplets.positive, triplets.negative], 1)
+    assert not (faces % 9 == 0).any(), "these faces have no majority"
+    found = set()
+    for (a, p, n), number in zip(faces.tolist(), triplets.type.tolist(), strict=True):
+        names = [EMOTIONS[int(emotion[face])] for face in (a, p, n)]
         assert a != p
-        assert group[words[0]] == group[words[1]]
-        fine = words[0] == words[1]
-        assert (group[words[2]] == group[words[0]]) is fine
-        assert words[2] not in words[:2]
-        assert kind == (2 if fine else 3)
-        seen.add((fine, group[words[0]]))
-    assert seen == {(True, 3), (False, 3)}
+        assert group[names[0]] == group[names[1]]
+        fine = names[0] == names[1]
+        assert (group[names[2]] == group[names[0]]) is fine
+        assert names[2] not in names[:2]
+        assert number == (2 if fine else 3)
+        found.add((fine, group[names[0]]))
+    assert found == {(True, 3), (False, 3)}
 
 
-def test_the_odd_face_of_the_hierarchy_is_a_hard_one() -> None:
+def test_the_odd_face_of_a_hierarchical_triplet_is_a_hard_negative() -> None:
     torch.manual_seed(0)
     emotion = torch.arange(200) % len(EMOTIONS)
     embeddings = torch.nn.functional.normalize(torch.randn(200, 16), dim=1)
     triplets = hierarchy.draw(embeddings, torch.eye(len(EMOTIONS))[emotion])
-    apart = (embeddings[triplets.anchor] - embeddings[triplets.negative]).norm(dim=1)
-    anybody = torch.nn.functional.pdist(embeddings)
-    assert apart.mean() < anybody.quantile(0.25)
+    negatives = (embeddings[triplets.anchor] - embeddings[triplets.negative]).norm(dim=1)
+    all_pairs = torch.nn.functional.pdist(embeddings)
+    assert negatives.mean() < all_pairs.quantile(0.25)
 
 
 @pytest.mark.parametrize(("exponent", "share"), [(0.0, 0.1), (0.5, 0.25), (1.0, 0.5)])
-def test_the_exponent_leads_from_as_they_come_to_each_equally_often(
+def test_the_exponent_balances_classes_from_as_they_occur_to_equally_often(
     exponent: float, share: float
 ) -> None:
     classes = np.repeat([0, 1], [10, 90])
@@ -194,7 +194,9 @@ def test_the_exponent_leads_from_as_they_come_to_each_equally_often(
     assert weights[classes == 0].sum() / weights.sum() == pytest.approx(share)
 
 
-def test_votes_play_no_part_where_nobody_voted(named: Prepared, tmp_path: Path) -> None:
+def test_the_label_distance_loss_is_left_out_where_no_face_has_votes(
+    named: Prepared, tmp_path: Path
+) -> None:
     recipe = replace(
         RECIPES["dln-smoke"],
         toy=False,
@@ -203,5 +205,5 @@ def test_votes_play_no_part_where_nobody_voted(named: Prepared, tmp_path: Path) 
         label_distance_weight=1.0,
     )
     task = DLNTask(recipe)
-    (update,) = task.step(task.networks, task.material.__getitems__([0, 1, 2]))
+    (update,) = task.step(task.networks, task.dataset.__getitems__([0, 1, 2]))
     assert torch.isfinite(update.loss)

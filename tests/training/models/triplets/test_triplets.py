@@ -20,11 +20,11 @@ from training.models.triplets.sampling import Sampling, Triplets
 
 
 def random_triplets(faces: int, annotators: int, count: int) -> Triplets:
-    threes = torch.stack([torch.randperm(faces)[:3] for _ in range(count)])
+    chosen = torch.stack([torch.randperm(faces)[:3] for _ in range(count)])
     return Triplets(
-        anchor=threes[:, 0],
-        positive=threes[:, 1],
-        negative=threes[:, 2],
+        anchor=chosen[:, 0],
+        positive=chosen[:, 1],
+        negative=chosen[:, 2],
         annotator=torch.randint(annotators, (count,)),
         type=torch.randint(1, 4, (count,)),
     )
@@ -34,45 +34,45 @@ def random_triplets(faces: int, annotators: int, count: int) -> Triplets:
 def test_the_loss_is_the_formula(squared: bool) -> None:
     power = 2 if squared else 1
     torch.manual_seed(0)
-    seen = torch.nn.functional.normalize(torch.randn(3, 8, 4), dim=-1)
+    embeddings = torch.nn.functional.normalize(torch.randn(3, 8, 4), dim=-1)
     triplets = random_triplets(8, 3, 40)
     by_type: dict[int, list[float]] = {1: [], 2: [], 3: []}
     for i in range(40):
-        e = seen[triplets.annotator[i]].tolist()
+        e = embeddings[triplets.annotator[i]].tolist()
         a, p, n = (
             e[int(part[i])] for part in (triplets.anchor, triplets.positive, triplets.negative)
         )
-        kind = int(triplets.type[i])
-        margin = 0.1 if kind == 1 else 0.2
+        number = int(triplets.type[i])
+        margin = 0.1 if number == 1 else 0.2
         near, far, farther = (math.dist(*ends) ** power for ends in ((a, p), (a, n), (p, n)))
         term = max(0.0, near - far + margin) + max(0.0, near - farther + margin)
         if term > 0:
-            by_type[kind].append(term)
+            by_type[number].append(term)
     expected = sum(sum(terms) / len(terms) for terms in by_type.values()) / 3
-    assert abs(float(triplet_loss(seen, triplets, squared=squared)) - expected) < 1e-4
+    assert abs(float(triplet_loss(embeddings, triplets, squared=squared)) - expected) < 1e-4
 
 
-def test_the_votes_distances_are_the_formula_and_can_be_met() -> None:
+def test_the_label_distance_loss_is_the_formula_and_can_reach_zero() -> None:
     torch.manual_seed(0)
     shares = torch.rand(6, 8).softmax(1)
-    seen = torch.nn.functional.normalize(torch.randn(6, 16), dim=1)
+    embeddings = torch.nn.functional.normalize(torch.randn(6, 16), dim=1)
     terms = []
     for i in range(6):
         for j in range(i):
-            near = math.dist(seen[i].tolist(), seen[j].tolist())
+            distance = math.dist(embeddings[i].tolist(), embeddings[j].tolist())
             voted = math.sqrt(2) * float(hellinger(shares[i], shares[j]))
-            terms.append((near - voted) ** 2)
+            terms.append((distance - voted) ** 2)
     expected = sum(terms) / len(terms)
-    assert float(label_distance_loss(seen, shares)) == pytest.approx(expected, rel=1e-4)
-    met = torch.nn.functional.pad(shares.sqrt(), (0, 8))
-    assert float(label_distance_loss(met, shares)) < 1e-10
+    assert float(label_distance_loss(embeddings, shares)) == pytest.approx(expected, rel=1e-4)
+    roots = torch.nn.functional.pad(shares.sqrt(), (0, 8))
+    assert float(label_distance_loss(roots, shares)) < 1e-10
 
 
 def test_equal_embeddings_still_give_finite_gradients() -> None:
-    seen = torch.ones(1, 4, 16, requires_grad=True)
-    triplet_loss(seen, random_triplets(4, 1, 10)).backward()
-    assert seen.grad is not None
-    assert torch.isfinite(seen.grad).all()
+    embeddings = torch.ones(1, 4, 16, requires_grad=True)
+    triplet_loss(embeddings, random_triplets(4, 1, 10)).backward()
+    assert embeddings.grad is not None
+    assert torch.isfinite(embeddings.grad).all()
 
 
 def test_a_triplet_is_right_only_if_its_pair_is_strictly_the_nearest() -> None:
@@ -97,22 +97,22 @@ def test_hellinger_is_the_formula_and_the_odd_one_is_the_farthest() -> None:
     )
     assert abs(float(hellinger(p, q)) - expected) < 1e-6
     angry, happy = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])
-    seen = torch.stack([torch.stack(t) for t in ([happy, angry, angry], [angry, happy, angry])])
-    odd, lead = odd_one(seen)
+    votes = torch.stack([torch.stack(t) for t in ([happy, angry, angry], [angry, happy, angry])])
+    odd, lead = odd_one(votes)
     assert odd.tolist() == [0, 1]
     assert lead.tolist() == [1.0, 1.0]
 
 
-def test_annotators_answer_by_votes_and_by_their_own_leaning() -> None:
+def test_annotators_draw_the_photos_votes_weighted_by_their_bias() -> None:
     torch.manual_seed(0)
     shares = torch.zeros(1, 8)
     shares[0, :2] = 0.5
-    lean = torch.ones(2, 8)
-    lean[1, 0] = 9.0
-    seen = annotator_votes(shares.expand(500, -1), lean, 10).mean(1)
-    assert abs(float(seen[0, 0]) - 0.5) < 0.03
-    assert abs(float(seen[1, 0]) - 0.9) < 0.03
-    assert float(seen[:, 2:].sum()) == 0
+    biases = torch.ones(2, 8)
+    biases[1, 0] = 9.0
+    votes = annotator_votes(shares.expand(500, -1), biases, 10).mean(1)
+    assert abs(float(votes[0, 0]) - 0.5) < 0.03
+    assert abs(float(votes[1, 0]) - 0.9) < 0.03
+    assert float(votes[:, 2:].sum()) == 0
     assert torch.equal(annotator_biases(5, 0.5, seed=3), annotator_biases(5, 0.5, seed=3))
 
 
@@ -120,8 +120,8 @@ def test_drawn_triplets_keep_the_rule_and_annotators_mostly_agree_with_the_votes
     torch.manual_seed(0)
     votes = torch.distributions.Dirichlet(torch.full((8,), 0.3)).sample((120,))
     shares = torch.cat([votes, torch.eye(8).repeat(3, 1)])
-    single = torch.arange(len(shares)) >= 120
-    triplets = Sampling().draw(shares, single, seed=0)
+    single_vote = torch.arange(len(shares)) >= 120
+    triplets = Sampling().draw(shares, single_vote, seed=0)
     agreed = 0
     for i in range(len(triplets)):
         a, p, n = int(triplets.anchor[i]), int(triplets.positive[i]), int(triplets.negative[i])
@@ -133,7 +133,7 @@ def test_drawn_triplets_keep_the_rule_and_annotators_mostly_agree_with_the_votes
         agreed += float(hellinger(shares[a], shares[p])) == near
         classes = {int(shares[x].argmax()) for x in (a, p, n)}
         assert len(classes) == int(triplets.type[i])
-        assert not (len(classes) == 1 and single[[a, p, n]].any())
+        assert not (len(classes) == 1 and single_vote[[a, p, n]].any())
     assert {1, 2, 3} == set(triplets.type.tolist())
     assert 0.75 < agreed / len(triplets) < 1
 
@@ -145,8 +145,8 @@ def test_lone_votes_are_dropped_and_labels_count_as_one_vote() -> None:
             "emotion": [0, 3, None, None],
         }
     )
-    said = counts(index)
-    assert said[0].tolist() == [6, 0, 0, 0, 0, 3, 0, 0]
-    assert said[1].tolist() == [0, 0, 0, 1, 0, 0, 0, 0]
-    assert said[2].sum() == 0
+    found = counts(index)
+    assert found[0].tolist() == [6, 0, 0, 0, 0, 3, 0, 0]
+    assert found[1].tolist() == [0, 0, 0, 1, 0, 0, 0, 0]
+    assert found[2].sum() == 0
     assert is_clear(index).tolist() == [True, True, False, False]

@@ -1,8 +1,8 @@
-"""Who stands beside whom when an embedding is asked whether it knows people.
+"""Pairs and triplets of people on which an embedding is tested for what it reveals of identity.
 
-    python -m training.metrics.identity_questions data/london data/lfw-emotion data/ict
+    python -m training.metrics.identity_trials data/london data/lfw-emotion data/ict
 
-draws the lists again that are kept in training/datasets/lists (names only).
+draws the lists in training/datasets/lists again (they hold names only).
 """
 
 import sys
@@ -25,50 +25,50 @@ FACES = ["name_1", "name_2", "name_3"]
 COLUMNS = ["split", "kind", "same_person", *FACES]
 PAIRS_OF_PERSON = 10
 OTHERS_OF_PAIR = 5
-MOST = 3000
-IN_VAIN = 300
-"""Draws in a row that give nothing new, after which there is nothing more to draw."""
+MOST_TRIPLETS = 3000
+FRUITLESS_DRAWS = 300
+"""After so many draws in a row without a new triplet the drawing stops."""
 LISTS = resources.files("training.datasets") / "lists"
 
 
 @lru_cache(maxsize=16)
-def asked(data: Prepared, split: str) -> pd.DataFrame:
-    """Return the questions about a set's people in `split`: the list we keep, else one drawn now.
+def trials(data: Prepared, split: str) -> pd.DataFrame:
+    """Return the trials of a set's people in `split`: from the shipped list, else drawn now.
 
     Columns: `kind`, `same_person` (of pairs) and `rows` of the index, two for a pair, three for a
-    triplet whose third face is the odd one. A question with a face that isn't in the set is left
-    out; a set that knows no persons gives none.
+    triplet whose third face is the odd one. A trial with a face that isn't in the set is left out;
+    a set without persons has none.
     """
-    kept = LISTS / f"people_{data.name}.parquet"
-    if kept.is_file():
-        with kept.open("rb") as file:
+    shipped = LISTS / f"people_{data.name}.parquet"
+    if shipped.is_file():
+        with shipped.open("rb") as file:
             table = pd.read_parquet(file)
     else:
-        table = drawn(data.index, split)
+        table = draw_trials(data.index, split)
     table = table[table["split"] == split]
-    row = dict(zip(data.index["name"], range(len(data.index)), strict=True))
+    row_of = dict(zip(data.index["name"], range(len(data.index)), strict=True))
     rows = [
-        [row.get(name, -1) for name in names if isinstance(name, str)]
+        [row_of.get(name, -1) for name in names if isinstance(name, str)]
         for names in table[FACES].itertuples(index=False)
     ]
     table = table.assign(rows=pd.Series(rows, index=table.index, dtype=object))
-    known = np.array([min(faces) >= 0 for faces in rows], dtype=bool)
-    return table[known].reset_index(drop=True)
+    complete = np.array([min(faces) >= 0 for faces in rows], dtype=bool)
+    return table[complete].reset_index(drop=True)
 
 
-def drawn(index: pd.DataFrame, split: str, seed: int = 0) -> pd.DataFrame:
-    """Return questions about the people of one split, drawn with `seed`.
+def draw_trials(index: pd.DataFrame, split: str, seed: int = 0) -> pd.DataFrame:
+    """Return trials of the people of one split, drawn with `seed`.
 
     - across: one person in two expressions, against two people in the same two.
     - alike: one person twice with one expression, against two people with it.
     - adversarial: two people with one expression, and the first of them with another.
     - three_people: the same with a third person for the odd face.
 
-    At most 10 pairs a person, 5 pairs of two people for each, and 3,000 triplets of a kind, each
-    beginning with a person drawn evenly, so that nobody of many pictures speaks for all.
+    At most 10 pairs for each person, 5 pairs of two people for each of these, and 3,000 triplets of
+    a kind. The first person of a triplet is drawn evenly, whoever has how many pictures.
     """
-    known = (index["split"] == split) & index["person"].notna() & index["emotion"].notna()
-    people = _People(index[known], np.random.default_rng(seed))
+    usable = (index["split"] == split) & index["person"].notna() & index["emotion"].notna()
+    people = _People(index[usable], np.random.default_rng(seed))
     rows = [*people.pairs(), *people.triplets(ADVERSARIAL), *people.triplets(THREE_PEOPLE)]
     return pd.DataFrame([(split, *row) for row in rows], columns=COLUMNS)
 
@@ -81,8 +81,8 @@ class _People:
         self.names = index["name"].to_numpy()
         self.person = index["person"].to_numpy()
         self.emotion = index["emotion"].to_numpy(dtype=np.int64)
-        at = pd.Series(np.arange(len(index)))
-        self.of_person = {p: rows.to_numpy() for p, rows in at.groupby(self.person)}
+        rows = pd.Series(np.arange(len(index)))
+        self.of_person = {p: each.to_numpy() for p, each in rows.groupby(self.person)}
         self.of_emotion = {e: np.flatnonzero(self.emotion == e) for e in set(self.emotion.tolist())}
 
     def pairs(self) -> Iterator[tuple[object, ...]]:
@@ -91,8 +91,7 @@ class _People:
             both = np.array(list(combinations(rows, 2)), dtype=np.int64).reshape(-1, 2)
             alike = self.emotion[both[:, 0]] == self.emotion[both[:, 1]]
             for kind, of_kind in ((ACROSS, both[~alike]), (ALIKE, both[alike])):
-                few = self.rng.permutation(of_kind)[:PAIRS_OF_PERSON]
-                for pair in few:
+                for pair in self.rng.permutation(of_kind)[:PAIRS_OF_PERSON]:
                     first, second = self.rng.permutation(pair).tolist()
                     others = self._others(first, int(self.emotion[second]))
                     if len(others):
@@ -103,20 +102,21 @@ class _People:
     def triplets(self, kind: str) -> Iterator[tuple[object, ...]]:
         """Yield distinct triplets; the third face is the odd one."""
         found: dict[tuple[int, ...], None] = {}
-        persons, in_vain = list(self.of_person), 0
-        while len(found) < MOST and in_vain < IN_VAIN and persons:
-            three = self._triplet(kind, self.of_person[persons[self.rng.integers(len(persons))]])
-            in_vain = in_vain + 1 if three is None or three in found else 0
-            if three:
-                found[three] = None
-        for three in found:
-            yield kind, None, *self.names[list(three)]
+        persons, fruitless = list(self.of_person), 0
+        while len(found) < MOST_TRIPLETS and fruitless < FRUITLESS_DRAWS and persons:
+            person = persons[self.rng.integers(len(persons))]
+            triplet = self._triplet(kind, self.of_person[person])
+            fruitless = fruitless + 1 if triplet is None or triplet in found else 0
+            if triplet:
+                found[triplet] = None
+        for triplet in found:
+            yield kind, None, *self.names[list(triplet)]
 
-    def _triplet(self, kind: str, mine: Int[np.ndarray, "rows"]) -> tuple[int, ...] | None:
-        anchor = self._one(mine)
+    def _triplet(self, kind: str, of_person: Int[np.ndarray, "rows"]) -> tuple[int, ...] | None:
+        anchor = self._one(of_person)
         positives = self._others(anchor, int(self.emotion[anchor]))
         if kind == ADVERSARIAL:
-            negatives = mine[self.emotion[mine] != self.emotion[anchor]]
+            negatives = of_person[self.emotion[of_person] != self.emotion[anchor]]
         else:
             negatives = np.flatnonzero(self.emotion != self.emotion[anchor])
             negatives = negatives[self.person[negatives] != self.person[anchor]]
@@ -137,14 +137,14 @@ class _People:
 
 
 def main(folders: list[str]) -> None:
-    """Draw the kept lists anew, for validation and test."""
+    """Write the shipped lists of some prepared sets, for validation and test."""
     for folder in folders:
         data = Prepared.open(folder)
-        table = pd.concat([drawn(data.index, split) for split in ("validation", "test")])
+        table = pd.concat([draw_trials(data.index, split) for split in ("validation", "test")])
         path = Path(str(LISTS / f"people_{data.name}.parquet"))
         table.to_parquet(path, index=False, compression="zstd")
-        counted = table.groupby(["split", "kind"]).size().to_dict()
-        sys.stdout.write(f"{path.name}: {counted}\n")
+        counts = table.groupby(["split", "kind"]).size().to_dict()
+        sys.stdout.write(f"{path.name}: {counts}\n")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,101 @@
+"""Squares of pixels cut out of photos, and the way back into the photo."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from PIL import Image
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class CropSpec:
+    """How a face is cut from a photo: as a square of `size_px` a side.
+
+    `margin` is the part by which its sides are longer than those of the bare face's square (0: the
+    bare face, 0.3: 30 % longer). `roll` turns the picture so that the eyes are level.
+    """
+
+    size_px: int
+    margin: float
+    roll: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Crop:
+    """A face cut out: RGB pixels, and the affine map back into the photo.
+
+    `to_photo` maps a crop's (x, y, 1) to the photo's (x, y), pixel centres at half numbers.
+    """
+
+    pixels: UInt8[np.ndarray, "size size 3"]
+    spec: CropSpec
+    to_photo: Float[np.ndarray, "2 3"]
+
+
+def warped(
+    photo: UInt8[np.ndarray, "h w 3"], to_photo: Float[np.ndarray, "2 3"], size: int
+) -> UInt8[np.ndarray, "size size 3"]:
+    """Return a square of a photo through an affine map; when shrinking, pixels are averaged first.
+
+    Args:
+        photo: RGB pixels; outside them its edge is repeated.
+        to_photo: maps the result's (x, y, 1) to the photo's (x, y), pixel centres at half numbers.
+        size: side of the result.
+    """
+    scale = math.hypot(to_photo[0, 0], to_photo[1, 0])
+    coarser = max(1, int(scale / 4))  # photo pixels averaged beforehand, in each direction
+    finer = max(1, math.ceil(scale / coarser))  # samples of those, averaged afterwards
+    corners = to_photo @ np.array([[0, size, 0, size], [0, 0, size, size], [1, 1, 1, 1]])
+    low = np.floor(corners.min(1)).astype(int) - 2 * coarser
+    high = low + coarser * np.ceil((corners.max(1) - low) / coarser + 2).astype(int)
+    part = Image.fromarray(_edge_repeated(photo, low, high)).reduce(coarser)
+    inner = (to_photo - np.array([[0, 0, low[0]], [0, 0, low[1]]])) / coarser
+    inner[:, :2] /= finer
+    cut = part.transform(
+        (size * finer, size * finer),
+        Image.Transform.AFFINE,
+        tuple(inner.ravel().tolist()),
+        Image.Resampling.BICUBIC if scale < 1 else Image.Resampling.BILINEAR,
+    )
+    return np.array(cut.reduce(finer))
+
+
+def _edge_repeated(
+    photo: UInt8[np.ndarray, "h w 3"], low: np.ndarray, high: np.ndarray
+) -> UInt8[np.ndarray, "a b 3"]:
+    """Return the pixels from `low` (x, y) to `high`, also where they are outside the photo."""
+    height, width = photo.shape[:2]
+    columns = np.arange(low[0], high[0]).clip(0, width - 1)
+    rows = np.arange(low[1], high[1]).clip(0, height - 1)
+    return photo.take(rows, 0).take(columns, 1)
+
+
+def recut(
+    pixels: UInt8[np.ndarray, "s s 3"], stored_margin: float, spec: CropSpec
+) -> UInt8[np.ndarray, "size size 3"]:
+    """Return another crop out of a stored one, whose eyes are level and whose margin is known.
+
+    A wider crop than the stored one repeats its edge.
+    """
+    side = pixels.shape[0]
+    length = side * (1 + spec.margin) / (1 + stored_margin)
+    if length > side:
+        around = math.ceil((length - side) / 2)
+        pixels = np.pad(pixels, ((around, around), (around, around), (0, 0)), mode="edge")
+    start = (pixels.shape[0] - length) / 2
+    box = (start, start, start + length, start + length)
+    size = (spec.size_px, spec.size_px)
+    return np.array(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC, box=box))
+
+
+def to_tensor(crops: Sequence[UInt8[np.ndarray, "size size 3"]]) -> "Float[Tensor, 'batch 3 h w']":
+    """Return crops as RGB in [0, 1]."""
+    import torch
+
+    return torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float() / 255

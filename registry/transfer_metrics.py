@@ -1,0 +1,131 @@
+"""How the transfer of an expression is measured, and which results are worth a warning."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+SAME_EXPRESSION = 1e-3
+"""Distance up to which two expressions count as the same, so that no result can be nearer."""
+FARTHEST_FROM_SAME = 0.1
+"""How far a result may then be from the expression; our decision."""
+WARNED_SHARE = 0.05
+"""Share of the validation transfers, or of the real pairs, below a threshold; our decision."""
+
+NOT_NEARER = (
+    "The result is not near enough to the expression asked for: it is {share:.0%} nearer, where "
+    "{least:.0%} is the least to expect."
+)
+FARTHER = "The result is no nearer to the expression asked for than the source."
+LEFT = "The source showed the expression asked for, and the result no longer does."
+NOT_THE_PERSON = (
+    "The result may no longer show the same person: its likeness to the source is {likeness:.2f}, "
+    "where {least:.2f} is the least to expect."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransferMetrics:
+    """How near one result came to the driver's expression, and how like the person it still is.
+
+    Distances are Euclidean between unit expression vectors, likenesses are cosines of unit identity
+    vectors. All vectors come from the version's own encoder.
+    """
+
+    before: float
+    """Distance of the source's expression to the driver's, 0 to 2."""
+    after: float
+    """Distance of the result's expression to the driver's, 0 to 2."""
+    likeness: float
+    """Likeness of the result to the source, -1 to 1."""
+    driver_likeness: float | None
+    """Likeness of the result to the driver, -1 to 1; None where there is no driver."""
+
+    @property
+    def nearer(self) -> float:
+        """Share of `before` by which the result is nearer; below 0 it is farther.
+
+        0 where the source shows the expression already (SAME_EXPRESSION).
+        """
+        return 1 - self.after / self.before if self.before > SAME_EXPRESSION else 0.0
+
+    @property
+    def progress(self) -> str:
+        """How much nearer the result came, in words."""
+        if round(100 * self.nearer) == 0:
+            return "As near to the expression as before"
+        way = "nearer to" if self.nearer > 0 else "farther from"
+        return f"{abs(self.nearer):.0%} {way} the expression"
+
+    def to_dict(self) -> dict[str, float | None]:
+        """Return the fields and `nearer`, as JSON can hold them."""
+        return {"nearer": self.nearer} | asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransferThresholds:
+    """What a version's results reach at least; a result below it is worth a warning.
+
+    The fields' names are those in the metadata of a version. The defaults promise nothing but a
+    result that is no farther from the expression than the source.
+    """
+
+    nearer: float = 0.0
+    """Least share by which the expression comes nearer at strength 1; below 1 so much of it."""
+    same_person: float = -1.0
+    """Least likeness of the result to the source."""
+
+    @classmethod
+    def derive(
+        cls, transfers: Sequence[TransferMetrics], real_likenesses: Sequence[float]
+    ) -> "TransferThresholds":
+        """Return what all but WARNED_SHARE of the validation reach; our decision.
+
+        Args:
+            transfers: at least one validation transfer. `nearer` is taken from these, but no less
+                than 0.
+            real_likenesses: likenesses of real pictures of one person; `same_person` is taken from
+                these, or from the transfers where there are none.
+        """
+        likenesses = list(real_likenesses) or [transfer.likeness for transfer in transfers]
+        nearer = np.quantile([transfer.nearer for transfer in transfers], WARNED_SHARE)
+        return cls(
+            nearer=max(0.0, float(nearer)),
+            same_person=float(np.quantile(likenesses, WARNED_SHARE)),
+        )
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, float]) -> "TransferThresholds":
+        """Return the thresholds of a version's metadata; a missing one promises nothing."""
+        return cls(
+            nearer=stored.get("nearer", cls.nearer),
+            same_person=stored.get("same_person", cls.same_person),
+        )
+
+    def to_dict(self) -> dict[str, float]:
+        """Return the thresholds for a version's metadata."""
+        return asdict(self)
+
+    def failures(self, metrics: TransferMetrics, strength: float) -> tuple[str, ...]:
+        """Return what a result lacks, a sentence each; none where it passes.
+
+        Args:
+            metrics: of the result.
+            strength: of the transfer. Below 1, so much of `nearer` is expected; at 0 and below,
+                nothing.
+        """
+        sentences = [self._expression_failure(metrics, strength)]
+        if metrics.likeness < self.same_person:
+            least = self.same_person
+            sentences.append(NOT_THE_PERSON.format(likeness=metrics.likeness, least=least))
+        return tuple(sentence for sentence in sentences if sentence)
+
+    def _expression_failure(self, metrics: TransferMetrics, strength: float) -> str | None:
+        if metrics.before <= SAME_EXPRESSION:
+            return LEFT if metrics.after > FARTHEST_FROM_SAME else None
+        least = self.nearer * min(1.0, strength)
+        if strength <= 0 or (metrics.nearer > 0 and metrics.nearer >= least):
+            return None
+        if metrics.nearer <= 0:
+            return FARTHER
+        return NOT_NEARER.format(share=metrics.nearer, least=least)

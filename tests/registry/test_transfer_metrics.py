@@ -1,0 +1,97 @@
+"""The metrics of a transfer, the thresholds, and the warnings."""
+
+import json
+import math
+
+import pytest
+
+from registry.transfer_metrics import SAME_EXPRESSION, TransferMetrics, TransferThresholds
+
+NONE = TransferThresholds()
+
+
+def transfer(*, before: float = 1.0, after: float = 0.5, likeness: float = 0.9) -> TransferMetrics:
+    return TransferMetrics(before=before, after=after, likeness=likeness, driver_likeness=None)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "nearer"),
+    [(0.8, 0.2, 0.75), (0.8, 0.8, 0.0), (0.8, 1.2, -0.5), (SAME_EXPRESSION, 0.5, 0.0)],
+)
+def test_nearer_is_the_share_of_the_distance_that_is_gone(
+    before: float, after: float, nearer: float
+) -> None:
+    assert transfer(before=before, after=after).nearer == pytest.approx(nearer)
+
+
+def test_metrics_become_json() -> None:
+    metrics = TransferMetrics(before=1.0, after=0.25, likeness=0.9, driver_likeness=0.1)
+    assert json.loads(json.dumps(metrics.to_dict())) == {
+        "nearer": 0.75, "before": 1.0, "after": 0.25, "likeness": 0.9, "driver_likeness": 0.1
+    }  # fmt: skip
+    assert transfer().to_dict()["driver_likeness"] is None
+
+
+@pytest.mark.parametrize(
+    ("after", "text"),
+    [
+        (0.5, "50% nearer to the expression"),
+        (1.25, "25% farther from the expression"),
+        (0.996, "As near to the expression as before"),
+    ],
+)
+def test_progress_is_a_whole_percentage(after: float, text: str) -> None:
+    assert transfer(after=after).progress == text
+
+
+def test_thresholds_are_what_95_percent_reach() -> None:
+    transfers = [transfer(after=1 - i / 100, likeness=0.5 + i / 1000) for i in range(101)]
+    thresholds = TransferThresholds.derive(transfers, [0.3 + i / 1000 for i in range(101)])
+    assert thresholds.nearer == pytest.approx(0.05)
+    assert thresholds.same_person == pytest.approx(0.305)
+    assert TransferThresholds.derive(transfers, []).same_person == pytest.approx(0.505)
+    farther = [transfer(after=1.5), *transfers]
+    assert TransferThresholds.derive(farther[:2], []).nearer == 0
+
+
+def test_thresholds_survive_the_metadata_of_a_version() -> None:
+    thresholds = TransferThresholds(nearer=0.2, same_person=0.6)
+    assert TransferThresholds.from_dict(json.loads(json.dumps(thresholds.to_dict()))) == thresholds
+    assert TransferThresholds.from_dict({}) == NONE
+    assert TransferThresholds.from_dict({"same_person": 0.6}).nearer == 0
+
+
+@pytest.mark.parametrize(
+    ("after", "likeness", "strength", "wrong"),
+    [
+        (0.7, 0.9, 1.0, []),
+        (0.85, 0.9, 1.0, ["15% nearer, where 20%"]),
+        (0.85, 0.9, 0.5, []),
+        (0.85, 0.9, 1.5, ["15% nearer, where 20%"]),
+        (1.4, 0.9, -0.5, []),
+        (1.4, 0.9, 0.0, []),
+        (1.1, 0.9, 0.5, ["no nearer"]),
+        (0.7, 0.59, 1.0, ["0.59, where 0.60"]),
+        (1.1, 0.1, 1.0, ["no nearer", "0.10, where 0.60"]),
+    ],
+)
+def test_a_result_below_a_threshold_fails(
+    after: float, likeness: float, strength: float, wrong: list[str]
+) -> None:
+    thresholds = TransferThresholds(nearer=0.2, same_person=0.6)
+    failures = thresholds.failures(transfer(after=after, likeness=likeness), strength)
+    assert len(failures) == len(wrong)
+    assert all(words in sentence for words, sentence in zip(wrong, failures, strict=True))
+
+
+@pytest.mark.parametrize(("after", "wrong"), [(0.05, 0), (0.9, 1)])
+def test_a_face_asked_for_its_own_expression_shall_keep_it(after: float, wrong: int) -> None:
+    assert len(NONE.failures(transfer(before=0.0005, after=after), 1.0)) == wrong
+
+
+def test_a_result_that_is_not_nearer_fails_without_thresholds() -> None:
+    assert len(NONE.failures(transfer(after=1.0), 1.0)) == 1
+
+
+def test_a_result_that_is_not_a_number_fails() -> None:
+    assert NONE.failures(transfer(after=math.nan), 1.0)

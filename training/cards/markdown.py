@@ -1,0 +1,141 @@
+"""The model card that people read: Markdown, made of a run card and of what was measured.
+
+One form for all models, after Mitchell et al., "Model Cards for Model Reporting" (2019).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from registry import entries, signature, versions
+from registry.catalog import CATALOG
+from registry.measurements import Measurement
+from registry.versions import Version
+from training.cards.run_card import RunCard
+from training.cards.tables import by_group, overall
+from training.cards.text import CONFIGURED, LICENCES, MISUSE, TEXTS, UNKNOWN_LICENCE
+from training.engine import tracking
+
+LONGEST = 5000
+"""Characters that MLflow keeps of a description in a database that limits them."""
+TRAIN = "python -m training train"
+IN_THE_TABLE = "`python -m registry show VERSION --measurements` shows all"
+WITHOUT_VALIDATION = f"Validation and latency are left out to keep this card short; {IN_THE_TABLE}."
+WITHOUT_ROBUSTNESS = (
+    f"Validation, latency and robustness are left out to keep this card short; {IN_THE_TABLE}."
+)
+WITHOUT_EARLIER = "The trainings before this one are left out here: card.json in its run has them."
+
+
+def markdown(card: RunCard, measurements: Sequence[Measurement]) -> str:
+    """Return the card of a registered model.
+
+    If it gets longer than LONGEST, validation and latency are left out, then the earlier trainings,
+    then robustness; each with a sentence that says where it is.
+
+    Args:
+        card: how the network was trained.
+        measurements: the table of its run.
+    """
+    tested = [row for row in measurements if row.split == "test"]
+    fewest = [row for row in tested if row.metric != "robustness"]
+    text = ""
+    for rows, note, earlier in (
+        (measurements, "", True),
+        (tested, WITHOUT_VALIDATION, True),
+        (tested, WITHOUT_VALIDATION, False),
+        (fewest, WITHOUT_ROBUSTNESS, False),
+    ):
+        text = _text(card, rows, note, _trainings(card) if earlier else _last_training(card))
+        if len(text) <= LONGEST:
+            return text
+    return f"{text[: LONGEST - 2]}…\n"
+
+
+def refresh(version: Version) -> None:
+    """Write the card of a version again, with all that was measured by now.
+
+    A description that a person wrote or changed stays, and so does that of a run without a card.
+
+    Raises:
+        Unreachable: the store does not answer.
+    """
+    version = versions.resolve(f"{version.name}/{version.number}")
+    card = tracking.card_of(version.run_id)
+    if card is None or not signature.is_signed(version):
+        return
+    text = markdown(RunCard.read(card), versions.measurements(version))
+    entries.describe(version, text)
+    signature.sign(version.run_id, text)
+
+
+def _text(card: RunCard, measurements: Sequence[Measurement], note: str, made: str) -> str:
+    text = TEXTS[card.model]
+    results = [text.protocol, note, overall(measurements) or "Nothing was measured yet."]
+    sections = {
+        "What it is": text.what,
+        "Intended use": _bullets(text.uses),
+        "Misuse": _bullets([*text.misuse, *MISUSE, "More in docs/ethics.md."]),
+        "Data": _bullets(map(_set, card.data)),
+        "How it was made": made,
+        "Results": "\n\n".join(filter(None, results)),
+        "Results by group": by_group(measurements) or "No group was measured by itself yet.",
+        "Known failures": _bullets([*text.failures, *map(_failure, card.failures)]),
+        "Our decisions": _bullets([*text.decisions, *_configured(card.config)]),
+    }
+    head = f"{CATALOG[card.model].title}, trained by recipe `{card.recipe}`"
+    return (
+        "\n\n".join([head, *(f"## {title}\n\n{body}" for title, body in sections.items())]) + "\n"
+    )
+
+
+def _set(data: Mapping[str, Any]) -> str:
+    licence = LICENCES.get(data["name"], UNKNOWN_LICENCE)
+    return f"{data['name']}, {data['training_faces']:,} training faces: {licence}."
+
+
+def _trainings(card: RunCard) -> str:
+    """Return the trainings in their order: those this one started from, then itself."""
+    trainings = [*card.before, card.to_dict()]
+    machines = list(dict.fromkeys(each["machine"] for each in trainings))
+    if len(machines) == 1:
+        lines = [f"{_training(each)}." for each in trainings]
+        where = f" on {machines[0]}"
+    else:
+        lines = [f"{_training(each)}, {each['machine']}." for each in trainings]
+        where = ""
+    order = ", in this order; version numbers are those of that registry" if card.before else ""
+    return f"By `{TRAIN}`{where}{order}:\n\n{_bullets(lines)}"
+
+
+def _last_training(card: RunCard) -> str:
+    """Return the training itself, and that others came before it."""
+    note = f"\n\n{WITHOUT_EARLIER}" if card.before else ""
+    line = f"{_training(card.to_dict())}."
+    return f"By `{TRAIN}` on {card.machine}:\n\n{_bullets([line])}{note}"
+
+
+def _training(training: Mapping[str, Any]) -> str:
+    return (
+        f"`{training['command'].removeprefix(TRAIN).strip()}`: {_commit(training)}"
+        f"seed {training['seed']}, {training['epochs']} epochs, {training['minutes']} minutes"
+    )
+
+
+def _commit(training: Mapping[str, Any]) -> str:
+    return f"commit {training['revision']}, " if training.get("revision") else ""
+
+
+def _failure(failure: Mapping[str, str]) -> str:
+    answer = f"answered {failure['answer']}, the truth is {failure['truth']}"
+    return f"`{failure['picture']}` ({failure['credit']}): {answer}."
+
+
+def _configured(config: Mapping[str, Any]) -> list[str]:
+    """Return the decisions that hold for this configuration of the network."""
+    network = config["network"]
+    settings = {**config, **network, "backbone": network.get("backbone", {}).get("name")}
+    return [line for (key, value), line in CONFIGURED.items() if settings.get(key) == value]
+
+
+def _bullets(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)

@@ -1,0 +1,63 @@
+"""The registered versions that a recipe names, resolved from aliases to numbers."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, TypeVar, get_args, get_type_hints
+
+from registry import versions
+from training.engine.recipe import NamesVersion
+
+Config = TypeVar("Config")
+
+
+def references(config: Any) -> dict[str, str]:
+    """Return the references to versions in a dataclass and in those nested in it.
+
+    Returns:
+        Field -> reference; fields of nested dataclasses are joined by dots: `targets.teacher`.
+        Fields that are None are left out.
+    """
+    return dict(_references(config))
+
+
+def _references(config: Any) -> Iterator[tuple[str, str]]:
+    hints = get_type_hints(type(config), include_extras=True)
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if is_dataclass(value):
+            for name, reference in _references(value):
+                yield f"{field.name}.{name}", reference
+        elif isinstance(value, str) and _is_marked(hints[field.name]):
+            yield field.name, value
+
+
+def _is_marked(hint: Any) -> bool:
+    """Return whether a type is VersionReference, or a union with it."""
+    marks = getattr(hint, "__metadata__", ())
+    return any(isinstance(mark, NamesVersion) for mark in marks) or any(
+        _is_marked(part) for part in get_args(hint)
+    )
+
+
+def with_references(config: Config, chosen: Mapping[str, str]) -> Config:
+    """Return the dataclass with other references.
+
+    Args:
+        config: a dataclass.
+        chosen: field -> reference, the fields named as `references` names them.
+    """
+    for name, reference in chosen.items():
+        outer, _, inner = name.partition(".")
+        value = with_references(getattr(config, outer), {inner: reference}) if inner else reference
+        config = replace(config, **{outer: value})  # type: ignore[type-var]
+    return config
+
+
+def numbered(reference: str) -> str:
+    """Return the version that a reference means now, as NAME/NUMBER.
+
+    Raises:
+        RegistryError: there is no such version, or the registry does not answer.
+    """
+    version = versions.resolve(reference)
+    return f"{version.name}/{version.number}"

@@ -1,0 +1,131 @@
+"""The folder of one unfinished training: its lock, its references, its data and its checkpoints."""
+
+import hashlib
+import json
+import os
+import shutil
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+from filelock import FileLock, Timeout
+
+from registry.files import atomic_write
+from training.datasets.prepared import Prepared
+from training.engine.checkpoint import checkpoint_in
+from training.engine.errors import cause
+from training.engine.recipe import Recipe, RecipeError
+from training.engine.references import numbered, references, with_references
+
+AnyRecipe = TypeVar("AnyRecipe", bound=Recipe)
+
+
+def run_folder(name: str, recipe: Recipe) -> Path:
+    """Return the folder of a training's checkpoints: equal recipes share one.
+
+    Args:
+        name: of the recipe.
+        recipe: as it was typed, its references not resolved.
+    """
+    config = json.dumps(asdict(recipe) | {"runs": ""}, sort_keys=True, default=str)
+    return recipe.runs / f"{name}-{hashlib.sha256(config.encode()).hexdigest()[:10]}"
+
+
+class RunFolder:
+    """What a training keeps beside its checkpoints, so that it goes on as it began."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Make the folder and keep it to this process until the block ends.
+
+        Raises:
+            RecipeError: another process trains there, or the folder can't be written.
+        """
+        lock = FileLock(self.path / "lock")
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise RecipeError(self._is_running()) from None
+        except OSError as error:
+            raise RecipeError(
+                f"The folder {self.path} can't be written ({cause(error)}): name another one with "
+                "--runs."
+            ) from error
+        try:
+            Path(lock.lock_file).write_text(f"process {os.getpid()} on {socket.gethostname()}")
+            yield
+        finally:
+            lock.release()
+
+    def _is_running(self) -> str:
+        holder = (self.path / "lock").read_text().strip()
+        return (
+            f"This training is running already ({holder or 'another process'}) in {self.path}. "
+            "Wait for it, or stop it: the same command then goes on from its last checkpoint."
+        )
+
+    def resolve(self, recipe: AnyRecipe) -> AnyRecipe:
+        """Return the recipe with a number in place of each alias.
+
+        What a reference meant when the training began is stored in the folder and counts for good.
+        A training that resumes from another one's folder takes over what counts there.
+
+        Raises:
+            RecipeError: `resume_from` holds no checkpoint.
+            RegistryError: there is no such version.
+        """
+        typed = references(recipe)
+        known = self._read("references.json")
+        if recipe.resume_from and not known:
+            known = RunFolder(checkpoint_in(recipe.resume_from).parent)._read("references.json")
+        chosen = {
+            field: {"reference": reference, "version": _version(known.get(field), reference)}
+            for field, reference in typed.items()
+        }
+        if chosen:
+            self._write("references.json", chosen)
+        numbers = {field: each["version"] for field, each in chosen.items()}
+        return with_references(recipe, numbers)
+
+    def check_data(self, sets: Sequence[Prepared]) -> None:
+        """Compare the prepared sets with those that the training began with.
+
+        Raises:
+            RecipeError: one of them has other contents now.
+        """
+        digests = {str(data.folder): data.digest for data in sets}
+        known = self._read("data.json")
+        changed = [folder for folder in digests if known.get(folder, "") != digests[folder]]
+        if known and changed:
+            raise RecipeError(
+                f"{' and '.join(changed)} changed since this training began: prepare the same data "
+                f"again, or delete {self.path} to train from the beginning."
+            )
+        self._write("data.json", digests)
+
+    def remove(self) -> None:
+        """Remove the folder: the training is finished and registered."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def _read(self, name: str) -> dict[str, Any]:
+        path = self.path / name
+        content: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+        return content
+
+    def _write(self, name: str, content: dict[str, Any]) -> None:
+        with atomic_write(self.path / name) as part:
+            part.write_text(json.dumps(content, indent=1))
+
+
+def _version(stored: dict[str, str] | None, reference: str) -> str:
+    """Return the stored number if it was stored for this reference, else that of now."""
+    if stored and stored["reference"] == reference:
+        return stored["version"]
+    return numbered(reference)
