@@ -113,9 +113,20 @@ class Prepared:
         """Where the same points of each row's face lie, x and y as parts of its crop's side.
 
         None where they are unknown.
+
+        Raises:
+            PreparedError: the file can't be read.
         """
         path = self.folder / POINTS
-        return np.load(path).astype(np.float32) if path.exists() else None
+        if not path.exists():
+            return None
+        try:
+            return np.asarray(np.load(path), dtype=np.float32)
+        except (OSError, ValueError, EOFError) as error:
+            reason = reason_of(error)
+            raise PreparedError(
+                f"{path} can't be read: {reason}; prepare the set again."
+            ) from error
 
     def split(self, name: str) -> Int[np.ndarray, "rows"]:
         """Return the rows of the split train, validation or test."""
@@ -207,7 +218,7 @@ def set_name_of(folder: Path) -> str:
     """Return the name of the set in a prepared folder; empty where there is none."""
     try:
         metadata = pq.read_schema(folder / "index.parquet").metadata or {}
-    except (pa.ArrowInvalid, OSError):
+    except (pa.ArrowException, OSError):
         return ""
     return str(metadata.get(b"set", b"").decode())
 
@@ -251,7 +262,7 @@ def _read_table(path: Path, schema: pa.Schema) -> pa.Table:
                 "make it with `python -m training prepare SET SOURCE DEST`."
             )
         table = pq.read_table(path)
-    except pa.ArrowInvalid as error:
+    except pa.ArrowException as error:
         raise PreparedError(f"{path} can't be read; prepare the set again.") from error
     except OSError as error:
         raise PreparedError(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from registry.catalog import EMOTIONS
@@ -119,6 +119,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("lists")
 
 
+@settings(deadline=None)
 @given(lines=LINES)
 def test_any_list_of_affectnet_is_used_or_counted(lines: list[list[str]], folder: Path) -> None:
     text = io.StringIO(newline="")
@@ -129,6 +130,7 @@ def test_any_list_of_affectnet_is_used_or_counted(lines: list[list[str]], folder
     check_accounted(rows, len(lines), dict(AFFECTNET), rejected)
 
 
+@settings(deadline=None)
 @given(content=st.binary(max_size=300))
 def test_any_bytes_as_a_list_of_affectnet_give_rows_or_a_sentence(
     content: bytes, folder: Path
@@ -143,6 +145,7 @@ def test_any_bytes_as_a_list_of_affectnet_give_rows_or_a_sentence(
         check_accounted(rows, len(rows) + sum(rejected.counts.values()), dict(AFFECTNET), rejected)
 
 
+@settings(deadline=None)
 @given(content=st.binary(max_size=200))
 def test_any_bytes_as_a_label_of_affectnet_are_no_code(content: bytes) -> None:
     assert affectnet.parse_label(content) not in AFFECTNET
@@ -173,6 +176,7 @@ def test_a_pickled_label_isnt_opened() -> None:
     assert affectnet.parse_label(content.getvalue()) == "no array"
 
 
+@settings(deadline=None)
 @given(texts=st.lists(st.one_of(st.text(max_size=30), st.from_regex(r"train_[0-9]\.jpg [0-9]"))))
 def test_any_list_of_rafdb_is_used_or_counted(texts: list[str]) -> None:
     content = "\n".join(texts).encode("utf-8", errors="replace")
@@ -182,6 +186,7 @@ def test_any_list_of_rafdb_is_used_or_counted(texts: list[str]) -> None:
     check_accounted(rows, sum(bool(line.split()) for line in lines), dict(RAFDB), rejected)
 
 
+@settings(deadline=None)
 @given(names=st.lists(st.one_of(st.text(max_size=30), st.from_regex(rafd.NAME)), unique=True))
 def test_any_names_of_rafd_are_used_or_counted(names: list[str]) -> None:
     rejected = RejectedRows()
