@@ -1,28 +1,33 @@
-"""Expression Studio: the page, and MLflow's UI beside it. `python app.py --help` says the rest."""
+"""Expression Studio: the page, and MLflow's UI beside it; see `python app.py --help`."""
 
-import argparse
+import logging
 import os
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Annotated, Literal, NoReturn
 
-from registry import store
+import tyro
+from tyro.conf import FlagCreatePairsOff, Positional, arg
+
+from registry import logs, store
 from registry.errors import RegistryError
+
+logger = logging.getLogger("app")
 
 HOST = "127.0.0.1"
 LAST_PORT = 65535
-PATIENCE_SECONDS = 3.0
-"""How long an ending part of the house may take before it is cut off."""
+CLOSE_WITHIN_SECONDS = 3.0
+"""How long the page and MLflow's UI may take to close before the process ends anyway."""
 
 MLFLOW_CHILD = """
 import os, runpy, sys, threading
@@ -30,39 +35,59 @@ import psutil
 
 def end_with_parent():
     sys.stdin.read()
-    family = psutil.Process().children(recursive=True)
-    for process in family:
+    children = psutil.Process().children(recursive=True)
+    for process in children:
         process.terminate()
-    for process in psutil.wait_procs(family, timeout=1)[1]:
+    for process in psutil.wait_procs(children, timeout=1)[1]:
         process.kill()
     os._exit(0)
 
 threading.Thread(target=end_with_parent, daemon=True).start()
 runpy.run_module("mlflow", run_name="__main__", alter_sys=True)
 """
-"""MLflow's command line, ending when its standard input does: so also when we are killed."""
+"""MLflow's command line; it ends when its standard input is closed, so also when we are killed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Open the page, with MLflow's UI beside it, on this machine.
+
+    For example:
+        python app.py
+        python app.py --port 8000 --no-mlflow
+        python app.py seed
+    """
+
+    command: Positional[Literal["serve", "seed"]] = "serve"
+    """serve: open the page. seed: only register the versions we ship."""
+    port: Annotated[int, arg(metavar="N")] = 7860
+    """Port of the page; the next free one where it is busy."""
+    mlflow_port: Annotated[int, arg(metavar="N")] = 5000
+    """Port of MLflow's UI; the next free one where it is busy."""
+    no_mlflow: bool = False
+    """Don't start MLflow's UI."""
+    version: bool = False
+    """Print the version and end."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until Ctrl-C, or seed; return the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python app.py",
-        description="Open the page, with MLflow's UI beside it, on this machine.",
-    )
-    parser.add_argument("--version", action="version", version=version("expression-studio"))
-    parser.add_argument("--port", type=_port, default=7860, help="of the page (default: 7860)")
-    parser.add_argument("--mlflow-port", type=_port, default=5000, help="of MLflow (default: 5000)")
-    parser.add_argument("--no-mlflow", action="store_true", help="leave MLflow's UI away")
-    parser.add_argument(
-        "command", nargs="?", choices=["seed"], help="only register the versions we ship"
-    )
-    options = parser.parse_args(arguments)
+    options = tyro.cli(Options, args=arguments, prog="python app.py", config=(FlagCreatePairsOff,))
+    if options.version:
+        print(version("expression-studio"))
+        return 0
+    for port in (options.port, options.mlflow_port):
+        if not 0 < port <= LAST_PORT:
+            _print_error(f"{port} is no port: choose one from 1 to {LAST_PORT}.")
+            return 2
+    log = logs.log_to_file("app")
     if options.command == "seed":
         return 0 if seed() else 3
+    print(f"Warnings and failures are logged in {log}")
     return serve(options)
 
 
-def serve(options: argparse.Namespace) -> int:
+def serve(options: Options) -> int:
     """Open the page, then seed, then start MLflow's UI; end all of it at a signal."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     for signum in (signal.SIGINT, signal.SIGTERM):
@@ -74,14 +99,14 @@ def serve(options: argparse.Namespace) -> int:
 
         port = free_port(options.port, "the page")
         mlflow = MlflowUI(None if options.no_mlflow else options.mlflow_port, taken=port)
-        served = ModelServer()
-        page = launch_page(served, port=port, mlflow_url=mlflow.url)
-        closing += [page.close, served.close, mlflow.close]
+        server = ModelServer()
+        page = launch_page(server, port=port, mlflow_url=mlflow.url)
+        closing += [page.close, server.close, mlflow.close]
         print(f"The page is at {page.url}")
         if mlflow.url:
             print(f"MLflow's UI {'opens soon' if mlflow.port else 'is'} at {mlflow.url}")
         print("Ctrl-C ends everything.", flush=True)
-        threading.Thread(target=_beside, args=(mlflow,), daemon=True).start()
+        threading.Thread(target=_seed_and_run, args=(mlflow,), daemon=True).start()
         while True:
             time.sleep(3600)
     except KeyboardInterrupt:
@@ -92,20 +117,20 @@ def _interrupt(_signum: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _beside(mlflow: "MlflowUI") -> None:
-    """Do what the page doesn't wait for."""
+def _seed_and_run(mlflow: "MlflowUI") -> None:
+    """Do what the page does not wait for."""
     seed()
     mlflow.run()
 
 
 def _end(closing: Sequence[Callable[[], None]]) -> NoReturn:
-    """Close everything at once, and leave: a library's thread must not keep the house open."""
+    """Close everything at once and exit; a library's thread must not keep the process alive."""
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, signal.SIG_IGN)
     threads = [threading.Thread(target=close, daemon=True) for close in closing]
     for thread in threads:
         thread.start()
-    until = time.monotonic() + PATIENCE_SECONDS
+    until = time.monotonic() + CLOSE_WITHIN_SECONDS
     for thread in threads:
         thread.join(max(0.0, until - time.monotonic()))
     sys.stdout.flush()
@@ -113,7 +138,7 @@ def _end(closing: Sequence[Callable[[], None]]) -> NoReturn:
 
 
 def seed() -> bool:
-    """Register the shipped versions that lack; say what happened, return whether it went well."""
+    """Register the shipped versions that are missing; print them, and return whether it worked."""
     try:
         import torch
 
@@ -123,7 +148,8 @@ def seed() -> bool:
         for sentence in register() or ["All shipped versions are registered."]:
             print(sentence, flush=True)
     except Exception as error:
-        _complain(f"The shipped versions are not registered: {error}")
+        logger.exception("Seeding failed.")
+        _print_error(f"The shipped versions are not registered: {error}")
         return False
     return True
 
@@ -132,10 +158,10 @@ class MlflowUI:
     """MLflow's UI for the store in use: a child process, or the server that keeps the store.
 
     Args:
-        port: Where it is wanted; None leaves it away.
-        taken: A port that isn't to be had although it may still be free.
+        port: The port to use if it is free; None starts no UI.
+        taken: A port not to use, free or not.
 
-    `url` is None when it is left away; `port` is None unless the child is ours to start.
+    `url` is None where there is no UI. `port` is None where no child process is needed.
     """
 
     def __init__(self, port: int | None, taken: int) -> None:
@@ -152,19 +178,22 @@ class MlflowUI:
             self.url = f"http://{HOST}:{self.port}"
 
     def run(self) -> None:
-        """Start the child, if it is ours; say when it opened, and when it ended by itself."""
+        """Start the child process if one is needed; print when it opened, or ended by itself."""
         with self._starting:
             if self.port is None or self._ended.is_set():
                 return
             try:
                 self._process = self._start(self.port)
             except (RegistryError, OSError) as error:
-                _complain(f"MLflow's UI does not open: {error}")
+                logger.exception("MLflow's UI does not open.")
+                _print_error(f"MLflow's UI does not open: {error}")
                 return
-        self._say_when_open(self._process, self.port)
+        self._print_when_open(self._process, self.port)
         self._process.wait()
         if not self._ended.is_set():
-            _complain(f"MLflow's UI ended by itself ({_log()} says why); the page goes on.")
+            _print_error(
+                f"MLflow's UI ended by itself ({_mlflow_log()} says why); the page goes on."
+            )
 
     def close(self) -> None:
         """End the child and its children."""
@@ -175,21 +204,23 @@ class MlflowUI:
             return
         process.stdin.close()
         with suppress(subprocess.TimeoutExpired):
-            process.wait(PATIENCE_SECONDS - 1)
+            process.wait(CLOSE_WITHIN_SECONDS - 1)
         if hasattr(os, "killpg"):
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
 
     def _start(self, port: int) -> subprocess.Popen[bytes]:
         store.connect()
-        where = ["--host", HOST, "--port", str(port), "--workers", "1"]
-        what = ["--backend-store-uri", store.tracking_uri()]
+        address = ["--host", HOST, "--port", str(port), "--workers", "1"]
+        stores = ["--backend-store-uri", store.tracking_uri()]
         if folder := store.folder():
-            what += ["--default-artifact-root", (folder / "artifacts").as_uri()]
-            what += ["--no-serve-artifacts"]
-        with _log().open("wb") as log:
+            stores += ["--default-artifact-root", (folder / "artifacts").as_uri()]
+            stores += ["--no-serve-artifacts"]
+        log_file = _mlflow_log()
+        log_file.parent.mkdir(parents=True, exist_ok=True)
+        with log_file.open("wb") as log:
             return subprocess.Popen(
-                [sys.executable, "-c", MLFLOW_CHILD, "server", *where, *what],
+                [sys.executable, "-c", MLFLOW_CHILD, "server", *address, *stores],
                 env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
                 stdin=subprocess.PIPE,
                 stdout=log,
@@ -197,23 +228,23 @@ class MlflowUI:
                 start_new_session=True,
             )
 
-    def _say_when_open(self, process: subprocess.Popen[bytes], port: int) -> None:
+    def _print_when_open(self, process: subprocess.Popen[bytes], port: int) -> None:
         while process.poll() is None and not self._ended.wait(0.5):
             with suppress(OSError), socket.create_connection((HOST, port), timeout=1):
                 print(f"MLflow's UI is open at {self.url}", flush=True)
                 return
 
 
-def _log() -> Path:
-    return (store.folder() or Path(tempfile.gettempdir())) / "mlflow-ui.log"
+def _mlflow_log() -> Path:
+    return logs.folder() / "mlflow-ui.log"
 
 
-def _complain(sentence: str) -> None:
+def _print_error(sentence: str) -> None:
     print(sentence, file=sys.stderr, flush=True)
 
 
 def free_port(wanted: int, who: str, taken: int | None = None) -> int:
-    """Return the port wanted, or say that it is busy and return one of those after it."""
+    """Return the port wanted if it is free, or else print that and return the next free one."""
     ports = range(wanted, LAST_PORT + 1)
     port = next(port for port in ports if port != taken and _is_free(port))
     if port != wanted:
@@ -234,12 +265,6 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
     return True
-
-
-def _port(text: str) -> int:
-    if not (text.isdecimal() and 0 < int(text) <= LAST_PORT):
-        raise argparse.ArgumentTypeError(f"{text!r} is no port: choose one from 1 to {LAST_PORT}")
-    return int(text)
 
 
 if __name__ == "__main__":

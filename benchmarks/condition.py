@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int
-from judges import LANDMARKER, blendshapes
 from PIL import Image
+from reference_embeddings import LANDMARKER, blendshapes
 from rich.progress import track
 from sklearn.linear_model import RidgeCV
 from sklearn.metrics import r2_score

@@ -89,5 +89,5 @@ if __name__ == "__main__":
     parser.add_argument("folders", type=Path, nargs="+", help="prepared sets")
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--workers", type=int, default=0, help="processes that read ahead")
-    said = parser.parse_args()
-    main(said.recipe, said.folders, said.steps, said.workers)
+    chosen = parser.parse_args()
+    main(chosen.recipe, chosen.folders, chosen.steps, chosen.workers)

@@ -2,9 +2,9 @@
 
     python benchmarks/results.py ../shared/data data
 
-Asks dln and emotion in production and the ready-made judges about the test splits of the prepared
-sets in the second folder (sets that are missing there are prepared from the first), and adds the
-comparison with FECNet that docs/fecnet.md keeps (it is a training of hours: see the command there).
+Measures dln and emotion in production and the reference embeddings on the test splits of the
+prepared sets in the second folder (sets that are missing there are prepared from the first), and
+adds the comparison with FECNet in docs/fecnet.md (a training of hours, by the command there).
 """
 
 import argparse
@@ -12,15 +12,18 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
-from judges import Said, ask, cells, told
+from reference_embeddings import MetricsByName, cells, estimated, measure_embeddings
 from transfer import PAIRED, PIX2PIXHD, table
 
 from registry import versions
-from training.compare import Row, markdown
+from registry.measurements import Measurement
+from training.compare import Row, markdown, with_interval
 from training.datasets.prepare import prepare
 from training.datasets.prepared import Prepared
 from training.engine.inference import GraphModule
 from training.evaluate import evaluate
+from training.metrics.estimates import Quantity
+from training.metrics.identity_leak import LEAK
 from training.metrics.robustness import robustness
 
 SOURCES = {
@@ -30,43 +33,40 @@ SOURCES = {
     "ict": "ict_facekit",
     "ict-pairs": "ict_facekit",
 }
-ASKED = ("ferplus", "lfw-emotion", "london", "ict")
-"""Sets about which embedding and classifier are asked."""
+MEASURED = ("ferplus", "lfw-emotion", "london", "ict")
+"""Sets on which embedding and classifier are measured."""
 DLN, EMOTION = "dln@production", "emotion@production"
 PROJECT = Path(__file__).parent.parent
 HEAD = "| measure | data | reached (95 % interval) | aimed at |\n|---|---|---|---|"
 TRIPLETS = (
-    ("one-class", "one_class", 0.66),
-    ("two-class", "two_class", 0.86),
-    ("three-class", "three_class", 0.84),
+    ("one-class", Quantity("triplet_accuracy", "one class"), 0.66),
+    ("two-class", Quantity("triplet_accuracy", "two class"), 0.86),
+    ("three-class", Quantity("triplet_accuracy", "three class"), 0.84),
 )
+ADVERSARIAL, THREE_PEOPLE = Quantity("adversarial"), Quantity("three_people")
 PEOPLE = {"london": "0.95", "ict": "0.80", "lfw-emotion": "0.05 above the softmax"}
 """Sets that know persons, and what was aimed at for adversarial triplets."""
 NEWS = "lfw-emotion"
+FECNET = with_interval(0.029, (0.002, 0.053), "+")
+"""Difference of triplet accuracies on the whole FER+ list, from the table in docs/fecnet.md."""
 
 
 def main(shared: Path, data: Path) -> None:
     """Measure all and write the page."""
     torch.set_flush_denormal(True)
     sets = {name: _prepared(name, shared, data) for name in SOURCES}
-    said = {name: ask(shared, sets[name], "test") for name in ASKED}
-    emotion: dict[str, float] = {}
-    for name in ASKED:
-        emotion |= evaluate(EMOTION, sets[name])
+    measured = {name: measure_embeddings(shared, sets[name], "test") for name in MEASURED}
+    emotion = [row for name in MEASURED for row in evaluate(EMOTION, sets[name])]
     version = versions.resolve(DLN)
-    moved = robustness(
-        GraphModule(versions.load(version)), sets[NEWS], sets[NEWS].split("test"), version.crop
-    )
-    fecnet = PROJECT / "docs" / "fecnet.md"
-    compared = fecnet.read_text(encoding="utf-8") if fecnet.exists() else ""
+    moved = robustness(GraphModule(versions.load(version)), sets[NEWS], "test", version.crop)
     page = PAGE.format(
         dln=version.title,
         emotion=versions.resolve(EMOTION).title,
-        targets="\n".join([HEAD, *_dln(said), *_emotion(emotion), *_fecnet(compared)]),
-        lead=markdown(_against(said, "softmax"), "dln", "softmax"),
-        judges="\n".join(_table(cells(said))),
-        fecnet=compared.strip() or NO_FECNET,
-        robustness="\n".join(_behaviour(moved, emotion)),
+        targets="\n".join([HEAD, *_dln(measured), *_emotion(emotion), _fecnet()]),
+        softmax=markdown(_against(measured, "softmax"), "dln", "softmax"),
+        references="\n".join(_table(cells(measured))),
+        fecnet=(PROJECT / "docs" / "fecnet.md").read_text(encoding="utf-8").strip(),
+        robustness="\n".join(_robustness(moved, emotion)),
         pix2pixhd=versions.resolve(PIX2PIXHD).title,
         transfer="\n".join(table(shared, [sets[name] for name in PAIRED])),
     )
@@ -79,67 +79,67 @@ def _prepared(name: str, shared: Path, data: Path) -> Prepared:
     return Prepared.open(data / name)
 
 
-def _dln(said: Mapping[str, Said]) -> Iterator[str]:
+def _dln(measured: Mapping[str, MetricsByName]) -> Iterator[str]:
     """Yield what was aimed at with the embedding, row by row."""
-    mine = {name: each["dln"] for name, each in said.items()}
-    for title, kind, aim in TRIPLETS:
-        share = mine["ferplus"].estimates[f"triplet_accuracy_{kind}"]
-        yield _row(f"dln, {title}", "FER+ test triplets", told(share), f"at least {aim}")
-    leads = {row.metric: row for row in _against(said, "softmax")}
-    for title, kind, _ in TRIPLETS:
-        lead = leads[f"ferplus triplet_accuracy_{kind}"].cells()[-1]
-        yield _row(f"dln less softmax, {title}", "FER+ test triplets", lead, "above 0")
+    dln = {name: embeddings["dln"] for name, embeddings in measured.items()}
+    softmax = {(row.set, row.quantity): row for row in _against(measured, "softmax")}
+    for title, quantity, aim in TRIPLETS:
+        reached = estimated(dln["ferplus"].estimates[quantity])
+        yield _row(f"dln, {title}", "FER+ test triplets", reached, f"at least {aim}")
+    for title, quantity, _ in TRIPLETS:
+        difference = softmax["ferplus", quantity].cells()[-1]
+        yield _row(f"dln less softmax, {title}", "FER+ test triplets", difference, "above 0")
     for name in PEOPLE:
-        own = f"the identity vector's own {mine[name].extra['identity_leak_auc']:.3f}"
-        leak = f"{told(mine[name].estimates['leak_auc'])}; {own}"
+        own = f"the identity vector's own {dln[name].identity['identity_leak_auc']:.3f}"
+        leak = f"{estimated(dln[name].estimates[LEAK])}; {own}"
         yield _row("dln, identity leak", f"{name} test persons", leak, "at most 0.60")
-    for name, figure in PEOPLE.items():
-        share = mine[name].estimates["adversarial"]
-        yield _row("dln, adversarial", f"{name} test persons", told(share), figure)
-    lead = leads[f"{NEWS} adversarial"].cells()[-1]
-    yield _row("dln less softmax, adversarial", f"{NEWS} test persons", lead, "at least 0.05")
-    for row in _against(said, "blendshapes"):
-        if row.metric in (f"{NEWS} adversarial", f"{NEWS} three_people"):
-            what = row.metric.removeprefix(f"{NEWS} ").replace("_", " ")
-            title = f"dln less blendshapes, {what}"
-            yield _row(title, f"{NEWS} test persons", row.cells()[-1], "at least 0.05")
-    auc = f"{mine[NEWS].extra['identity_verification_auc']:.3f}"
+    for name, aim in PEOPLE.items():
+        reached = estimated(dln[name].estimates[ADVERSARIAL])
+        yield _row("dln, adversarial", f"{name} test persons", reached, aim)
+    difference = softmax[NEWS, ADVERSARIAL].cells()[-1]
+    yield _row("dln less softmax, adversarial", f"{NEWS} test persons", difference, "at least 0.05")
+    yield from _blendshapes(measured)
+    auc = f"{dln[NEWS].identity['identity_verification_auc']:.3f}"
     yield _row("identity, verification", f"{NEWS} test persons", auc, "0.93")
 
 
-def _emotion(found: Mapping[str, float]) -> Iterator[str]:
-    protocols = (("", "most votes", 0.85), ("majority/", "over half of the votes", 0.88))
-    for prefix, protocol, aim in protocols:
-        where = f"FER+ test, {protocol}, {found[f'test/ferplus/{prefix}faces']:,.0f} faces"
-        accuracy = _metric(found, f"test/ferplus/{prefix}accuracy")
+def _blendshapes(measured: Mapping[str, MetricsByName]) -> Iterator[str]:
+    for row in _against(measured, "blendshapes"):
+        if row.set == NEWS and row.quantity in (ADVERSARIAL, THREE_PEOPLE):
+            title = f"dln less blendshapes, {row.quantity.metric.replace('_', ' ')}"
+            yield _row(title, f"{NEWS} test persons", row.cells()[-1], "at least 0.05")
+
+
+def _emotion(measured: list[Measurement]) -> Iterator[str]:
+    of_ferplus = {(r.protocol, r.metric): r for r in measured if r.set == "ferplus" and not r.group}
+    protocols = (("", "most votes", 0.85), ("majority", "over half of the votes", 0.88))
+    for protocol, title, aim in protocols:
+        faces = of_ferplus[protocol, "faces"].value
+        where = f"FER+ test, {title}, {faces:,.0f} faces"
+        accuracy = _with_interval(of_ferplus[protocol, "accuracy"])
         yield _row("emotion, FER+", where, accuracy, f"at least {aim}")
-        error = _metric(found, f"test/ferplus/{prefix}calibration_error")
+        error = _with_interval(of_ferplus[protocol, "calibration_error"])
         yield _row("emotion, calibration", where, error, "at most 0.03")
 
 
-def _fecnet(compared: str) -> Iterator[str]:
-    """Yield the row of the whole list from the kept comparison's table."""
-    for line in compared.splitlines():
-        cell = [each.strip() for each in line.split("|")]
-        if cell[1:2] == ["ferplus triplet_accuracy"]:
-            yield _row("dln less fecnet, all types", "FER+ test triplets", cell[4], "none set")
+def _fecnet() -> str:
+    return _row("dln less fecnet, all types", "FER+ test triplets", FECNET, "none set")
 
 
-def _against(said: Mapping[str, Said], peer: str) -> list[Row]:
-    """Return dln's estimates beside another judge's."""
+def _against(measured: Mapping[str, MetricsByName], other: str) -> list[Row]:
+    """Return dln's estimates beside another embedding's."""
     return [
-        Row(f"{name} {key}", one, each[peer].estimates[key])
-        for name, each in said.items()
-        for key, one in each["dln"].estimates.items()
+        Row(name, quantity, estimate, embeddings[other].estimates[quantity])
+        for name, embeddings in measured.items()
+        for quantity, estimate in embeddings["dln"].estimates.items()
     ]
 
 
-def _behaviour(dln: Mapping[str, float], emotion: Mapping[str, float]) -> Iterator[str]:
+def _robustness(dln: list[Measurement], emotion: list[Measurement]) -> Iterator[str]:
     yield "| change | dln: moves by | emotion: keeps its answer |\n|---|---|---|"
-    for key, moved in dln.items():
-        yield _row(
-            key.removeprefix("robustness/"), f"{moved:.2f}", f"{emotion[f'test/{NEWS}/{key}']:.0%}"
-        )
+    same = {r.group: r.value for r in emotion if r.set == NEWS and r.metric == "robustness"}
+    for row in dln:
+        yield _row(row.group, f"{row.value:.2f}", f"{same[row.group]:.0%}")
 
 
 def _table(rows: list[list[str]]) -> Iterator[str]:
@@ -151,11 +151,12 @@ def _row(*columns: str) -> str:
     return f"| {' | '.join(columns)} |"
 
 
-def _metric(metrics: Mapping[str, float], key: str) -> str:
-    return f"{metrics[key]:.3f} ({metrics[f'{key}_low']:.3f} to {metrics[f'{key}_high']:.3f})"
+def _with_interval(row: Measurement) -> str:
+    assert row.low is not None
+    assert row.high is not None
+    return with_interval(row.value, (row.low, row.high))
 
 
-NO_FECNET = "Not measured yet: `python -m training compare dln-compact fecnet-compact` makes it."
 PAGE = """# Results
 
 Made by `make results`: {dln}, {emotion}, {pix2pixhd} in production.
@@ -169,13 +170,13 @@ people in the same two; 0.5 is perfect.
 
 ## dln against the square root of the softmax
 
-Differences are paired: both see the same triplets and the same draws.
+Differences are paired: both are measured on the same triplets with the same draws.
 
-{lead}
+{softmax}
 
-## Ready-made judges
+## Reference embeddings
 
-{judges}
+{references}
 
 ## dln against FECNet
 
@@ -184,13 +185,13 @@ Differences are paired: both see the same triplets and the same draws.
 ## Expression transfer
 
 Test persons are given the expression of another person; the truth is the same person showing it.
-Judges that had no part in training: MediaPipe's 52 blendshapes for the expression, mobilefacenet
-for the person. Counted are transfers in which MediaPipe finds all four faces and the truth is at
-least 0.35 away from the source.
+Measured by networks that had no part in training: MediaPipe's 52 blendshapes for the expression,
+mobilefacenet for the person. Counted are transfers in which MediaPipe finds all four faces and the
+truth is at least 0.35 away from the source.
 
 {transfer}
 
-## What changes of a picture that mean nothing do
+## Robustness against small changes of the picture
 
 On 300 test faces of lfw-emotion. For dln, how far a face moves as a share of the distance between
 two faces (medians).

@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from judges import LANDMARKER, TEACHER, Look, blendshapes
 from PIL import Image
+from reference_embeddings import LANDMARKER, TEACHER, MeasureBlendshapes, blendshapes
 from rich.progress import track
 
 from registry import versions
@@ -175,7 +175,7 @@ def _pictures(
 
 
 def _seen(
-    look: Look,
+    look: MeasureBlendshapes,
     faces: UInt8[np.ndarray, "transfers size size 3"],
     name: str,
 ) -> Float[np.ndarray, "transfers 52"]:

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from demo.limits import PROFILE, TURNED, UNSURE, turn
+from demo.transfer_limits import MAX_TURN, WARN_CONFIDENCE, WARN_TURN, turn
 from registry.faces import Face, FaceCropper
 from registry.photos import read_photo
 
@@ -48,15 +48,20 @@ def main(data: Path, most: int) -> None:
 
 
 def _columns() -> tuple[str, ...]:
-    return ("most turned", f"> {TURNED} doubted", f"> {PROFILE} refused", f"sure < {UNSURE}")
+    return (
+        "most turned",
+        f"> {WARN_TURN} doubted",
+        f"> {MAX_TURN} refused",
+        f"sure < {WARN_CONFIDENCE}",
+    )
 
 
 def _row(photos: Iterable[Photo], cropper: FaceCropper) -> list[str]:
     looked = [cropper.faces(p) for p in track(list(photos), console=Console(stderr=True))]
     faces = [found[0] for found in looked if found]
     turns = np.array([turn(face) for face in faces])
-    unsure = sum(face.confidence < UNSURE for face in faces)
-    counts = (int((turns > TURNED).sum()), int((turns > PROFILE).sum()), unsure)
+    unsure = sum(face.confidence < WARN_CONFIDENCE for face in faces)
+    counts = (int((turns > WARN_TURN).sum()), int((turns > MAX_TURN).sum()), unsure)
     told = [f"{count} ({count / len(faces):.1%})" for count in counts]
     return [f"{len(looked):,}", f"{len(faces):,}", f"{turns.max():.2f}", *told]
 

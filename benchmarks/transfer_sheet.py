@@ -9,10 +9,10 @@ as on the page. Results that fail their own check have a red edge; how many they
 import argparse
 from pathlib import Path
 
-from demo.marking import png
+from demo.contact_sheet import contact_sheet
+from demo.marking import encode_png
 from demo.models import ModelServer
-from demo.predictors import look
-from demo.sheet import sheet
+from demo.predictors import read_photo_with_faces
 from demo.transfer import ExpressionTransfer
 from registry.catalog import PIX2PIXHD
 from registry.faces import FaceCropper
@@ -27,12 +27,13 @@ parser.add_argument("--drivers", type=Path, nargs="+", required=True, metavar="P
 
 if __name__ == "__main__":
     arguments = parser.parse_args()
-    cropper, served = FaceCropper(), ModelServer()
+    cropper, server = FaceCropper(), ModelServer()
     sources, drivers = (
-        [look(path, cropper) for path in paths] for paths in (arguments.sources, arguments.drivers)
+        [read_photo_with_faces(path, cropper) for path in paths]
+        for paths in (arguments.sources, arguments.drivers)
     )
-    spec = served.model(PIX2PIXHD.name).version.crop
-    made = sheet(ExpressionTransfer(served), spec, sources, drivers)
-    served.close()
-    arguments.sheet.write_bytes(png(made.picture))
+    spec = server.model(PIX2PIXHD.name).version.crop
+    made = contact_sheet(ExpressionTransfer(server), spec, sources, drivers)
+    server.close()
+    arguments.sheet.write_bytes(encode_png(made.picture))
     print(f"{made.failed} of {made.results} results fail their own check; see {arguments.sheet}")

@@ -1,140 +1,211 @@
-"""The command line of `python -m demo`: what may be asked, and what is refused before any work."""
+"""The command line of `python -m demo`: its commands, and what is refused before any work."""
 
-import argparse
 import os
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-Answers = Mapping[str, Callable[..., Any]]
+import tyro
+from tyro.conf import FlagCreatePairsOff, Positional, arg, subcommand
+
+PROG = "python -m demo"
+DESCRIPTION = """Answer questions about photos of faces with the models in production.
+--version prints the version."""
+
+PhotoFace = Annotated[int | None, arg(metavar="N")]
+Output = arg(aliases=["-o"], metavar="FILE")
 
 
-def parsed(answers: Answers, arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Return the options of one command, `answer` among them, which answers it.
+class BadArguments(ValueError):
+    """The arguments can't be used; the message is one sentence."""
 
-    `photos` are its photos, each with the faces (counted from 0) it must have.
+
+@dataclass(frozen=True, kw_only=True)
+class Compare:
+    """Print which two of three photos share an expression.
+
+    For example:
+        python -m demo compare a.jpg b.jpg c.jpg --json
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m demo", description="Ask the models in production about photos of faces."
+
+    photos: Annotated[Positional[tuple[Path, Path, Path]], arg(metavar="PHOTO PHOTO PHOTO")]
+    """Three photos of faces."""
+    face: PhotoFace = None
+    """The face of each photo: 1 is the largest, 2 the next; the largest without it."""
+    json: bool = False
+    """Print JSON."""
+
+    def check(self) -> None:
+        """Raise BadArguments where the arguments can't be used."""
+        _check_face(self.face)
+
+    def photo_faces(self) -> list[tuple[Path, list[int]]]:
+        """Return each photo with the indices of the faces it must have."""
+        return [(photo, [(self.face or 1) - 1]) for photo in self.photos]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Emotion:
+    """Print the emotion of every face.
+
+    For example:
+        python -m demo emotion a.jpg b.jpg
+        python -m demo emotion a.jpg --face 2 --json
+    """
+
+    photos: Annotated[Positional[tuple[Path, ...]], arg(metavar="PHOTO [PHOTO ...]")]
+    """Photos of faces."""
+    face: PhotoFace = None
+    """The face of each photo: 1 is the largest, 2 the next; all without it."""
+    json: bool = False
+    """Print JSON."""
+
+    def check(self) -> None:
+        """Raise BadArguments where the arguments can't be used."""
+        _check_photos(self.photos)
+        _check_face(self.face)
+
+    def photo_faces(self) -> list[tuple[Path, list[int]]]:
+        """Return each photo with the indices of the faces it must have."""
+        return [(photo, [(self.face or 1) - 1]) for photo in self.photos]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Embed:
+    """Write every face as vectors of length 1 into a table.
+
+    For example:
+        python -m demo embed a.jpg b.jpg -o faces.parquet
+    """
+
+    photos: Annotated[Positional[tuple[Path, ...]], arg(metavar="PHOTO [PHOTO ...]")]
+    """Photos of faces."""
+    output: Annotated[Path, Output]
+    """The table to write; its name ends with .parquet."""
+    face: PhotoFace = None
+    """The face of each photo: 1 is the largest, 2 the next; all without it."""
+
+    def check(self) -> None:
+        """Raise BadArguments where the arguments can't be used."""
+        _check_photos(self.photos)
+        _check_face(self.face)
+        _check_output(self.output, ".parquet")
+
+    def photo_faces(self) -> list[tuple[Path, list[int]]]:
+        """Return each photo with the indices of the faces it must have."""
+        return [(photo, [(self.face or 1) - 1]) for photo in self.photos]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transfer:
+    """Write one person's photo with another's expression; only of people who agree to it.
+
+    For example:
+        python -m demo transfer a.jpg b.jpg -o c.png
+        python -m demo transfer a.jpg --neutral -o c.png
+    """
+
+    source: Annotated[Positional[Path], arg(metavar="SOURCE")]
+    """The photo of the person whose face it stays."""
+    driver: Annotated[Positional[Path | None], arg(metavar="[DRIVER]")] = None
+    """The photo whose expression the face takes on."""
+    neutral: bool = False
+    """Take on a neutral expression instead of a DRIVER's."""
+    output: Annotated[Path, Output]
+    """The picture to write; its name ends with .png."""
+    strength: Annotated[float, arg(metavar="S")] = 1.0
+    """-0.5 to 1.5: 0 leaves the face, 1 goes all the way, below 0 away from the expression."""
+    source_face: Annotated[int, arg(metavar="N")] = 1
+    """The face of SOURCE: 1 is the largest, 2 the next."""
+    driver_face: Annotated[int, arg(metavar="N")] = 1
+    """The face of DRIVER: 1 is the largest, 2 the next."""
+    json: bool = False
+    """Print JSON."""
+
+    def check(self) -> None:
+        """Raise BadArguments where the arguments can't be used."""
+        if self.neutral == (self.driver is not None):
+            raise BadArguments("Name a DRIVER, or --neutral instead of one.")
+        _check_face(self.source_face)
+        _check_face(self.driver_face)
+        _check_strength(self.strength)
+        _check_output(self.output, ".png")
+        for photo, _ in self.photo_faces():
+            if photo.exists() and self.output.exists() and photo.samefile(self.output):
+                raise BadArguments(
+                    f"{str(self.output)!r} is one of the photos given: name another file to write."
+                )
+
+    def photo_faces(self) -> list[tuple[Path, list[int]]]:
+        """Return each photo with the indices of the faces it must have."""
+        photos = [(self.source, [self.source_face - 1])]
+        if self.driver is not None:
+            photos.append((self.driver, [self.driver_face - 1]))
+        return photos
+
+
+Command = Compare | Emotion | Embed | Transfer
+Subcommands = (
+    Annotated[Compare, subcommand("compare")]
+    | Annotated[Emotion, subcommand("emotion")]
+    | Annotated[Embed, subcommand("embed")]
+    | Annotated[Transfer, subcommand("transfer")]
+)
+
+
+def parse(arguments: Sequence[str] | None) -> Command:
+    """Return the command with its arguments; those of the process where `arguments` is None.
+
+    Raises:
+        BadArguments: An argument can't be used.
+        SystemExit: 2 after tyro's own message, 0 after --help or --version.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given == ["--version"]:
+        print(version("expression-studio"))
+        raise SystemExit(0)
+    command: Command = tyro.cli(
+        Subcommands,
+        args=given,
+        prog=PROG,
+        description=DESCRIPTION,
+        config=(FlagCreatePairsOff,),
     )
-    parser.add_argument("--version", action="version", version=version("expression-studio"))
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    _add_questions(commands, answers)
-    _add_transfer(commands, answers)
-    options = parser.parse_args(arguments)
-    if options.answer is answers["transfer"]:
-        _check_transfer(parser, options)
-    else:
-        options.photos = [(file, options.face or (0,)) for file in options.files]
-    return options
+    command.check()
+    return command
 
 
-def _add_questions(commands: Any, answers: Answers) -> None:
-    first = commands.add_parser("compare", help="which two of three photos share an expression")
-    first.add_argument("files", nargs=3, type=Path, metavar="PHOTO")
-
-    second = commands.add_parser("emotion", help="the emotion of every face")
-    second.add_argument("files", nargs="+", type=Path, metavar="PHOTO")
-
-    third = commands.add_parser("embed", help="every face as vectors, in a table")
-    third.add_argument("files", nargs="+", type=Path, metavar="PHOTO")
-    third.add_argument("-o", "--output", type=_table, required=True, metavar="TABLE.parquet")
-    for name, command in (("compare", first), ("emotion", second), ("embed", third)):
-        command.set_defaults(answer=answers[name])
-        taken = "the largest of each photo" if command is first else "all"
-        command.add_argument(
-            "--face",
-            type=_face,
-            metavar="N",
-            help=f"1 is the largest, 2 the next; default: {taken}",
-        )
-    for command in (first, second):
-        command.add_argument("--json", action="store_true", help="print JSON")
+def _check_photos(photos: Sequence[Path]) -> None:
+    if not photos:
+        raise BadArguments("Name at least one PHOTO.")
 
 
-def _add_transfer(commands: Any, answers: Answers) -> None:
-    told = "one person's photo with another's expression; only of people who agree to it"
-    command = commands.add_parser("transfer", help=told)
-    command.set_defaults(answer=answers["transfer"])
-    command.add_argument("source", type=Path, metavar="SOURCE", help="whose face it stays")
-    command.add_argument(
-        "driver", type=Path, nargs="?", metavar="DRIVER", help="whose expression it takes on"
-    )
-    command.add_argument(
-        "--neutral", action="store_true", help="take on no expression, instead of a DRIVER's"
-    )
-    command.add_argument("-o", "--output", type=_picture, required=True, metavar="PICTURE.png")
-    command.add_argument(
-        "--strength",
-        type=_strength,
-        default=1.0,
-        metavar="S",
-        help="-0.5 to 1.5; 0 leaves the face, 1 goes all the way (default: 1)",
-    )
-    for whose in ("source", "driver"):
-        command.add_argument(
-            f"--{whose}-face",
-            type=_face,
-            default=(0,),
-            metavar="N",
-            help="1 is the largest (the default), 2 the next",
-        )
-    command.add_argument("--json", action="store_true", help="print JSON")
+def _check_face(face: int | None) -> None:
+    if face is not None and face < 1:
+        raise BadArguments(f"{face} is no face: 1 is the largest, 2 the next.")
 
 
-def _check_transfer(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    """Refuse what the options say only together."""
-    if options.neutral == (options.driver is not None):
-        parser.error("name a DRIVER, or --neutral instead of one")
-    photos = [(options.source, options.source_face), (options.driver, options.driver_face)]
-    options.photos = photos[:1] if options.neutral else photos
-    for file, _ in options.photos:
-        if all(map(os.path.exists, (file, options.output))) and file.samefile(options.output):
-            parser.error(f"{str(options.output)!r} is a photo of the question: name another file")
-
-
-def _face(text: str) -> tuple[int, ...]:
-    """Return the face counted from 0, as all code counts."""
-    if not (text.isdecimal() and int(text)):
-        raise argparse.ArgumentTypeError(f"{text!r} is no face: 1 is the largest, 2 the next")
-    return (int(text) - 1,)
-
-
-def _strength(text: str) -> float:
+def _check_strength(strength: float) -> None:
     from demo.transfer import BadStrength, check_strength
 
     try:
-        strength = float(text)
         check_strength(strength)
     except BadStrength as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number") from error
-    return strength
+        raise BadArguments(str(error)) from error
 
 
-def _table(text: str) -> Path:
-    return _writable(text, ".parquet")
-
-
-def _picture(text: str) -> Path:
-    return _writable(text, ".png")
-
-
-def _writable(text: str, suffix: str) -> Path:
-    """Return where to write, if it ends so and can be written."""
-    path = Path(text)
+def _check_output(path: Path, suffix: str) -> None:
+    """Check that a file can be written there, and that its name ends with `suffix`."""
     if path.suffix != suffix:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no name that ends with {suffix}: name such a file"
-        )
+        raise BadArguments(f"{str(path)!r} does not end with {suffix}: name such a file to write.")
     try:
-        inside, taken = path.parent.is_dir(), path.is_dir()
+        is_folder, has_folder = path.is_dir(), path.parent.is_dir()
     except OSError:
-        inside, taken = True, True
-    if not inside:
-        raise argparse.ArgumentTypeError(f"there is no folder {str(path.parent)!r}: make it first")
-    if taken or not os.access(path.parent, os.W_OK):
-        raise argparse.ArgumentTypeError(f"{text!r} can't be written: name another file")
-    return path
+        is_folder, has_folder = True, True
+    if not has_folder:
+        raise BadArguments(f"There is no folder {str(path.parent)!r}: make it first.")
+    if is_folder or not os.access(path.parent, os.W_OK):
+        raise BadArguments(f"{str(path)!r} can't be written: name another file.")

@@ -1,4 +1,4 @@
-"""What the page draws: numbered boxes on a photo, and triangles to scale as SVG."""
+"""Drawings of the page: numbered boxes on a photo, and triangles to scale as SVG."""
 
 import base64
 import io
@@ -9,10 +9,11 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from demo.predictors import PAIRS, Distances, Photo
+from demo.answers import PAIRS, Distances, Pair
+from demo.predictors import Photo
 
 SHORTEST_PX, LONGEST_PX = 480, 1280
-"""A photo is shown at most this large, and a small one enlarged: numbers have to be legible."""
+"""Sizes of a photo on the page, by its longer side: numbers must be legible on a small one."""
 CHOSEN, OTHER, INK = "#4338ca", "#ffffff", "#111827"
 THUMBNAIL_PX = 96
 
@@ -20,22 +21,26 @@ VIEW_WIDTH, VIEW_HEIGHT = 320, 260
 LONGEST_EDGE = 170.0
 BADGE_RADIUS = 24.0
 BADGE_AWAY = 34.0
-"""How far from its corner a face stands, in the SVG's units."""
+"""Distance of a face from its corner, in the SVG's units."""
 
 
-def boxed(photo: Photo, chosen: int) -> UInt8[np.ndarray, "h w 3"]:
-    """Return a photo to look at, its faces boxed and numbered from 1; the chosen one stands out."""
+def draw_boxes(photo: Photo, chosen: int) -> UInt8[np.ndarray, "h w 3"]:
+    """Return a photo for the screen, its faces boxed and numbered from 1.
+
+    The box of the chosen face has a colour.
+    """
     copy = Image.fromarray(photo.pixels)
     scale = float(np.clip(max(copy.size), SHORTEST_PX, LONGEST_PX)) / max(copy.size)
     size = (max(1, round(copy.width * scale)), max(1, round(copy.height * scale)))
     copy = copy.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
     pen = ImageDraw.Draw(copy)
-    for which in sorted(range(len(photo.faces)), key=lambda which: which == chosen):
-        _box(pen, [edge * scale for edge in photo.faces[which].box], which, which == chosen)
+    for index in sorted(range(len(photo.faces)), key=lambda index: index == chosen):
+        box = [edge * scale for edge in photo.faces[index].box]
+        _draw_box(pen, box, index + 1, chosen=index == chosen)
     return np.array(copy)
 
 
-def _box(pen: ImageDraw.ImageDraw, box: Sequence[float], which: int, chosen: bool) -> None:
+def _draw_box(pen: ImageDraw.ImageDraw, box: Sequence[float], number: int, *, chosen: bool) -> None:
     line = max(3, max(pen.im.size) // 240)
     paper, ink = (CHOSEN, OTHER) if chosen else (OTHER, INK)
     rim = (box[0] - 2, box[1] - 2, box[2] + 2, box[3] + 2)
@@ -43,32 +48,31 @@ def _box(pen: ImageDraw.ImageDraw, box: Sequence[float], which: int, chosen: boo
     pen.rounded_rectangle(box, 2 * line, outline=paper, width=line)
     radius = 8 * line
     x, y = max(radius, box[0]), max(radius, box[1])
-    round_ = (x - radius, y - radius, x + radius, y + radius)
-    pen.ellipse(round_, fill=paper, outline=ink, width=2)
+    pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=paper, outline=ink, width=2)
     font = ImageFont.load_default(11 * line)
-    pen.text((x, y), str(which + 1), ink, font, anchor="mm")
+    pen.text((x, y), str(number), ink, font, anchor="mm")
 
 
-def thumbnail(pixels: UInt8[np.ndarray, "h w 3"]) -> str:
-    """Return the address of a small square picture; of a tall one the upper part."""
+def thumbnail_url(pixels: UInt8[np.ndarray, "h w 3"]) -> str:
+    """Return a small square picture as a data URL; of a tall one the upper part."""
     size = (THUMBNAIL_PX, THUMBNAIL_PX)
     fitted = ImageOps.fit(Image.fromarray(pixels), size, centering=(0.5, 0.35))
-    return embedded(np.array(fitted))
+    return jpeg_url(np.array(fitted))
 
 
-def embedded(pixels: UInt8[np.ndarray, "h w 3"]) -> str:
-    """Return a small picture as an address that holds it."""
-    held = io.BytesIO()
-    Image.fromarray(pixels).save(held, "JPEG", quality=88)
-    return address(held.getvalue())
+def jpeg_url(pixels: UInt8[np.ndarray, "h w 3"]) -> str:
+    """Return a small picture as a data URL."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=88)
+    return data_url(buffer.getvalue())
 
 
-def address(jpeg: bytes) -> str:
-    """Return a JPEG file as an address that holds it."""
+def data_url(jpeg: bytes) -> str:
+    """Return a JPEG file as a data URL."""
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
 
 
-def shown(pixels: UInt8[np.ndarray, "h w 3"], longest_px: int) -> UInt8[np.ndarray, "a b 3"]:
+def shrink(pixels: UInt8[np.ndarray, "h w 3"], longest_px: int) -> UInt8[np.ndarray, "a b 3"]:
     """Return a picture no longer than this; a smaller one as it is."""
     if max(pixels.shape) <= longest_px:
         return pixels
@@ -77,7 +81,7 @@ def shown(pixels: UInt8[np.ndarray, "h w 3"], longest_px: int) -> UInt8[np.ndarr
     return np.array(copy)
 
 
-def per_unit(*triangles: Distances) -> float:
+def shared_scale(*triangles: Distances) -> float:
     """Return the scale, in SVG units a distance of 1, that shows all these triangles."""
     return LONGEST_EDGE / max(1e-9, *(max(distances) for distances in triangles))
 
@@ -86,8 +90,8 @@ def triangle(
     distances: Distances,
     scale: float,
     *,
-    told: str,
-    pair: tuple[int, int] | None = None,
+    label: str,
+    pair: Pair | None = None,
     faces: Sequence[str] = (),
 ) -> str:
     """Return an SVG of a triangle whose edges are as long as three distances.
@@ -95,27 +99,27 @@ def triangle(
     Args:
         distances: Of the pairs (1, 2), (1, 3), (2, 3).
         scale: SVG units a distance of 1.
-        told: The same in words.
-        pair: The edge that stands out.
-        faces: Addresses of the pictures shown at the corners 1, 2 and 3.
+        label: The same in words, for screen readers.
+        pair: The edge drawn thick.
+        faces: Data URLs of the pictures shown at the corners 1, 2 and 3.
     """
-    points = corners(distances) * scale
+    points = triangle_corners(distances) * scale
     away = BADGE_AWAY * outward(points)
     taken = np.concatenate([points, points + away])
     points = points + (np.array([VIEW_WIDTH, VIEW_HEIGHT]) - taken.max(0) - taken.min(0)) / 2
     badges = points + away
-    parts = [_edge(points, one, other, (one, other) == pair) for one, other in PAIRS]
+    parts = [_edge(points, edge, closest=edge == pair) for edge in PAIRS]
     parts += [f'<circle class="corner" cx="{x:.1f}" cy="{y:.1f}" r="5"/>' for x, y in points]
     for number, (x, y) in enumerate(badges, start=1):
         parts.append(_badge(number, float(x), float(y), faces[number - 1] if faces else ""))
     return (
         f'<svg class="triangle" viewBox="0 0 {VIEW_WIDTH} {VIEW_HEIGHT}" role="img" '
-        f'aria-label="{escape(told)}">{"".join(parts)}</svg>'
+        f'aria-label="{escape(label)}">{"".join(parts)}</svg>'
     )
 
 
-def corners(distances: Distances) -> Float[np.ndarray, "3 2"]:
-    """Return places of the corners 1, 2, 3 with these distances, the longest edge level."""
+def triangle_corners(distances: Distances) -> Float[np.ndarray, "3 2"]:
+    """Return x, y of the corners 1, 2, 3 with these distances, the longest edge horizontal."""
     longest = int(np.argmax(distances))
     left, right = PAIRS[longest]
     top = 6 - left - right
@@ -126,29 +130,29 @@ def corners(distances: Distances) -> Float[np.ndarray, "3 2"]:
     )
     along = (base**2 + from_left**2 - from_right**2) / (2 * base) if base else 0.0
     above = max(0.0, from_left**2 - along**2) ** 0.5
-    places = {left: (0.0, 0.0), right: (base, 0.0), top: (along, -above)}
-    return np.array([places[number] for number in (1, 2, 3)])
+    positions = {left: (0.0, 0.0), right: (base, 0.0), top: (along, -above)}
+    return np.array([positions[number] for number in (1, 2, 3)])
 
 
 def outward(points: Float[np.ndarray, "3 2"]) -> Float[np.ndarray, "3 2"]:
     """Return for each corner the direction away from both others, of length 1.
 
-    Corners in one place part in three directions.
+    Corners at one point get three different directions.
     """
     fallback = np.array([[-0.87, 0.5], [0.87, 0.5], [0.0, -1.0]])
-    ways = np.zeros((3, 2))
+    directions = np.zeros((3, 2))
     for one in range(3):
         for other in {0, 1, 2} - {one}:
-            way = points[one] - points[other]
-            length = float(np.linalg.norm(way))
-            ways[one] += way / length if length > 1e-6 else fallback[one]
-    lengths = np.linalg.norm(ways, axis=1, keepdims=True)
-    return np.where(lengths > 1e-6, ways / np.maximum(lengths, 1e-6), fallback)
+            difference = points[one] - points[other]
+            length = float(np.linalg.norm(difference))
+            directions[one] += difference / length if length > 1e-6 else fallback[one]
+    lengths = np.linalg.norm(directions, axis=1, keepdims=True)
+    return np.where(lengths > 1e-6, directions / np.maximum(lengths, 1e-6), fallback)
 
 
-def _edge(points: Float[np.ndarray, "3 2"], one: int, other: int, stands_out: bool) -> str:
-    (x1, y1), (x2, y2) = points[one - 1], points[other - 1]
-    kind = "edge closest" if stands_out else "edge"
+def _edge(points: Float[np.ndarray, "3 2"], pair: Pair, *, closest: bool) -> str:
+    (x1, y1), (x2, y2) = (points[number - 1] for number in pair)
+    kind = "edge closest" if closest else "edge"
     return f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
 
 

@@ -1,4 +1,4 @@
-"""What a generated picture carries: a mark one can see, and IPTC's word for it in the file."""
+"""Marks generated pictures: a visible label, and IPTC's digital source type in the file's XMP."""
 
 import io
 
@@ -9,13 +9,13 @@ from PIL.PngImagePlugin import PngInfo
 
 MARK = "generated"
 MARK_PART = 0.028
-"""Height of the mark's letters, in shorter sides of the picture."""
+"""Height of the mark's letters, as a share of the picture's shorter side."""
 SMALLEST_MARK_PX = 10
 WIDEST_MARK = 0.8
-"""Part of the picture's width that the mark takes at most."""
+"""Share of the picture's width that the mark takes at most."""
 PAPER, INK = (17, 24, 39, 190), (255, 255, 255, 255)
 FAST = 1
-"""PNG's compression; at Pillow's own level 12 megapixels take seconds, for 10 % less."""
+"""PNG's compression; at Pillow's default level 12 megapixels take seconds, for 10 % less."""
 JPEG_QUALITY = 90
 
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
@@ -31,7 +31,7 @@ XMP = (
 )
 
 
-def marked(pixels: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
+def draw_mark(pixels: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
     """Return the picture with the word "generated" in its lower right corner."""
     picture = Image.fromarray(pixels)
     font = _font(picture.size)
@@ -48,23 +48,24 @@ def marked(pixels: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
     return np.array(picture)
 
 
-def png(pixels: UInt8[np.ndarray, "h w 3"]) -> bytes:
+def encode_png(pixels: UInt8[np.ndarray, "h w 3"]) -> bytes:
     """Return a generated picture as a PNG file: marked, its origin in XMP, and no EXIF."""
-    said, held = PngInfo(), io.BytesIO()
-    said.add_itxt(XMP_CHUNK, XMP)
-    Image.fromarray(marked(pixels)).save(held, "PNG", pnginfo=said, compress_level=FAST)
-    return held.getvalue()
+    metadata, buffer = PngInfo(), io.BytesIO()
+    metadata.add_itxt(XMP_CHUNK, XMP)
+    picture = Image.fromarray(draw_mark(pixels))
+    picture.save(buffer, "PNG", pnginfo=metadata, compress_level=FAST)
+    return buffer.getvalue()
 
 
-def jpeg(pixels: UInt8[np.ndarray, "h w 3"], *, generated: bool = True) -> bytes:
-    """Return a picture as a JPEG file to look at; a generated one is marked as in `png`."""
-    held = io.BytesIO()
+def encode_jpeg(pixels: UInt8[np.ndarray, "h w 3"], *, generated: bool = True) -> bytes:
+    """Return a picture as a JPEG file to look at; a generated one is marked as in `encode_png`."""
+    buffer = io.BytesIO()
     if generated:
-        picture = Image.fromarray(marked(pixels))
-        picture.save(held, "JPEG", quality=JPEG_QUALITY, xmp=XMP.encode())
+        picture = Image.fromarray(draw_mark(pixels))
+        picture.save(buffer, "JPEG", quality=JPEG_QUALITY, xmp=XMP.encode())
     else:
-        Image.fromarray(pixels).save(held, "JPEG", quality=JPEG_QUALITY)
-    return held.getvalue()
+        Image.fromarray(pixels).save(buffer, "JPEG", quality=JPEG_QUALITY)
+    return buffer.getvalue()
 
 
 def _font(size: tuple[int, int]) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

@@ -1,5 +1,6 @@
-"""The versions that answer now: one a model, exchanged while the page is open."""
+"""The version of each model that answers now; replaced while the page is open."""
 
+import logging
 import threading
 import time
 from collections.abc import Mapping
@@ -8,10 +9,12 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from registry.catalog import CATALOG
 from registry.entries import Version
-from registry.errors import BadVersion, RegistryError
+from registry.errors import BadVersion, EmptyRegistry, RegistryError
 
 if TYPE_CHECKING:
     import torch
+
+logger = logging.getLogger(__name__)
 
 SMOKE_FACES = 2
 FIRST_PAUSE_SECONDS = 5.0
@@ -20,7 +23,7 @@ LONGEST_PAUSE_SECONDS = 60.0
 
 @runtime_checkable
 class Model(Protocol):
-    """What a version that answers can do; `registry.versions.ProductionModel` is one."""
+    """What a loaded version can do; `registry.versions.ProductionModel` is one."""
 
     @property
     def version(self) -> Version:
@@ -35,11 +38,11 @@ class Model(Protocol):
     ) -> "Mapping[str, torch.Tensor]":
         """Return the outputs for faces, batch 3 h w in [0, 1].
 
-        A version with two graphs takes how the expressions are to change, batch 16, beside them.
+        A version with two graphs also takes the change of the expressions, batch 16.
         """
 
     def encode(self, faces: "torch.Tensor") -> "Mapping[str, torch.Tensor]":
-        """Return what the encoder of a version with two graphs tells of such faces.
+        """Return the outputs of the encoder of a version with two graphs.
 
         Raises:
             BadVersion: The version has one graph.
@@ -48,28 +51,28 @@ class Model(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class _Failure:
-    """Why the version in production did not take its place, and when to try it again."""
+    """Why the version in production could not be loaded, and when to try it again."""
 
     error: Exception
     identity: tuple[int, str] | None
     at: float
     pause: float
 
-    def holds(self, identity: tuple[int, str]) -> bool:
-        """Return whether this version failed too lately to be tried again: that costs seconds."""
+    def blocks(self, identity: tuple[int, str]) -> bool:
+        """Return whether this version failed too recently to be loaded again, which takes long."""
         return identity == self.identity and time.monotonic() < self.at + self.pause
 
 
 @dataclass
 class ModelSlot:
-    """A model's place in the house: what answers, and what went wrong with its successor."""
+    """The loaded version of one model, and the last failure to replace it."""
 
     loading: threading.Lock = field(default_factory=threading.Lock)
     model: Model | None = None
     failure: _Failure | None = None
 
     def fail(self, error: Exception, identity: tuple[int, str] | None) -> None:
-        """Note a failure; the same version failing again waits twice as long."""
+        """Store a failure; the same version failing again waits twice as long."""
         last = self.failure
         again = last is not None and identity is not None and identity == last.identity
         pause = (
@@ -79,20 +82,20 @@ class ModelSlot:
 
 
 class ModelServer:
-    """Hands out the version each model has in production, and follows the alias.
+    """Gives the version that each model has in production, and follows the alias.
 
-    A version is loaded beside the one that answers, tried on random faces, and takes its place.
-    One that fails leaves the old one answering; `problem` tells why. Safe under threads.
+    A new version is loaded beside the one that answers, checked on random faces, and then takes
+    its place. If it fails, the old one goes on answering, and `problem` says why. Thread-safe.
 
     Args:
-        poll_seconds: How often the alias is looked at; None keeps the version loaded first.
+        poll_seconds: How often the alias is read; None keeps the version loaded first.
         device: cuda, mps or cpu; None takes the best there is.
     """
 
     def __init__(self, poll_seconds: float | None = 3.0, device: str | None = None) -> None:
         self._poll_seconds = poll_seconds
         self._device = device
-        self._places: dict[str, ModelSlot] = {}
+        self._slots: dict[str, ModelSlot] = {}
         self._guard = threading.Lock()
         self._closed = threading.Event()
         self._watcher: threading.Thread | None = None
@@ -101,9 +104,11 @@ class ModelServer:
         """Watch these models from now on; each is loaded in the background as soon as it can be."""
         with self._guard:
             for name in names:
-                self._places.setdefault(name, ModelSlot())
+                self._slots.setdefault(name, ModelSlot())
             if self._watcher is None and self._poll_seconds is not None:
-                self._watcher = threading.Thread(target=self._watch, name="served", daemon=True)
+                self._watcher = threading.Thread(
+                    target=self._watch, name="model-server", daemon=True
+                )
                 self._watcher.start()
 
     def model(self, name: str) -> Model:
@@ -115,55 +120,63 @@ class ModelServer:
         import torch
 
         torch.set_flush_denormal(True)  # holds for the calling thread
-        asked = time.monotonic()
+        called = time.monotonic()
         self.follow(name)
-        place = self._places[name]
-        if place.model is None:
-            with place.loading:
-                waited_for_nothing = place.failure is not None and place.failure.at > asked
-                if place.model is None and not waited_for_nothing:
-                    self._exchange(name, place)
-        if place.model is None:
-            raise _registry_error(name, place.failure)
-        return place.model
+        slot = self._slots[name]
+        if slot.model is None:
+            with slot.loading:
+                failed_meanwhile = slot.failure is not None and slot.failure.at > called
+                if slot.model is None and not failed_meanwhile:
+                    self._update(name, slot)
+        if slot.model is None:
+            raise _registry_error(name, slot.failure)
+        return slot.model
 
     def problem(self, name: str) -> str | None:
         """Return in words why the version in production does not answer; None when it does."""
-        place = self._places.get(name)
-        if place is None or place.failure is None:
+        slot = self._slots.get(name)
+        if slot is None or slot.failure is None:
             return None
-        told = str(_registry_error(name, place.failure))
-        if place.model is None:
-            return told
-        return f"{told} Until then version {place.model.version.number} answers."
+        message = str(_registry_error(name, slot.failure))
+        if slot.model is None:
+            return message
+        return f"{message} Until then version {slot.model.version.number} answers."
 
     def close(self) -> None:
-        """Stop watching; what answers goes on answering."""
+        """Stop watching; loaded versions go on answering."""
         self._closed.set()
 
     def _watch(self) -> None:
         while not self._closed.is_set():
-            for name, place in tuple(self._places.items()):
-                with place.loading:
-                    self._exchange(name, place)
+            for name, slot in tuple(self._slots.items()):
+                with slot.loading:
+                    self._update(name, slot)
             self._closed.wait(self._poll_seconds)
 
-    def _exchange(self, name: str, place: ModelSlot) -> None:
-        """Let the version in production take the place, unless it has it already or just failed."""
+    def _update(self, name: str, slot: ModelSlot) -> None:
+        """Load the version in production, unless it is loaded already or has just failed."""
         identity = None
         try:
             from registry import versions
 
             version = versions.resolve(name)
             identity = (version.number, version.run_id)
-            if place.model and identity == _identity(place.model):
-                place.failure = None
-            elif not (place.failure and place.failure.holds(identity)):
+            if slot.model and identity == _identity(slot.model):
+                slot.failure = None
+            elif not (slot.failure and slot.failure.blocks(identity)):
                 model = versions.load(version, self._device)
                 smoke_check(model)
-                place.model, place.failure = model, None
-        except Exception as error:  # the watcher has to survive whatever a version does
-            place.fail(error, identity)
+                slot.model, slot.failure = model, None
+        except Exception as error:  # the watcher must survive whatever a version does
+            _log_failure(name, error, slot.failure)
+            slot.fail(error, identity)
+
+
+def _log_failure(name: str, error: Exception, last: _Failure | None) -> None:
+    """Log a failure with its traceback, once for as long as it stays the same."""
+    repeated = last is not None and str(last.error) == str(error)
+    if not repeated and not isinstance(error, EmptyRegistry):
+        logger.exception("The version of %s in production can't be loaded.", name, exc_info=error)
 
 
 def _identity(model: Model) -> tuple[int, str]:

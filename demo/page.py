@@ -8,17 +8,19 @@ from tempfile import mkdtemp
 import gradio as gr
 
 from demo.models import ModelServer
+from demo.tabs.context import PageContext
 from demo.tabs.emotion import EmotionTab
 from demo.tabs.endpoints import Endpoints
-from demo.tabs.house import PageContext
-from demo.tabs.photo import KEPT_SECONDS, Gate
 from demo.tabs.transfer import TransferTab
 from demo.tabs.triplet import TripletTab
+from demo.tabs.uploads import LIFETIME_SECONDS, UploadOnlyBlocks
 from registry.catalog import DLN, EMOTION, PIX2PIXHD
 
 HOST = "127.0.0.1"
 SWEEP_SECONDS = 300
-LOOK_AGAIN_SECONDS = 5
+"""How often Gradio deletes what is older than LIFETIME_SECONDS."""
+REFRESH_SECONDS = 5
+"""How often an open page asks for problems of the models."""
 CSS = Path(__file__).with_name("page.css")
 HEADER = """
 <header class="masthead"><h1>Expression Studio</h1>
@@ -45,52 +47,53 @@ class Page:
         self.blocks.close(verbose=False)
 
 
-def create_demo(served: ModelServer, mlflow_url: str | None) -> gr.Blocks:
+def create_demo(server: ModelServer, mlflow_url: str | None) -> gr.Blocks:
     """Return the page, not yet open.
 
     Args:
-        served: The versions that answer.
+        server: The versions that answer.
         mlflow_url: MLflow's UI, which versions and runs link to; None leaves the links away.
     """
-    house = PageContext(served=served, mlflow_url=mlflow_url)
-    with Gate(
+    context = PageContext(server=server, mlflow_url=mlflow_url)
+    with UploadOnlyBlocks(
         title="Expression Studio",
         analytics_enabled=False,
-        delete_cache=(SWEEP_SECONDS, KEPT_SECONDS),
+        delete_cache=(SWEEP_SECONDS, LIFETIME_SECONDS),
     ) as demo:
         gr.HTML(HEADER, apply_default_css=False)
         with gr.Tabs():
             with gr.Tab("Triplet", id="triplet"):
-                triplet = TripletTab(house)
+                triplet = TripletTab(context)
             with gr.Tab("Emotion", id="emotion"):
-                emotion = EmotionTab(house)
+                emotion = EmotionTab(context)
             with gr.Tab("Transfer", id="transfer"):
-                transfer = TransferTab(house)
+                transfer = TransferTab(context)
         gr.HTML(PRIVACY, apply_default_css=False)
-        Endpoints(house)
+        Endpoints(context)
 
         def problems() -> tuple[str, str, str]:
-            return house.problem(DLN), house.problem(EMOTION), transfer.told_status()
+            triplet_problem, emotion_problem = map(context.problem_html, (DLN, EMOTION))
+            return triplet_problem, emotion_problem, transfer.status_html()
 
+        outputs = [triplet.problem, emotion.problem, transfer.status]
+        triggers = [demo.load, gr.Timer(REFRESH_SECONDS).tick]
         quietly = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-        triggers = [demo.load, gr.Timer(LOOK_AGAIN_SECONDS).tick]
-        told = [triplet.state, emotion.state, transfer.status]
-        gr.on(triggers, problems, outputs=told, **quietly)
+        gr.on(triggers, problems, outputs=outputs, **quietly)
     return demo
 
 
-def launch_page(served: ModelServer, *, port: int, mlflow_url: str | None) -> Page:
+def launch_page(server: ModelServer, *, port: int, mlflow_url: str | None) -> Page:
     """Open the page on this machine and return at once.
 
     Args:
-        served: The versions that answer; they begin to load.
+        server: The versions that answer; they begin to load.
         port: A free one.
         mlflow_url: MLflow's UI, or None.
     """
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     # Gradio names uploads by what they hold: in one folder, a page that closes takes another's.
     os.environ.setdefault("GRADIO_TEMP_DIR", mkdtemp(prefix="expression-studio-"))
-    demo = create_demo(served, mlflow_url)
+    demo = create_demo(server, mlflow_url)
     _, url, _ = demo.launch(
         server_name=HOST,
         server_port=port,
@@ -108,7 +111,7 @@ def launch_page(served: ModelServer, *, port: int, mlflow_url: str | None) -> Pa
         theme=theme(),
         css=CSS.read_text(encoding="utf-8"),
     )
-    served.follow(DLN.name, EMOTION.name, PIX2PIXHD.name)
+    server.follow(DLN.name, EMOTION.name, PIX2PIXHD.name)
     return Page(url.rstrip("/"), demo)
 
 

@@ -1,8 +1,8 @@
-"""A changed crop back in its photo, at the photo's own resolution and with a soft edge.
+"""Pastes a changed crop into its photo, at the photo's own resolution and with a soft edge.
 
-A crop is a few hundred pixels wide and the face in the photo often larger. So the change is pasted,
-not the crop: what the model altered is enlarged smoothly and added, and the photo's finer detail is
-taken away only where the face moved, or it would show twice.
+A crop is a few hundred pixels wide, and the face in the photo is often larger. So the change is
+pasted, not the crop: the difference is enlarged smoothly and added. The photo's finer detail is
+removed only where the face moved, or it would show twice.
 """
 
 import math
@@ -15,17 +15,17 @@ from PIL import Image, ImageFilter
 from registry.crops import Crop
 
 EDGE = 0.12
-"""Part of the crop's side over which the change fades towards each border."""
+"""Share of the crop's side over which the change fades towards each border."""
 MASKED_BELOW = 0.1
 """Mask from which on a change counts in full; it fades to nothing where the mask is 0."""
-KEPT_BELOW, MOVED_ABOVE = 6.0, 24.0
+DETAIL_BELOW, MOVED_ABOVE = 6.0, 24.0
 """Levels (of 255) of change up to which the photo's detail stays, and from which on it goes."""
 SPREAD_PX = 1.5
 ROWS = 256
 """Rows of the photo worked on at a time: a face of 100 megapixels must fit."""
 
 
-def pasted(
+def paste_change(
     photo: UInt8[np.ndarray, "h w 3"],
     crop: Crop,
     result: UInt8[np.ndarray, "size size 3"],
@@ -37,31 +37,32 @@ def pasted(
         photo: What the crop was cut from.
         crop: The face before.
         result: The face after, where the crop was.
-        mask: 0 to 1: where the model wanted to change the face; where 0, the photo stays.
+        mask: 0 to 1, the share of the change to add; where it is 0, the photo stays.
     """
     whole = photo.copy()
     left, top, right, bottom = _region(crop, photo.shape[:2])
     if right <= left or bottom <= top:
         return whole
     before, after, weights = (
-        _enlarged(picture, crop, (left, top, right, bottom))
+        _enlarge(picture, crop, (left, top, right, bottom))
         for picture in (crop.pixels, result, _weights(crop.pixels, result, mask))
     )
-    place = whole[top:bottom, left:right]
+    region = whole[top:bottom, left:right]
     for rows in _bands(bottom - top):
-        place[rows] = _changed(place[rows], before[rows], after[rows], weights[rows])
+        region[rows] = _add_change(region[rows], before[rows], after[rows], weights[rows])
     return whole
 
 
-def _changed(
+def _add_change(
     photo: UInt8[np.ndarray, "h w 3"],
     before: UInt8[np.ndarray, "h w 3"],
     after: UInt8[np.ndarray, "h w 3"],
     weights: UInt8[np.ndarray, "h w 3"],
 ) -> UInt8[np.ndarray, "h w 3"]:
-    seen, old, new = (part.astype(np.float32) for part in (photo, before, after))
-    reach, moved = weights[..., :1] / np.float32(255), weights[..., 1:2] / np.float32(255)
-    changed = seen + reach * (new - old - moved * (seen - old))
+    """Return rows of the photo with the change added; see `_weights` for the weights."""
+    pixels, old, new = (rows.astype(np.float32) for rows in (photo, before, after))
+    share, moved = weights[..., :1] / np.float32(255), weights[..., 1:2] / np.float32(255)
+    changed = pixels + share * (new - old - moved * (pixels - old))
     levels: np.ndarray = changed.round().clip(0, 255).astype(np.uint8)
     return levels
 
@@ -71,21 +72,21 @@ def _weights(
     after: UInt8[np.ndarray, "s s 3"],
     mask: Float[np.ndarray, "s s"],
 ) -> UInt8[np.ndarray, "s s 3"]:
-    """Return, in one picture, how much of the change counts, and where the face moved."""
+    """Return two weights, 0 to 255: the share of the change to add, and where the face moved."""
     size = len(before)
     from_border = np.minimum(np.arange(size), np.arange(size)[::-1]) / (EDGE * size)
     fade = _smooth(from_border)
-    reach = np.outer(fade, fade) * _smooth(mask / MASKED_BELOW)
+    share = np.outer(fade, fade) * _smooth(mask / MASKED_BELOW)
     change = np.abs(after.astype(np.int16) - before).max(2).astype(np.uint8)
     spread = Image.fromarray(change).filter(ImageFilter.GaussianBlur(SPREAD_PX))
-    moved = _smooth((np.asarray(spread) - KEPT_BELOW) / (MOVED_ABOVE - KEPT_BELOW))
-    levels = np.stack([reach, moved, np.zeros_like(moved)], axis=2) * 255
+    moved = _smooth((np.asarray(spread) - DETAIL_BELOW) / (MOVED_ABOVE - DETAIL_BELOW))
+    levels = np.stack([share, moved, np.zeros_like(moved)], axis=2) * 255
     return np.asarray(levels.round(), np.uint8)
 
 
-def _smooth(part: np.ndarray) -> np.ndarray:
-    """Return 0 to 1 for 0 to 1, level at both ends."""
-    inside = np.clip(part, 0, 1)
+def _smooth(values: np.ndarray) -> np.ndarray:
+    """Return the smoothstep 3 x^2 - 2 x^3 of values clipped to 0 to 1."""
+    inside = np.clip(values, 0, 1)
     return np.asarray(inside * inside * (3 - 2 * inside))
 
 
@@ -99,22 +100,23 @@ def _region(crop: Crop, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
     return left, top, right, bottom
 
 
-def _enlarged(
+def _enlarge(
     picture: UInt8[np.ndarray, "s s 3"], crop: Crop, region: tuple[int, int, int, int]
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Return a picture of the crop's size as the photo's region shows it; 0 outside the crop."""
     left, top, right, bottom = region
-    way = np.linalg.inv(np.vstack([crop.to_photo, [0, 0, 1]]))[:2]
+    to_crop = np.linalg.inv(np.vstack([crop.to_photo, [0, 0, 1]]))[:2]
     full = crop.spec.size_px
-    least = min(full, max(1, round(full / math.hypot(way[0, 0], way[1, 0]))))
-    part = Image.fromarray(picture)
+    least = min(full, max(1, round(full / math.hypot(to_crop[0, 0], to_crop[1, 0]))))
+    small = Image.fromarray(picture)
     if least < full:  # the photo's face is smaller than the crop
-        part, way = part.resize((least, least), Image.Resampling.BOX), way * least / full
-    way[:, 2] += way[:, :2] @ (left, top)
+        small = small.resize((least, least), Image.Resampling.BOX)
+        to_crop = to_crop * least / full
+    to_crop[:, 2] += to_crop[:, :2] @ (left, top)
     size = (right - left, bottom - top)
     return np.array(
-        part.transform(
-            size, Image.Transform.AFFINE, tuple(way.ravel().tolist()), Image.Resampling.BICUBIC
+        small.transform(
+            size, Image.Transform.AFFINE, tuple(to_crop.ravel().tolist()), Image.Resampling.BICUBIC
         )
     )
 

@@ -1,8 +1,8 @@
-"""One person's face with another person's expression, and what the result is worth."""
+"""One person's face with another person's expression, and the metrics of the result."""
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -10,26 +10,29 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from demo.limits import OPEN_FACES, doubts
+from demo.answers import Provenance
+from demo.marking import encode_png
 from demo.models import Model
-from demo.pasting import pasted
-from demo.predictors import BATCH, Photo, Provenance, Versions, look, stamped
+from demo.pasting import paste_change
+from demo.predictors import BATCH, ModelProvider, Photo, read_photo_with_faces
+from demo.transfer_limits import LIMITS, warnings_about
 from registry.catalog import PIX2PIXHD
 from registry.crops import Crop, to_tensor
 from registry.errors import EmptyRegistry, RegistryError
+from registry.files import atomic_write
 from registry.transfer_metrics import TransferMetrics, TransferThresholds
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-LEAST, MOST = -0.5, 1.5
+MIN_STRENGTH, MAX_STRENGTH = -0.5, 1.5
 """Strengths of a change: 0 leaves the face, 1 goes all the way, below 0 away from it."""
 
-STEPS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5)
+STRIP_STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5)
 """Strengths of the pictures of a strip."""
 
 EXAMPLES = Path(__file__).parent / "examples"
-NEUTRAL = ("sad_01.jpg", "sad_06.jpg")
+NEUTRAL_PEOPLE = ("sad_01.jpg", "sad_06.jpg")
 """The example people that look neutral, whatever they were drawn as."""
 
 NO_TRANSFER = (
@@ -48,7 +51,7 @@ class BadStrength(ValueError):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TransferAnswer:
-    """A photo whose face took on another expression, unmarked: `demo.marking` marks it.
+    """A photo whose face took on another expression; `save` marks it as generated.
 
     `crop` is the face as it stands in `picture`, and what `metrics` are measured on: of a small
     face the photo has fewer pixels than the model drew.
@@ -60,13 +63,31 @@ class TransferAnswer:
     metrics: TransferMetrics
     warnings: tuple[str, ...]
     sentence: str
-    stamp: Provenance
+    provenance: Provenance
 
-    def told(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return all but the pictures, as JSON can hold it."""
-        said = {"sentence": self.sentence, "warnings": list(self.warnings), "limits": OPEN_FACES}
-        measured = {"strength": self.strength} | self.metrics.to_dict()
-        return said | measured | vars(self.stamp)
+        return {
+            "sentence": self.sentence,
+            "warnings": list(self.warnings),
+            "limits": LIMITS,
+            "strength": self.strength,
+            **self.metrics.to_dict(),
+            **asdict(self.provenance),
+        }
+
+    def save(self, path: str | Path) -> None:
+        """Write the picture as a PNG marked as generated, visibly and in its XMP.
+
+        Raises:
+            ValueError: The name does not end with .png.
+            OSError: It can't be written; a file that was there stays.
+        """
+        file = Path(path)
+        if file.suffix != ".png":
+            raise ValueError(f"{str(path)!r} does not end with .png: name such a file.")
+        with atomic_write(file) as part:
+            part.write_bytes(encode_png(self.picture))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -75,37 +96,37 @@ class Strip:
 
     strengths: tuple[float, ...]
     crops: tuple[UInt8[np.ndarray, "size size 3"], ...]
-    stamp: Provenance
+    provenance: Provenance
 
 
-class EncodedFace(NamedTuple):
-    """What a version's encoder says of a face; expression and identity are of unit length."""
+class FaceVectors(NamedTuple):
+    """The outputs of a version's encoder for a face; expression and identity have unit length."""
 
     condition: Vector
-    """Between two of these a change is."""
+    """The generator takes the difference of two of these."""
     expression: Vector
     identity: Vector
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EncodedCrop:
-    """A face as one version sees it."""
+    """A face's crop and its vectors, both for one version."""
 
     crop: Crop
-    seen: EncodedFace
+    vectors: FaceVectors
 
 
 class ExpressionTransfer:
     """Gives one person another person's expression.
 
-    A face is encoded once by each version, however often its strength changes.
+    Each version encodes a face once, however often its strength changes.
     """
 
-    def __init__(self, served: Versions) -> None:
-        self._served = served
-        self._seen: WeakKeyDictionary[Photo, dict[tuple[int, str, int], EncodedCrop]]
-        self._seen = WeakKeyDictionary()
-        self._neutral: dict[tuple[int, str], EncodedFace] = {}
+    def __init__(self, server: ModelProvider) -> None:
+        self._server = server
+        self._encoded_crops: WeakKeyDictionary[Photo, dict[tuple[int, str, int], EncodedCrop]]
+        self._encoded_crops = WeakKeyDictionary()
+        self._neutral: dict[tuple[int, str], FaceVectors] = {}
 
     def status(self) -> str | None:
         """Return in words why there can be no transfer, and how to get one; None when there can."""
@@ -119,7 +140,7 @@ class ExpressionTransfer:
         self,
         source: Photo,
         driver: Photo | None,
-        which: tuple[int, int] = (0, 0),
+        faces: tuple[int, int] = (0, 0),
         strength: float = 1.0,
     ) -> TransferAnswer:
         """Return the source's photo, its face with the driver's expression.
@@ -127,29 +148,29 @@ class ExpressionTransfer:
         Args:
             source: Whose face it stays.
             driver: Whose expression it takes on; None makes the face neutral.
-            which: The face of each, 0 for the largest.
-            strength: How far to go, LEAST to MOST.
+            faces: The face of the source and of the driver, 0 for the largest.
+            strength: How far to go, MIN_STRENGTH to MAX_STRENGTH.
 
         Raises:
             BadStrength: The strength is out of range.
             NoFace: A photo shows no face, or not that many.
-            Profile: A face is seen from the side.
+            ProfileFace: A face is seen from the side.
             RegistryError: No version can answer.
         """
         check_strength(strength)
-        warnings = _doubts(source, driver, which)
+        warnings = _photo_warnings(source, driver, faces)
         model, started = self._model(), time.perf_counter()
-        person = self._encoded(model, source, which[0])
-        wanted = self._wanted(model, source, driver, which[1])
-        ((result, mask),) = _generated(model, person, wanted, [strength])
-        picture = pasted(source.pixels, person.crop, result, mask)
-        crop = source.cropper.crop(picture, source.face(which[0]), person.crop.spec).pixels
-        (found,) = _encode(model, [crop])
+        person = self._encode_face(model, source, faces[0])
+        target = self._target(model, source, driver, faces[1])
+        ((result, mask),) = _generate(model, person, target, [strength])
+        picture = paste_change(source.pixels, person.crop, result, mask)
+        crop = source.cropper.crop(picture, source.face(faces[0]), person.crop.spec).pixels
+        (after,) = _encode(model, [crop])
         metrics = TransferMetrics(
-            before=_distance(person.seen.expression, wanted.expression),
-            after=_distance(found.expression, wanted.expression),
-            likeness=float(found.identity @ person.seen.identity),
-            driver_likeness=float(found.identity @ wanted.identity) if driver else None,
+            before=_distance(person.vectors.expression, target.expression),
+            after=_distance(after.expression, target.expression),
+            likeness=float(after.identity @ person.vectors.identity),
+            driver_likeness=float(after.identity @ target.identity) if driver else None,
         )
         thresholds = TransferThresholds.from_dict(model.version.thresholds)
         failed = thresholds.failures(metrics, strength)
@@ -160,95 +181,100 @@ class ExpressionTransfer:
             metrics=metrics,
             warnings=(*failed, *warnings),
             sentence=BAD if failed else GOOD.format(metrics.progress),
-            stamp=stamped(model, started),
+            provenance=Provenance.since(model, started),
         )
 
-    def strip(self, source: Photo, driver: Photo | None, which: tuple[int, int] = (0, 0)) -> Strip:
-        """Return the source's face on its way to the driver's expression; raises as `transfer`."""
-        _doubts(source, driver, which)
+    def strip(self, source: Photo, driver: Photo | None, faces: tuple[int, int] = (0, 0)) -> Strip:
+        """Return the source's face at all STRIP_STRENGTHS; raises as `transfer`."""
+        _photo_warnings(source, driver, faces)
         model, started = self._model(), time.perf_counter()
-        person = self._encoded(model, source, which[0])
-        wanted = self._wanted(model, source, driver, which[1])
-        crops = tuple(crop for crop, _ in _generated(model, person, wanted, STEPS))
-        return Strip(strengths=STEPS, crops=crops, stamp=stamped(model, started))
+        person = self._encode_face(model, source, faces[0])
+        target = self._target(model, source, driver, faces[1])
+        crops = tuple(crop for crop, _ in _generate(model, person, target, STRIP_STRENGTHS))
+        provenance = Provenance.since(model, started)
+        return Strip(strengths=STRIP_STRENGTHS, crops=crops, provenance=provenance)
 
     def _model(self) -> Model:
         try:
-            return self._served.model(PIX2PIXHD.name)
+            return self._server.model(PIX2PIXHD.name)
         except EmptyRegistry as error:
             raise EmptyRegistry(NO_TRANSFER) from error
 
-    def _encoded(self, model: Model, photo: Photo, which: int) -> EncodedCrop:
-        """Return a face's vectors; the encoder is asked at the first call."""
-        seen = self._seen.setdefault(photo, {})
-        key = (model.version.number, model.version.run_id, which)
-        if key not in seen:
-            crop = photo.crop(which, model.version.crop)
-            (found,) = _encode(model, [crop.pixels])
-            seen[key] = EncodedCrop(crop=crop, seen=found)
-        return seen[key]
+    def _encode_face(self, model: Model, photo: Photo, index: int) -> EncodedCrop:
+        """Return a face's crop and vectors; the encoder runs at the first call."""
+        encoded = self._encoded_crops.setdefault(photo, {})
+        key = (model.version.number, model.version.run_id, index)
+        if key not in encoded:
+            crop = photo.crop(index, model.version.crop)
+            (vectors,) = _encode(model, [crop.pixels])
+            encoded[key] = EncodedCrop(crop=crop, vectors=vectors)
+        return encoded[key]
 
-    def _wanted(self, model: Model, source: Photo, driver: Photo | None, which: int) -> EncodedFace:
+    def _target(self, model: Model, source: Photo, driver: Photo | None, index: int) -> FaceVectors:
+        """Return the vectors of the face whose expression is taken on."""
         if driver is None:
-            return self._neutral_of(model, source)
-        return self._encoded(model, driver, which).seen
+            return self._neutral_vectors(model, source)
+        return self._encode_face(model, driver, index).vectors
 
-    def _neutral_of(self, model: Model, source: Photo) -> EncodedFace:
+    def _neutral_vectors(self, model: Model, source: Photo) -> FaceVectors:
         """Return what counts as neutral for a version: our own decision.
 
         The mean of two synthetic people who look neutral, by the version's encoder. A version
-        carries no such face, and no data set of neutral faces is at hand here.
+        carries no such face, and no data set of neutral faces is available here.
         """
         key = (model.version.number, model.version.run_id)
         if key not in self._neutral:
-            people = [look(EXAMPLES / name, source.cropper) for name in NEUTRAL]
+            paths = [EXAMPLES / name for name in NEUTRAL_PEOPLE]
+            people = [read_photo_with_faces(path, source.cropper) for path in paths]
             crops = [person.crop(0, model.version.crop).pixels for person in people]
-            parts = zip(*_encode(model, crops), strict=True)
-            mean = EncodedFace(*(np.mean(part, axis=0) for part in parts))
+            vectors = zip(*_encode(model, crops), strict=True)
+            mean = FaceVectors(*(np.mean(rows, axis=0) for rows in vectors))
             unit = {k: v / np.linalg.norm(v) for k, v in mean._asdict().items() if k != "condition"}
             self._neutral[key] = mean._replace(**unit)
         return self._neutral[key]
 
 
 def check_strength(strength: float) -> None:
-    """Raise BadStrength unless it is LEAST to MOST."""
-    if not LEAST <= strength <= MOST:
-        raise BadStrength(f"{strength:g} is no strength: choose one from {LEAST:g} to {MOST:g}.")
+    """Raise BadStrength unless it is MIN_STRENGTH to MAX_STRENGTH."""
+    if not MIN_STRENGTH <= strength <= MAX_STRENGTH:
+        limits = f"{MIN_STRENGTH:g} to {MAX_STRENGTH:g}"
+        raise BadStrength(f"{strength:g} is no strength: choose one from {limits}.")
 
 
-def _doubts(source: Photo, driver: Photo | None, which: tuple[int, int]) -> tuple[str, ...]:
-    """Return what the photos make doubtful; raises as `transfer` does, before a model is asked."""
-    said = doubts(source.face(which[0]), "The face to change")
+def _photo_warnings(source: Photo, driver: Photo | None, faces: tuple[int, int]) -> tuple[str, ...]:
+    """Return what may spoil the result; raises as `transfer` does, before a model is called."""
+    warnings = warnings_about(source.face(faces[0]), "The face to change")
     if driver is None:
-        return said
-    return said + doubts(driver.face(which[1]), "The face to take the expression from")
+        return warnings
+    driver_face = driver.face(faces[1])
+    return warnings + warnings_about(driver_face, "The face to take the expression from")
 
 
 def _distance(one: Vector, other: Vector) -> float:
     return float(np.linalg.norm(one - other))
 
 
-def _encode(model: Model, crops: Sequence[UInt8[np.ndarray, "s s 3"]]) -> list[EncodedFace]:
-    """Return what the encoder says of each crop."""
-    told = model.encode(to_tensor(crops))
-    parts = (told[name].numpy() for name in EncodedFace._fields)
-    return [EncodedFace(*vectors) for vectors in zip(*parts, strict=True)]
+def _encode(model: Model, crops: Sequence[UInt8[np.ndarray, "s s 3"]]) -> list[FaceVectors]:
+    """Return the encoder's outputs for each crop."""
+    outputs = model.encode(to_tensor(crops))
+    columns = (outputs[name].numpy() for name in FaceVectors._fields)
+    return [FaceVectors(*vectors) for vectors in zip(*columns, strict=True)]
 
 
-def _generated(
-    model: Model, person: EncodedCrop, wanted: EncodedFace, strengths: Sequence[float]
+def _generate(
+    model: Model, person: EncodedCrop, target: FaceVectors, strengths: Sequence[float]
 ) -> list[tuple[UInt8[np.ndarray, "s s 3"], Float[np.ndarray, "s s"]]]:
-    """Return a face at each strength, and where it was changed."""
+    """Return a face at each strength, and the mask of where it was changed."""
     import torch
 
     assert len(strengths) <= BATCH
-    change = torch.from_numpy(wanted.condition - person.seen.condition).float()
+    change = torch.from_numpy(target.condition - person.vectors.condition).float()
     faces = to_tensor([person.crop.pixels] * len(strengths))
-    told = model(faces, torch.tensor(strengths, dtype=torch.float32)[:, None] * change)
-    masks = told["mask"][:, 0].numpy()
-    return list(zip(_pixels(told["picture"]), masks, strict=True))
+    outputs = model(faces, torch.tensor(strengths, dtype=torch.float32)[:, None] * change)
+    masks = outputs["mask"][:, 0].numpy()
+    return list(zip(_to_pixels(outputs["picture"]), masks, strict=True))
 
 
-def _pixels(pictures: "Float[Tensor, 'batch 3 h w']") -> UInt8[np.ndarray, "batch h w 3"]:
+def _to_pixels(pictures: "Float[Tensor, 'batch 3 h w']") -> UInt8[np.ndarray, "batch h w 3"]:
     levels = (pictures.clamp(0, 1) * 255).round().permute(0, 2, 3, 1)
     return levels.numpy().astype(np.uint8)

@@ -36,6 +36,12 @@ def check_stored(folder: Path, part: ExportPart, spec: ModelSpec) -> None:
     """
     try:
         exported = graph.load(folder / part.file, "cpu")
+    except graph.GraphError as error:
+        raise BadVersion(
+            f"The {part.name} of {spec.name} can't be loaded again, because {error}: it was not "
+            "registered."
+        ) from error
+    try:
         for batch in BATCHES:
             _compare(exported, part.network, part.example_inputs(batch))
     except Exception as error:
@@ -93,7 +99,7 @@ def write_extra_files(
 ) -> list[Path]:
     """Write weights.safetensors, config.json and card.md into `folder` and return them.
 
-    The weights of two networks are told apart by `generator.` and `encoder.` before their names.
+    Where there are two networks, the names of weights begin with `generator.` or `encoder.`.
     """
     from safetensors.torch import save_file
 

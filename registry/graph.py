@@ -78,25 +78,30 @@ def inspect(path: Path) -> None:
     except Exception as error:
         raise GraphError(f"{path.name} is broken or no exported graph") from error
     if fault:
-        raise GraphError(f"{fault} in {path.name} could run code when it is loaded")
+        raise GraphError(f"{path.name} {fault}")
+
+
+def _harmful(part: str) -> str:
+    return f"holds {part}, which could run code when it is loaded"
 
 
 def _faults(names: list[str], records: dict[str, bytes]) -> Iterator[str]:
-    yield from (name for name in names if not RECORDS.fullmatch(name))
-    yield from (name for name in set(names) if names.count(name) > 1)
+    """Yield what is wrong with the records of a file, as the end of a sentence."""
+    yield from (_harmful(name) for name in names if not RECORDS.fullmatch(name))
+    yield from (_harmful(name) for name in set(names) if names.count(name) > 1)
     for name, content in records.items():
         if name.endswith("_config.json"):
             yield from _pickled_tensors(name, content)
         elif name.startswith("models/"):
             yield from _forbidden_code(json.loads(content))
         elif name.endswith(".pt") and not _only_weights(content):
-            yield name
+            yield _harmful(name)
 
 
 def _pickled_tensors(name: str, content: bytes) -> Iterator[str]:
     for entry in json.loads(content)["config"].values():
         if entry["use_pickle"] is not False or not RAW_TENSOR.fullmatch(entry["path_name"]):
-            yield f"{entry['path_name']} in {name}"
+            yield _harmful(f"{entry['path_name']} in {name}")
 
 
 def _only_weights(content: bytes) -> bool:
@@ -118,9 +123,9 @@ def _forbidden_code(part: object) -> Iterator[str]:
         return
     for key, value in part.items():
         if key in OPERATOR_KEYS and isinstance(value, str) and not is_allowed(value):
-            yield f"the operator {value[:60]}"
+            yield f"calls {value[:60]}, which is not on the list of operators that only compute"
         elif key == "expr_str" and not _is_shape(value):
-            yield f"the expression {str(value)[:60]}"
+            yield _harmful(f"the expression {str(value)[:60]}")
         else:
             yield from _forbidden_code(value)
 

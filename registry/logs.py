@@ -10,8 +10,8 @@ from registry import store
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 LARGEST_BYTES = 5_000_000
-KEPT_FILES = 2
-"""Older log files of a program that are kept beside the newest."""
+OLDER_FILES = 2
+"""Number of older log files of a program beside the newest."""
 
 
 def folder() -> Path:
@@ -24,7 +24,7 @@ def log_to_file(program: str) -> Path:
     """Write warnings and errors of all loggers to a file, and return its path.
 
     The file is made at the first message. Where it can't be written, nothing is logged and the
-    program goes on. Python's `warnings` go there too, unless the caller asked for them by -W.
+    program goes on. Python's `warnings` go there too, unless Python was started with -W.
 
     Args:
         program: names the file, such as `app` or `training`.
@@ -33,7 +33,7 @@ def log_to_file(program: str) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handler = RotatingFileHandler(
-            path, maxBytes=LARGEST_BYTES, backupCount=KEPT_FILES, encoding="utf-8", delay=True
+            path, maxBytes=LARGEST_BYTES, backupCount=OLDER_FILES, encoding="utf-8", delay=True
         )
     except OSError:
         logging.getLogger().addHandler(logging.NullHandler())

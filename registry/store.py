@@ -67,6 +67,7 @@ def connect() -> "MlflowClient":
     os.environ.update(MLFLOW_ENVIRONMENT)
     for name, value in MLFLOW_DEFAULTS.items():
         os.environ.setdefault(name, value)
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # it raises what it logs
     local, uri = folder(), tracking_uri()
     if local is None:
         _ping(uri)

@@ -100,7 +100,7 @@ def weights(reference: str) -> dict[str, Tensor]:
     with _whole_files(version) as folder:
         try:
             state: dict[str, Tensor] = load_file(folder / export_parts.EXTRA_FILES / export.WEIGHTS)
-        except (OSError, SafetensorError) as error:
+        except (FileNotFoundError, SafetensorError) as error:
             raise graph.GraphError(f"{export.WEIGHTS} is missing or broken") from error
     return state
 
@@ -117,7 +117,7 @@ def config(reference: str) -> dict[str, Any]:
         try:
             file = folder / export_parts.EXTRA_FILES / export.CONFIG
             values: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (FileNotFoundError, ValueError) as error:
             raise graph.GraphError(f"{export.CONFIG} is missing or broken") from error
     return values
 

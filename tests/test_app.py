@@ -1,4 +1,4 @@
-"""app.py in a process of its own: opens, speaks to nobody outside, ends with all it started."""
+"""app.py in its own process: it opens, contacts no other host, and ends with all it started."""
 
 import os
 import signal
@@ -33,7 +33,7 @@ import os, sys
 
 OUT = os.open(os.environ["GUARD"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
-def note(event, args):
+def record(event, args):
     if event in ("socket.connect", "socket.bind", "socket.sendto"):
         host = args[1][0] if isinstance(args[1], tuple) else None
     elif event in ("socket.getaddrinfo", "socket.gethostbyname"):
@@ -44,14 +44,14 @@ def note(event, args):
         os.write(OUT, f"{host}\\n".encode())
 
 os.write(OUT, b"on guard\\n")
-sys.addaudithook(note)
+sys.addaudithook(record)
 """
-"""Runs first in every Python process of the house, and notes whom it speaks to."""
+"""Runs first in every Python process of the app, and records the hosts it contacts."""
 
 
 @dataclass
-class PageContext:
-    """A place for app.py: a store, a guard and what it prints."""
+class App:
+    """Runs app.py with its own store, and records its output and the hosts it contacts."""
 
     folder: Path
 
@@ -60,7 +60,7 @@ class PageContext:
         return os.environ | {
             "EXPRESSION_STUDIO_STORE": str(self.folder / "store"),
             "PYTHONPATH": str(self.folder / "guard"),
-            "GUARD": str(self.folder / "spoken"),
+            "GUARD": str(self.folder / "hosts"),
         }
 
     def open(self, *arguments: str) -> "subprocess.Popen[bytes]":
@@ -74,16 +74,16 @@ class PageContext:
     def output(self) -> Path:
         return self.folder / "output"
 
-    def says(self, words: str, seconds: float = OPENS_WITHIN_SECONDS) -> str:
-        """Return the first line with these words, waiting for it."""
+    def wait_for(self, words: str, seconds: float = OPENS_WITHIN_SECONDS) -> str:
+        """Wait for a line with these words in the output, and return it."""
         assert until(lambda: words in self.output.read_text(), seconds), self.output.read_text()
         return next(line for line in self.output.read_text().splitlines() if words in line)
 
-    def spoken_to(self) -> set[str]:
-        """Return all hosts that a process of the house connected to, looked up or listened at."""
-        first, *spoken = (self.folder / "spoken").read_text().splitlines()
+    def contacted(self) -> set[str]:
+        """Return all hosts that a process of the app connected to, looked up or listened at."""
+        first, *hosts = (self.folder / "hosts").read_text().splitlines()
         assert first == "on guard"
-        return set(spoken) - {"on guard"}
+        return set(hosts) - {"on guard"}
 
     def processes(self) -> list[psutil.Process]:
         return [process for process in psutil.process_iter() if self._holds(process)]
@@ -109,73 +109,77 @@ def answers(url: str) -> bool:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("house")
+    folder = tmp_path_factory.mktemp("app")
     (folder / "guard").mkdir()
     (folder / "guard" / "sitecustomize.py").write_text(GUARD)
     return folder
 
 
 @pytest.fixture
-def house(folder: Path) -> Iterator[PageContext]:
-    (folder / "spoken").unlink(missing_ok=True)
-    house = PageContext(folder)
-    yield house
-    for process in house.processes():
+def app(folder: Path) -> Iterator[App]:
+    (folder / "hosts").unlink(missing_ok=True)
+    app = App(folder)
+    yield app
+    for process in app.processes():
         process.kill()
 
 
-def test_one_command_opens_both_and_one_ctrl_c_ends_both(house: PageContext) -> None:
+def test_one_command_opens_both_and_one_ctrl_c_ends_both(app: App) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as busy:
         wanted = busy.getsockname()[1]
         started = time.monotonic()
-        app = house.open("--port", str(wanted), "--mlflow-port", str(unused_port()))
-        page = house.says("The page is at").split()[-1]
+        process = app.open("--port", str(wanted), "--mlflow-port", str(unused_port()))
+        page = app.wait_for("The page is at").split()[-1]
         assert time.monotonic() - started < OPENS_WITHIN_SECONDS
     assert (
         f"Port {wanted} is busy; the page takes {page.rpartition(':')[2]}."
-        in house.output.read_text()
+        in app.output.read_text()
     )
     assert answers(page)
-    mlflow = house.says("MLflow's UI is open at", MLFLOW_OPENS_WITHIN_SECONDS).split()[-1]
+    mlflow = app.wait_for("MLflow's UI is open at", MLFLOW_OPENS_WITHIN_SECONDS).split()[-1]
     assert answers(mlflow)
-    assert len(house.processes()) >= 3
-    assert {ip for p in house.processes() for ip in listening(p)} == {"127.0.0.1"}
-    assert "127.0.0.1" in house.spoken_to() <= THIS_MACHINE
-    app.send_signal(signal.SIGINT)
-    assert app.wait(10) == 0
-    assert until(lambda: not house.processes(), 2)
-    assert "Traceback" not in house.output.read_text()
+    assert len(app.processes()) >= 3
+    assert {ip for p in app.processes() for ip in listening(p)} == {"127.0.0.1"}
+    assert "127.0.0.1" in app.contacted() <= THIS_MACHINE
+    process.send_signal(signal.SIGINT)
+    assert process.wait(10) == 0
+    assert until(lambda: not app.processes(), 2)
+    assert "Traceback" not in app.output.read_text()
 
 
 def listening(process: psutil.Process) -> list[str]:
     return [c.laddr.ip for c in process.net_connections() if c.status == psutil.CONN_LISTEN]
 
 
-def test_a_killed_house_leaves_no_mlflow_behind(house: PageContext) -> None:
-    app = house.open("--port", str(unused_port()), "--mlflow-port", str(unused_port()))
-    assert until(lambda: len(house.processes()) > 1, MLFLOW_OPENS_WITHIN_SECONDS)
-    app.kill()
-    app.wait(10)
-    assert until(lambda: not house.processes(), 5)
+def test_a_killed_app_leaves_no_mlflow_behind(app: App) -> None:
+    process = app.open("--port", str(unused_port()), "--mlflow-port", str(unused_port()))
+    assert until(lambda: len(app.processes()) > 1, MLFLOW_OPENS_WITHIN_SECONDS)
+    process.kill()
+    process.wait(10)
+    assert until(lambda: not app.processes(), 5)
 
 
-def test_it_ends_at_once_while_it_still_opens(house: PageContext) -> None:
-    app = house.open("--port", str(unused_port()), "--no-mlflow")
-    house.says("The page is at")
-    app.terminate()
-    assert app.wait(10) == 0
-    assert "MLflow" not in house.output.read_text()
+def test_it_ends_at_once_while_it_still_opens(app: App) -> None:
+    process = app.open("--port", str(unused_port()), "--no-mlflow")
+    app.wait_for("The page is at")
+    log = app.wait_for("Warnings and failures are logged in ").removeprefix(
+        "Warnings and failures are logged in "
+    )
+    assert Path(log) == app.folder / "store" / "logs" / "app.log"
+    process.terminate()
+    assert process.wait(10) == 0
+    assert "MLflow" not in app.output.read_text()
 
 
-def test_the_terminal_speaks_to_nobody(house: PageContext, examples: Path) -> None:
+def test_the_terminal_contacts_no_other_host(app: App, examples: Path) -> None:
     photos = [str(path) for path in sorted(examples.glob("*.jpg"))][:1]
     command = [sys.executable, "-m", "demo", "emotion", *photos]
-    answered = subprocess.run(command, cwd=PROJECT, env=house.environment, check=False)
+    answered = subprocess.run(command, cwd=PROJECT, env=app.environment, check=False)
     assert answered.returncode in (0, 3)
-    assert house.spoken_to() <= THIS_MACHINE
+    assert app.contacted() <= THIS_MACHINE
 
 
-def test_the_version_is_told() -> None:
+def test_the_version_is_printed() -> None:
     done = subprocess.run(
         [sys.executable, "app.py", "--version"],
         cwd=PROJECT,

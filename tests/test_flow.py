@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
+
+CHANCE_OF_A_TRIPLET = 1 / 3
 
 
 @pytest.mark.timeout(400)
@@ -15,32 +18,46 @@ def test_from_toy_faces_to_an_answer_about_a_photo(tmp_path: Path, examples: Pat
     photo = str(sorted(examples.glob("*.jpg"))[0])
 
     def run(*command: str) -> str:
-        said = subprocess.run(
+        ended = subprocess.run(
             [sys.executable, "-m", *command], env=environment, timeout=200,
             capture_output=True, text=True, check=False,
         )  # fmt: skip
-        assert said.returncode == 0, f"{command}\n{said.stdout}\n{said.stderr}"
-        return said.stdout
+        assert ended.returncode == 0, f"{command}\n{ended.stdout}\n{ended.stderr}"
+        return ended.stdout
+
+    def outcomes(model: str) -> pd.DataFrame:
+        """Return the outcome of each item that `evaluate` stored with version 1."""
+        artifacts = tmp_path / "store" / "artifacts" / model
+        (file,) = artifacts.rglob("evaluation/test-toy-version-1.parquet")
+        return pd.read_parquet(file)
 
     runs = ("--runs", str(tmp_path / "runs"))
     run("training", "train", "dln-smoke", *runs)
     run("registry", "promote", "dln", "1")
-    said = run(
+    trained = run(
         "training", "train", "emotion-smoke", *runs, "--start", "models:/dln@production",
         "--epochs", "1",
     )  # fmt: skip
-    assert "Registered emotion version 1." in said
-    assert "python -m registry promote emotion 1" in said
+    assert "Registered emotion version 1." in trained
+    assert "python -m registry promote emotion 1" in trained
     run("registry", "promote", "emotion", "1")
     shown = " ".join(run("registry", "show", "emotion@production").split())
     assert "production" in shown
     assert shown.index("dln-smoke --runs") < shown.index("emotion-smoke --runs")
 
-    judged = run("training", "evaluate", "dln", str(tmp_path / "runs" / "toy"))
-    accuracy = float(judged.split("test/toy/triplet_accuracy  ")[1].split()[0])
-    assert f"test, toy: two class {accuracy:.2%} of 120, all {accuracy:.2%} of 120" in judged
-    measured = run("training", "evaluate", "emotion", str(tmp_path / "runs" / "toy"))
-    assert 0 <= float(measured.split("test/toy/accuracy")[1].split()[0]) <= 1
+    toy = str(tmp_path / "runs" / "toy")
+    evaluated = run("training", "evaluate", "dln", toy)
+    accuracy = outcomes("dln")["right"].mean()
+    assert f"test/toy/triplet_accuracy  {accuracy:.4f}" in evaluated
+    assert accuracy > CHANCE_OF_A_TRIPLET
+    assert f"test, toy: two class {accuracy:.2%} of 120, all {accuracy:.2%} of 120" in evaluated
+    evaluated = run("training", "evaluate", "emotion", toy)
+    faces = outcomes("emotion")
+    accuracy = (faces["answer"] == faces["emotion"]).mean()
+    assert f"test/toy/accuracy  {accuracy:.4f}" in evaluated
+    assert accuracy > 1 / faces["emotion"].nunique()
+    card = " ".join(run("registry", "show", "emotion").split())
+    assert f"{accuracy:.3f} (" in card.split("mean recall")[0]
 
     (face,) = json.loads(run("demo", "emotion", photo, "--json", "--face", "1"))
     assert face["version"] == 1

@@ -101,7 +101,13 @@ def _seeded(name: str, data: Sequence[Path], seed: int, epochs: int | None) -> R
     if not isinstance(recipe, TripletRecipe):
         fit = ", ".join(n for n, known in RECIPES.items() if isinstance(known, TripletRecipe))
         raise RecipeError(f"{name} is no recipe that learns triplets; choose from {fit}.")
-    return replace(recipe, data=tuple(data), seed=seed, epochs=epochs or recipe.epochs)
+    return replace(
+        recipe,
+        data=tuple(data),
+        toy=recipe.toy and not data,
+        seed=seed,
+        epochs=epochs or recipe.epochs,
+    )
 
 
 def _trained(name: str, recipe: Recipe) -> Version:

@@ -2,6 +2,7 @@
 
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from registry.versions import RegistryError
 from training.engine.tracking import artifact, card_of
 from training.starters import files
 
+BAD_INPUT, NO_REGISTRY = 2, 3
 Source = Annotated[str, tyro.conf.Positional]
 
 
@@ -30,19 +32,33 @@ def pack(source: Source) -> None:
     card = card_of(run_id)
     if card is None:
         raise ValueError(f"The run of {source} has no card: only networks we trained are packed.")
-    state: dict[str, Tensor]
-    if is_version:
-        state = versions.weights(source)
-    else:
-        with tempfile.TemporaryDirectory() as folder:
-            state = load_file(artifact(run_id, "weights.safetensors", Path(folder)))
+    state = versions.weights(source) if is_version else _weights(run_id)
     measured = [row for row in measurements.read(run_id) if row.split in ("validation", "test")]
     path = files.write(card["recipe"], state, card, measured)
     sys.stdout.write(f"{path} holds {path.stat().st_size / 1e6:.2f} MB.\n")
 
 
-if __name__ == "__main__":
+def _weights(run_id: str) -> dict[str, Tensor]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = artifact(run_id, "weights.safetensors", Path(folder))
+        if path is None:
+            raise ValueError(f"Run {run_id} has no weights: name its version, such as dln/3.")
+        state: dict[str, Tensor] = load_file(path)
+    return state
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return 0, 2 for bad input, 3 when the registry is empty or unreachable."""
     try:
-        tyro.cli(pack, prog="python -m training.pack")
-    except (RegistryError, ValueError) as error:
-        sys.exit(str(error))
+        tyro.cli(pack, args=arguments, prog="python -m training.pack")
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return BAD_INPUT
+    except RegistryError as error:
+        print(error, file=sys.stderr)
+        return NO_REGISTRY
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

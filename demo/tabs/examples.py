@@ -1,4 +1,4 @@
-"""Pictures to try the page with: synthetic people, named by expression and number."""
+"""Example photos to try the page with: synthetic people, named by expression and number."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -8,87 +8,94 @@ from typing import Any
 
 import gradio as gr
 
-from demo.drawing import thumbnail
+from demo.drawing import thumbnail_url
+from demo.transfer import EXAMPLES
 from registry.photos import read_photo
 
-FOLDER = Path(__file__).parent.parent / "examples"
-MOST_TRIPLETS = 3
-TELL_WHICH = """
+MAX_TRIPLETS = 3
+SEND_CLICKED_INDEX = """
 element.addEventListener("click", (event) => {
   const button = event.target.closest("button");
-  if (button) trigger("click", { which: Number(button.value) });
+  if (button) trigger("click", { index: Number(button.value) });
 });
 """
 
 
 class Examples:
-    """A row of buttons with pictures on them.
+    """A row of buttons with pictures on them; each fills all photos of a tab, which then answers.
+
+    Not gr.Examples: its buttons have no name for screen readers (alt="" and no label), and for
+    several photos it draws cells of a table instead of buttons.
 
     Args:
-        invitation: What the row says.
-        sets: The pictures of each button.
+        invitation: The text in front of the buttons.
+        sets: The photos of each button.
     """
 
     def __init__(self, invitation: str, sets: Sequence[Sequence[Path]]) -> None:
         self._sets = sets
-        buttons = "".join(_button(place, pictures) for place, pictures in enumerate(sets))
+        buttons = "".join(_button(index, photos) for index, photos in enumerate(sets))
         self._row = gr.HTML(
             f'<div class="examples"><span>{escape(invitation)}</span>{buttons}</div>',
-            js_on_load=TELL_WHICH,
+            js_on_load=SEND_CLICKED_INDEX,
             apply_default_css=False,
             visible=bool(sets),
         )
 
-    def chosen(
-        self, take: Callable[[Sequence[Path]], list[Any]], outputs: Sequence[Any], **how: Any
+    def click(
+        self,
+        handler: Callable[[Sequence[Path]], list[Any]],
+        outputs: Sequence[Any],
+        **event_arguments: Any,
     ) -> Any:
-        """Let `take` answer a click with what fills the outputs; return the event."""
+        """Call `handler` with the photos of the clicked button; return the event."""
 
-        def taken(event: gr.EventData) -> list[Any]:
-            return take(self._sets[event.which])
+        def handle(event: gr.EventData) -> list[Any]:
+            return handler(self._sets[event.index])
 
-        return self._row.click(taken, outputs=outputs, **how)
+        return self._row.click(handle, outputs=outputs, **event_arguments)
 
 
-def pictures() -> list[Path]:
-    """Return all example pictures, by name."""
-    return sorted(FOLDER.glob("*.jpg"))
+def example_photos() -> list[Path]:
+    """Return all example photos, by name."""
+    return sorted(EXAMPLES.glob("*.jpg"))
 
 
 def triplets() -> list[tuple[Path, Path, Path]]:
-    """Return example questions: two pictures of one expression around one of another."""
-    kinds = _kinds()
-    found: list[tuple[Path, Path, Path]] = []
-    for kind, (first, second, *_) in ((k, v) for k, v in kinds.items() if len(v) > 1):
-        others = [pictures[-1] for other, pictures in kinds.items() if other != kind]
+    """Return example triplets: two photos of one expression around one of another."""
+    photos = _photos_by_expression()
+    triplets: list[tuple[Path, Path, Path]] = []
+    for kind, (first, second, *_) in ((k, v) for k, v in photos.items() if len(v) > 1):
+        others = [paths[-1] for other, paths in photos.items() if other != kind]
         if others:
-            found.append((first, others[len(found) % len(others)], second))
-    return found[:MOST_TRIPLETS]
+            triplets.append((first, others[len(triplets) % len(others)], second))
+    return triplets[:MAX_TRIPLETS]
 
 
 def pairs() -> list[tuple[Path, Path]]:
-    """Return pairs of people with different expressions: each kind's first, the next one's last."""
-    kinds = list(_kinds().values())
-    return [(one[0], other[-1]) for one, other in zip(kinds, kinds[1:] + kinds[:1], strict=True)]
+    """Return pairs of different expressions: the first photo of each, the last of the next."""
+    groups = list(_photos_by_expression().values())
+    return [
+        (group[0], other[-1]) for group, other in zip(groups, groups[1:] + groups[:1], strict=True)
+    ]
 
 
-def expression(picture: Path) -> str:
-    """Return the expression that a picture is named after."""
-    return picture.stem.partition("_")[0]
+def expression(photo: Path) -> str:
+    """Return the expression that an example photo is named after."""
+    return photo.stem.partition("_")[0]
 
 
-def _kinds() -> dict[str, list[Path]]:
-    """Return the example pictures by the expression they are named after."""
-    kinds: dict[str, list[Path]] = defaultdict(list)
-    for picture in pictures():
-        kinds[expression(picture)].append(picture)
-    return kinds
+def _photos_by_expression() -> dict[str, list[Path]]:
+    groups: dict[str, list[Path]] = defaultdict(list)
+    for photo in example_photos():
+        groups[expression(photo)].append(photo)
+    return groups
 
 
-def _button(place: int, pictures: Sequence[Path]) -> str:
-    told = ", ".join(expression(picture) for picture in pictures)
-    shown = "".join(f'<img src="{thumbnail(read_photo(path))}" alt="">' for path in pictures)
+def _button(index: int, photos: Sequence[Path]) -> str:
+    label = ", ".join(expression(photo) for photo in photos)
+    images = "".join(f'<img src="{thumbnail_url(read_photo(path))}" alt="">' for path in photos)
     return (
-        f'<button type="button" value="{place}" aria-label="Example: {escape(told)}">'
-        f"{shown}</button>"
+        f'<button type="button" value="{index}" aria-label="Example: {escape(label)}">'
+        f"{images}</button>"
     )

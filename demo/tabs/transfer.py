@@ -1,4 +1,4 @@
-"""Two photos: one person's face with the other's expression, or with none."""
+"""The Transfer tab: one person's face with another person's expression, or with a neutral one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,17 +9,18 @@ import gradio as gr
 import numpy as np
 from jaxtyping import UInt8
 
-from demo import marking
-from demo.drawing import shown
-from demo.limits import OPEN_FACES
-from demo.predictors import Photo, look
-from demo.sheet import sheet
-from demo.tabs import examples
-from demo.tabs.card import CardFold, card_of, no_card
-from demo.tabs.house import PageContext, empty, notice, prose, told
-from demo.tabs.photo import KEPT_SECONDS, LATEST, QUEUED, PhotoPlace, held
-from demo.tabs.receipts import receipts, sheet_shown, strip
-from demo.transfer import LEAST, MOST, ExpressionTransfer, TransferAnswer
+from demo.contact_sheet import contact_sheet
+from demo.drawing import shrink
+from demo.marking import encode_jpeg, encode_png
+from demo.predictors import Photo, read_photo_with_faces
+from demo.tabs.context import PageContext, answer_box, code_marked, notice, placeholder
+from demo.tabs.examples import Examples, example_photos, pairs
+from demo.tabs.model_card import ModelCardAccordion, hide_model_card, show_model_card
+from demo.tabs.photo_input import LATEST, QUEUED, PhotoInput
+from demo.tabs.transfer_results import metrics_html, sheet_html, strip_html
+from demo.tabs.uploads import LIFETIME_SECONDS, cache_file
+from demo.transfer import MAX_STRENGTH, MIN_STRENGTH, ExpressionTransfer, TransferAnswer
+from demo.transfer_limits import LIMITS
 from registry.catalog import PIX2PIXHD
 from registry.errors import RegistryError
 from registry.photos import PhotoError
@@ -27,18 +28,19 @@ from registry.photos import PhotoError
 PURPOSE = (
     "Here one person's photo will take on another person's expression, as soon as a version can."
 )
-ASK = "Add a photo of a person, and one whose expression the person takes on."
-ASK_PERSON = "Add a photo of a person, whose face becomes neutral."
+ADD_PHOTOS = "Add a photo of a person, and one whose expression the person takes on."
+ADD_PERSON = "Add a photo of a person, whose face becomes neutral."
 ASK_CONSENT = "Tick that the people in the pictures agree, and the picture appears here."
 AGREED = "I use only pictures of people who agree to it."
+EXPIRED = "The picture is gone after an hour; make it again."
 OTHERS, NEUTRAL = "the other person's", "neutral"
-SHOWN_PX = 2048
-"""The page shows a picture at most this long; the file to keep has the photo's own size."""
-SHOWN = ("sad_06", "surprised_00", "angry_02", "smiling_07")
-ASKING = ("smiling_05", "surprised_02", "angry_09", "sad_01")
-"""The synthetic people of the sheet in the model card: whose faces, and whose expressions."""
-FILE = "expression-transfer.png"
-SAVE = """
+MAX_SHOWN_PX = 2048
+"""The page shows a picture at most this long; the file to download has the photo's own size."""
+SHEET_SOURCES = ("sad_06", "surprised_00", "angry_02", "smiling_07")
+SHEET_DRIVERS = ("smiling_05", "surprised_02", "angry_09", "sad_01")
+"""The synthetic people of the contact sheet in the model card."""
+FILE_NAME = "expression-transfer.png"
+DOWNLOAD = """
 (file) => {
   const link = document.createElement("a");
   link.href = file.url;
@@ -48,69 +50,73 @@ SAVE = """
   link.remove();
 }
 """
-ARROWS_RELEASE = """
+RELEASE_BY_KEYBOARD = """
 element.closest("#transfer-strength-place").addEventListener("keyup", (event) => {
   if (event.target.type === "range" && event.key !== "Tab")
     event.target.dispatchEvent(new PointerEvent("pointerup", { bubbles: true }));
 });
 """
-"""Gradio calls a slider released only by a pointer; so is it now by the keyboard."""
+"""Gradio's slider fires `release` for a pointer only; with this, arrow keys fire it too."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Question:
-    """What a visitor asks for: whose face, whose expression (None: neutral), and how far."""
+class TransferRequest:
+    """Whose face, whose expression (None: neutral), which face of each, and how far to go."""
 
     person: Photo
     driver: Photo | None
-    which: tuple[int, int]
+    faces: tuple[int, int]
     strength: float
 
 
 class TransferTab:
-    """The tab; built where it is made."""
+    """Builds the tab's components and connects their events."""
 
-    def __init__(self, house: PageContext) -> None:
-        self._house = house
-        self._transfer = ExpressionTransfer(house.served)
-        self._sheet = ((0, ""), "")
+    def __init__(self, context: PageContext) -> None:
+        self._context = context
+        self._transfer = ExpressionTransfer(context.server)
+        self._cached_sheet: tuple[tuple[int, str], str] = ((0, ""), "")
         self.status = gr.HTML(
             elem_id="transfer-status", elem_classes="status", apply_default_css=False
         )
         with gr.Row(elem_classes="photos"):
             with gr.Column(min_width=240):
-                self.person = PhotoPlace(house, PIX2PIXHD, "The person")
-            with gr.Column(min_width=240) as self._other_place:
-                self.other = PhotoPlace(house, PIX2PIXHD, "The expression")
-        tried = examples.Examples("Or try two synthetic people", examples.pairs())
-        self._build_questions()
+                self.person = PhotoInput(context, PIX2PIXHD, "The person")
+            with gr.Column(min_width=240) as self._other_column:
+                self.other = PhotoInput(context, PIX2PIXHD, "The expression")
+        examples = Examples("Or try two synthetic people", pairs())
+        self._build_options()
         self._build_answer()
-        self._connect(tried)
+        self._connect(examples)
 
-    def _build_questions(self) -> None:
+    def _build_options(self) -> None:
         self.agreed = gr.Checkbox(
             False, label=AGREED, elem_classes="consent", elem_id="transfer-consent"
         )
         with gr.Row():
-            self.wanted = gr.Radio(
+            self.target = gr.Radio(
                 [OTHERS, NEUTRAL], value=OTHERS, label="Expression to take on", min_width=240
             )
             with gr.Column(min_width=240, elem_id="transfer-strength-place"):
                 self.strength = gr.Slider(
-                    LEAST,
-                    MOST,
+                    MIN_STRENGTH,
+                    MAX_STRENGTH,
                     1.0,
                     step=0.05,
                     label="Strength",
                     info="0 leaves the face, 1 goes all the way, below 0 away from it",
                     elem_id="transfer-strength",
                 )
-                gr.HTML(js_on_load=ARROWS_RELEASE, elem_classes="unseen", apply_default_css=False)
+                gr.HTML(
+                    js_on_load=RELEASE_BY_KEYBOARD,
+                    elem_classes="no-display",
+                    apply_default_css=False,
+                )
 
     def _build_answer(self) -> None:
-        self.kept = gr.State(None, time_to_live=KEPT_SECONDS)
+        self.result = gr.State(None, time_to_live=LIFETIME_SECONDS)
         with gr.Row():
-            with gr.Column(min_width=280, scale=3, visible=False) as self._seen:
+            with gr.Column(min_width=280, scale=3, visible=False) as self._picture_column:
                 self.picture = gr.ImageSlider(
                     label="The picture: before and after",
                     type="filepath",
@@ -120,132 +126,137 @@ class TransferTab:
                     elem_id="transfer-picture",
                 )
                 with gr.Row():
-                    self.save = gr.Button("Download as PNG", min_width=140)
-                    self.steps = gr.Button("Show all strengths", min_width=140)
-                self.file = gr.DownloadButton(elem_classes="unseen")
+                    self.download = gr.Button("Download as PNG", min_width=140)
+                    self.all_strengths = gr.Button("Show all strengths", min_width=140)
+                self.file = gr.DownloadButton(elem_classes="no-display")
             with gr.Column(min_width=280, scale=2):
                 self.answer = gr.HTML(
-                    empty(ASK), elem_id="transfer-answer", apply_default_css=False
+                    placeholder(ADD_PHOTOS), elem_id="transfer-answer", apply_default_css=False
                 )
         self.strip = gr.HTML(
             elem_id="transfer-strip", elem_classes="status", apply_default_css=False
         )
-        self.card = CardFold()
-        with self.card.fold:
+        self.card = ModelCardAccordion()
+        with self.card.accordion:
             self.sheet = gr.HTML(elem_id="transfer-sheet", apply_default_css=False)
 
-    def _connect(self, tried: examples.Examples) -> None:
-        places = [*self.person.outputs, *self.other.outputs]
-        asked = [self.person.state, self.person.faces, self.other.state, self.other.faces]
-        asked += [self.wanted, self.strength, self.agreed]
-        outputs = [self._seen, self.picture, self.kept, self.answer, self.strip]
+    def _connect(self, examples: Examples) -> None:
+        inputs = [self.person.state, self.person.faces, self.other.state, self.other.faces]
+        inputs += [self.target, self.strength, self.agreed]
+        outputs = [self._picture_column, self.picture, self.result, self.answer, self.strip]
         outputs += self.card.outputs
-        chosen = self.wanted.input(self.choose, self.wanted, self._other_place, **LATEST)
-        events = [*self.person.follow(), *self.other.follow(), chosen]
-        events.append(tried.chosen(self._take, places, **QUEUED))
+        photo_outputs = [*self.person.outputs, *self.other.outputs]
+        events = [
+            *self.person.change_events(),
+            *self.other.change_events(),
+            self.target.input(self.show_other, self.target, self._other_column, **LATEST),
+            examples.click(self._load, photo_outputs, **QUEUED),
+        ]
         for event in events:
-            event.then(self.reply, asked, outputs, **QUEUED)
-        self.strength.release(self.reply, asked, outputs, **LATEST)
-        self.agreed.input(self.reply, asked, outputs, **LATEST)
-        self.steps.click(self.show_strip, asked, self.strip, **LATEST)
-        self.card.fold.expand(self.show_sheet, None, self.sheet, **LATEST)
-        written = self.save.click(self.write, self.kept, self.file, **LATEST)
-        written.success(None, self.file, js=SAVE)
+            event.then(self.reply, inputs, outputs, **QUEUED)
+        self.strength.release(self.reply, inputs, outputs, **LATEST)
+        self.agreed.input(self.reply, inputs, outputs, **LATEST)
+        self.all_strengths.click(self.show_strip, inputs, self.strip, **LATEST)
+        self.card.accordion.expand(self.show_sheet, None, self.sheet, **LATEST)
+        written = self.download.click(self.write_file, self.result, self.file, **LATEST)
+        written.success(None, self.file, js=DOWNLOAD)
 
-    def _take(self, pictures: Sequence[Path]) -> list[Any]:
-        person, other = (str(path) for path in pictures)
-        return [*self.person.take(person), *self.other.take(other)]
+    def _load(self, photos: Sequence[Path]) -> list[Any]:
+        person, other = (str(path) for path in photos)
+        return [*self.person.load(person), *self.other.load(other)]
 
-    def told_status(self) -> str:
-        """Return as HTML why there is no transfer, or why a newer version doesn't answer."""
+    def status_html(self) -> str:
+        """Return why there can be no transfer, or why a newer version doesn't answer."""
         status = self._transfer.status()
         if status is None:
-            return self._house.problem(PIX2PIXHD)
-        return told(PURPOSE, f"<p>{prose(status)}</p>")
+            return self._context.problem_html(PIX2PIXHD)
+        return answer_box(PURPOSE, f"<p>{code_marked(status)}</p>")
 
-    def choose(self, wanted: str) -> Any:
-        """Show the second photo's place where its expression is wanted."""
-        return gr.Column(visible=wanted == OTHERS)
+    def show_other(self, target: str) -> Any:
+        """Show the second photo where its expression is taken on."""
+        return gr.Column(visible=target == OTHERS)
 
-    def reply(self, *given: Any) -> list[Any]:
-        """Return the picture beside the source, what it is worth, and the card of who answered."""
-        asked = question(*given)
-        if isinstance(asked, str):
-            return self._no_picture(empty(asked))
+    def reply(self, *values: Any) -> list[Any]:
+        """Return the picture beside the source, its metrics, and the version's model card.
+
+        Args:
+            values: As of `read_request`.
+        """
+        request = read_request(*values)
+        if isinstance(request, str):
+            return self._without_picture(placeholder(request))
         try:
             answer = self._transfer.transfer(
-                asked.person, asked.driver, asked.which, asked.strength
+                request.person, request.driver, request.faces, request.strength
             )
         except (PhotoError, RegistryError) as error:
-            return self._no_picture(notice(str(error)))
-        stamp = answer.stamp
-        parts = receipts(answer) + f'<p class="hint">{OPEN_FACES}</p>'
-        text = self._house.answer(PIX2PIXHD, answer.sentence, parts, stamp)
-        before = self._jpeg(asked.person.pixels, generated=False)
-        pair = (before, self._jpeg(answer.picture, generated=True))
-        card = card_of(stamp.model, stamp.version)
-        return [gr.Column(visible=True), pair, answer, text, "", *card]
+            return self._without_picture(notice(str(error)))
+        provenance = answer.provenance
+        body = metrics_html(answer) + f'<p class="hint">{LIMITS}</p>'
+        html = self._context.answer_html(PIX2PIXHD, answer.sentence, body, provenance)
+        before = self._write_jpeg(request.person.pixels, generated=False)
+        pair = (before, self._write_jpeg(answer.picture, generated=True))
+        card = show_model_card(provenance.model, provenance.version)
+        return [gr.Column(visible=True), pair, answer, html, "", *card]
 
-    def _no_picture(self, text: str) -> list[Any]:
-        return [gr.Column(visible=False), None, None, text, "", *no_card()]
+    def _without_picture(self, html: str) -> list[Any]:
+        return [gr.Column(visible=False), None, None, html, "", *hide_model_card()]
 
-    def show_strip(self, *given: Any) -> str:
+    def show_strip(self, *values: Any) -> str:
         """Return as HTML the face at all strengths of a strip."""
-        asked = question(*given)
-        if isinstance(asked, str):
+        request = read_request(*values)
+        if isinstance(request, str):
             return ""
         try:
-            return strip(self._transfer.strip(asked.person, asked.driver, asked.which))
+            return strip_html(self._transfer.strip(request.person, request.driver, request.faces))
         except (PhotoError, RegistryError) as error:
             return notice(str(error))
 
     def show_sheet(self) -> str:
-        """Return as HTML what the version in production makes of the synthetic people."""
+        """Return as HTML the contact sheet of the version in production, made once a version."""
         try:
-            version = self._house.served.model(PIX2PIXHD.name).version
+            version = self._context.server.model(PIX2PIXHD.name).version
             identity = (version.number, version.run_id)
-            if self._sheet[0] != identity:
-                people = {
-                    path.stem: look(path, self._house.cropper) for path in examples.pictures()
-                }
-                sources, drivers = ([people[name] for name in names] for names in (SHOWN, ASKING))
-                made = sheet(self._transfer, version.crop, sources, drivers)
-                who = f"{version.name} version {version.number}"
-                self._sheet = identity, sheet_shown(made, who)
+            if self._cached_sheet[0] != identity:
+                cropper = self._context.cropper
+                people = {p.stem: read_photo_with_faces(p, cropper) for p in example_photos()}
+                sources = [people[name] for name in SHEET_SOURCES]
+                drivers = [people[name] for name in SHEET_DRIVERS]
+                sheet = contact_sheet(self._transfer, version.crop, sources, drivers)
+                html = sheet_html(sheet, f"{version.name} version {version.number}")
+                self._cached_sheet = identity, html
         except RegistryError as error:
             return notice(str(error))
-        return self._sheet[1]
+        return self._cached_sheet[1]
 
-    def write(self, answer: TransferAnswer | None) -> str:
-        """Return the file to keep: it goes when uploads go."""
+    def write_file(self, answer: TransferAnswer | None) -> str:
+        """Return the path of the PNG to download; it is deleted with the uploads."""
         if answer is None:
-            raise gr.Error(
-                "The picture is gone after an hour; make it anew.", print_exception=False
-            )
-        return held(marking.png(answer.picture), FILE, self.file)
+            raise gr.Error(EXPIRED, print_exception=False)
+        return cache_file(encode_png(answer.picture), FILE_NAME, self.file)
 
-    def _jpeg(self, pixels: UInt8[np.ndarray, "h w 3"], *, generated: bool) -> str:
-        seen = shown(pixels, SHOWN_PX)
-        return held(marking.jpeg(seen, generated=generated), "picture.jpg", self.picture)
+    def _write_jpeg(self, pixels: UInt8[np.ndarray, "h w 3"], *, generated: bool) -> str:
+        jpeg = encode_jpeg(shrink(pixels, MAX_SHOWN_PX), generated=generated)
+        return cache_file(jpeg, "picture.jpg", self.picture)
 
 
-def question(
+def read_request(
     person: Photo | None,
     face: int | None,
     other: Photo | None,
     other_face: int | None,
-    wanted: str,
+    target: str,
     strength: int | float,
     agreed: bool,
-) -> Question | str:
-    """Return what the visitor asks for, or what to do before there can be a picture."""
-    if person is None or (other is None and wanted == OTHERS):
-        return ASK if wanted == OTHERS else ASK_PERSON
+) -> TransferRequest | str:
+    """Return the visitor's request, or a sentence with what is still needed."""
+    if person is None or (other is None and target == OTHERS):
+        return ADD_PHOTOS if target == OTHERS else ADD_PERSON
     if not agreed:
         return ASK_CONSENT
-    return Question(
+    return TransferRequest(
         person=person,
-        driver=other if wanted == OTHERS else None,
-        which=(int(face or 0), int(other_face or 0)),
+        driver=other if target == OTHERS else None,
+        faces=(int(face or 0), int(other_face or 0)),
         strength=float(strength),
     )

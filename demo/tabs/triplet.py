@@ -1,4 +1,4 @@
-"""Three photos: which two share an expression."""
+"""The Triplet tab: three photos, and which two share an expression."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,12 +6,13 @@ from typing import Any
 
 import gradio as gr
 
-from demo.drawing import per_unit, triangle
-from demo.predictors import PAIRS, Distances, Photo, TripletAnswer, TripletComparer
-from demo.tabs import examples
-from demo.tabs.card import CardFold, card_of, no_card
-from demo.tabs.house import PageContext, empty, notice
-from demo.tabs.photo import QUEUED, PhotoPlace
+from demo.answers import PAIRS, Distances, Pair, TripletAnswer
+from demo.drawing import shared_scale, triangle
+from demo.predictors import Photo, TripletComparer
+from demo.tabs.context import PageContext, notice, placeholder
+from demo.tabs.examples import Examples, triplets
+from demo.tabs.model_card import ModelCardAccordion, hide_model_card, show_model_card
+from demo.tabs.photo_input import QUEUED, PhotoInput
 from registry.catalog import DLN
 from registry.errors import RegistryError
 
@@ -19,65 +20,79 @@ HOW_TO_READ = (
     "The closer two faces stand, the more alike they are: 0 is the same, 2 the opposite. "
     "Both triangles have one scale; the thick edge joins the closest pair."
 )
-ASK = "Add three photos, each with a face, and read here which two share an expression."
-MORE = {1: "One more photo, and the answer appears here.", 2: "Two more photos to go."}
+ADD_PHOTOS = "Add three photos, each with a face, and read here which two share an expression."
+STILL_MISSING = {
+    1: "One more photo, and the answer appears here.",
+    2: "Two more photos to go.",
+    3: ADD_PHOTOS,
+}
 
 
 class TripletTab:
-    """The tab; built where it is made."""
+    """Builds the tab's components and connects their events."""
 
-    def __init__(self, house: PageContext) -> None:
-        self._house = house
-        self._comparer = TripletComparer(house.served)
-        self.state = gr.HTML(elem_classes="state", apply_default_css=False)
+    def __init__(self, context: PageContext) -> None:
+        self._context = context
+        self._comparer = TripletComparer(context.server)
+        self.problem = gr.HTML(elem_classes="problem", apply_default_css=False)
         with gr.Row(elem_classes="photos"):
-            self.places = [self._place(number) for number in (1, 2, 3)]
-        tried = examples.Examples("Or try three synthetic people", examples.triplets())
-        self.answer = gr.HTML(empty(ASK), elem_id="triplet-answer", apply_default_css=False)
-        self.card = CardFold()
-        for event in (event for place in self.places for event in place.follow()):
-            self._then_answer(event)
-        outputs = [output for place in self.places for output in place.outputs]
-        self._then_answer(tried.chosen(self._take, outputs, **QUEUED))
+            self.photo_inputs = [self._photo_input(number) for number in (1, 2, 3)]
+        examples = Examples("Or try three synthetic people", triplets())
+        self.answer = gr.HTML(
+            placeholder(ADD_PHOTOS), elem_id="triplet-answer", apply_default_css=False
+        )
+        self.card = ModelCardAccordion()
+        for photo_input in self.photo_inputs:
+            for event in photo_input.change_events():
+                self._answer_after(event)
+        outputs = [output for photo_input in self.photo_inputs for output in photo_input.outputs]
+        self._answer_after(examples.click(self._load, outputs, **QUEUED))
 
-    def _place(self, number: int) -> PhotoPlace:
+    def _photo_input(self, number: int) -> PhotoInput:
         with gr.Column(min_width=240):
-            return PhotoPlace(self._house, DLN, f"Photo {number}")
+            return PhotoInput(self._context, DLN, f"Photo {number}")
 
-    def _take(self, pictures: Sequence[Path]) -> list[Any]:
-        taken = zip(self.places, pictures, strict=True)
-        return [output for place, path in taken for output in place.take(str(path))]
+    def _load(self, photos: Sequence[Path]) -> list[Any]:
+        loaded = zip(self.photo_inputs, photos, strict=True)
+        return [value for photo_input, path in loaded for value in photo_input.load(str(path))]
 
-    def _then_answer(self, event: Any) -> None:
-        asked = [part for place in self.places for part in (place.state, place.faces)]
-        event.then(self.reply, asked, [self.answer, *self.card.outputs], **QUEUED)
+    def _answer_after(self, event: Any) -> None:
+        inputs = [part for photo in self.photo_inputs for part in (photo.state, photo.faces)]
+        event.then(self.reply, inputs, [self.answer, *self.card.outputs], **QUEUED)
 
-    def reply(self, *given: Photo | int | None) -> list[Any]:
-        """Return the answer as HTML, or what is still needed, and the card of who answered."""
-        photos = [photo for photo in given[::2] if isinstance(photo, Photo)]
-        which = [int(face or 0) for face in given[1::2]]  # type: ignore[arg-type]
-        if len(photos) < len(PAIRS):
-            return [empty(MORE.get(len(PAIRS) - len(photos), ASK)), *no_card()]
+    def reply(self, *values: Photo | int | None) -> list[Any]:
+        """Return the answer as HTML, or what is still needed, and the version's model card.
+
+        Args:
+            values: Photo and face index of each of the three photos in turn.
+        """
+        photos = [photo for photo in values[::2] if isinstance(photo, Photo)]
+        faces = [int(index or 0) for index in values[1::2]]  # type: ignore[arg-type]
+        if missing := len(self.photo_inputs) - len(photos):
+            return [placeholder(STILL_MISSING[missing]), *hide_model_card()]
         try:
-            answer = self._comparer.compare(photos, which)
+            answer = self._comparer.compare(photos, faces)
         except RegistryError as error:
-            return [notice(str(error)), *no_card()]
-        told = self._told(answer, photos, which)
-        return [told, *card_of(answer.stamp.model, answer.stamp.version)]
+            return [notice(str(error)), *hide_model_card()]
+        html = self._answer_html(answer, photos, faces)
+        return [html, *show_model_card(answer.provenance.model, answer.provenance.version)]
 
-    def _told(self, answer: TripletAnswer, photos: Sequence[Photo], which: Sequence[int]) -> str:
-        faces = [
-            place.crop(photo, face)
-            for place, photo, face in zip(self.places, photos, which, strict=True)
+    def _answer_html(
+        self, answer: TripletAnswer, photos: Sequence[Photo], faces: Sequence[int]
+    ) -> str:
+        crops = [
+            photo_input.crop_url(photo, index)
+            for photo_input, photo, index in zip(self.photo_inputs, photos, faces, strict=True)
         ]
-        known = [answer.distances, answer.identity_distances]
-        scale = per_unit(*(distances for distances in known if distances))
-        figures = _figure("Expression", "decides", answer.distances, scale, faces, answer)
+        triangles = [answer.distances, answer.identity_distances]
+        scale = shared_scale(*(distances for distances in triangles if distances))
+        pair = None if answer.tie else answer.pair
+        figures = _figure("Expression", "decides", answer.distances, scale, crops, pair)
         if answer.identity_distances:
-            why = "who they are, for comparison"
-            figures += _figure("Identity", why, answer.identity_distances, scale, faces, None)
-        parts = f'<div class="triangles">{figures}</div><p class="hint">{HOW_TO_READ}</p>'
-        return self._house.answer(DLN, answer.sentence, parts, answer.stamp)
+            role = "who they are, for comparison"
+            figures += _figure("Identity", role, answer.identity_distances, scale, crops)
+        body = f'<div class="triangles">{figures}</div><p class="hint">{HOW_TO_READ}</p>'
+        return self._context.answer_html(DLN, answer.sentence, body, answer.provenance)
 
 
 def _figure(
@@ -85,19 +100,21 @@ def _figure(
     role: str,
     distances: Distances,
     scale: float,
-    faces: Sequence[str],
-    answer: TripletAnswer | None,
+    crops: Sequence[str],
+    pair: Pair | None = None,
 ) -> str:
-    pair = answer.pair if answer and not answer.tie else None
-    said = [f"{one} and {other} {d:.2f}" for (one, other), d in zip(PAIRS, distances, strict=True)]
-    told = f"{title} distances as a triangle: {', '.join(said)}."
-    drawn = triangle(distances, scale, told=told, pair=pair, faces=faces)
+    """Return a triangle and its distances as HTML; the edge of `pair` is thick."""
+    numbers = ", ".join(
+        f"{one} and {other} {d:.2f}" for (one, other), d in zip(PAIRS, distances, strict=True)
+    )
+    label = f"{title} distances as a triangle: {numbers}."
+    svg = triangle(distances, scale, label=label, pair=pair, faces=crops)
     rows = "".join(
         f"<li{' class=closest' if edge == pair else ''}>{edge[0]}–{edge[1]} "
         f"<b>{distance:.2f}</b></li>"
         for edge, distance in zip(PAIRS, distances, strict=True)
     )
     return (
-        f"<figure><figcaption><b>{title}</b> {role}</figcaption>{drawn}"
+        f"<figure><figcaption><b>{title}</b> {role}</figcaption>{svg}"
         f'<ul class="distances">{rows}</ul></figure>'
     )

@@ -1,4 +1,4 @@
-"""A whole house for the browser: a registry of its own, the page, and MLflow's UI."""
+"""An open page for the browser: a registry of its own, the page, and MLflow's UI."""
 
 import shutil
 import threading
@@ -20,18 +20,20 @@ from tests.browser import chromium, networks
 from tests.conftest import unused_port
 
 THIS_MACHINE = {"127.0.0.1", ""}
-"""Pages may also hold pictures in their own text: those addresses have no host."""
+"""Data URLs have no host."""
 
 
-PATIENCE_MS = 60_000
-"""How long what has to appear may take: MLflow's page is slow while other tests use the cores. What
-the page promises within a time is timed by its own test."""
-expect.set_options(timeout=PATIENCE_MS)
+TIMEOUT_MS = 60_000
+"""How long an element may take to appear: MLflow's page is slow while other tests use the cores.
+Times that the page promises have tests of their own."""
+expect.set_options(timeout=TIMEOUT_MS)
 
 
 @dataclass
-class PageContext:
-    page: str
+class Site:
+    """The open page and MLflow's UI."""
+
+    page_url: str
     mlflow: MlflowUI
 
     def mlflow_url(self) -> str:
@@ -50,31 +52,31 @@ class PageContext:
 
 @dataclass
 class Visitor:
-    """A browser's window, and all it asked for or complained about."""
+    """A browser window, the hosts it made requests to, and the errors it reported."""
 
     context: BrowserContext
-    house: PageContext
+    site: Site
     hosts: set[str] = field(default_factory=set)
-    complaints: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
 
     def open(self, *, width: int = 1280, dark: bool = False) -> Page:
         page = self.context.new_page()
         page.set_viewport_size({"width": width, "height": 900})
         page.emulate_media(color_scheme="dark" if dark else "light")
-        page.on("console", self._listen)
-        page.on("response", self._look)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.goto(self.house.page)
+        page.on("console", self._check_message)
+        page.on("response", self._check_response)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.goto(self.site.page_url)
         expect(page.locator(".photo input[type=file]")).to_have_count(3)
         return page
 
-    def _look(self, response: Response) -> None:
+    def _check_response(self, response: Response) -> None:
         if not response.ok and response.status != HTTPStatus.NOT_MODIFIED:
-            self.complaints.append(f"{response.status} {response.url}")
+            self.errors.append(f"{response.status} {response.url}")
 
-    def _listen(self, message: ConsoleMessage) -> None:
+    def _check_message(self, message: ConsoleMessage) -> None:
         if message.type == "error":
-            self.complaints.append(message.text)
+            self.errors.append(message.text)
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +88,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def house(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageContext]:
+def site(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("store")
     shutil.copy(migrated, folder)
     with pytest.MonkeyPatch.context() as patch:
@@ -96,20 +98,22 @@ def house(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         mlflow = MlflowUI(unused_port(), taken=port)
         threading.Thread(target=mlflow.run, daemon=True).start()
         networks.fill_registry()
-        served = ModelServer()
-        page = launch_page(served, port=port, mlflow_url=mlflow.url)
-        yield PageContext(page.url, mlflow)
+        server = ModelServer()
+        page = launch_page(server, port=port, mlflow_url=mlflow.url)
+        yield Site(page.url, mlflow)
         page.close()
-        served.close()
+        server.close()
         mlflow.close()
 
 
 @pytest.fixture
-def visitor(browser: Browser, house: PageContext) -> Iterator[Visitor]:
-    """Yield a visitor; whatever a test does, nobody outside is asked and nothing complains."""
+def visitor(browser: Browser, site: Site) -> Iterator[Visitor]:
+    """Yield a visitor; a test fails where another host is requested or an error is reported."""
     with browser.new_context(permissions=["camera"]) as context:
-        visitor = Visitor(context, house)
-        context.on("request", lambda asked: visitor.hosts.add(urlsplit(asked.url).hostname or ""))
+        visitor = Visitor(context, site)
+        context.on(
+            "request", lambda request: visitor.hosts.add(urlsplit(request.url).hostname or "")
+        )
         yield visitor
         assert "127.0.0.1" in visitor.hosts <= THIS_MACHINE
-        assert not visitor.complaints
+        assert not visitor.errors

@@ -1,4 +1,4 @@
-"""Networks of a few numbers that answer like the real ones."""
+"""Small networks with random weights and the outputs of the real ones."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -26,13 +26,13 @@ class Tiny(nn.Module):
         )
 
     def forward(self, faces: Tensor) -> dict[str, Tensor]:
-        seen = adaptive_avg_pool2d(faces, 8).flatten(1) - 0.5
-        told = {name: seen @ weights for name, weights in self.maps.items()}
-        return {k: v if k == "logits" else normalize(v, dim=1) for k, v in told.items()}
+        pixels = adaptive_avg_pool2d(faces, 8).flatten(1) - 0.5
+        outputs = {name: pixels @ weights for name, weights in self.maps.items()}
+        return {k: v if k == "logits" else normalize(v, dim=1) for k, v in outputs.items()}
 
 
 class TinyEncoder(Tiny):
-    """What a tiny generator was made for."""
+    """The encoder of a tiny generator."""
 
     def __init__(self, seed: int = 4) -> None:
         super().__init__(seed, {"expression": 16, "identity": 32})

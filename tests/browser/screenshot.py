@@ -1,6 +1,6 @@
-"""The README's picture: python -m tests.browser.screenshot docs/page.png
+"""A picture of one tab, for the README: python -m tests.browser.screenshot triplet docs/triplet.png
 
-Opens the page over the registry in use, tries the first example and takes the Triplet tab.
+Opens the page over the registry in use, clicks an example and takes the tab with the answer.
 """
 
 import argparse
@@ -11,30 +11,35 @@ from demo.page import launch_page
 from tests.browser import chromium
 from tests.conftest import unused_port
 
-WIDTH_PX, HEIGHT_PX = 1200, 900
+WIDTH_PX, HEIGHT_PX = 1280, 900
+TABS = ("triplet", "emotion", "transfer")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("tab", choices=TABS)
     parser.add_argument("picture", type=Path)
     parser.add_argument("--dark", action="store_true")
     parser.add_argument("--example", type=int, default=0, help="counted from 0")
     options = parser.parse_args()
-    served = ModelServer()
-    page = launch_page(served, port=unused_port(), mlflow_url="http://127.0.0.1:5000")
+    server = ModelServer()
+    page = launch_page(server, port=unused_port(), mlflow_url="http://127.0.0.1:5000")
     with chromium.opened() as browser:
         view = browser.new_page(
             viewport={"width": WIDTH_PX, "height": HEIGHT_PX},
             color_scheme="dark" if options.dark else "light",
         )
         view.goto(page.url)
-        view.locator(".examples button").nth(options.example).click()
-        view.locator("#triplet-answer h2").wait_for(timeout=60_000)
+        view.get_by_role("tab", name=options.tab.title()).click()
+        if options.tab == "transfer":
+            view.get_by_role("checkbox", name="people who agree").check()
+        view.locator(".examples:visible button").nth(options.example).click()
+        view.locator(f"#{options.tab}-answer h2").wait_for(timeout=60_000)
         view.mouse.move(0, 0)
         view.wait_for_timeout(1000)
         view.screenshot(path=options.picture, full_page=True)
     page.close()
-    served.close()
+    server.close()
 
 
 if __name__ == "__main__":

@@ -32,40 +32,40 @@ def two_people(people: list[Path], tmp_path: Path) -> Path:
     return tmp_path / "two.png"
 
 
-def give(page: Page, place: int, photo: Path) -> None:
-    """Put a photo into one of the visible places; the first is 0."""
-    places = page.locator(".photo:visible")
-    places.nth(place).locator("input[type=file]").set_input_files(photo)
+def give(page: Page, index: int, photo: Path) -> None:
+    """Put a photo into one of the visible photo inputs; the first is 0."""
+    inputs = page.locator(".photo:visible")
+    inputs.nth(index).locator("input[type=file]").set_input_files(photo)
 
 
-def stamp(page: Page) -> Locator:
-    return page.locator("#triplet-answer .stamp")
+def provenance(page: Page) -> Locator:
+    return page.locator("#triplet-answer .provenance")
 
 
 def test_an_answer_and_after_a_promotion_in_mlflow_the_other_version(
     visitor: Visitor, people: list[Path]
 ) -> None:
     page = visitor.open()
-    for place, photo in enumerate(people):
-        give(page, place, photo)
+    for index, photo in enumerate(people):
+        give(page, index, photo)
     expect(page.locator(ANSWER)).to_contain_text("is the odd one.")
-    expect(stamp(page)).to_contain_text("dln, version 1")
+    expect(provenance(page)).to_contain_text("dln, version 1")
     triangles = page.get_by_role("img", name="distances as a triangle")
     expect(triangles).to_have_count(2)
-    run_in_mlflow(visitor, stamp(page))
+    run_in_mlflow(visitor, provenance(page))
     promote_in_mlflow(visitor, 2)
     promoted = time.monotonic()
-    while "version 2" not in stamp(page).inner_text():
+    while "version 2" not in provenance(page).inner_text():
         assert time.monotonic() < promoted + FOLLOWS_WITHIN_SECONDS
         give(page, 2, people[2])
         page.wait_for_timeout(1000)
     expect(page.locator(ANSWER)).to_contain_text("is the odd one.")
 
 
-def run_in_mlflow(visitor: Visitor, signed: Locator) -> None:
+def run_in_mlflow(visitor: Visitor, signature: Locator) -> None:
     """Follow the link to the run that made the version."""
-    visitor.house.mlflow_url()
-    link = signed.get_by_role("link", name="run")
+    visitor.site.mlflow_url()
+    link = signature.get_by_role("link", name="run")
     run_id = (link.get_attribute("href") or "").rpartition("/")[2]
     with visitor.context.expect_page() as opened:
         link.click()
@@ -77,7 +77,7 @@ def run_in_mlflow(visitor: Visitor, signed: Locator) -> None:
 def promote_in_mlflow(visitor: Visitor, number: int) -> None:
     """Move the alias `production` as a person does, by clicks in MLflow's own UI."""
     page = visitor.context.new_page()
-    page.goto(visitor.house.mlflow_url())
+    page.goto(visitor.site.mlflow_url())
     page.get_by_text("Model training", exact=True).first.click()
     page.get_by_role("link", name="Model registry").first.click()
     page.get_by_role("button", name="Try it now").click()  # what is new; shown once
@@ -92,7 +92,7 @@ def promote_in_mlflow(visitor: Visitor, number: int) -> None:
     page.close()
 
 
-def test_a_bad_photo_is_told_and_the_others_stay(
+def test_a_bad_photo_gets_a_notice_and_the_others_stay(
     visitor: Visitor, people: list[Path], tmp_path: Path
 ) -> None:
     (tmp_path / "text.jpg").write_text("not a picture")
@@ -112,13 +112,13 @@ def test_a_bad_photo_is_told_and_the_others_stay(
     expect(page.locator(".photo img[alt]")).to_have_count(2)
 
 
-def test_the_camera_goes_through_the_same_gate(visitor: Visitor) -> None:
+def test_a_picture_of_the_camera_is_checked_like_an_upload(visitor: Visitor) -> None:
     page = visitor.open()
-    place = page.locator(".photo").first
-    place.get_by_label("Capture from camera").click()
-    place.get_by_text("Click to Access Webcam").click()
+    photo = page.locator(".photo").first
+    photo.get_by_label("Capture from camera").click()
+    photo.get_by_text("Click to Access Webcam").click()
     page.wait_for_function("document.querySelector('.photo video')?.videoWidth > 0")
-    place.get_by_label("capture photo").click()
+    photo.get_by_label("capture photo").click()
     expect(page.get_by_role("alert")).to_contain_text("No face was found")
 
 
@@ -138,7 +138,7 @@ def test_faces_are_chosen_by_keyboard(visitor: Visitor, two_people: Path) -> Non
     page.keyboard.press("Tab")  # Gradio makes each choice a stop of its own
     page.keyboard.press("Space")
     expect(page.locator(EMOTION)).to_contain_text("Face 2:")
-    expect(page.locator("#emotion-answer .stamp")).to_contain_text("emotion, version 1")
+    expect(page.locator("#emotion-answer .provenance")).to_contain_text("emotion, version 1")
 
 
 def test_the_keyboard_reaches_all_and_an_example_answers(visitor: Visitor) -> None:

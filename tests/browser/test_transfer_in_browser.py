@@ -11,7 +11,7 @@ from demo.marking import SOURCE_TYPE
 from registry import promotion
 from registry.catalog import PIX2PIXHD
 from tests.browser import networks
-from tests.browser.conftest import PageContext, Visitor
+from tests.browser.conftest import Site, Visitor
 from tests.browser.test_page_in_browser import PHONE_PX, check, give
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
@@ -25,8 +25,8 @@ def people(examples: Path) -> list[Path]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def a_version(house: PageContext) -> None:
-    assert house.page
+def a_version(site: Site) -> None:
+    assert site.page_url
     networks.fill_transfer()
 
 
@@ -46,13 +46,13 @@ def test_two_photos_give_a_picture_after_consent_and_again_at_another_strength(
     visitor: Visitor, people: list[Path]
 ) -> None:
     page = opened(visitor)
-    for place, photo in enumerate(people):
-        give(page, place, photo)
+    for index, photo in enumerate(people):
+        give(page, index, photo)
     expect(page.locator("#transfer-answer")).to_contain_text("Tick that the people")
     agree(page)
     expect(page.locator(ANSWER)).to_contain_text("nearer to the expression")
     expect(page.locator("#transfer-picture img")).to_have_count(2)
-    expect(page.locator("#transfer-answer .stamp")).to_contain_text("pix2pixhd, version 1")
+    expect(page.locator("#transfer-answer .provenance")).to_contain_text("pix2pixhd, version 1")
     whole = page.locator(ANSWER).inner_text()
     page.get_by_role("slider").focus()
     for _ in range(8):
@@ -112,7 +112,7 @@ def test_a_result_that_fails_is_shown_with_a_plain_warning(visitor: Visitor) -> 
     agree(page)
     page.locator(".examples:visible button").first.click()
     expect(page.locator(ANSWER)).to_be_visible()
-    while "version 1" in page.locator("#transfer-answer .stamp").inner_text():
+    while "version 1" in page.locator("#transfer-answer .provenance").inner_text():
         page.wait_for_timeout(1000)
         page.locator(".examples:visible button").nth(1).click()
     expect(page.locator("#transfer-answer .notice").first).to_contain_text("no nearer to the")

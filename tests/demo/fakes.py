@@ -1,4 +1,4 @@
-"""A registry in memory: what the demo asks of the real one, moved by hand."""
+"""A registry in memory, with the functions of the real one that the demo calls."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -11,6 +11,9 @@ from registry.catalog import CATALOG, EMOTIONS
 from registry.crops import CropSpec
 from registry.errors import BadVersion, EmptyRegistry
 from tests.browser.networks import THRESHOLDS, TinyEncoder, TinyGenerator
+
+ALIKE = torch.nn.functional.normalize(torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.1]]))
+"""Expressions of three faces: the first and the third are alike."""
 
 Network = Callable[..., Mapping[str, Tensor]]
 
@@ -47,14 +50,14 @@ class FakeModel:
 
     def __call__(self, faces: Tensor, change: Tensor | None = None) -> Mapping[str, Tensor]:
         if (change is None) != (self._encoder is None):
-            raise BadVersion(f"{self.version.title} takes a change, or none.")
+            raise BadVersion(f"{self.version.title} needs a change, or takes none.")
         return self._network(faces) if change is None else self._network(faces, change)
 
     def encode(self, faces: Tensor) -> Mapping[str, Tensor]:
         if self._encoder is None:
             raise BadVersion(f"{self.version.title} has no encoder.")
-        said = self._encoder(faces)
-        return {"condition": said["expression"]} | dict(said)
+        outputs = self._encoder(faces)
+        return {"condition": outputs["expression"]} | dict(outputs)
 
 
 class FakeRegistry:
@@ -65,7 +68,8 @@ class FakeRegistry:
         self.networks: dict[tuple[str, int], Network] = {}
         self.encoders: dict[tuple[str, int], Network] = {}
         self.loads: list[tuple[str, int]] = []
-        self.looks = 0
+        self.resolved = 0
+        """How often a version was resolved."""
 
     def put(self, name: str, number: int, network: Network, size_px: int = 32) -> None:
         self.networks[name, number] = network
@@ -82,7 +86,7 @@ class FakeRegistry:
     ) -> None:
         """Put a version with two graphs into production: a tiny one that reaches any expression.
 
-        A generator and an encoder that are given take its networks' places.
+        A generator and an encoder that are given replace the tiny ones.
         """
         tiny = TinyEncoder().requires_grad_(False)
         self.put("pix2pixhd", number, generator or TinyGenerator(tiny), size_px)
@@ -90,7 +94,7 @@ class FakeRegistry:
         self.production["pix2pixhd"] = version("pix2pixhd", number, size_px, thresholds)
 
     def resolve(self, reference: str) -> versions.Version:
-        self.looks += 1
+        self.resolved += 1
         name = reference.partition("@")[0]
         found = self.production.get(
             name, EmptyRegistry(f"{name} is empty: run `python app.py seed`.")

@@ -1,4 +1,4 @@
-"""What the page draws is to scale, in view, and said in words."""
+"""Drawings are to scale, in view, and described in words."""
 
 import re
 import xml.etree.ElementTree as ET
@@ -8,19 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from demo.answers import PAIRS, Distances
 from demo.drawing import (
     CHOSEN,
     LONGEST_PX,
     SHORTEST_PX,
     VIEW_HEIGHT,
     VIEW_WIDTH,
-    boxed,
-    corners,
+    draw_boxes,
     outward,
-    per_unit,
+    shared_scale,
     triangle,
+    triangle_corners,
 )
-from demo.predictors import PAIRS, Distances, Photo
+from demo.predictors import Photo
 from registry.faces import Face, FaceCropper
 
 
@@ -39,13 +40,13 @@ triples = st.tuples(vectors, vectors, vectors).map(
 @given(triples)
 def test_edges_are_as_long_as_the_distances(rows: np.ndarray) -> None:
     distances = tuple(between(rows))
-    assert between(corners(distances)) == pytest.approx(distances, abs=1e-6)
+    assert between(triangle_corners(distances)) == pytest.approx(distances, abs=1e-6)
 
 
 @given(triples)
 def test_all_of_it_is_in_view(rows: np.ndarray) -> None:
     distances = tuple(between(rows))
-    svg = triangle(distances, per_unit(distances), told="three", faces=["a", "b", "c"])
+    svg = triangle(distances, shared_scale(distances), label="three", faces=["a", "b", "c"])
     tree = ET.fromstring(svg)  # noqa: S314
     for circle in tree.iter("circle"):
         x, y, r = (float(circle.attrib[key]) for key in ("cx", "cy", "r"))
@@ -54,8 +55,8 @@ def test_all_of_it_is_in_view(rows: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("distances", [(0.0, 0.0, 0.0), (0.0, 1.0, 1.0), (1.0, 0.5, 0.5)])
-def test_faces_in_one_place_or_one_line_are_told_apart(distances: Distances) -> None:
-    points = corners(distances)
+def test_faces_at_one_point_or_on_one_line_are_drawn_apart(distances: Distances) -> None:
+    points = triangle_corners(distances)
     away = points + 0.2 * outward(points)
     assert min(between(away)) > 0.1
     assert np.isfinite(away).all()
@@ -63,11 +64,11 @@ def test_faces_in_one_place_or_one_line_are_told_apart(distances: Distances) -> 
 
 def test_two_triangles_share_a_scale_and_the_closest_pair_stands_out() -> None:
     first, second = (0.2, 1.0, 1.1), (0.4, 0.4, 0.4)
-    scale = per_unit(first, second)
-    svg = triangle(first, scale, told='"1 & 2"', pair=(1, 2))
+    scale = shared_scale(first, second)
+    svg = triangle(first, scale, label='"1 & 2"', pair=(1, 2))
     lengths = edge_lengths(svg)
     assert lengths == pytest.approx([scale * d for d in first], abs=0.2)
-    assert edge_lengths(triangle(second, scale, told="")) == pytest.approx([0.4 * scale] * 3, 0.01)
+    assert edge_lengths(triangle(second, scale, label="")) == pytest.approx([0.4 * scale] * 3, 0.01)
     tree = ET.fromstring(svg)  # noqa: S314
     assert [line.attrib["class"] for line in tree.iter("line")] == ["edge closest", "edge", "edge"]
     assert tree.attrib["aria-label"] == '"1 & 2"'
@@ -86,7 +87,7 @@ def test_faces_are_boxed_where_they_are_and_the_chosen_one_stands_out(
 ) -> None:
     grey = np.full((side, side, 3), 120, np.uint8)
     photo = Photo(grey, tuple(face(side, left) for left in (0.1, 0.6)), FaceCropper())
-    drawn = boxed(photo, 1)
+    drawn = draw_boxes(photo, 1)
     assert drawn.shape == (shown, shown, 3)
     middle = round(0.5 * shown)
     row = (np.abs(drawn[middle].astype(int) - rgb(CHOSEN)).sum(1) < 12).nonzero()[0] / shown

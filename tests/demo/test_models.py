@@ -1,4 +1,4 @@
-"""The alias moves; who answers follows, and never stops answering."""
+"""The version that answers follows the alias, and a bad version never stops the answers."""
 
 import re
 import threading
@@ -27,10 +27,10 @@ GOOD = answers(UNIT)
 
 
 @pytest.fixture
-def served() -> Iterator[ModelServer]:
-    served = ModelServer(poll_seconds=0.02)
-    yield served
-    served.close()
+def server() -> Iterator[ModelServer]:
+    server = ModelServer(poll_seconds=0.02)
+    yield server
+    server.close()
 
 
 def until(condition: Callable[[], object], seconds: float = 10) -> bool:
@@ -41,29 +41,29 @@ def until(condition: Callable[[], object], seconds: float = 10) -> bool:
     return bool(condition())
 
 
-def number(served: ModelServer, name: str = "dln") -> int:
-    return served.model(name).version.number
+def number(server: ModelServer, name: str = "dln") -> int:
+    return server.model(name).version.number
 
 
 def test_the_version_with_the_alias_answers_and_follows_it(
-    registry: FakeRegistry, served: ModelServer
+    registry: FakeRegistry, server: ModelServer
 ) -> None:
     registry.put("dln", 1, GOOD)
-    assert number(served) == 1
+    assert number(server) == 1
     registry.put("dln", 2, GOOD)
-    assert until(lambda: number(served) == 2)
+    assert until(lambda: number(server) == 2)
     registry.put("dln", 1, GOOD)
-    assert until(lambda: number(served) == 1)
-    assert served.problem("dln") is None
+    assert until(lambda: number(server) == 1)
+    assert server.problem("dln") is None
 
 
-def test_a_store_made_anew_is_another_version_although_it_counts_from_one_again(
-    registry: FakeRegistry, served: ModelServer
+def test_a_version_of_a_new_store_replaces_the_old_one_of_the_same_number(
+    registry: FakeRegistry, server: ModelServer
 ) -> None:
     registry.put("emotion", 1, lambda faces: {"logits": torch.zeros(len(faces), 8)})
-    first = served.model("emotion")
+    first = server.model("emotion")
     registry.production["emotion"] = replace(first.version, run_id="f" * 32)
-    assert until(lambda: served.model("emotion") is not first)
+    assert until(lambda: server.model("emotion") is not first)
 
 
 def raises(_faces: Tensor) -> Mapping[str, Tensor]:
@@ -77,44 +77,58 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize("told", BROKEN)
-def test_a_broken_version_leaves_the_old_one_answering_and_is_told(
-    registry: FakeRegistry, served: ModelServer, told: str
+@pytest.mark.parametrize("words", BROKEN)
+def test_a_broken_version_leaves_the_old_one_answering_and_is_reported(
+    registry: FakeRegistry, server: ModelServer, words: str
 ) -> None:
     registry.put("dln", 1, GOOD)
-    assert number(served) == 1
-    registry.put("dln", 2, BROKEN[told])
-    assert until(lambda: served.problem("dln"))
-    assert number(served) == 1
-    problem = served.problem("dln")
+    assert number(server) == 1
+    registry.put("dln", 2, BROKEN[words])
+    assert until(lambda: server.problem("dln"))
+    assert number(server) == 1
+    problem = server.problem("dln")
     assert problem is not None
     assert problem.startswith("Version 2 of dln")
-    assert told in problem
+    assert words in problem
     assert problem.endswith("Until then version 1 answers.")
     registry.put("dln", 3, GOOD)
-    assert until(lambda: number(served) == 3)
-    assert served.problem("dln") is None
+    assert until(lambda: number(server) == 3)
+    assert server.problem("dln") is None
+
+
+def test_a_failed_load_leaves_its_traceback_in_the_log_once(
+    registry: FakeRegistry, server: ModelServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    registry.put("dln", 1, raises)
+    for _ in range(2):
+        with pytest.raises(BadVersion, match="shapes cannot be multiplied"):
+            server.model("dln")
+    assert until(lambda: registry.resolved > 5)
+    (record,) = (record for record in caplog.records if record.name == "demo.models")
+    assert "dln" in record.getMessage()
+    assert "Traceback" in caplog.text
+    assert "RuntimeError: shapes cannot be multiplied" in caplog.text
 
 
 def without(network: Network, name: str) -> Network:
-    def forgetful(*inputs: Tensor) -> Mapping[str, Tensor]:
+    def incomplete(*inputs: Tensor) -> Mapping[str, Tensor]:
         return {key: value for key, value in network(*inputs).items() if key != name}
 
-    return forgetful
+    return incomplete
 
 
-def test_both_graphs_of_a_version_are_tried(registry: FakeRegistry, served: ModelServer) -> None:
-    asked: list[Tensor] = []
+def test_both_graphs_of_a_version_are_checked(registry: FakeRegistry, server: ModelServer) -> None:
+    changes: list[Tensor] = []
 
     def draw(faces: Tensor, change: Tensor) -> Mapping[str, Tensor]:
-        asked.append(change)
+        changes.append(change)
         return {"picture": faces, "mask": faces[:, :1]}
 
     registry.put_transfer(generator=draw)
-    expression = served.model("pix2pixhd").encode(torch.rand(3, 3, 32, 32))["expression"]
+    expression = server.model("pix2pixhd").encode(torch.rand(3, 3, 32, 32))["expression"]
     torch.testing.assert_close(expression.norm(dim=1), torch.ones(3))
-    assert asked[0].shape == (2, 16)
-    assert asked[0].norm(dim=1).min() > 0.1
+    assert changes[0].shape == (2, 16)
+    assert changes[0].norm(dim=1).min() > 0.1
 
 
 ENCODER = TinyEncoder().requires_grad_(False)
@@ -130,43 +144,44 @@ BROKEN_PAIRS: dict[str, dict[str, Network]] = {
 }
 
 
-@pytest.mark.parametrize("told", BROKEN_PAIRS)
+@pytest.mark.parametrize("words", BROKEN_PAIRS)
 def test_a_version_with_one_graph_broken_is_refused(
-    registry: FakeRegistry, served: ModelServer, told: str
+    registry: FakeRegistry, server: ModelServer, words: str
 ) -> None:
-    registry.put_transfer(**BROKEN_PAIRS[told])
-    with pytest.raises(BadVersion, match=re.escape(told)) as refused:
-        served.model("pix2pixhd")
+    registry.put_transfer(**BROKEN_PAIRS[words])
+    with pytest.raises(BadVersion, match=re.escape(words)) as refused:
+        server.model("pix2pixhd")
     assert str(refused.value).startswith("Version 1 of pix2pixhd")
 
 
 def test_a_problem_ends_when_the_alias_goes_back(
-    registry: FakeRegistry, served: ModelServer
+    registry: FakeRegistry, server: ModelServer
 ) -> None:
     registry.put("dln", 1, GOOD)
-    assert number(served) == 1
+    assert number(server) == 1
     registry.put("dln", 2, raises)
-    assert until(lambda: served.problem("dln"))
+    assert until(lambda: server.problem("dln"))
     registry.put("dln", 1, GOOD)
-    assert until(lambda: served.problem("dln") is None)
+    assert until(lambda: server.problem("dln") is None)
     assert registry.loads == [("dln", 1), ("dln", 2)]
 
 
 def test_a_version_with_more_answers_than_labels_is_refused(
-    registry: FakeRegistry, served: ModelServer
+    registry: FakeRegistry, server: ModelServer
 ) -> None:
     registry.put("emotion", 1, lambda faces: {"logits": torch.zeros(len(faces), 7)})
     with pytest.raises(BadVersion, match="gives logits of 7, not 8, for a face"):
-        served.model("emotion")
+        server.model("emotion")
 
 
-def test_a_broken_version_is_not_loaded_at_every_look(
-    registry: FakeRegistry, served: ModelServer
+def test_a_broken_version_is_not_loaded_at_every_poll(
+    registry: FakeRegistry, server: ModelServer
 ) -> None:
     registry.put("dln", 1, raises)
     with pytest.raises(BadVersion, match="fails on faces"):
-        served.model("dln")
-    assert until(lambda: registry.looks > 5)
+        server.model("dln")
+    polls = registry.resolved
+    assert until(lambda: registry.resolved > polls + 5)
     assert registry.loads == [("dln", 1)]
 
 
@@ -174,29 +189,29 @@ def test_a_broken_version_is_not_loaded_at_every_look(
     "wrong",
     [EmptyRegistry("Empty: seed."), Unreachable("The server is down."), OSError("disk I/O error")],
 )
-def test_what_is_wrong_at_first_is_told_and_may_come_right(
-    registry: FakeRegistry, served: ModelServer, wrong: Exception
+def test_a_registry_that_fails_at_first_is_reported_until_it_answers(
+    registry: FakeRegistry, server: ModelServer, wrong: Exception
 ) -> None:
     registry.production["dln"] = wrong
     kind = type(wrong) if not isinstance(wrong, OSError) else BadVersion
     with pytest.raises(kind, match=str(wrong)):
-        served.model("dln")
-    assert str(wrong) in str(served.problem("dln"))
+        server.model("dln")
+    assert str(wrong) in str(server.problem("dln"))
     registry.put("dln", 1, GOOD)
-    assert until(lambda: served.problem("dln") is None)
-    assert number(served) == 1
+    assert until(lambda: server.problem("dln") is None)
+    assert number(server) == 1
 
 
-def test_a_registry_that_goes_away_stops_no_answer(
-    registry: FakeRegistry, served: ModelServer
+def test_a_registry_that_becomes_unreachable_stops_no_answer(
+    registry: FakeRegistry, server: ModelServer
 ) -> None:
     registry.put("dln", 1, GOOD)
-    assert number(served) == 1
+    assert number(server) == 1
     registry.production["dln"] = Unreachable("The server is down.")
     assert until(
-        lambda: served.problem("dln") == "The server is down. Until then version 1 answers."
+        lambda: server.problem("dln") == "The server is down. Until then version 1 answers."
     )
-    assert number(served) == 1
+    assert number(server) == 1
 
 
 def blocked(gate: threading.Event, network: Network) -> Network:
@@ -208,45 +223,45 @@ def blocked(gate: threading.Event, network: Network) -> Network:
 
 
 def test_the_old_version_answers_while_the_new_one_is_tried(
-    registry: FakeRegistry, served: ModelServer
+    registry: FakeRegistry, server: ModelServer
 ) -> None:
     gate = threading.Event()
     registry.put("dln", 1, GOOD)
-    assert number(served) == 1
+    assert number(server) == 1
     registry.put("dln", 2, blocked(gate, GOOD))
     assert until(lambda: ("dln", 2) in registry.loads)
-    assert number(served) == 1
+    assert number(server) == 1
     gate.set()
-    assert until(lambda: number(served) == 2)
+    assert until(lambda: number(server) == 2)
 
 
-def test_many_first_visitors_load_a_version_once(registry: FakeRegistry) -> None:
+def test_concurrent_first_calls_load_a_version_once(registry: FakeRegistry) -> None:
     gate = threading.Event()
     registry.put("dln", 1, blocked(gate, GOOD))
-    served = ModelServer(poll_seconds=None)
-    with ThreadPoolExecutor(8) as visitors:
-        models = [visitors.submit(served.model, "dln") for _ in range(8)]
+    server = ModelServer(poll_seconds=None)
+    with ThreadPoolExecutor(8) as pool:
+        models = [pool.submit(server.model, "dln") for _ in range(8)]
         gate.set()
         assert len({id(model.result(10)) for model in models}) == 1
     assert registry.loads == [("dln", 1)]
 
 
-def test_without_a_watch_the_first_version_stays(registry: FakeRegistry) -> None:
-    served = ModelServer(poll_seconds=None)
+def test_without_polling_the_first_version_stays(registry: FakeRegistry) -> None:
+    server = ModelServer(poll_seconds=None)
     registry.put("dln", 1, GOOD)
-    assert number(served) == 1
+    assert number(server) == 1
     registry.put("dln", 2, GOOD)
-    assert number(served) == 1
+    assert number(server) == 1
 
 
-def test_followed_models_are_loaded_before_anyone_asks(
-    registry: FakeRegistry, served: ModelServer
+def test_followed_models_are_loaded_before_the_first_call(
+    registry: FakeRegistry, server: ModelServer
 ) -> None:
     registry.put("dln", 1, GOOD)
-    served.follow("dln", "emotion")
+    server.follow("dln", "emotion")
     assert until(lambda: registry.loads == [("dln", 1)])
-    assert until(lambda: served.problem("emotion"))
-    assert served.problem("dln") is None
+    assert until(lambda: server.problem("emotion"))
+    assert server.problem("dln") is None
 
 
 class Tiny(nn.Module):
@@ -272,14 +287,14 @@ def test_a_promotion_in_the_real_registry_is_followed_within_ten_seconds() -> No
     )
     promote("dln", first.number)
     faces = torch.rand(3, 3, 32, 32)
-    served = ModelServer(device="cpu")
-    with closing(served):
-        assert number(served) == first.number
+    server = ModelServer(device="cpu")
+    with closing(server):
+        assert number(server) == first.number
         assert torch.allclose(
-            served.model("dln")(faces)["expression"], Tiny(0)(faces)["expression"]
+            server.model("dln")(faces)["expression"], Tiny(0)(faces)["expression"]
         )
         connect().set_registered_model_alias("dln", "production", str(second.number))
-        assert until(lambda: number(served) == second.number, seconds=10)
+        assert until(lambda: number(server) == second.number, seconds=10)
         assert torch.allclose(
-            served.model("dln")(faces)["expression"], Tiny(1)(faces)["expression"]
+            server.model("dln")(faces)["expression"], Tiny(1)(faces)["expression"]
         )

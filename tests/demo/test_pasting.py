@@ -1,4 +1,4 @@
-"""A change goes into the photo softly, and nowhere else."""
+"""A change is pasted with a soft edge, and nothing outside the crop changes."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
-from demo.pasting import EDGE, pasted
+from demo.pasting import EDGE, paste_change
 from registry.crops import Crop, CropSpec
 from registry.faces import Face, FaceCropper
 
@@ -46,8 +46,8 @@ def test_what_did_not_change_stays_bit_by_bit(
 ) -> None:
     photo = scene(seed)
     crop = cut(photo, *place)
-    assert np.array_equal(pasted(photo, crop, crop.pixels, everywhere()), photo)
-    inverted = pasted(photo, crop, 255 - crop.pixels, np.zeros((SIZE, SIZE), np.float32))
+    assert np.array_equal(paste_change(photo, crop, crop.pixels, everywhere()), photo)
+    inverted = paste_change(photo, crop, 255 - crop.pixels, np.zeros((SIZE, SIZE), np.float32))
     assert np.array_equal(inverted, photo)
 
 
@@ -56,10 +56,10 @@ def test_what_did_not_change_stays_bit_by_bit(
 def test_nothing_outside_the_crop_changes(place: tuple[float, float, float, float]) -> None:
     photo = scene(0)
     crop = cut(photo, *place)
-    result = pasted(photo, crop, 255 - crop.pixels, everywhere())
+    result = paste_change(photo, crop, 255 - crop.pixels, everywhere())
     rows, columns = np.mgrid[: photo.shape[0], : photo.shape[1]] + 0.5
-    way = np.linalg.inv(np.vstack([crop.to_photo, [0, 0, 1]]))
-    x, y, _ = np.tensordot(way, np.stack([columns, rows, np.ones_like(rows)]), 1)
+    to_crop = np.linalg.inv(np.vstack([crop.to_photo, [0, 0, 1]]))
+    x, y, _ = np.tensordot(to_crop, np.stack([columns, rows, np.ones_like(rows)]), 1)
     outside = (x < 0) | (y < 0) | (x > SIZE) | (y > SIZE)
     assert np.array_equal(result[outside], photo[outside])
     inner = 1.5 * EDGE * SIZE
@@ -71,7 +71,7 @@ def test_nothing_outside_the_crop_changes(place: tuple[float, float, float, floa
 def test_a_change_is_as_large_in_the_photo_as_in_the_crop() -> None:
     photo = np.full((300, 300, 3), 100, np.uint8)
     crop = cut(photo, 150, 130, 60, 12)
-    result = pasted(photo, crop, crop.pixels + np.uint8(40), everywhere())
+    result = paste_change(photo, crop, crop.pixels + np.uint8(40), everywhere())
     assert result[150, 150].tolist() == [140, 140, 140]
     levels = result[150, :, 0].astype(int)
     assert levels[0] == 100
@@ -87,8 +87,8 @@ def test_fine_detail_stays_where_the_change_is_slight_and_goes_where_the_face_mo
         smooth = Image.fromarray(picture).filter(ImageFilter.GaussianBlur(4))
         return float((picture.astype(int) - np.array(smooth))[middle].std())
 
-    slight = pasted(photo, crop, crop.pixels + np.uint8(4), everywhere())
-    moved = pasted(photo, crop, crop.pixels[:, ::-1], everywhere())
+    slight = paste_change(photo, crop, crop.pixels + np.uint8(4), everywhere())
+    moved = paste_change(photo, crop, crop.pixels[:, ::-1], everywhere())
     assert detail(slight) == pytest.approx(detail(photo), rel=0.05)
     assert detail(moved) < 0.6 * detail(photo)
     away = slight[middle].astype(int) - photo[middle]

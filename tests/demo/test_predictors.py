@@ -1,4 +1,4 @@
-"""Three faces, two alike; one face, an emotion: what is answered, from which crop, by whom."""
+"""Answers about triplets and emotions: distances, probabilities, crops and provenance."""
 
 from itertools import combinations, permutations
 
@@ -13,8 +13,8 @@ from demo.predictors import (
     EmotionRecognizer,
     Photo,
     TripletComparer,
-    judge,
-    look,
+    closest_pair,
+    read_photo_with_faces,
 )
 from registry.catalog import EMOTIONS
 from registry.crops import Crop, CropSpec
@@ -23,19 +23,19 @@ from registry.faces import Face, FaceCropper, NoFace
 from tests.demo.fakes import FakeRegistry, answers
 
 
-class Cutter(FaceCropper):
+class FlatCropper(FaceCropper):
     """Finds as many faces as the first pixel says; the crop of face n is flat, 10 * (n + 1)."""
 
     def __init__(self) -> None:
-        self.looks = 0
-        self.cuts: list[CropSpec] = []
+        self.detections = 0
+        self.crops: list[CropSpec] = []
 
     def faces(self, photo: np.ndarray) -> list[Face]:
-        self.looks += 1
+        self.detections += 1
         return [face(n) for n in range(int(photo[0, 0, 0]))]
 
     def crop(self, photo: np.ndarray, face: Face, spec: CropSpec) -> Crop:  # noqa: ARG002
-        self.cuts.append(spec)
+        self.crops.append(spec)
         level = 10 * (int(face.box[0]) + 1)
         pixels = np.full((spec.size_px, spec.size_px, 3), level, np.uint8)
         return Crop(pixels=pixels, spec=spec, to_photo=np.eye(2, 3))
@@ -49,12 +49,12 @@ def face(n: int) -> Face:
     )
 
 
-def photo(faces: int, cutter: FaceCropper | None = None) -> Photo:
-    return look(np.full((40, 40, 3), faces, np.uint8), cutter or Cutter())
+def photo(faces: int, cropper: FaceCropper | None = None) -> Photo:
+    return read_photo_with_faces(np.full((40, 40, 3), faces, np.uint8), cropper or FlatCropper())
 
 
 @pytest.fixture
-def served(registry: FakeRegistry) -> ModelServer:  # noqa: ARG001
+def server(registry: FakeRegistry) -> ModelServer:  # noqa: ARG001
     return ModelServer(poll_seconds=None)
 
 
@@ -65,11 +65,11 @@ def unit(rows: int, seed: int) -> Tensor:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_the_closest_pair_shares_the_expression(
-    registry: FakeRegistry, served: ModelServer, seed: int
+    registry: FakeRegistry, server: ModelServer, seed: int
 ) -> None:
     expression, identity = unit(3, seed), unit(3, seed + 1000)
     registry.put("dln", 4, answers(expression, identity))
-    answer = TripletComparer(served).compare([photo(1)] * 3)
+    answer = TripletComparer(server).compare([photo(1)] * 3)
     wanted = {
         (i + 1, j + 1): sum(float(expression[i, k] - expression[j, k]) ** 2 for k in range(16))
         ** 0.5
@@ -82,86 +82,86 @@ def test_the_closest_pair_shares_the_expression(
     assert answer.sentence == (
         f"{answer.pair[0]} and {answer.pair[1]} share an expression; {answer.odd} is the odd one."
     )
-    assert (answer.stamp.model, answer.stamp.version) == ("dln", 4)
-    assert answer.stamp.seconds > 0
+    assert (answer.provenance.model, answer.provenance.version) == ("dln", 4)
+    assert answer.provenance.seconds > 0
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))))
 def test_the_odd_one_is_the_same_wherever_it_lies(
-    registry: FakeRegistry, served: ModelServer, order: tuple[int, ...]
+    registry: FakeRegistry, server: ModelServer, order: tuple[int, ...]
 ) -> None:
     two_alike = torch.nn.functional.normalize(torch.tensor([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0]]))
     registry.put("dln", 1, answers(two_alike[list(order)]))
-    assert TripletComparer(served).compare([photo(1)] * 3).odd == order.index(2) + 1
+    assert TripletComparer(server).compare([photo(1)] * 3).odd == order.index(2) + 1
 
 
 @pytest.mark.parametrize("distances", [(0.0, 0.0, 0.0), (0.5, 0.9, 0.5), (0.9, 0.5, 0.5004)])
 def test_two_equally_close_pairs_are_a_tie(distances: tuple[float, float, float]) -> None:
-    assert judge(distances)[2]
+    assert closest_pair(distances)[2]
 
 
-def test_a_tie_is_said(registry: FakeRegistry, served: ModelServer) -> None:
+def test_a_tie_has_its_own_sentence(registry: FakeRegistry, server: ModelServer) -> None:
     registry.put("dln", 1, answers(unit(1, 0)))
-    answer = TripletComparer(served).compare([photo(1)] * 3)
+    answer = TripletComparer(server).compare([photo(1)] * 3)
     assert answer.tie
     assert answer.sentence.startswith("It is a tie")
 
 
 def brightness(faces: Tensor) -> dict[str, Tensor]:
-    """Tells in the first place of its logits how bright a face is."""
+    """Return the brightness of a face, 0 to 255, as its first logit."""
     logits = torch.zeros(len(faces), len(EMOTIONS))
     logits[:, 0] = faces.mean((1, 2, 3)) * 255
     return {"logits": logits}
 
 
-def test_a_photo_is_looked_at_once_and_cut_once_for_each_crop(
-    registry: FakeRegistry, served: ModelServer
+def test_faces_are_detected_once_and_cropped_once_for_each_spec(
+    registry: FakeRegistry, server: ModelServer
 ) -> None:
     registry.put("dln", 1, answers(unit(3, 0)), size_px=64)
     registry.put("emotion", 1, brightness, size_px=48)
-    cutter = Cutter()
-    shot = photo(1, cutter)
+    cropper = FlatCropper()
+    shot = photo(1, cropper)
     for _ in range(2):
-        TripletComparer(served).compare([shot] * 3)
-        EmotionRecognizer(served).recognise(shot)
-        TripletComparer(served).embed(shot)
-    assert cutter.looks == 1
-    assert [spec.size_px for spec in cutter.cuts] == [64, 48]
+        TripletComparer(server).compare([shot] * 3)
+        EmotionRecognizer(server).recognise(shot)
+        TripletComparer(server).embed(shot)
+    assert cropper.detections == 1
+    assert [spec.size_px for spec in cropper.crops] == [64, 48]
 
 
-def test_the_chosen_faces_are_compared(registry: FakeRegistry, served: ModelServer) -> None:
+def test_the_chosen_faces_are_compared(registry: FakeRegistry, server: ModelServer) -> None:
     registry.put(
         "dln", 1, lambda faces: {"expression": faces[:, 0, :1, 0], "identity": faces[:, 0, :1, 0]}
     )
-    answer = TripletComparer(served).compare([photo(3)] * 3, which=(0, 2, 1))
+    answer = TripletComparer(server).compare([photo(3)] * 3, faces=(0, 2, 1))
     assert answer.distances == pytest.approx([20 / 255, 10 / 255, 10 / 255])
 
 
 def test_every_face_gets_its_own_emotion_also_beyond_one_batch(
-    registry: FakeRegistry, served: ModelServer
+    registry: FakeRegistry, server: ModelServer
 ) -> None:
     registry.put("emotion", 1, lambda faces: {"logits": brightness(faces)["logits"] / 50})
     faces = 20
-    found = EmotionRecognizer(served).recognise(photo(faces))
-    assert [answer.which for answer in found] == list(range(faces))
+    found = EmotionRecognizer(server).recognise(photo(faces))
+    assert [answer.face_index for answer in found] == list(range(faces))
     for n, answer in enumerate(found):
         logits = torch.tensor([10 * (n + 1) / 50] + [0.0] * 7)
         assert answer.probabilities["neutral"] == pytest.approx(
             float(logits.softmax(0)[0]), abs=1e-5
         )
         assert answer.face.box == face(n).box
-    chosen = EmotionRecognizer(served).recognise(photo(faces), [3])
+    chosen = EmotionRecognizer(server).recognise(photo(faces), [3])
     assert [answer.probabilities for answer in chosen] == [found[3].probabilities]
 
 
 @pytest.mark.parametrize("top", [0.2, NOT_SURE_BELOW - 0.01, NOT_SURE_BELOW + 0.01, 0.999])
 def test_probabilities_are_sorted_and_a_low_top_is_not_sure(
-    registry: FakeRegistry, served: ModelServer, top: float
+    registry: FakeRegistry, server: ModelServer, top: float
 ) -> None:
     shares = torch.full((8,), (1 - top) / 7)
     shares[5] = top
     registry.put("emotion", 1, lambda faces: {"logits": shares.log().expand(len(faces), 8) + 30})
-    (answer,) = EmotionRecognizer(served).recognise(photo(1))
+    (answer,) = EmotionRecognizer(server).recognise(photo(1))
     shown = list(answer.probabilities.values())
     assert answer.label == next(iter(answer.probabilities)) == "disgust"
     assert shown == sorted(shown, reverse=True)
@@ -171,12 +171,12 @@ def test_probabilities_are_sorted_and_a_low_top_is_not_sure(
     assert answer.sentence.startswith("not sure" if not answer.sure else "disgust")
 
 
-def test_a_missing_face_is_said_before_the_registry_is_asked(served: ModelServer) -> None:
+def test_a_missing_face_is_reported_before_the_registry_is_read(server: ModelServer) -> None:
     with pytest.raises(NoFace):
-        EmotionRecognizer(served).recognise(photo(0))
+        EmotionRecognizer(server).recognise(photo(0))
     with pytest.raises(NoFace):
-        TripletComparer(served).embed(photo(0))
+        TripletComparer(server).embed(photo(0))
     with pytest.raises(NoFace, match="only 2 were found"):
-        TripletComparer(served).compare([photo(3), photo(2), photo(3)], (2, 2, 2))
+        TripletComparer(server).compare([photo(3), photo(2), photo(3)], (2, 2, 2))
     with pytest.raises(EmptyRegistry):
-        EmotionRecognizer(served).recognise(photo(1))
+        EmotionRecognizer(server).recognise(photo(1))

@@ -1,4 +1,4 @@
-"""The Transfer tab's functions: what it asks for, shows, and keeps."""
+"""The Transfer tab: what it still needs, what it shows, and the file to download."""
 
 import base64
 import io
@@ -10,18 +10,18 @@ from PIL import ExifTags, Image
 
 from demo.marking import SOURCE_TYPE
 from demo.models import ModelServer
-from demo.predictors import look
-from demo.tabs.house import PageContext
+from demo.predictors import read_photo_with_faces
+from demo.tabs.context import PageContext
 from demo.tabs.transfer import (
-    ASK,
+    ADD_PERSON,
+    ADD_PHOTOS,
     ASK_CONSENT,
-    ASK_PERSON,
+    MAX_SHOWN_PX,
     NEUTRAL,
     OTHERS,
-    SHOWN_PX,
     TransferTab,
 )
-from demo.transfer import STEPS
+from demo.transfer import STRIP_STRENGTHS
 from registry import versions
 from registry.faces import FaceCropper
 from tests.demo.fakes import FakeRegistry
@@ -37,7 +37,7 @@ def transfer(
     monkeypatch.setattr(versions, "card", lambda reference: f"The card of {reference}.")
     registry.put_transfer(5)
     with gr.Blocks():
-        return TransferTab(PageContext(served=ModelServer(None), mlflow_url=None, cropper=CROPPER))
+        return TransferTab(PageContext(server=ModelServer(None), mlflow_url=None, cropper=CROPPER))
 
 
 @pytest.fixture
@@ -45,60 +45,63 @@ def people(examples: Path) -> list[Path]:
     return [examples / "sad_01.jpg", examples / "smiling_07.jpg"]
 
 
-def test_the_transfer_tab_asks_for_photos_and_for_consent(
+def test_photos_and_consent_come_before_a_picture(
     transfer: TransferTab, people: list[Path]
 ) -> None:
-    person, other = (look(path, CROPPER) for path in people)
-    for given, asked in (
-        ((None, None, other, 0, OTHERS, 1.0, True), ASK),
-        ((person, 0, None, None, OTHERS, 1.0, True), ASK),
-        ((None, None, other, 0, NEUTRAL, 1.0, True), ASK_PERSON),
+    person, other = (read_photo_with_faces(path, CROPPER) for path in people)
+    for values, sentence in (
+        ((None, None, other, 0, OTHERS, 1.0, True), ADD_PHOTOS),
+        ((person, 0, None, None, OTHERS, 1.0, True), ADD_PHOTOS),
+        ((None, None, other, 0, NEUTRAL, 1.0, True), ADD_PERSON),
         ((person, 0, other, 0, OTHERS, 1.0, False), ASK_CONSENT),
     ):
-        seen, pair, kept, text, *_ = transfer.reply(*given)
-        assert (seen.visible, pair, kept) == (False, None, None)
-        assert asked in text
-        assert transfer.show_strip(*given) == ""
+        column, pair, result, html, *_ = transfer.reply(*values)
+        assert (column.visible, pair, result) == (False, None, None)
+        assert sentence in html
+        assert transfer.show_strip(*values) == ""
 
 
-def test_the_transfer_tab_shows_marked_pictures_and_keeps_the_photos_size(
+def test_pictures_are_marked_and_the_file_has_the_photos_size(
     transfer: TransferTab, people: list[Path], tmp_path: Path
 ) -> None:
     large = Image.open(people[0]).convert("RGB").resize((2400, 2400))
     exif = Image.Exif()
     exif[ExifTags.Base.Artist] = "the person"
     large.save(tmp_path / "large.jpg", exif=exif)
-    person, other = look(tmp_path / "large.jpg", CROPPER), look(people[1], CROPPER)
-    given = (person, 0, other, 0, OTHERS, 0.75, True)
-    seen, (before, after), kept, text, *_ = transfer.reply(*given)
-    assert seen.visible
-    assert "pix2pixhd, version 5" in text
-    assert f"{kept.metrics.after:.2f}" in text
+    person, other = (
+        read_photo_with_faces(tmp_path / "large.jpg", CROPPER),
+        read_photo_with_faces(people[1], CROPPER),
+    )
+    values = (person, 0, other, 0, OTHERS, 0.75, True)
+    column, (before, after), result, html, *_ = transfer.reply(*values)
+    assert column.visible
+    assert "pix2pixhd, version 5" in html
+    assert f"{result.metrics.after:.2f}" in html
     source, shown = Image.open(before), Image.open(after)
     assert source.format == shown.format == "JPEG"
-    assert source.size == shown.size == (SHOWN_PX, SHOWN_PX)
+    assert source.size == shown.size == (MAX_SHOWN_PX, MAX_SHOWN_PX)
     assert SOURCE_TYPE.encode() in shown.info["xmp"]
     assert not source.getexif()
-    made = Image.open(transfer.write(kept))
-    assert made.size == (2400, 2400)
-    assert not made.getexif()
-    assert SOURCE_TYPE in made.info["XML:com.adobe.xmp"]
-    assert Path(made.filename).is_relative_to(tmp_path / "sent")
-    strip = transfer.show_strip(*given)
-    assert [f'strength {s:g}"' in strip for s in STEPS] == [True] * len(STEPS)
+    picture = Image.open(transfer.write_file(result))
+    assert picture.size == (2400, 2400)
+    assert not picture.getexif()
+    assert SOURCE_TYPE in picture.info["XML:com.adobe.xmp"]
+    assert Path(picture.filename).is_relative_to(tmp_path / "sent")
+    strip = transfer.show_strip(*values)
+    assert [f'strength {s:g}"' in strip for s in STRIP_STRENGTHS] == [True] * len(STRIP_STRENGTHS)
     with pytest.raises(gr.Error, match="gone"):
-        transfer.write(None)
+        transfer.write_file(None)
 
 
 def test_a_result_that_fails_is_shown_with_its_warning(
     transfer: TransferTab, registry: FakeRegistry, people: list[Path]
 ) -> None:
-    person, other = (look(path, CROPPER) for path in people)
+    person, other = (read_photo_with_faces(path, CROPPER) for path in people)
     registry.put_transfer(6, thresholds={"nearer": 1.1})
-    seen, _, kept, text, *_ = transfer.reply(person, 0, other, 0, OTHERS, 1.0, True)
-    assert seen.visible
-    assert kept.warnings[0] in text
-    assert text.count('class="notice"') == 1
+    column, _, result, html, *_ = transfer.reply(person, 0, other, 0, OTHERS, 1.0, True)
+    assert column.visible
+    assert result.warnings[0] in html
+    assert html.count('class="notice"') == 1
 
 
 @pytest.mark.parametrize(("least", "failing"), [(0.0, 0), (1.1, 16)])
@@ -116,10 +119,10 @@ def test_the_card_shows_what_the_version_makes_of_the_synthetic_people(
     assert sum(red > 150 and green < 90 for red, green, _ in edges) == failing
 
 
-def test_the_tab_says_why_there_is_no_transfer_and_falls_silent_once_there_is(
+def test_the_status_says_why_there_is_no_transfer_until_there_is_one(
     transfer: TransferTab, registry: FakeRegistry
 ) -> None:
     version = registry.production.pop("pix2pixhd")
-    assert "No version of pix2pixhd is in production yet" in transfer.told_status()
+    assert "No version of pix2pixhd is in production yet" in transfer.status_html()
     registry.production["pix2pixhd"] = version
-    assert transfer.told_status() == ""
+    assert transfer.status_html() == ""

@@ -58,12 +58,12 @@ def register(fresh_store: Path, tiny: Tiny) -> Register:
         client = store.connect()
         run = client.create_run(store.experiment("dln"))
         measurements.write(run.info.run_id, [ACCURACY])
-        said: dict[str, Any] = {
+        arguments: dict[str, Any] = {
             "crop": CROP,
             "run_id": run.info.run_id,
             "config": {"width": 4, "layers": [1, 2]},
             "description": "Tiny and quick.\n\nKnows *nothing* [really].",
         }
-        return versions.register(SPEC, network, **(said | changes))
+        return versions.register(SPEC, network, **(arguments | changes))
 
     return _register

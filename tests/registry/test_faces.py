@@ -5,12 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw
 
-from registry.crops import Crop, CropSpec, recut, to_tensor
-from registry.faces import Face, FaceCropper, NoFace
+from registry.crops import Crop, CropSpec, recut
+from registry.faces import Face, FaceCropper, NoFace, select_face
 from registry.photos import read_photo
 
 SPEC = CropSpec(size_px=112, margin=0.05)
@@ -32,8 +31,8 @@ def crop_of(cropper: FaceCropper, photo: np.ndarray, spec: CropSpec = SPEC) -> C
     return cropper.crop(photo, cropper.one(photo), spec)
 
 
-def wall(height: int, width: int, photos: list[tuple[np.ndarray, int, int, int]]) -> np.ndarray:
-    """Return a plain wall with (photo, width, left, top) hung on it."""
+def scene_of(height: int, width: int, photos: list[tuple[np.ndarray, int, int, int]]) -> np.ndarray:
+    """Return a plain picture with photos in it, each a (photo, width, left, top)."""
     scene = Image.new("RGB", (width, height), (150, 140, 130))
     for photo, wide, left, top in photos:
         tall = round(photo.shape[0] * wide / photo.shape[1])
@@ -49,13 +48,8 @@ def apart(a: Crop | np.ndarray, b: Crop | np.ndarray) -> float:
     return float(np.abs(np.subtract(*(np.asarray(s, np.float32) for s in small))).mean())
 
 
-def in_crop(crop: Crop, points: np.ndarray) -> np.ndarray:
-    turn, shift = crop.to_photo[:, :2], crop.to_photo[:, 2]
-    return np.linalg.solve(turn, (points - shift).T).T
-
-
 def corners_apart(a: Crop, b: Crop, way: np.ndarray) -> float:
-    """Return how far the corners of b lie from a's, taken `way`, in parts of b's side."""
+    """Return how far the corners of b lie from a's, mapped by `way`, in parts of b's side."""
     square = np.array([(0, 0, 1), (1, 0, 1), (0, 1, 1), (1, 1, 1)]) * (112, 112, 1)
     there = square @ a.to_photo.T @ way[:, :2].T + way[:, 2]
     here = square @ b.to_photo.T
@@ -118,64 +112,17 @@ def test_a_margin_is_what_it_adds_to_the_bare_face(
         assert to_photo @ (50, 50, 1) == pytest.approx(face.centre)
 
 
-def test_a_crop_goes_back_to_where_it_was_cut(cropper: FaceCropper) -> None:
-    y, x = np.mgrid[:300, :400] + 0.5
-    places = np.stack([x / 400, y / 300, 0 * x], -1) * 255
-    photo = places.round().astype(np.uint8)  # red tells the column, green the row
-    turned = face_at(x=200, y=150, eyes=40, degrees=30)
-    crop = cropper.crop(photo, turned, CropSpec(size_px=64, margin=0.1))
-    rows, columns = np.mgrid[:64, :64] + 0.5
-    back = np.stack([columns, rows, np.ones_like(rows)], -1) @ crop.to_photo.T
-    read = crop.pixels[..., :2] / 255 * (400, 300)
-    assert np.abs(back - read).max() < 2
-    eyes = in_crop(crop, turned.keypoints[:2])
-    assert eyes[0, 1] == pytest.approx(eyes[1, 1])
-    assert eyes[1, 0] - eyes[0, 0] == pytest.approx(64 * 40 / (turned.side * 1.1))
-
-
-def face_at(*, x: int, y: int, eyes: int, degrees: int) -> Face:
-    """Return a frontal face with its nose at (x, y), turned clockwise."""
-    upright = np.array([(-0.5, -0.5), (0.5, -0.5), (0, 0), (0, 0.5), (-1, -0.4), (1, -0.4)]) * eyes
-    a = math.radians(degrees)
-    turn = np.array([[math.cos(a), math.sin(a)], [-math.sin(a), math.cos(a)]])
-    left, top, right, bottom = map(float, (x - eyes, y - eyes, x + eyes, y + eyes))
-    return Face(
-        box=(left, top, right, bottom),
-        keypoints=upright @ turn + (x, y),
-        confidence=1.0,
-    )
-
-
-@pytest.mark.parametrize("size", [16, 40, 224])
-def test_shrinking_does_not_alias(cropper: FaceCropper, size: int) -> None:
-    stripes = np.zeros((1200, 1200, 3), np.uint8)
-    stripes[:, ::2] = 255
-    face = face_at(x=600, y=600, eyes=400, degrees=0)
-    pixels = cropper.crop(stripes, face, CropSpec(size_px=size, margin=0.0)).pixels
-    assert pixels.mean() == pytest.approx(127.5, abs=2)
-    assert pixels.std() < (2 if size < 200 else 20)
-
-
-def test_what_lies_outside_the_photo_repeats_its_edge(cropper: FaceCropper) -> None:
-    photo = np.full((100, 100, 3), 200, np.uint8)
-    photo[:, :5] = 30
-    face = face_at(x=0, y=50, eyes=40, degrees=0)
-    pixels = cropper.crop(photo, face, CropSpec(size_px=80, margin=0.5)).pixels
-    assert (pixels[:, :38] == 30).all()
-    assert (pixels[:, 48:] == 200).all()
-
-
 def test_all_faces_are_found_largest_first(cropper: FaceCropper, examples: Path) -> None:
     people = [read_photo(examples / f"{name}.jpg") for name in PEOPLE[:3]]
-    hung = [(people[0], 120, 10, 30), (people[1], 240, 140, 30), (people[2], 170, 400, 60)]
-    scene = wall(400, 600, hung)
+    placed = [(people[0], 120, 10, 30), (people[1], 240, 140, 30), (people[2], 170, 400, 60)]
+    scene = scene_of(400, 600, placed)
     found = cropper.faces(scene)
     assert found[0].side > found[1].side > found[2].side
     alone = [crop_of(cropper, person) for person in people]
     for which, expected in enumerate([1, 2, 0]):
         cut = cropper.crop(scene, cropper.one(scene, which), SPEC)
         assert np.argmin([apart(cut, crop) for crop in alone]) == expected
-    with pytest.raises(NoFace, match="There is no face 4: 3 found"):
+    with pytest.raises(NoFace, match="There is no face 4: only 3 were found; choose another"):
         cropper.one(scene, 3)
 
 
@@ -184,7 +131,7 @@ def test_small_faces_in_a_large_photo_are_found_once_each(
 ) -> None:
     people = [read_photo(examples / f"{name}.jpg") for name in PEOPLE]
     places = [(150, 400, 200), (140, 2900, 500), (130, 1500, 1900), (120, 3700, 2700)]
-    scene = wall(3000, 4000, [(p, *at) for p, at in zip(people, places, strict=True)])
+    scene = scene_of(3000, 4000, [(p, *at) for p, at in zip(people, places, strict=True)])
     found = cropper.faces(scene)
     assert sorted(face.centre for face in found) == [
         pytest.approx((left + wide / 2, top + 0.72 * wide), abs=0.25 * wide)
@@ -207,7 +154,9 @@ def test_boxes_stay_inside_the_photo(
 ) -> None:
     height, width = photo.shape[:2]
     cut_off = photo[: round(0.72 * height), width // 5 :]
-    for face in cropper.faces(cut_off):
+    found = cropper.faces(cut_off)
+    assert found
+    for face in found:
         left, top, right, bottom = face.box
         assert 0 <= left < right <= cut_off.shape[1]
         assert 0 <= top < bottom <= cut_off.shape[0]
@@ -231,7 +180,7 @@ def one_colour() -> Image.Image:
 
 
 @pytest.mark.parametrize("draw", [noise, drawing, one_colour])
-def test_no_face_is_seen_where_none_is(
+def test_no_face_is_found_where_none_is(
     cropper: FaceCropper, draw: Callable[[], Image.Image]
 ) -> None:
     photo = np.array(draw())
@@ -264,21 +213,18 @@ def test_a_stored_wide_crop_gives_what_the_photo_gives(
     assert apart(again, direct) < 1.5
 
 
-def test_a_crop_wider_than_the_stored_one_repeats_the_edge() -> None:
-    stored = np.full((40, 40, 3), 10, np.uint8)
-    stored[5:-5, 5:-5] = 240
-    wider = recut(stored, 0.0, CropSpec(size_px=80, margin=1.0))
-    assert (wider[:20] == 10).all()
-    assert (wider[28:52, 28:52] == 240).all()
-    assert (recut(stored, 0.2, CropSpec(size_px=40, margin=0.2)) == stored).all()
-
-
-def test_crops_become_what_networks_take(
-    cropper: FaceCropper, photo: UInt8[np.ndarray, "h w 3"]
-) -> None:
-    pixels = crop_of(cropper, photo).pixels
-    tensor = to_tensor([pixels, pixels[:, ::-1]])
-    assert tensor.shape == (2, 3, 112, 112)
-    assert tensor.dtype == torch.float32
-    assert (tensor[0, :, 7, 9] * 255).tolist() == pytest.approx(pixels[7, 9].tolist())
-    assert torch.equal(tensor[1], tensor[0].flip(-1))
+@pytest.mark.parametrize(
+    ("faces", "index", "message"),
+    [
+        (0, 0, "No face was found; take a photo that shows a face from the front."),
+        (1, 1, "There is no face 2: only one face was found; choose another."),
+        (3, 5, "There is no face 6: only 3 were found; choose another."),
+        (3, -1, "There is no face 0: only 3 were found; choose another."),
+    ],
+)
+def test_a_face_that_is_not_there_is_named(faces: int, index: int, message: str) -> None:
+    face = Face(box=(0.0, 0.0, 9.0, 9.0), keypoints=np.zeros((6, 2)), confidence=1.0)
+    assert select_face([face] * 3, 2) is face
+    with pytest.raises(NoFace) as raised:
+        select_face([face] * faces, index)
+    assert str(raised.value) == message

@@ -1,4 +1,4 @@
-"""A file is whole or as it was before; an array is made once, however many ask for it."""
+"""A file is whole or as it was before; an array is made once, however many threads read it."""
 
 import threading
 from pathlib import Path
@@ -35,7 +35,7 @@ def test_a_failure_leaves_what_was_there_and_nothing_else(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_an_array_is_made_by_one_of_those_who_ask_at_once(tmp_path: Path) -> None:
+def test_an_array_is_made_by_one_of_the_threads_that_read_it_at_once(tmp_path: Path) -> None:
     calls: list[int] = []
     arrays: list[np.ndarray] = []
     start = threading.Barrier(4)
@@ -44,11 +44,11 @@ def test_an_array_is_made_by_one_of_those_who_ask_at_once(tmp_path: Path) -> Non
         calls.append(1)
         np.save(part, np.arange(5))
 
-    def ask() -> None:
+    def read() -> None:
         start.wait()
         arrays.append(cached_array(tmp_path / "cache" / "five.npy", write))
 
-    threads = [threading.Thread(target=ask) for _ in range(4)]
+    threads = [threading.Thread(target=read) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -1,13 +1,16 @@
 import io
 import json
+import re
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
 
 from registry import graph
 from registry.graph import GraphError
@@ -104,17 +107,85 @@ def test_a_poisoned_graph_is_refused_before_it_acts(
     assert touched.exists(), "torch itself would have run it"
 
 
-def test_an_operator_that_is_not_torchs_is_refused(exported: Path) -> None:
+@pytest.mark.parametrize(
+    "target",
+    [
+        "torch.hub.load",
+        "torch.ops.aten.from_file.default",
+        "torch.ops.aten.relu.__call__",
+        "torch.ops.higher_order.run_const_graph",
+        "torch.ops.profiler._record_function_enter.default",
+        "_operator.methodcaller",
+        "#custom:run",
+    ],
+)
+def test_an_operator_that_is_not_on_the_list_is_refused(exported: Path, target: str) -> None:
     def change(records: Records) -> None:
         text = records["models/model.json"].decode()
         assert "torch.ops.aten.relu.default" in text
-        records["models/model.json"] = text.replace(
-            "torch.ops.aten.relu.default", "torch.hub.load"
-        ).encode()
+        records["models/model.json"] = text.replace("torch.ops.aten.relu.default", target).encode()
 
     rewrite(exported, change)
-    with pytest.raises(GraphError, match=r"operator torch\.hub\.load .*could run code"):
+    with pytest.raises(GraphError, match=re.escape(f"calls {target}, which is not on the list")):
         graph.load(exported, "cpu")
+
+
+def test_an_operator_given_to_another_one_is_checked_too(exported: Path) -> None:
+    def change(records: Records) -> None:
+        content = json.loads(records["models/model.json"])
+        node = content["graph_module"]["graph"]["nodes"][0]
+        node["inputs"][0]["arg"] = {"as_operator": "torch.hub.load"}
+        records["models/model.json"] = json.dumps(content).encode()
+
+    rewrite(exported, change)
+    with pytest.raises(GraphError, match=r"calls torch\.hub\.load, which"):
+        graph.load(exported, "cpu")
+
+
+class AddsZeros(nn.Module):
+    def forward(self, faces: Tensor) -> Tensor:
+        return faces + torch.zeros(4)
+
+
+class DrawsRandomly(nn.Module):
+    def forward(self, faces: Tensor) -> Tensor:
+        return torch.bernoulli(faces)
+
+
+def export(network: nn.Module, folder: Path) -> Path:
+    torch.export.save(torch.export.export(network, (torch.ones(2, 4),)), folder / "model.pt2")
+    return folder / "model.pt2"
+
+
+def test_a_graph_that_reads_a_file_is_refused(tmp_path: Path) -> None:
+    secret = np.array([1, 2, 3, 4], np.float32)
+    (tmp_path / "secret").write_bytes(secret.tobytes())
+
+    def read_file_instead_of_zeros(records: Records) -> None:
+        content = json.loads(records["models/model.json"])
+        (node,) = (
+            node
+            for node in content["graph_module"]["graph"]["nodes"]
+            if node["target"] == "torch.ops.aten.zeros.default"
+        )
+        node["target"] = "torch.ops.aten.from_file.default"
+        given = {"filename": {"as_string": str(tmp_path / "secret")}, "size": {"as_int": 4}}
+        options = [each for each in node["inputs"] if each["name"] != "size"]
+        node["inputs"] = [{"name": key, "arg": arg, "kind": 2} for key, arg in given.items()]
+        node["inputs"] += options
+        records["models/model.json"] = json.dumps(content).encode()
+
+    file = export(AddsZeros(), tmp_path)
+    rewrite(file, read_file_instead_of_zeros)
+    read = torch.export.load(file).module()(torch.zeros(2, 4))
+    assert read[0].tolist() == secret.tolist(), "torch itself would have read it"
+    with pytest.raises(GraphError, match=r"calls torch\.ops\.aten\.from_file\.default, which"):
+        graph.load(file, "cpu")
+
+
+def test_a_graph_that_draws_random_numbers_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(GraphError, match=r"calls torch\.ops\.aten\.bernoulli\.default, which"):
+        graph.load(export(DrawsRandomly(), tmp_path), "cpu")
 
 
 def test_a_compiled_library_is_refused(exported: Path) -> None:

@@ -1,4 +1,5 @@
 import os
+import shutil
 import socket
 import sqlite3
 import subprocess
@@ -36,9 +37,9 @@ def test_two_processes_can_create_and_write_a_store_at_once(new_folder: Path) ->
         subprocess.Popen(command, cwd=new_folder, stdout=subprocess.PIPE, env=_environment())
         for _ in range(2)
     ]
-    said = [process.communicate(timeout=120)[0].decode().strip() for process in pair]
+    ids = [process.communicate(timeout=120)[0].decode().strip() for process in pair]
     assert [process.returncode for process in pair] == [0, 0]
-    assert said[0] == said[1] != ""
+    assert ids[0] == ids[1] != ""
     with sqlite3.connect(new_folder / "mlflow.db") as database:
         assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert database.execute("SELECT count(*) FROM metrics").fetchone() == (100,)
@@ -99,14 +100,16 @@ def test_a_moved_store_writes_to_its_new_place(
     assert client.get_experiment(before).name == f"dln (moved, {before})"
 
 
-def test_a_server_that_is_not_there_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_is_not_there_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{closed.getsockname()[1]}"
     _assert_unreachable(address, monkeypatch)
 
 
-def test_a_server_that_never_answers_is_said_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_never_answers_is_named_soon(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
@@ -122,12 +125,62 @@ def _assert_unreachable(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert time.monotonic() - start < 10
 
 
-def test_a_broken_database_is_said(new_folder: Path) -> None:
+def test_a_broken_database_is_named_and_left_as_it_is(
+    new_folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     from registry import versions
 
     new_folder.mkdir()
-    (new_folder / "mlflow.db").write_text("no database " * 100)
-    with pytest.raises(Unreachable, match=r"python app.py seed") as told:
+    database = new_folder / "mlflow.db"
+    database.write_text("no database " * 100)
+    with pytest.raises(
+        Unreachable, match=r"move the folder aside and run `python app.py seed`"
+    ) as e:
         versions.resolve("dln")
-    assert str(new_folder) in str(told.value)
-    assert "\n" not in str(told.value)
+    assert str(new_folder) in str(e.value)
+    assert "\n" not in str(e.value)
+    assert database.read_text() == "no database " * 100
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_database_that_lost_a_table_is_named_without_a_traceback(
+    fresh_store: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from registry import versions
+
+    assert versions.list_versions() == []
+    with sqlite3.connect(fresh_store / "mlflow.db") as database:
+        database.execute("DROP TABLE registered_models")
+    with pytest.raises(Unreachable, match=r"can't be read \(.*no such table"):
+        versions.list_versions()
+    assert "Traceback" not in capfd.readouterr().err
+
+
+PRINT_FOLDER = "from registry import store; print(store.folder())"
+
+
+@pytest.mark.parametrize(("checkout", "place"), [(True, "package"), (False, "elsewhere")])
+def test_outside_a_checkout_the_store_is_in_the_current_folder(
+    tmp_path: Path, checkout: bool, place: str
+) -> None:
+    package, elsewhere = tmp_path / "package", tmp_path / "elsewhere"
+    shutil.copytree(store.PROJECT / "registry", package / "registry")
+    elsewhere.mkdir()
+    if checkout:
+        (package / "pyproject.toml").touch()
+    names = ("EXPRESSION_STUDIO_STORE", "MLFLOW_TRACKING_URI")
+    environment = {name: value for name, value in os.environ.items() if name not in names}
+
+    def folder(**chosen: str) -> str:
+        return subprocess.run(
+            [sys.executable, "-c", PRINT_FOLDER],
+            cwd=elsewhere,
+            env=environment | {"PYTHONPATH": str(package)} | chosen,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+
+    assert folder() == str(tmp_path / place / "mlruns")
+    assert folder(EXPRESSION_STUDIO_STORE="mine") == str(elsewhere / "mine")
+    assert folder(MLFLOW_TRACKING_URI="http://127.0.0.1:5000") == "None"

@@ -101,7 +101,7 @@ def test_the_newest_version_with_given_fields_is_found(register: Register) -> No
 
 
 @pytest.mark.parametrize(
-    ("reference", "error", "said"),
+    ("reference", "error", "reason"),
     [
         ("dln/9", BadVersion, "dln has no version 9; it has 1."),
         ("dln@champion", BadVersion, "dln has no alias champion"),
@@ -114,13 +114,13 @@ def test_the_newest_version_with_given_fields_is_found(register: Register) -> No
     ],
 )
 def test_a_reference_that_means_nothing_is_answered_with_advice(
-    register: Register, reference: str, error: type[Exception], said: str
+    register: Register, reference: str, error: type[Exception], reason: str
 ) -> None:
     register()
-    with pytest.raises(error) as told:
+    with pytest.raises(error) as raised:
         versions.resolve(reference)
-    assert said in str(told.value)
-    assert "\n" not in str(told.value)
+    assert reason in str(raised.value)
+    assert "\n" not in str(raised.value)
 
 
 class Branching(Tiny):
@@ -186,27 +186,27 @@ def test_a_version_is_exported_in_float32_whatever_surrounds_it(
     assert all(value.dtype != torch.bfloat16 for value in versions.weights("dln/1").values())
 
 
-def test_many_threads_may_ask_one_model(register: Register) -> None:
+def test_many_threads_may_use_one_model(register: Register) -> None:
     model = versions.load(register(), "cpu")
     batches = [faces(1 + i % 5) for i in range(40)]
     alone = [model(batch)["expression"] for batch in batches]
     start = threading.Barrier(8)
 
-    def ask(part: int) -> list[Tensor]:
+    def compute(part: int) -> list[Tensor]:
         start.wait()
         return [model(batch)["expression"] for batch in batches[part::8]]
 
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(ask, range(8)))
+        answers = list(pool.map(compute, range(8)))
     for part, found in enumerate(answers):
         torch.testing.assert_close(found, alone[part::8])
 
 
-def test_versions_are_read_and_asked_while_others_are_registered(register: Register) -> None:
+def test_versions_are_loaded_and_used_while_others_are_registered(register: Register) -> None:
     first, given, done = register(), faces(2), threading.Event()
     wanted = versions.load(first, "cpu")(given)["expression"]
 
-    def read_and_ask() -> int:
+    def load_and_use() -> int:
         times = 0
         while not done.is_set():
             torch.testing.assert_close(versions.load(first, "cpu")(given)["expression"], wanted)
@@ -214,7 +214,7 @@ def test_versions_are_read_and_asked_while_others_are_registered(register: Regis
         return times
 
     with ThreadPoolExecutor(2) as pool:
-        reading = [pool.submit(read_and_ask) for _ in range(2)]
+        reading = [pool.submit(load_and_use) for _ in range(2)]
         try:
             assert [register().number for _ in range(3)] == [2, 3, 4]
         finally:
@@ -229,32 +229,32 @@ def test_faces_of_another_size_are_refused(register: Register) -> None:
 
 
 @pytest.mark.parametrize(
-    ("missing", "ask", "said"),
+    ("missing", "read", "reason"),
     [
         ("data/model.pt2", versions.load, "no exported graph"),
         ("extra_files/weights.safetensors", versions.weights, "weights.safetensors is missing"),
         ("extra_files/config.json", versions.config, "config.json is missing"),
     ],
 )
-def test_a_half_written_version_is_said(
-    register: Register, missing: str, ask: Any, said: str
+def test_a_half_written_version_is_named(
+    register: Register, missing: str, read: Any, reason: str
 ) -> None:
     (folder_of(register()) / missing).unlink()
-    with pytest.raises(BadVersion, match=said) as told:
-        ask("dln/1")
-    assert str(told.value).startswith("Version 1 of dln can't be used")
+    with pytest.raises(BadVersion, match=reason) as raised:
+        read("dln/1")
+    assert str(raised.value).startswith("Version 1 of dln can't be used")
 
 
-def test_a_cut_off_file_is_said(register: Register) -> None:
+def test_a_cut_off_file_is_named(register: Register) -> None:
     folder = folder_of(register())
     for file in ("data/model.pt2", "extra_files/weights.safetensors", "extra_files/config.json"):
         (folder / file).write_bytes((folder / file).read_bytes()[:-20])
-    for ask in (versions.load, versions.weights, versions.config):
+    for read in (versions.load, versions.weights, versions.config):
         with pytest.raises(BadVersion, match="broken"):
-            ask("dln/1")
+            read("dln/1")
 
 
-def test_a_version_without_its_facts_is_kept_out_of_the_list(register: Register) -> None:
+def test_a_version_without_metadata_is_left_out_of_the_list(register: Register) -> None:
     register()
     client = store.connect()
     client.create_model_version("dln", "file:///nothing", tags={"crop": "{}"})
@@ -287,9 +287,9 @@ def test_deleted_files_are_not_called_a_move(register: Register, fresh_store: Pa
         versions.load("dln/1")
 
 
-def test_a_dead_server_is_unreachable_whatever_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dead_server_is_unreachable_for_every_function(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("EXPRESSION_STUDIO_STORE", raising=False)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    for ask in (versions.resolve, versions.load, versions.weights, versions.find):
+    for read in (versions.resolve, versions.load, versions.weights, versions.find):
         with pytest.raises(Unreachable):
-            ask("dln")
+            read("dln")

@@ -1,4 +1,4 @@
-"""What a model card says of every version of a model, and of the data it may have learned from."""
+"""The fixed texts of model cards: of each model, and of the data sets it may have learned from."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,100 +28,105 @@ MISUSE: Lines = (
 """What no model here is for; docs/ethics.md says why."""
 
 _TRIPLETS = (
-    "A triplet is right when the pair people chose is nearer than both its distances to the third "
-    "face; chance is 0.333. `leak auc` is how well identity can be told from the expression "
-    "vector; 0.5 is not at all. In brackets: 95 % intervals by bootstrap over photos or persons."
+    "A triplet is right when the two faces people chose as alike are nearer to each other than "
+    "both are to the third; chance is 0.333. `leak auc`: how well the expression vector tells "
+    "persons apart; 0.5 is not at all. In brackets: 95 % intervals by bootstrap over photos or "
+    "persons."
 )
 _EMBEDDING: Lines = (
     "Comparing, sorting and searching faces by expression, in research.",
-    "Studying what an expression embedding keeps of identity.",
+    "Studying how much of identity an expression embedding contains.",
 )
-_ALWAYS_ONE = "There is always an odd one, also of three like faces or of three different ones."
+_ALWAYS_ONE = (
+    "It always names an odd face, also of three faces that are all alike or all different."
+)
 
 DLN = CardText(
-    what="A face network minus a frozen face recognition network; a polynomial turns the "
-    "difference into a unit vector, near for like expressions, whoever the people are. After "
-    "Zhang et al., Learning a Facial Expression Embedding Disentangled from Identity (CVPR 2021).",
+    what="The features of a face network minus those of a frozen face recognition network; a "
+    "polynomial turns the difference into a unit vector. Vectors of like expressions are near each "
+    "other, whoever the people are. After Zhang et al., Learning a Facial Expression Embedding "
+    "Disentangled from Identity (CVPR 2021).",
     uses=_EMBEDDING,
     protocol=_TRIPLETS,
     failures=(
-        "Three faces of one emotion (`one class`) are told apart worst.",
-        "Some identity is left in the vector wherever `leak auc` is above 0.5.",
+        "Triplets of one emotion (`one class`) have the lowest accuracy.",
+        "Where `leak auc` is above 0.5, the vector still contains some identity.",
         _ALWAYS_ONE,
     ),
     decisions=(
-        "The polynomial sums linear maps of each element's powers, without bias.",
-        "The deviation is normalised over the batch first: else its powers vanish.",
-        "Crowd layer: after Rodrigues and Pereira (2018), unit length again, the first annotator "
-        "fixed, the others drawn towards everybody's view.",
-        "Loss: plain distances, margins 0.2, for one class 0.1, after the authors' later code; "
-        "types weigh the same, triplets right by the margin count no more.",
-        "Sets that name no annotators: simulated ones answer, by the photo's votes.",
+        "The polynomial is a sum of linear maps of each element's powers, without bias.",
+        "Batch normalisation of the difference comes first; without it the powers vanish.",
+        "Crowd layer after Rodrigues and Pereira (2018): outputs have unit length again, the first "
+        "annotator is fixed, the others decay towards the identity.",
+        "Loss: plain distances, margin 0.2, for one class 0.1, after the authors' later code; the "
+        "types weigh the same; triplets that are right by the margin don't count.",
+        "For sets without annotators, simulated ones answer, from the photo's votes.",
     ),
 )
 FECNET = CardText(
-    what="The baseline: a head on frozen face recognition features gives a unit vector, and "
-    "nothing takes identity out. After Vemulapalli and Agarwala, A Compact Embedding for Facial "
-    "Expression Similarity (CVPR 2019).",
-    uses=("Being compared with `dln` on the same triplets.",),
+    what="The baseline: a head on frozen face recognition features gives a unit vector; "
+    "nothing removes identity from it. After Vemulapalli and Agarwala, A Compact Embedding for "
+    "Facial Expression Similarity (CVPR 2019).",
+    uses=("A comparison for `dln` on the same triplets.",),
     protocol=_TRIPLETS,
-    failures=("Two photos of one person draw together whatever they show.", _ALWAYS_ONE),
+    failures=("Two photos of one person are near each other whatever they show.", _ALWAYS_ONE),
     decisions=(
-        "Features: the backbone's last map, where the paper cuts FaceNet's NN2 after 4e.",
-        "Loss: squared distances as in the paper; every annotator counts as everybody.",
+        "Features: the backbone's last map; the paper cuts FaceNet's NN2 after 4e.",
+        "Loss: squared distances as in the paper; all annotators count as one.",
         "The published 223.48 M parameters and 8.18 GMac can't be reproduced from the paper.",
     ),
 )
 EMOTION = CardText(
-    what="The `dln` pair of networks with a softmax layer in place of its embedding names which "
-    "emotion people see in a face. After the supplement of the DLN paper "
+    what="The two networks of `dln`, with a softmax layer in place of its embedding, name the "
+    "emotion that people see in a face. After the supplement of the DLN paper "
     "(Zhang et al., CVPR 2021).",
-    uses=("Labelling posed or clear expressions in research, with the probabilities read.",),
-    protocol="Right is the label of the set: most votes, or its annotator's. `mean recall` weighs "
-    "every emotion the same; `calibration error` is 0 where probabilities are shares of right "
-    "answers. In brackets, where there are any: 95 % intervals.",
+    uses=("Labelling posed or clear expressions in research, together with the probabilities.",),
+    protocol="The set's label counts as right: the emotion with most votes, or its annotator's; "
+    "`majority`: on the faces where more than half of the votes agree. `mean recall` weighs every "
+    "emotion the same; `calibration error` is 0 where of answers given with probability p a share "
+    "of p is right. In brackets: 95 % intervals.",
     failures=(
-        "Rare emotions are mostly missed: fear, disgust, contempt.",
-        "Faint anger, sadness and surprise pass for neutral.",
+        "Most faces with rare emotions are missed: fear, disgust, contempt.",
+        "Faint anger, sadness and surprise are called neutral.",
         "A face that shows none of the labels still gets one.",
     ),
     decisions=(
-        "Sets that may be had stand in for AffectNet and RAF-DB, with contempt as eighth label.",
-        "Without `--start`, both branches begin with identity weights, not with a trained DLN.",
-        "The deviation is normalised over the batch; a temperature is fitted on validation faces.",
+        "Freely available sets replace AffectNet and RAF-DB; contempt is an eighth label.",
+        "Without `--start`, both branches start from identity weights, not from a trained DLN.",
+        "Batch normalisation of the difference; a temperature fitted on the validation faces.",
     ),
 )
 PIX2PIXHD = CardText(
-    what="A generator redraws a face so that it takes on another person's expression and stays who "
-    "it is; a trained `dln`, which travels in the version, says what the expression is. After "
+    what="A generator redraws a face with another person's expression; the person stays the same. "
+    "The expression is measured by a trained `dln`, which is part of the version. After "
     "Wang et al., High-Resolution Image Synthesis and Semantic Manipulation with Conditional GANs "
     "(CVPR 2018), conditioned as in Zhang et al. (CVPR 2021).",
     uses=(
-        "Looking at what an expression embedding knows, in research.",
+        "Research on what an expression embedding contains.",
         "Pictures for studies of perception, of people who agreed to it.",
     ),
-    protocol="`nearer` is the share by which the expression came nearer to the driver's, by the "
-    "version's own encoder; `identity` the cosine of the identity vectors of result and source; "
-    "`ssim` the structural similarity to the truth, beside that of the untouched source. Other "
-    "judges: benchmarks/transfer.py. To look at: `sheets/` of the run it was trained in, with "
-    "persons of its sets, and on the page a sheet of synthetic people.",
+    protocol="`nearer`: by what share the distance to the driver's expression shrank, measured by "
+    "the version's own encoder. `identity`: cosine of the identity vectors of result and source. "
+    "`ssim`: structural similarity of the result to the truth; `ssim untouched`: of the source. "
+    "Independent networks measure it in benchmarks/transfer.py. Pictures: `sheets/` of its run "
+    "shows persons of its sets, the page a sheet of synthetic people.",
     misuse=(
         "Showing people with expressions they never made without their consent, or passing such "
         "pictures off as photos.",
     ),
     failures=(
         "Profiles, covered faces and drawings.",
-        "Teeth that the source doesn't show are invented, look alike and are often left out; open "
-        "lips that should close can end crooked.",
-        "Faint and rare expressions: the encoder hardly tells them apart.",
+        "Teeth that the source doesn't show are invented, look alike, and are often missing; open "
+        "lips that should close can become crooked.",
+        "Faint and rare expressions: the encoder hardly distinguishes them.",
     ),
     decisions=(
-        "The generator is given the change of its condition, driver's less source's; strength "
-        "multiplies it outside.",
-        "Pairs: two pictures of one person in one pose; single faces are to stay as they are, or "
-        "are asked for another expression that only the encoder judges; what comes of it then has "
-        "to become the real face again.",
-        "Perceptual loss, mask, warp and weights: as the recipe says, in this version's config.",
+        "The generator's input is the difference of two conditions, driver minus source; the page "
+        "multiplies it by the strength.",
+        "It learns from pairs of pictures of one person in one pose, and from single faces: these "
+        "either stay as they are, or get another expression, which the encoder checks, and must "
+        "turn back into the real face.",
+        "Perceptual loss, mask, warp and weights: see the recipe in this version's config.",
     ),
 )
 TEXTS: Mapping[str, CardText] = {
@@ -132,15 +137,15 @@ TEXTS: Mapping[str, CardText] = {
 }
 
 CONFIGURED: Mapping[tuple[str, object], str] = {
-    ("backbone", "compact"): "A ResNet of half ResNet-18's width that sees luminance only, since "
+    ("backbone", "compact"): "A ResNet of half ResNet-18's width that uses luminance only, since "
     "the faces it learns from are grey; the paper has InceptionResnetV1.",
     ("subtract", False): "Without the paper's subtraction: the face branch alone, to compare.",
     ("sigmoid", True): "Subtracts after a sigmoid, as the authors' later code does.",
-    ("condition", "deviation"): "The condition is the expression vector and the deviation it was "
-    "made of, of which the judges see the vector; the paper shows a vector, and doesn't say which.",
-    ("enhancer", "added"): "The local enhancer adds to what a trained global generator draws, "
-    "where the paper's draws all anew.",
-    ("flip_average", True): "Answers with the mean over the face and its mirror image.",
+    ("condition", "deviation"): "The condition is the expression vector followed by the deviation; "
+    "the discriminators get the vector alone. The paper shows a vector and doesn't say which.",
+    ("enhancer", "added"): "The local enhancer adds to the picture of a trained global generator; "
+    "the paper's replaces it.",
+    ("flip_average", True): "The outputs are means over the face and its mirror image.",
 }
 """Decisions that hold where a network's configuration says so."""
 

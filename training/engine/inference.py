@@ -1,4 +1,4 @@
-"""Answers of a network for many prepared faces."""
+"""Outputs of a network for many prepared faces."""
 
 import numpy as np
 import torch
@@ -33,19 +33,19 @@ def outputs(
     spec: CropSpec,
     batch_size: int = 256,
     *,
-    told: str | None = None,
+    label: str | None = None,
 ) -> dict[str, Float[np.ndarray, "faces ..."]]:
     """Return the network's outputs for `rows` of a prepared set, by name.
 
-    The network is called as it is; whoever calls puts it into eval mode. It may return a dict or,
-    then named `out`, a tensor. With `told` a bar shows how far it is.
+    The network is called in the mode it is in; put it into eval mode before. It may return a dict,
+    or a tensor, which is then named `out`. A `label` shows a progress bar of this name.
     """
     device = next((p.device for p in network.parameters()), torch.device("cpu"))
     pixels = data.faces(spec)
     parts: dict[str, list[np.ndarray]] = {}
     with torch.inference_mode():
         starts = range(0, len(rows), batch_size)
-        for start in track(starts, told or "", console=console, transient=True, disable=not told):
+        for start in track(starts, label or "", console=console, transient=True, disable=not label):
             batch = torch.from_numpy(pixels[rows[start : start + batch_size]]).permute(0, 3, 1, 2)
             out = network(batch.to(device).float() / 255)
             named = out if isinstance(out, dict) else {"out": out}

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -192,15 +192,31 @@ def finished(model: str, folder: str) -> str | None:
 
 
 def card_of(run_id: str) -> dict[str, Any] | None:
-    """Return the run card of a run; None where there is none."""
-    client = store.connect()
-    if CARD not in [file.path for file in client.list_artifacts(run_id)]:
-        return None
+    """Return the run card of a run; None where there is no such run, or no card in it.
+
+    Raises:
+        Unreachable: the store does not answer.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        card: dict[str, Any] = json.loads(artifact(run_id, CARD, Path(folder)).read_text())
+        path = artifact(run_id, CARD, Path(folder))
+        card: dict[str, Any] | None = json.loads(path.read_text()) if path else None
     return card
 
 
-def artifact(run_id: str, file: str, folder: Path) -> Path:
-    """Fetch an artifact of a run into `folder` and return its path."""
-    return Path(store.connect().download_artifacts(run_id, file, str(folder)))
+def artifact(run_id: str, file: str, folder: Path) -> Path | None:
+    """Fetch an artifact of a run into `folder` and return its path; None where there is none.
+
+    Raises:
+        Unreachable: the store does not answer.
+    """
+    from mlflow.exceptions import MlflowException
+
+    client, parent = store.connect(), str(PurePosixPath(file).parent)
+    try:
+        with store.answering():
+            beside = client.list_artifacts(run_id, None if parent == "." else parent)
+            if file not in [each.path for each in beside]:
+                return None
+            return Path(client.download_artifacts(run_id, file, str(folder)))
+    except MlflowException:  # there is no such run
+        return None

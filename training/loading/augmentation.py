@@ -1,4 +1,4 @@
-"""What may happen to a face between two cameras, drawn anew at each step for a whole batch."""
+"""Random changes of faces such as cameras make: drawn at each step, for a whole batch at once."""
 
 import io
 import math
@@ -12,51 +12,57 @@ from torch.nn import functional
 from torchvision.transforms.v2.functional import pil_to_tensor, to_pil_image
 
 LUMINANCE = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue (ITU-R BT.601)."""
+JPEG_QUALITIES = (20, 80)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
-    """Ranges, each drawn evenly for every face; all zero leaves the faces as they are."""
+    """Ranges, drawn uniformly and for every face by itself; all zero leaves faces as they are."""
 
     mirror: float = 0.5
     """Probability of a mirrored face."""
     rotation_degrees: float = 12.0
-    """Largest turn, either way."""
+    """Largest rotation, either way."""
     scale: float = 0.12
-    """Largest growth or shrinkage."""
+    """Largest change of size, as a share of it."""
     shift: float = 0.06
-    """Largest move, as a share of the side."""
+    """Largest shift along each axis, as a share of the side."""
     light: float = 0.25
-    """Largest change of brightness and of contrast."""
+    """Largest change of brightness (of 1) and of contrast (as a share)."""
     gamma: float = 0.3
-    """Largest change of the exponent of brightness."""
+    """Largest change of the logarithm of gamma, the exponent of the pixels."""
     blur: float = 0.25
-    """Probability of a face of fewer pixels; how few, a third of the side at least, all share."""
+    """Probability of a face with fewer pixels: at least a third of the side, one size a batch."""
     jpeg: float = 0.15
-    """Probability of JPEG's blocks, quality 20 to 80."""
+    """Probability of JPEG compression, quality 20 to 80."""
     noise: float = 0.02
-    """Largest standard deviation of a sensor's noise."""
+    """Largest std of grey Gaussian noise, of 1."""
     grey: float = 0.2
     """Probability of a face without colour."""
     erase: float = 0.3
-    """Probability of a covered patch of up to a third of the side."""
+    """Probability of a grey patch; its sides are at most a third of the face's."""
 
     def __call__(self, faces: UInt8[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch 3 h w"]:
         """Return float faces in [0, 1], changed by torch's global random generator."""
-        x = self.coarse(self.moved(self.compressed(faces).float() / 255))
-        return self.covered(self.lit(x))
+        x = self.lower_resolution(self.move(self.compress(faces).float() / 255))
+        return self.cover(self.relight(x))
 
     @staticmethod
-    def _even(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    def _symmetric(shape: tuple[int, ...], like: Tensor) -> Tensor:
+        """Draw uniformly from [-1, 1)."""
         return torch.rand(shape, device=like.device) * 2 - 1
 
-    def moved(self, x: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch 3 h w"]:
-        """Mirror, turn, scale and shift; edges are repeated outwards."""
-        return placed(x, self.placement(x))
+    def move(self, x: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch 3 h w"]:
+        """Mirror, rotate, scale and shift; edges are repeated outwards."""
+        return warp(x, self.draw_placement(x))
 
-    def placement(self, x: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch 2 3"]:
-        """Draw where each pixel of `moved` comes from: maps x, y in -1 to 1, and 1, to such."""
-        turn, grow, dx, dy = self._even((4, len(x)), x)
+    def draw_placement(self, x: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch 2 3"]:
+        """Draw the affine maps of `move`: from a pixel of the result to where it is read.
+
+        A map takes x, y and 1; x and y go from -1 to 1.
+        """
+        turn, grow, dx, dy = self._symmetric((4, len(x)), x)
         angle = turn * math.radians(self.rotation_degrees)
         size = 1 + grow * self.scale
         flip = torch.where(torch.rand(len(x), device=x.device) < self.mirror, -1.0, 1.0)
@@ -64,20 +70,22 @@ class Augmentation:
         rows = [cos * flip, -sin, 2 * dx * self.shift, sin * flip, cos, 2 * dy * self.shift]
         return torch.stack(rows, 1).view(-1, 2, 3)
 
-    def compressed(self, faces: UInt8[Tensor, "batch 3 h w"]) -> UInt8[Tensor, "batch 3 h w"]:
+    def compress(self, faces: UInt8[Tensor, "batch 3 h w"]) -> UInt8[Tensor, "batch 3 h w"]:
         """Store some faces as JPEG and read them again."""
-        faces = faces.clone()
-        for at in torch.nonzero(torch.rand(len(faces)) < self.jpeg).flatten().tolist():
-            quality = int(torch.randint(20, 81, ()))
+        faces, (low, high) = faces.clone(), JPEG_QUALITIES
+        for index in torch.nonzero(torch.rand(len(faces)) < self.jpeg).flatten().tolist():
+            quality = int(torch.randint(low, high + 1, ()))
             stored = io.BytesIO()
-            to_pil_image(faces[at].cpu()).save(stored, "JPEG", quality=quality)
-            faces[at] = pil_to_tensor(Image.open(stored)).to(faces.device)
+            to_pil_image(faces[index].cpu()).save(stored, "JPEG", quality=quality)
+            faces[index] = pil_to_tensor(Image.open(stored)).to(faces.device)
         return faces
 
-    def coarse(self, x: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch 3 h w"]:
-        """Bring some faces down to fewer pixels and back."""
+    def lower_resolution(self, x: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch 3 h w"]:
+        """Scale some faces down to fewer pixels and up again."""
         chosen = torch.rand(len(x), device=x.device) < self.blur
         share = 1 / 3 + float(torch.rand(())) * 2 / 3
+        if not bool(chosen.any()):  # CUDA can't interpolate an empty batch
+            return x
         height, width = x.shape[-2:]
         fewer = (max(1, round(height * share)), max(1, round(width * share)))
         small = functional.interpolate(x[chosen], fewer, mode="bilinear", antialias=True)
@@ -85,18 +93,18 @@ class Augmentation:
         out[chosen] = functional.interpolate(small, (height, width), mode="bilinear")
         return out
 
-    def lit(self, x: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch 3 h w"]:
-        """Change brightness, contrast, its curve and noise; take the colour of some."""
+    def relight(self, x: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch 3 h w"]:
+        """Change gamma, contrast and brightness, add noise, and take the colour of some faces."""
         each = (len(x), 1, 1, 1)
         grey = torch.rand(each, device=x.device) < self.grey
         x = torch.where(grey, (x * x.new_tensor(LUMINANCE).view(1, 3, 1, 1)).sum(1, True), x)
-        x = x.clamp(0, 1) ** (self._even(each, x) * self.gamma).exp()
-        gain, offset = (self._even(each, x) * self.light for _ in range(2))
+        x = x.clamp(0, 1) ** (self._symmetric(each, x) * self.gamma).exp()
+        gain, offset = (self._symmetric(each, x) * self.light for _ in range(2))
         x = (x - 0.5) * (1 + gain) + 0.5 + offset
-        grain = torch.rand(each, device=x.device) * self.noise
-        return (x + torch.randn_like(x[:, :1]) * grain).clamp(0, 1)
+        std = torch.rand(each, device=x.device) * self.noise
+        return (x + torch.randn_like(x[:, :1]) * std).clamp(0, 1)
 
-    def covered(self, x: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch 3 h w"]:
+    def cover(self, x: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch 3 h w"]:
         """Cover a patch of some faces with their mean grey."""
         height, width = x.shape[-2:]
         top, left, tall, wide, chosen = torch.rand((5, len(x), 1, 1, 1), device=x.device)
@@ -107,10 +115,10 @@ class Augmentation:
         return torch.where(patch, x.mean((1, 2, 3), keepdim=True), x)
 
 
-def placed(
+def warp(
     x: Float[Tensor, "batch 3 h w"], placement: Float[Tensor, "batch 2 3"]
 ) -> Float[Tensor, "batch 3 h w"]:
-    """Return faces moved as `Augmentation.placement` says; edges are repeated outwards."""
+    """Return faces moved by the maps of `Augmentation.draw_placement`; edges are repeated."""
     grid = functional.affine_grid(placement, list(x.shape), align_corners=False)
     return functional.grid_sample(x, grid, padding_mode="border", align_corners=False)
 

@@ -75,7 +75,7 @@ class WeightedSampler(Sampler[int]):
     Args:
         weights: one an item.
         seed: of the orders.
-        count: items an epoch draws; as many as there are where not said.
+        count: items drawn in an epoch; by default as many as there are weights.
     """
 
     def __init__(self, weights: np.ndarray, seed: int, count: int | None = None) -> None:

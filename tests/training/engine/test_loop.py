@@ -92,7 +92,7 @@ def test_a_killed_training_ends_with_the_weights_and_metrics_of_an_unbroken_one(
     assert not list((folder / "broken").glob("dln-smoke-*"))
 
 
-def test_a_run_tells_what_it_learned_from_and_how(
+def test_a_run_shows_its_data_and_its_recipe(
     folder: Path, unbroken: versions.Version, tmp_path: Path
 ) -> None:
     client = store.connect()
@@ -118,7 +118,7 @@ def test_a_run_tells_what_it_learned_from_and_how(
         assert sheet.width > 300
 
 
-def test_persons_are_put_into_mlflow_only_when_asked(folder: Path, tmp_path: Path) -> None:
+def test_persons_are_put_into_mlflow_only_with_log_faces(folder: Path, tmp_path: Path) -> None:
     prepare("toy", None, tmp_path / "people")
     recipe = replace(RECIPES["dln-compact"], data=(tmp_path / "people",), runs=folder)
     assert task_of(recipe).sheet() is None
@@ -126,14 +126,14 @@ def test_persons_are_put_into_mlflow_only_when_asked(folder: Path, tmp_path: Pat
 
 
 def test_a_recipe_without_data_says_what_to_do(folder: Path) -> None:
-    said = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-m", "training", "train", "dln-compact"],
         capture_output=True, text=True, timeout=120,
         env=os.environ | {"EXPRESSION_STUDIO_STORE": str(folder / "store")}, check=False,
     )  # fmt: skip
-    assert said.returncode == 2
-    assert "python -m training prepare" in said.stderr
-    assert "Traceback" not in said.stderr
+    assert done.returncode == 2
+    assert "python -m training prepare" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("keep", [0.9, 0.999])

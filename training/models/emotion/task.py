@@ -133,7 +133,7 @@ class EmotionTask(Task):
         annotated = self._annotations(data, rows)
         if self.recipe.teacher is None:
             return annotated
-        predicted = probabilities(self.recipe.teacher, self.labels, data, rows)
+        predicted = teacher_probabilities(self.recipe.teacher, self.labels, data, rows)
         share = self.recipe.teacher_share
         target: np.ndarray = ((1 - share) * annotated + share * predicted).astype(np.float32)
         return target
@@ -168,23 +168,23 @@ class EmotionTask(Task):
             size = (self.recipe.warmup_px, self.recipe.warmup_px)
             faces = functional.interpolate(faces, size, mode="bilinear", antialias=True)
         if self.recipe.mixup:
-            faces, target = mixed(faces, target, self.recipe.mixup)
+            faces, target = mixup(faces, target, self.recipe.mixup)
         logits = networks["emotion"](faces.to(memory_format=torch.channels_last))["logits"].float()
         weights = self.class_weights.to(logits.device)
         yield Update(optimiser="emotion", loss=weighted_cross_entropy(logits, target, weights))
 
     def validate(self, networks: Networks) -> list[Measurement]:
         """Return accuracy, mean recall and calibration error on each set's validation faces."""
-        metrics: list[Measurement] = []
+        measured: list[Measurement] = []
         for data in self.sets:
             rows = self._labelled(data, "validation")
             if len(rows):
-                found = emotion_metrics(*self._predictions(networks, data, rows))
-                metrics += [
+                values = emotion_metrics(*self._predictions(networks, data, rows))
+                measured += [
                     Measurement(split="validation", set=data.name, metric=name, value=value)
-                    for name, value in found.items()
+                    for name, value in values.items()
                 ]
-        return metrics
+        return measured
 
     def _predictions(
         self, networks: Networks, data: Prepared, rows: np.ndarray
@@ -215,7 +215,7 @@ class EmotionTask(Task):
         )
 
 
-def probabilities(
+def teacher_probabilities(
     reference: str, labels: Sequence[str], data: Prepared, rows: np.ndarray
 ) -> Float[np.ndarray, "faces labels"]:
     """Return the probabilities that a registered classifier gives for some faces.
@@ -235,7 +235,7 @@ def probabilities(
     return found
 
 
-def mixed(
+def mixup(
     faces: Float[Tensor, "batch 3 h w"], target: Float[Tensor, "batch labels"], alpha: float
 ) -> tuple[Float[Tensor, "batch 3 h w"], Float[Tensor, "batch labels"]]:
     """Return each face and its target mixed with those of another face of the batch (mixup)."""

@@ -81,25 +81,23 @@ class IdentityTask(Task):
 
     def validate(self, networks: Networks) -> list[Measurement]:
         """Return each set's mean cosine to the teacher, and the verification AUC of both."""
-        values: dict[tuple[str, str], float] = {}
+        measured: list[Measurement] = []
         for data in self.sets:
             rows = data.split("validation")
             if len(rows):
                 vectors = outputs(networks["identity"], data, rows, self.crop)["out"]
                 teacher = teacher_embeddings(data, self.recipe.teacher)[rows]
-                values[data.name, "cosine"] = float((vectors * teacher).sum(1).mean())
-                values |= {
-                    (data.name, name): value
-                    for name, value in (
-                        ("verification_auc", verification_auc(vectors, data, rows)),
-                        ("teacher_verification_auc", verification_auc(teacher, data, rows)),
-                    )
-                    if value is not None
+                values = {
+                    "cosine": float((vectors * teacher).sum(1).mean()),
+                    "verification_auc": verification_auc(vectors, data, rows),
+                    "teacher_verification_auc": verification_auc(teacher, data, rows),
                 }
-        return [
-            Measurement(split="validation", set=of_set, metric=name, value=value)
-            for (of_set, name), value in values.items()
-        ]
+                measured += [
+                    Measurement(split="validation", set=data.name, metric=name, value=value)
+                    for name, value in values.items()
+                    if value is not None
+                ]
+        return measured
 
     def export(self, networks: Networks) -> TrainedModel:
         """Return the student; it is never registered alone, other networks contain it."""

@@ -28,18 +28,30 @@ STD = np.array([0.229, 0.224, 0.225], dtype=np.float32)[:, None, None]
 
 
 class OnnxTeacher:
-    """A face recognition network in ONNX, run face by face: published ones take batches of one."""
+    """A face recognition network in ONNX, run face by face: published ones take batches of one.
+
+    Raises:
+        RecipeError: the file can't be read or is no ONNX network, or onnxruntime isn't installed.
+    """
 
     def __init__(self, path: Path) -> None:
-        import onnxruntime
-
         try:
-            self.digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+            import onnxruntime
+        except ImportError as error:
+            raise RecipeError(
+                "A teacher in ONNX needs onnxruntime: install it by `uv pip install -e '.[train]'`."
+            ) from error
+        try:
+            content = path.read_bytes()
         except OSError as error:
             raise RecipeError(f"The teacher {path} can't be read: {error.strerror}.") from error
+        self.digest = hashlib.sha256(content).hexdigest()[:12]
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1  # one face at a time on each core beats one on all
-        self.session = onnxruntime.InferenceSession(str(path), options)
+        try:
+            self.session = onnxruntime.InferenceSession(content, options)
+        except Exception as error:  # onnxruntime has an exception for each fault, of no common kind
+            raise RecipeError(f"The teacher {path} is damaged or no ONNX network.") from error
         self.input = self.session.get_inputs()[0].name
 
     def __call__(self, faces: UInt8[np.ndarray, "batch 112 112 3"]) -> Float[np.ndarray, "batch d"]:
@@ -69,7 +81,7 @@ class CompactTeacher:
     def __call__(self, faces: UInt8[np.ndarray, "batch 112 112 3"]) -> Float[np.ndarray, "batch d"]:
         """Return the network's vectors for RGB faces."""
         with torch.inference_mode():
-            x = torch.from_numpy(faces).permute(0, 3, 1, 2).float() / 255
+            x = torch.tensor(faces).permute(0, 3, 1, 2).float() / 255
             vectors: np.ndarray = self.network(x).numpy()
         return vectors
 
@@ -85,7 +97,7 @@ def teacher_embeddings(
         batch_size: faces per call.
 
     Raises:
-        RecipeError: the file can't be read.
+        RecipeError: as for `OnnxTeacher`.
     """
     teacher = OnnxTeacher(path) if path else CompactTeacher()
 

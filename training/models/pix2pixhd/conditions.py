@@ -82,7 +82,7 @@ def _conditions(data: Prepared, spec: CropSpec, encoder: Encoder) -> Float[Tenso
 
     def compute() -> Float[np.ndarray, "faces dims"]:
         rows, label = data.split("train"), f"Encoding {data.name}"
-        found = outputs(encoder, data, rows, spec, batch_size=64, told=label)["condition"]
+        found = outputs(encoder, data, rows, spec, batch_size=64, label=label)["condition"]
         vectors = np.full((len(data.index), encoder.dims), np.nan, dtype=np.float32)
         vectors[rows] = found
         return vectors

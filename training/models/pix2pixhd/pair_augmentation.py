@@ -7,7 +7,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional
 
-from training.loading.augmentation import Augmentation, placed
+from training.loading.augmentation import Augmentation, warp
 
 Points = Float[Tensor, "batch 2 points 2"]
 """Of source and target: x and y in -1 to 1; NaN where they are unknown."""
@@ -27,11 +27,11 @@ def augment_alike(
     """
     seed = int(torch.randint(2**31, ()))
     pixels = [each.float() / 255 for each in faces]
-    placement = augmentation.placement(pixels[0])
+    placement = augmentation.draw_placement(pixels[0])
     augmented = []
     for each in pixels:
         torch.manual_seed(seed)
-        augmented.append(augmentation.lit(augmentation.coarse(placed(each, placement))))
+        augmented.append(augmentation.relight(augmentation.lower_resolution(warp(each, placement))))
     return augmented, None if points is None else _move(points, placement)
 
 
@@ -41,6 +41,6 @@ def shrink(pictures: Float[Tensor, "batch 3 h w"], px: int) -> Float[Tensor, "ba
 
 
 def _move(points: Points, placement: Float[Tensor, "batch 2 3"]) -> Points:
-    """Return the points where `placed` moves them: a placement maps from results to sources."""
+    """Return the points where `warp` moves them: a placement maps from results to sources."""
     offset = points - placement[:, None, None, :, 2]
     return offset @ torch.linalg.inv(placement[:, None, :, :2]).mT

@@ -66,9 +66,9 @@ class Sampling:
     ) -> Triplets:
         """Return triplets of a batch, drawn by torch's global random generator.
 
-        A triplet is a candidate if, by all votes of the photos, one pair is near and the third face
-        far. A simulated annotator then answers by the votes they draw, which may differ; a tie is
-        dropped.
+        A random triplet is used if, by all votes of the photos, one pair is near and the third face
+        far. A simulated annotator then answers by the votes they draw, which may name another face;
+        ties are dropped.
 
         Args:
             shares: vote distribution of each face, sum 1.

@@ -112,7 +112,7 @@ class TripletTask(Task):
         return triplet_loss(embeddings, triplets, margins, squared=recipe.squared_distances)
 
     def validate(self, networks: Networks) -> list[Measurement]:
-        """Return what `evaluate_embedding` finds on the validation faces of every set."""
+        """Return the metrics of `evaluate_embedding` on every set's validation faces."""
         network = networks[self.spec.name]
         return [
             row

@@ -18,7 +18,7 @@ from training.models.triplets.loss import triplet_loss
 SMALL = NetworkConfig(backbone=BackboneConfig(name="compact"))
 
 
-def test_the_summary_is_the_supplements() -> None:
+def test_the_summary_agrees_with_the_papers_supplement() -> None:
     output = subprocess.run(
         [sys.executable, "-m", "training", "summary", "dln"],
         capture_output=True, text=True, check=True, timeout=120,
@@ -91,14 +91,14 @@ def test_a_single_annotator_has_no_bias() -> None:
     assert found.penalty == 0
 
 
-def test_outputs_are_unit_vectors_and_twins_learn_though_they_start_equal() -> None:
+def test_outputs_are_unit_vectors_and_equal_branches_give_the_face_branch_a_gradient() -> None:
     torch.manual_seed(0)
     network = DLN(SMALL).train()
     faces = torch.rand(16, 3, 48, 48)
     out = network(faces)
     deviation = out.pop("deviation") * network.pair.width**0.5
     torch.testing.assert_close(
-        torch.nn.functional.normalize(network.head(deviation), dim=1), out["expression"]
+        functional.normalize(network.head(deviation), dim=1), out["expression"]
     )
     torch.testing.assert_close(deviation.std(0, unbiased=False), torch.ones(128), atol=0.05, rtol=0)
     for vectors in out.values():
@@ -107,6 +107,24 @@ def test_outputs_are_unit_vectors_and_twins_learn_though_they_start_equal() -> N
     gradient = network.pair.face.stem[0].weight.grad
     assert torch.isfinite(gradient).all()
     assert gradient.abs().max() > 0
+
+
+@pytest.mark.parametrize("flip_average", [True, False])
+def test_with_flip_average_a_face_and_its_mirror_image_have_equal_outputs_in_eval_mode(
+    flip_average: bool,
+) -> None:
+    torch.manual_seed(0)
+    network = DLN(replace(SMALL, flip_average=flip_average))
+    for parameter in network.pair.face.parameters():
+        parameter.data += 0.02 * torch.randn_like(parameter)
+    faces = torch.rand(4, 3, 48, 48)
+    for mode, equal in ((False, flip_average), (True, False)):
+        network.train(mode)
+        torch.manual_seed(1)
+        found = network(faces)["expression"]
+        torch.manual_seed(1)
+        mirrored = network(faces.flip(3))["expression"]
+        assert torch.allclose(found, mirrored, atol=1e-5) is equal
 
 
 def test_one_batch_can_be_overfitted() -> None:

@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,9 @@ from torch.nn import functional
 from registry import store as registry_store
 from registry import versions
 from registry.catalog import EMOTION, EMOTIONS
+from training.datasets.prepare import READERS, prepare
+from training.datasets.prepared import Prepared
+from training.datasets.synthetic import toy
 from training.engine.recipe import RecipeError
 from training.metrics.classification import emotion_metrics, fitted_temperature
 from training.models.emotion.config import RECIPES
@@ -18,11 +22,12 @@ SMOKE = RECIPES["emotion-smoke"]
 
 
 class Constant(nn.Module):
-    """Gives the same emotion a probability of about 1 for every face."""
+    """Gives the same emotion the logit `size` for every face, and all others 0."""
 
-    def __init__(self, emotion: int, labels: int) -> None:
+    def __init__(self, emotion: int, labels: int, size: float = 40.0) -> None:
         super().__init__()
-        self.register_buffer("logits", functional.one_hot(torch.tensor(emotion), labels) * 40.0)
+        self.register_buffer("logits", functional.one_hot(torch.tensor(emotion), labels) * size)
+        self.register_buffer("temperature", torch.ones(()))
 
     def forward(self, faces: Tensor) -> dict[str, Tensor]:
         logits = self.get_buffer("logits") + faces.mean((1, 2, 3))[:, None]
@@ -54,6 +59,38 @@ def test_a_teacher_of_other_emotions_is_refused(tmp_path: Path) -> None:
     teacher = registered(0, EMOTIONS[:7])
     with pytest.raises(RecipeError, match=r"has to know neutral.+contempt"):
         EmotionTask(replace(SMOKE, runs=tmp_path, teacher=teacher)).loader()
+
+
+def one_emotion(
+    folder: Path, emotion: str | None, monkeypatch: pytest.MonkeyPatch, *, every: int = 1
+) -> Path:
+    """Prepare drawn validation faces, all labelled with one emotion or none."""
+    drawn = toy.read()
+    label = None if emotion is None else EMOTIONS.index(emotion)
+    faces = [p for p in drawn.pictures if p.split == "validation"][::every]
+    pictures = [replace(p, emotion=label, votes=None) for p in faces]
+    reading = replace(drawn, pictures=pictures, triplets=None)
+    monkeypatch.setitem(READERS, "toy", lambda _: reading)
+    prepare("toy", None, folder)
+    return folder
+
+
+def test_the_temperature_is_fitted_on_the_validation_faces_of_all_sets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    happy = one_emotion(tmp_path / "happy", "happy", monkeypatch)
+    sad = one_emotion(tmp_path / "sad", "sad", monkeypatch, every=3)
+    unlabelled = one_emotion(tmp_path / "unlabelled", None, monkeypatch)
+    data = (unlabelled, happy, sad)
+    task = EmotionTask(replace(SMOKE, toy=False, contempt=False, data=data, runs=tmp_path))
+    faces = [len(Prepared.open(folder).split("validation")) for folder in (happy, sad)]
+    network = Constant(EMOTIONS.index("happy"), len(task.labels), size=10.0)
+    exported = task.export({"emotion": network})
+    # cross-entropy is least where p(happy) = 1 / (1 + 6 exp(-10 / T)) is the share of happy faces
+    share = faces[0] / sum(faces)
+    expected = 10 / math.log(6 * share / (1 - share))
+    assert 0.6 < share < 0.9
+    assert exported.temperature == pytest.approx(expected, rel=0.02)
 
 
 def test_one_hot_targets_give_torchs_weighted_cross_entropy() -> None:

@@ -11,8 +11,16 @@ from registry.photos import read_photo
 from training.datasets.prepare import prepare
 from training.datasets.prepared import Prepared
 from training.datasets.readers import lfw_emotion
+from training.engine.recipe import RecipeError
 from training.metrics.verification import verification_auc
-from training.models.identity.teacher import FRAME, LEFT, TEACHER_PX, TOP, teacher_embeddings
+from training.models.identity.teacher import (
+    FRAME,
+    LEFT,
+    TEACHER_PX,
+    TOP,
+    OnnxTeacher,
+    teacher_embeddings,
+)
 
 PICTURES = 150
 # Heights in 112 px: Deng et al., "ArcFace" (CVPR 2019), as its published code aligns faces.
@@ -53,6 +61,21 @@ def test_the_teacher_verifies_persons_in_photos_of_the_news(
     assert found is not None
     assert from_grey_levels is not None
     assert found > 0.8 > from_grey_levels + 0.1
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [(b"no network", "is damaged or no ONNX network"), (None, "can't be read: No such file")],
+)
+def test_a_teacher_that_is_no_network_is_refused_in_one_sentence(
+    content: bytes | None, sentence: str, tmp_path: Path
+) -> None:
+    pytest.importorskip("onnxruntime")
+    path = tmp_path / "teacher.onnx"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(RecipeError, match=rf"^The teacher .*teacher\.onnx {sentence}"):
+        OnnxTeacher(path)
 
 
 def _grey_levels(data: Prepared) -> np.ndarray:

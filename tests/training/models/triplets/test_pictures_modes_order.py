@@ -193,7 +193,7 @@ def test_a_training_changes_no_bit_of_the_frozen_network_nor_of_its_running_aver
     before = {key: value.clone() for key, value in network.state_dict().items()}
     loop = Loop(name, recipe, task)
     loop.run()
-    averaged = loop.bare_networks()[name.partition("-")[0]]
+    averaged = loop.trained_networks()[name.partition("-")[0]]
     for after in (network.state_dict(), averaged.state_dict()):
         changed = {key for key, value in after.items() if not torch.equal(value.cpu(), before[key])}
         assert not {key for key in changed if key.startswith(frozen)}

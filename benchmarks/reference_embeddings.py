@@ -1,9 +1,9 @@
-"""Ready-made peers and our versions in production, asked the same triplets about the same faces.
+"""Ready-made networks and our versions in production, measured on the same triplets and people.
 
-    python benchmarks/judges.py ../shared/data data/ferplus data/lfw-emotion data/london
+    python benchmarks/reference_embeddings.py ../shared/data data/ferplus data/london
 
-A row for each measure and set, a column for each judge, 95 % intervals by bootstrap over photos or
-persons:
+Prints a row for each metric and set, a column for each embedding, with 95 % intervals by bootstrap
+over photos or persons:
 
 - dln: the version in production.
 - softmax: the square root of the softmax of the emotion classifier in production.
@@ -27,77 +27,93 @@ from rich.progress import track
 from rich.table import Table
 
 from registry import versions
+from training.compare import with_interval
 from training.datasets.prepared import Prepared
 from training.engine.inference import GraphModule
-from training.metrics.embedding import EmbeddingMetrics, estimated, evaluate_embedding, needed
-from training.metrics.estimates import Estimate
+from training.metrics.embedding import (
+    EmbeddingMetrics,
+    evaluate_embedding,
+    evaluate_vectors,
+    rows_to_embed,
+)
+from training.metrics.estimates import Estimate, Quantity
 from training.models.identity.teacher import teacher_embeddings
 
 LANDMARKER = Path("weights/face_landmarker_v2_with_blendshapes.task")
 TEACHER = Path("weights/mobilefacenet.onnx")
-SEEN_PX = 256
-MEASURES = (
-    *("triplet_accuracy_one_class", "triplet_accuracy_two_class", "triplet_accuracy_three_class"),
-    *("adversarial", "three_people", "leak_auc", "leak_auc_alike"),
+LANDMARKER_PX = 256
+QUANTITIES = (
+    Quantity("triplet_accuracy", "one class"),
+    Quantity("triplet_accuracy", "two class"),
+    Quantity("triplet_accuracy", "three class"),
+    Quantity("adversarial"),
+    Quantity("three_people"),
+    Quantity("leak_auc"),
+    Quantity("leak_auc_same_expression"),
 )
-Look = Callable[[Image.Image], Float[np.ndarray, "52"] | float]
-Said = Mapping[str, EmbeddingMetrics]
-"""What each judge reaches on one set."""
+MeasureBlendshapes = Callable[[Image.Image], Float[np.ndarray, "52"] | float]
+MetricsByName = Mapping[str, EmbeddingMetrics]
+"""The metrics of each embedding on one set, by the embedding's name."""
 
 
 def main(shared: Path, folders: list[Path], split: str) -> None:
-    """Ask every judge about every set and print the table."""
+    """Measure every embedding on every set and print the table."""
     torch.set_flush_denormal(True)
-    found = {folder.name: ask(shared, Prepared.open(folder), split) for folder in folders}
-    head, *rows = cells(found)
+    measured = {
+        folder.name: measure_embeddings(shared, Prepared.open(folder), split) for folder in folders
+    }
+    head, *rows = cells(measured)
     table = Table(*head, title=f"{split}, share right or AUC, 95 % interval")
     for row in rows:
         table.add_row(*row)
     Console(file=sys.stdout, width=130).print(table)
 
 
-def ask(shared: Path, data: Prepared, split: str) -> Said:
-    """Return what every judge reaches on a set."""
+def measure_embeddings(shared: Path, data: Prepared, split: str) -> MetricsByName:
+    """Return the metrics of every embedding on one split of a set.
+
+    Args:
+        shared: folder with `weights/`.
+        data: a prepared set.
+        split: train, validation or test.
+    """
     vectors = {
         "blendshapes": _blendshapes(shared / LANDMARKER, data, split),
         "identity": teacher_embeddings(data, shared / TEACHER),
     }
     return {
-        "dln": _served("dln@production", data, split),
-        "softmax": _served("emotion@production", data, split),
-    } | {
-        name: EmbeddingMetrics(*estimated(each, data, split), {}) for name, each in vectors.items()
-    }
+        "dln": _registered("dln@production", data, split),
+        "softmax": _registered("emotion@production", data, split),
+    } | {name: evaluate_vectors(each, data, split) for name, each in vectors.items()}
 
 
-def cells(found: Mapping[str, Said]) -> list[list[str]]:
-    """Return the table, its head first: a row for each set and measure, a column for each judge."""
+def cells(measured: Mapping[str, MetricsByName]) -> list[list[str]]:
+    """Return the table, its head first: a row for each set and metric, a column an embedding."""
     rows = [
-        [f"{name} {measure}", *(told(each.estimates[measure]) for each in said.values())]
-        for name, said in found.items()
-        for measure in MEASURES
-        if measure in said["dln"].estimates
+        [f"{name} {quantity}", *(estimated(e.estimates[quantity]) for e in embeddings.values())]
+        for name, embeddings in measured.items()
+        for quantity in QUANTITIES
+        if quantity in embeddings["dln"].estimates
     ]
-    return [["", *next(iter(found.values()))], *rows]
+    return [["", *next(iter(measured.values()))], *rows]
 
 
-def told(estimate: Estimate) -> str:
+def estimated(estimate: Estimate) -> str:
     """Return a number with its interval."""
-    low, high = estimate.interval()
-    return f"{estimate.value:.3f} ({low:.3f} to {high:.3f})"
+    return with_interval(estimate.value, estimate.interval())
 
 
-def _served(reference: str, data: Prepared, split: str) -> EmbeddingMetrics:
+def _registered(reference: str, data: Prepared, split: str) -> EmbeddingMetrics:
     version = versions.resolve(reference)
     return evaluate_embedding(GraphModule(versions.load(version)), data, version.crop, split)
 
 
 def _blendshapes(model: Path, data: Prepared, split: str) -> Float[np.ndarray, "faces 52"]:
-    rows, vectors = needed(data, split), np.full((len(data.index), 52), np.nan)
-    with blendshapes(model) as look:
+    rows, vectors = rows_to_embed(data, split), np.full((len(data.index), 52), np.nan)
+    with blendshapes(model) as measure:
         for row in track(rows, description=f"Blendshapes of {data.name}", console=_stderr()):
             with Image.open(data.folder / data.index["path"][row]) as crop:
-                vectors[row] = look(crop)
+                vectors[row] = measure(crop)
     lost = rows[np.isnan(vectors[rows]).any(1)]
     vectors[lost] = np.nanmean(vectors[rows], axis=0)
     print(f"{data.name}: no landmarks in {len(lost)} of {len(rows)} faces", file=sys.stderr)
@@ -105,8 +121,8 @@ def _blendshapes(model: Path, data: Prepared, split: str) -> Float[np.ndarray, "
 
 
 @contextmanager
-def blendshapes(model: Path) -> Iterator[Look]:
-    """Give what tells the 52 blendshapes of a cut face; not a number where it finds none."""
+def blendshapes(model: Path) -> Iterator[MeasureBlendshapes]:
+    """Give a function: cropped face -> its 52 blendshapes, NaN where it finds no landmarks."""
     import mediapipe
     from mediapipe.tasks.python import BaseOptions, vision
 
@@ -114,8 +130,8 @@ def blendshapes(model: Path) -> Iterator[Look]:
         base_options=BaseOptions(model_asset_path=str(model)), output_face_blendshapes=True
     )
 
-    def look(crop: Image.Image) -> Float[np.ndarray, "52"] | float:
-        size = max(SEEN_PX, crop.width)
+    def measure(crop: Image.Image) -> Float[np.ndarray, "52"] | float:
+        size = max(LANDMARKER_PX, crop.width)
         larger = crop.convert("RGB").resize((size, size), Image.Resampling.BICUBIC)
         pixels: UInt8[np.ndarray, "h w 3"] = np.array(larger)
         picture = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=pixels)
@@ -123,7 +139,7 @@ def blendshapes(model: Path) -> Iterator[Look]:
         return np.array([shape.score for shape in found[0]]) if found else np.nan
 
     with vision.FaceLandmarker.create_from_options(options) as landmarker:
-        yield look
+        yield measure
 
 
 def _stderr() -> Console:

@@ -43,7 +43,7 @@ def face_names(data: Prepared, rows: np.ndarray) -> list[tuple[str, ...]]:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+def complete(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     folder = tmp_path_factory.mktemp("few")
     prepare("ferplus", source(folder / "source"), folder / "data")
     return Prepared.open(folder / "data")
@@ -52,13 +52,13 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
 @pytest.mark.parametrize("which", [0, len(VALIDATION) // 2, len(VALIDATION) - 1])
 @pytest.mark.parametrize("how", ["unlisted", "unreadable", "not in the index"])
 def test_a_missing_face_removes_its_own_triplets_and_no_other(
-    whole: Prepared, tmp_path: Path, how: str, which: int
+    complete: Prepared, tmp_path: Path, how: str, which: int
 ) -> None:
     missing = VALIDATION[which]
     left = [name for name in VALIDATION if name != missing]
     if how == "not in the index":
-        index = whole.index[whole.index["name"] != missing].reset_index(drop=True)
-        data = Prepared(whole.folder, whole.name, index, whole.triplets)
+        index = complete.index[complete.index["name"] != missing].reset_index(drop=True)
+        data = Prepared(complete.folder, complete.name, index, complete.triplets)
     else:
         listed = VALIDATION if how == "unreadable" else left
         folder = source(tmp_path / "source", NAMES | {"FER2013Valid": listed})
@@ -74,11 +74,11 @@ def test_a_missing_face_removes_its_own_triplets_and_no_other(
     }
 
 
-def test_the_first_and_the_last_line_of_every_list_are_there(whole: Prepared) -> None:
+def test_the_first_and_the_last_line_of_every_list_are_there(complete: Prepared) -> None:
     for split, names in zip(("train", "validation", "test"), NAMES.values(), strict=True):
-        assert whole.index["name"][whole.index["split"] == split].tolist() == list(names)
-    _, rows = answered(whole, "validation")
-    assert face_names(whole, rows)[0] == tuple(LISTED[FACES].iloc[0])
+        assert complete.index["name"][complete.index["split"] == split].tolist() == list(names)
+    _, rows = answered(complete, "validation")
+    assert face_names(complete, rows)[0] == tuple(LISTED[FACES].iloc[0])
 
 
 class Lookup(nn.Module):
@@ -108,13 +108,14 @@ class TaskOf(FECNetTask):
 
 def accuracy(data: Prepared, tmp_path: Path, network: nn.Module) -> float:
     """Return the accuracy that a task measures on the fixed validation triplets."""
-    found = TaskOf(data, tmp_path).validate({"fecnet": network.eval()})
-    (share,) = (value for key, value in found.items() if key.endswith("triplet_accuracy"))
-    return share
+    measured = TaskOf(data, tmp_path).validate({"fecnet": network.eval()})
+    name = f"validation/{data.name}/triplet_accuracy"
+    (row,) = (row for row in measured if row.name == name)
+    return row.value
 
 
 def test_the_answer_names_the_odd_face_in_every_order_of_the_faces(
-    whole: Prepared, tmp_path: Path
+    complete: Prepared, tmp_path: Path
 ) -> None:
     first, second, odd = VALIDATION[:3]
     vectors = {first: [0.0, 0.0], second: [1.0, 0.0], odd: [3.0, 0.0]}
@@ -123,7 +124,7 @@ def test_the_answer_names_the_odd_face_in_every_order_of_the_faces(
         for answer in (1, 2, 3):
             row = (*faces, "TWO_CLASS_TRIPLET", answer, "validation")
             triplets = pd.DataFrame([row], columns=[*FACES, "type", "answer", "split"])
-            data = Prepared(whole.folder, whole.name, whole.index, triplets)
+            data = Prepared(complete.folder, complete.name, complete.index, triplets)
             assert accuracy(data, tmp_path, network) == float(faces[answer - 1] == odd)
 
 
@@ -141,8 +142,8 @@ def test_a_tie_is_wrong_on_either_side_and_in_every_order() -> None:
             assert right.tolist() == [False], f"{where}, {order}"
 
 
-def test_a_network_with_equal_outputs_has_accuracy_zero(whole: Prepared, tmp_path: Path) -> None:
-    assert accuracy(whole, tmp_path, Lookup(lambda _: [0.6, 0.8])) == 0.0
+def test_a_network_with_equal_outputs_has_accuracy_zero(complete: Prepared, tmp_path: Path) -> None:
+    assert accuracy(complete, tmp_path, Lookup(lambda _: [0.6, 0.8])) == 0.0
 
 
 def test_identical_news_photos_stay_in_the_last_of_their_splits(tmp_path: Path) -> None:

@@ -1,0 +1,128 @@
+"""What the models answer about faces; `to_dict` is an answer as JSON.
+
+Faces are counted from 0 in this code, and from 1 in sentences and in JSON. Boxes are left, top,
+right, bottom in pixels of their photo.
+"""
+
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from demo.models import Model
+from registry.faces import Face
+
+Box = tuple[float, float, float, float]
+Distances = tuple[float, float, float]
+Pair = tuple[int, int]
+
+PAIRS: tuple[Pair, Pair, Pair] = ((1, 2), (1, 3), (2, 3))
+"""The pairs of three photos, in the order of every list of three distances."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """Which version answered, on which device, in how many seconds (cropping included)."""
+
+    model: str
+    version: int
+    run_id: str
+    device: str
+    seconds: float
+
+    @classmethod
+    def since(cls, model: Model, started: float) -> "Provenance":
+        """Return the provenance of an answer begun at `started`, a `time.perf_counter()`."""
+        return cls(
+            model=model.version.name,
+            version=model.version.number,
+            run_id=model.version.run_id,
+            device=model.device,
+            seconds=time.perf_counter() - started,
+        )
+
+    def __str__(self) -> str:
+        run = self.run_id[:8]
+        return (
+            f"{self.model}, version {self.version}, run {run}, {self.device}, {self.seconds:.2f} s"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TripletAnswer:
+    """Which two of three photos (1, 2, 3) share an expression.
+
+    Distances are Euclidean between unit vectors, 0 to 2, of the pairs (1, 2), (1, 3), (2, 3).
+    `identity_distances` is None where a version gives no identity. `boxes` are the faces compared,
+    as left, top, right, bottom in pixels of their photos.
+    """
+
+    pair: Pair
+    odd: int
+    tie: bool
+    distances: Distances
+    identity_distances: Distances | None
+    sentence: str
+    provenance: Provenance
+    boxes: tuple[Box, Box, Box]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the answer as JSON can hold it."""
+        return {
+            "pair": list(self.pair),
+            "odd": self.odd,
+            "tie": self.tie,
+            "distances": list(self.distances),
+            "identity_distances": self.identity_distances and list(self.identity_distances),
+            "sentence": self.sentence,
+            **asdict(self.provenance),
+            "boxes": [list(box) for box in self.boxes],
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmotionAnswer:
+    """A face's emotion: the likeliest label, and all probabilities, highest first."""
+
+    face_index: int
+    face: Face
+    label: str
+    probabilities: dict[str, float]
+    sure: bool
+    sentence: str
+    provenance: Provenance
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the answer as JSON can hold it; its face counts from 1."""
+        return {
+            "face": self.face_index + 1,
+            "box": list(self.face.box),
+            "label": self.label,
+            "probabilities": self.probabilities,
+            "sure": self.sure,
+            "sentence": self.sentence,
+            **asdict(self.provenance),
+        }
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Embedding:
+    """A face as vectors of unit length; `identity` is None where a version gives none."""
+
+    face_index: int
+    face: Face
+    expression: Float[np.ndarray, "d"]
+    identity: Float[np.ndarray, "k"] | None
+    provenance: Provenance
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the vectors as JSON can hold them; their face counts from 1."""
+        return {
+            "face": self.face_index + 1,
+            "box": list(self.face.box),
+            "expression": self.expression.tolist(),
+            "identity": None if self.identity is None else self.identity.tolist(),
+            **asdict(self.provenance),
+        }

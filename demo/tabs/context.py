@@ -1,0 +1,77 @@
+"""What all tabs share: the models, the face cropper, and HTML of answers and notices."""
+
+import re
+from dataclasses import dataclass, field, replace
+from html import escape
+
+from demo.answers import Provenance
+from demo.models import ModelServer
+from registry.catalog import ModelSpec
+from registry.crops import CropSpec
+from registry.errors import RegistryError
+from registry.faces import FaceCropper
+
+SHOWN_CROP_PX = 160
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageContext:
+    """The models in production, one cropper for all tabs, and the URL of MLflow's UI if it runs."""
+
+    server: ModelServer
+    mlflow_url: str | None
+    cropper: FaceCropper = field(default_factory=FaceCropper)
+
+    def shown_crop(self, spec: ModelSpec) -> CropSpec:
+        """Return how the version that answers crops a face, at a size for the screen."""
+        try:
+            crop = self.server.model(spec.name).version.crop
+        except RegistryError:
+            crop = spec.crop
+        return replace(crop, size_px=SHOWN_CROP_PX)
+
+    def answer_html(self, spec: ModelSpec, heading: str, body: str, provenance: Provenance) -> str:
+        """Return an answer with its provenance; `body` is HTML already."""
+        return answer_box(
+            heading, f"{body}{self.provenance_html(provenance)}{self.problem_html(spec)}"
+        )
+
+    def problem_html(self, spec: ModelSpec) -> str:
+        """Return why the version in production does not answer, or nothing."""
+        problem = self.server.problem(spec.name)
+        return notice(problem) if problem else ""
+
+    def provenance_html(self, provenance: Provenance) -> str:
+        """Return which version answered, where and in what time."""
+        version = f"{escape(provenance.model)}, version {provenance.version}"
+        run = f"run {escape(provenance.run_id[:8])}"
+        if self.mlflow_url:
+            models, runs = f"{self.mlflow_url}/#/models", f"{self.mlflow_url}/#/runs"
+            version = _link(f"{models}/{provenance.model}/versions/{provenance.version}", version)
+            run = _link(f"{runs}/{provenance.run_id}", run)
+        parts = (version, run, escape(provenance.device), f"{provenance.seconds:.2f} s")
+        return f'<p class="provenance">Answered by {" · ".join(parts)}</p>'
+
+
+def answer_box(heading: str, body: str) -> str:
+    """Return a heading and what is below it as HTML; `body` is HTML already."""
+    return f'<div class="answer" role="status"><h2>{escape(heading)}</h2>{body}</div>'
+
+
+def notice(sentence: str) -> str:
+    """Return as HTML what went wrong and what to do."""
+    return f'<p class="notice" role="alert">{code_marked(sentence)}</p>'
+
+
+def code_marked(sentence: str) -> str:
+    """Return a sentence as HTML, what is between backticks as code."""
+    return re.sub("`(.+?)`", r"<code>\1</code>", escape(sentence))
+
+
+def placeholder(sentence: str) -> str:
+    """Return as HTML what to do to get an answer."""
+    return f'<p class="empty">{escape(sentence)}</p>'
+
+
+def _link(url: str, text: str) -> str:
+    return f'<a href="{escape(url)}" target="_blank" rel="noopener">{text}</a>'

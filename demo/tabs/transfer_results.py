@@ -1,0 +1,67 @@
+"""Results of transfers as HTML: metrics and warnings, a strip of strengths, a contact sheet."""
+
+from html import escape
+
+from demo.contact_sheet import ContactSheet
+from demo.drawing import data_url
+from demo.marking import encode_jpeg
+from demo.tabs.context import notice
+from demo.transfer import Strip, TransferAnswer
+
+MAX_DISTANCE = 2.0
+"""The largest distance of two unit vectors."""
+HOW_TO_READ = (
+    "Distance: 0 is the same expression, 2 the opposite. Likeness: 1 is the same person. "
+    "Both are measured by the version's own encoder."
+)
+
+
+def metrics_html(answer: TransferAnswer) -> str:
+    """Return the warnings, and the metrics as bars."""
+    metrics = answer.metrics
+    distances = _bar("before", metrics.before, MAX_DISTANCE)
+    distances += _bar("after", metrics.after, MAX_DISTANCE)
+    likeness = _bar("to the person", metrics.likeness, 1.0)
+    if metrics.driver_likeness is not None:
+        likeness += _bar("to the other", metrics.driver_likeness, 1.0)
+    return (
+        f"{''.join(notice(warning) for warning in answer.warnings)}"
+        '<div class="metrics"><h3>Distance to the expression</h3>'
+        f'<ul class="bars">{distances}</ul>'
+        f'<h3>Likeness of the face</h3><ul class="bars">{likeness}</ul></div>'
+        f'<p class="hint">{HOW_TO_READ}</p>'
+    )
+
+
+def strip_html(strip: Strip) -> str:
+    """Return the pictures of a strip in a row, each above its strength."""
+    pictures = "".join(
+        f'<li><img src="{data_url(encode_jpeg(crop))}" alt="The face at strength {strength:g}">'
+        f"<span>{strength:g}</span></li>"
+        for strength, crop in zip(strip.strengths, strip.crops, strict=True)
+    )
+    return f'<ol class="strip" aria-label="The face by strength">{pictures}</ol>'
+
+
+def sheet_html(sheet: ContactSheet, version: str) -> str:
+    """Return a contact sheet under a caption; `version` is "pix2pixhd version 3"."""
+    failed = (
+        f"{sheet.failed} of {sheet.results} fail their own check and have a red edge."
+        if sheet.failed
+        else f"All {sheet.results} pass their own check."
+    )
+    return (
+        f'<figure class="sheet"><figcaption>What {escape(version)} makes of synthetic people '
+        "(SFHQ, MIT): the faces of the first column with the expressions of the first line. "
+        f'{failed}</figcaption><img src="{data_url(encode_jpeg(sheet.picture))}" '
+        f'alt="{sheet.results} generated faces"></figure>'
+    )
+
+
+def _bar(name: str, value: float, maximum: float) -> str:
+    share = min(1.0, max(0.0, value / maximum))
+    return (
+        f'<li><span class="name">{name}</span>'
+        f'<span class="track"><span class="bar" style="width:{share:.1%}"></span></span>'
+        f'<span class="share">{value:.2f}</span></li>'
+    )

@@ -1,0 +1,107 @@
+"""The commands and the Python in our documents do what the documents show.
+
+All documents share one store, with the shipped starters in production, and are followed in the
+order of their names, README.md first. A block marked `long` is not run: its commands are parsed.
+"""
+
+import shlex
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import app
+import demo.__main__
+import registry.__main__
+import training.__main__
+from tests.docs.documents import DOCUMENTS, PROJECT, Block, blocks
+
+pytestmark = [pytest.mark.xdist_group("documents"), pytest.mark.timeout(600)]
+MAINS: dict[str, Callable[[list[str]], int]] = {
+    "demo": demo.__main__.main,
+    "registry": registry.__main__.main,
+    "training": training.__main__.main,
+}
+LONG_WORK = (
+    "training.train.train",
+    "training.evaluate.evaluate",
+    "training.compare.compare_recipes",
+    "training.compare.compare_versions",
+    "training.datasets.prepare.prepare",
+    "training.datasets.prepare.show",
+    "registry.promotion.promote",
+)
+"""What the commands call once their arguments are parsed."""
+ALL_BLOCKS = [block for document in DOCUMENTS for block in blocks(document)]
+
+
+class Parsed(BaseException):
+    """The arguments of a command were accepted."""
+
+
+@pytest.fixture(scope="module")
+def followed(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Return a folder to work in, with the examples in it and a store with the starters."""
+    folder = tmp_path_factory.mktemp("documents")
+    (folder / "demo").symlink_to(PROJECT / "demo")
+    (folder / "store").mkdir()
+    shutil.copy(migrated, folder / "store")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        patch.setenv("EXPRESSION_STUDIO_STORE", str(folder / "store"))
+        patch.chdir(folder)
+        assert app.seed()
+        yield folder
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_the_blocks_of_a_document_can_be_followed(document: Path, followed: Path) -> None:
+    assert followed.is_dir()
+    names: dict[str, Any] = {}
+    for block in blocks(document):
+        if block.language == "python":
+            exec(compile(block.text, document.name, "exec"), names)  # noqa: S102
+        elif block.language == "sh" and not block.is_long:
+            for command in block.commands:
+                module, arguments = our_module(command)
+                assert MAINS[module](arguments) == 0, command
+
+
+@pytest.mark.parametrize(
+    "block",
+    [block for block in ALL_BLOCKS if block.is_long],
+    ids=lambda block: block.document.name,
+)
+def test_the_arguments_of_long_commands_are_accepted(
+    block: Block, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise Parsed
+
+    for function in LONG_WORK:
+        monkeypatch.setattr(function, stop)
+    monkeypatch.setattr("training.datasets.prepared.Prepared.open", lambda _: None)
+    for command in block.commands:
+        if command.startswith("make "):
+            target = command.split()[1]
+            assert f"\n{target}:" in (PROJECT / "Makefile").read_text(), command
+        elif command.startswith("python benchmarks/"):
+            assert (PROJECT / command.split()[1]).is_file(), command
+        else:
+            module, arguments = our_module(command)
+            with pytest.raises(Parsed):
+                MAINS[module](arguments)
+
+
+def test_every_block_says_what_it_is() -> None:
+    assert {block.language for block in ALL_BLOCKS} <= {"sh", "python", "text"}
+
+
+def our_module(command: str) -> tuple[str, list[str]]:
+    """Return the module that a command runs, and its arguments."""
+    python, flag, module, *arguments = shlex.split(command)
+    assert (python, flag) == ("python", "-m"), command
+    assert module in MAINS, command
+    return module, arguments

@@ -1,0 +1,65 @@
+"""The whole way: toy faces, train, register, promote, predict; each step by its real command."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+CHANCE_OF_A_TRIPLET = 1 / 3
+
+
+@pytest.mark.timeout(2000)
+def test_from_toy_faces_to_an_answer_about_a_photo(tmp_path: Path, examples: Path) -> None:
+    environment = os.environ | {"EXPRESSION_STUDIO_STORE": str(tmp_path / "store")}
+    photo = str(sorted(examples.glob("*.jpg"))[0])
+
+    def run(*command: str) -> str:
+        ended = subprocess.run(
+            [sys.executable, "-m", *command], env=environment, timeout=1500,
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert ended.returncode == 0, f"{command}\n{ended.stdout}\n{ended.stderr}"
+        return ended.stdout
+
+    def outcomes(model: str) -> pd.DataFrame:
+        """Return the outcome of each item that `evaluate` stored with version 1."""
+        artifacts = tmp_path / "store" / "artifacts" / model
+        (file,) = artifacts.rglob("evaluation/test-toy-version-1.parquet")
+        return pd.read_parquet(file)
+
+    runs = ("--runs", str(tmp_path / "runs"))
+    run("training", "train", "dln-smoke", *runs)
+    run("registry", "promote", "dln", "1")
+    trained = run(
+        "training", "train", "emotion-smoke", *runs, "--start", "models:/dln@production",
+        "--epochs", "1",
+    )  # fmt: skip
+    assert "Registered emotion version 1." in trained
+    assert "python -m registry promote emotion 1" in trained
+    run("registry", "promote", "emotion", "1")
+    shown = " ".join(run("registry", "show", "emotion@production").split())
+    assert "production" in shown
+    assert shown.index("dln-smoke --runs") < shown.index("emotion-smoke --runs")
+
+    toy = str(tmp_path / "runs" / "toy")
+    evaluated = run("training", "evaluate", "dln", toy)
+    accuracy = outcomes("dln")["right"].mean()
+    assert f"test/toy/triplet_accuracy  {accuracy:.4f}" in evaluated
+    assert accuracy > CHANCE_OF_A_TRIPLET
+    assert f"test, toy: two class {accuracy:.2%} of 120, all {accuracy:.2%} of 120" in evaluated
+    evaluated = run("training", "evaluate", "emotion", toy)
+    faces = outcomes("emotion")
+    accuracy = (faces["answer"] == faces["emotion"]).mean()
+    assert f"test/toy/accuracy  {accuracy:.4f}" in evaluated
+    assert accuracy > 1 / faces["emotion"].nunique()
+    assert f"test/toy/accuracy {accuracy:.4g}"[:-1] in run("registry", "list", "emotion")
+
+    (face,) = json.loads(run("demo", "emotion", photo, "--json", "--face", "1"))
+    assert face["version"] == 1
+    assert sum(face["probabilities"].values()) == pytest.approx(1, abs=1e-3)
+    answer = json.loads(run("demo", "compare", photo, photo, photo, "--json"))
+    assert answer["distances"] == pytest.approx([0, 0, 0], abs=1e-3)

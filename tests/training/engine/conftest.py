@@ -1,0 +1,36 @@
+"""A task that trains in a second, known to the commands."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.training.engine.line import LineRecipe, LineTask
+from training.datasets.prepare import prepare
+from training.recipes import RECIPES, TASKS
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of runs with the drawn faces in it, for all tests: they take seconds."""
+    folder = tmp_path_factory.mktemp("runs")
+    prepare("toy", None, folder / "toy")
+    return folder
+
+
+@pytest.fixture
+def line(monkeypatch: pytest.MonkeyPatch, fresh_store: Path, runs: Path) -> type[LineTask]:
+    """Return the task of the recipe `line`, known to `train` in an empty store."""
+    assert fresh_store.is_dir()
+
+    class ThisTestsTask(LineTask):
+        tasks: list[LineTask] = []  # noqa: RUF012
+
+    monkeypatch.setitem(TASKS, LineRecipe, ThisTestsTask)  # type: ignore[arg-type]
+    monkeypatch.setitem(RECIPES, "line", LineRecipe(runs=runs))  # type: ignore[arg-type]
+    return ThisTestsTask
+
+
+@pytest.fixture
+def recipe(runs: Path, tmp_path: Path) -> LineRecipe:
+    """Return a recipe whose folder no other test shares."""
+    return LineRecipe(runs=runs, seed=hash(tmp_path) % 2**31)

@@ -1,0 +1,61 @@
+"""What a recipe's references to versions mean is settled once, when its training begins."""
+
+from dataclasses import replace
+
+import pytest
+
+from registry import promotion, store, versions
+from registry.errors import EmptyRegistry
+from tests.training.engine.line import LineRecipe, LineTask, Target, register
+from training.engine.references import references, with_references
+from training.models.pix2pixhd.config import Pix2pixHDRecipe
+from training.train import train
+
+pytestmark = pytest.mark.xdist_group("trainings")
+
+
+def test_references_are_found_by_their_type_in_nested_configs_too() -> None:
+    recipe = LineRecipe(start="dln", target=Target(teacher="dln@production"))
+    assert references(recipe) == {"start": "dln", "target.teacher": "dln@production"}
+    assert references(LineRecipe()) == {}
+    changed = with_references(recipe, {"target.teacher": "dln/7"})
+    assert changed == LineRecipe(start="dln", target=Target(teacher="dln/7"))
+    assert references(Pix2pixHDRecipe(start="pix2pixhd/1")) == {
+        "encoder": "dln@production",
+        "start": "pix2pixhd/1",
+    }
+
+
+def test_an_alias_that_moves_during_a_training_is_what_it_was_at_its_start(
+    line: type[LineTask], recipe: LineRecipe
+) -> None:
+    register()
+    register()
+    promotion.promote("dln", 1)
+    recipe = replace(recipe, start="dln", target=Target(teacher="models:/dln@production"))
+    line.stop_at(5)
+    with pytest.raises(KeyboardInterrupt):
+        train("line", recipe, "")
+    promotion.promote("dln", 2)
+    line.stop_at(None)
+    version = train("line", recipe, "")
+    assert version is not None
+    assert [(r.start, r.target.teacher) for r in (task.recipe for task in line.tasks)] == [
+        ("dln/1", "dln/1")
+    ] * 2
+    config = versions.config(f"dln/{version.number}")
+    assert (config["start"], config["teacher"]) == ("dln/1", "dln/1")
+    assert store.connect().get_run(version.run_id).data.params["start"] == "dln/1"
+
+    line.stop_at(1)
+    with pytest.raises(KeyboardInterrupt):
+        train("line", recipe, "")
+    assert line.tasks[-1].recipe.start == "dln/2", "the training above is finished, this is another"
+
+
+def test_a_reference_to_nothing_is_refused_before_anything_is_trained(
+    line: type[LineTask], recipe: LineRecipe
+) -> None:
+    with pytest.raises(EmptyRegistry, match="No version of dln"):
+        train("line", replace(recipe, start="dln/3"), "")
+    assert not line.tasks

@@ -1,0 +1,129 @@
+"""The folder of a training: one process at a time, the same data, and room to write."""
+
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from torch import nn
+
+from tests.training.engine.line import LineRecipe, LineTask
+from training.__main__ import main
+from training.engine.recipe import RecipeError
+from training.engine.run_folder import run_folder
+from training.engine.task import TrainingError
+from training.recipes import RECIPES
+from training.train import train
+
+pytestmark = pytest.mark.xdist_group("trainings")
+
+HOLD = """
+import sys
+from pathlib import Path
+from training.engine.run_folder import RunFolder
+with RunFolder(Path(sys.argv[1])).locked():
+    print("locked", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[int]:
+    """Let another process hold the lock of a folder, and give its id."""
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(folder)], text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert holder.stdout
+    assert holder.stdout.readline() == "locked\n"
+    try:
+        yield holder.pid
+    finally:
+        holder.communicate()
+
+
+@pytest.fixture
+def data(runs: Path, tmp_path: Path) -> Path:
+    """Return a prepared set that a test may change."""
+    shutil.copytree(runs / "toy", tmp_path / "data", ignore=shutil.ignore_patterns("cache"))
+    return tmp_path / "data"
+
+
+def test_the_same_command_says_that_another_process_is_at_it(
+    line: type[LineTask], runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = run_folder("line", replace(RECIPES["line"], seed=77))
+    with held(folder) as process:
+        assert main(["train", "line", "--seed", "77", "--runs", str(runs)]) == 2
+    message = capsys.readouterr().err
+    assert f"is running already (process {process} on " in message
+    assert str(folder) in message
+    assert not line.tasks
+    assert main(["train", "line", "--seed", "77", "--runs", str(runs)]) == 0
+    assert not folder.exists()
+
+
+def test_data_that_was_prepared_again_with_other_faces_is_not_gone_on_with(
+    line: type[LineTask], recipe: LineRecipe, data: Path
+) -> None:
+    recipe = replace(recipe, toy=False, data=(data,))
+    line.stop_at(5)
+    with pytest.raises(KeyboardInterrupt):
+        train("line", recipe, "")
+    index = pq.read_table(data / "index.parquet")
+    pq.write_table(index.slice(1), data / "index.parquet")
+    line.stop_at(None)
+    with pytest.raises(RecipeError, match=f"{data} changed since this training began"):
+        train("line", recipe, "")
+    pq.write_table(index, data / "index.parquet")
+    assert train("line", recipe, "") is not None
+
+
+def test_a_folder_of_runs_that_cannot_be_written_is_named(
+    line: type[LineTask], tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RecipeError, match=r"file/runs/line-\w+ can't be written \(\w+"):
+        train("line", LineRecipe(runs=tmp_path / "file" / "runs"), "")
+    assert not line.tasks
+
+
+def test_a_data_folder_that_cannot_be_written_is_named(
+    data: Path, runs: Path, fresh_store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (data / "cache").touch()
+    options = ["--no-toy", "--data", str(data), "--runs", str(runs)]
+    assert main(["train", "emotion-smoke", *options]) == 2
+    message = capsys.readouterr().err
+    assert f"{data / 'cache'}" in message
+    assert "Traceback" not in message
+    assert fresh_store.is_dir()
+
+
+def test_a_disk_without_room_for_a_checkpoint_keeps_the_last_one_and_says_why(
+    line: type[LineTask], recipe: LineRecipe
+) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill(step: int, _: nn.Module) -> None:
+        if step == 5:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, before[1]))
+
+    line.unused = 2_000_000
+    line.before_step = staticmethod(fill)
+    try:
+        with pytest.raises(
+            TrainingError, match=r"step 6 .*File too large.* step-000000003"
+        ) as error:
+            train("line", recipe, "")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "the last one is step-000000003" in str(error.value)
+    folder = run_folder("line", recipe)
+    assert [each.name for each in folder.glob("step-*")] == ["step-000000003"]

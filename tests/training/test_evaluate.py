@@ -1,0 +1,98 @@
+"""Evaluating a version: rows of its table, outcomes of each face, and nothing to measure on."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor, nn
+
+from registry import measurements, store, versions
+from registry.catalog import EMOTION
+from registry.crops import CropSpec
+from training.datasets.prepare import prepare
+from training.datasets.prepared import Prepared
+from training.engine.recipe import RecipeError
+from training.engine.tracking import artifact
+from training.evaluate import evaluate
+from training.metrics.robustness import CHANGES
+
+LABELS = EMOTION.labels
+
+
+class Brightness(nn.Module):
+    """Names an emotion by the mean of the picture."""
+
+    def forward(self, faces: Tensor) -> dict[str, Tensor]:
+        bright = faces.mean((1, 2, 3))[:, None]
+        return {"logits": 20 * bright * torch.linspace(-1, 1, len(LABELS))}
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> Prepared:
+    prepare("toy", None, tmp_path / "toy")
+    return Prepared.open(tmp_path / "toy")
+
+
+@pytest.fixture
+def version(fresh_store: Path) -> versions.Version:
+    assert fresh_store.is_dir()
+    run = store.connect().create_run(store.experiment(EMOTION.name))
+    return versions.register(
+        EMOTION,
+        Brightness(),
+        crop=CropSpec(size_px=48, margin=0.05),
+        run_id=run.info.run_id,
+        config={},
+        description="Knows bright from dark.",
+        labels=LABELS,
+    )
+
+
+def test_each_number_is_a_row_of_the_table_a_metric_and_a_tag(
+    version: versions.Version, toy: Prepared, tmp_path: Path
+) -> None:
+    rows = evaluate("emotion/1", toy)
+    assert versions.measurements(version) == measurements.merged([], rows)
+    client = store.connect()
+    logged = client.get_run(version.run_id).data.metrics
+    assert logged == {row.name: row.value for row in rows}
+    tags = client.get_model_version("emotion", "1").tags
+    assert all(tags[row.name] == f"{row.value:.4f}" for row in rows)
+
+    value = {row.name: row.value for row in rows}
+    path = artifact(version.run_id, "evaluation/test-toy-version-1.parquet", tmp_path)
+    assert path is not None
+    faces = pd.read_parquet(path)
+    right = faces["answer"] == faces["emotion"]
+    assert value["test/toy/accuracy"] == pytest.approx(right.mean())
+    for emotion, of_emotion in right.groupby(faces["emotion"]):
+        assert value[f"test/toy/recall/emotion:{emotion}"] == of_emotion.mean()
+    assert value["test/toy/faces"] == len(faces)
+    assert 0 < value["test/toy/majority/faces"] <= len(faces)
+    assert {row.group for row in rows if row.metric == "robustness"} == set(CHANGES)
+    assert {"latency_ms/batch 1", "latency_ms/batch 32"} <= value.keys()
+    (accuracy,) = (row for row in rows if row.name == "test/toy/accuracy")
+    assert accuracy.low is not None
+    assert accuracy.high is not None
+    assert accuracy.low < accuracy.value < accuracy.high
+
+
+def test_splits_are_rows_of_their_own_and_measuring_again_replaces_a_split(
+    version: versions.Version, toy: Prepared
+) -> None:
+    first = evaluate("emotion/1", toy)
+    evaluate("emotion/1", toy, "validation")
+    evaluate("emotion/1", toy)
+    table = versions.measurements(version)
+    assert len({row.key for row in table}) == len(table)
+    assert {row.split for row in table} == {"", "test", "validation"}
+    assert [row for row in first if row.split and row not in table] == []
+
+
+@pytest.mark.usefixtures("version")
+def test_a_set_without_labels_is_refused_and_nothing_is_logged(toy: Prepared) -> None:
+    nameless = Prepared(toy.folder, "no labels", toy.index.assign(emotion=None), None)
+    with pytest.raises(RecipeError, match="holds nothing in split test"):
+        evaluate("emotion/1", nameless)
+    assert versions.measurements(versions.resolve("emotion/1")) == []

@@ -1,0 +1,245 @@
+"""The arguments of each command; what a command needs is imported when it runs."""
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional
+
+PROGRAM = "python -m training"
+Arguments = Sequence[str]
+Split = Literal["train", "validation", "test"]
+Data = Annotated[Path, Positional, tyro.conf.arg(metavar="DATA")]
+Reference = Annotated[str, Positional, tyro.conf.arg(metavar="NAME[@alias|/version]")]
+
+
+def train(arguments: Arguments) -> None:
+    """Train a recipe and register the result as a version, without promoting it.
+
+    The same command goes on from the last checkpoint of a training that was stopped.
+    `python -m training train RECIPE --help` lists a recipe's options with their defaults.
+
+    Examples:
+      python -m training train dln-smoke
+      python -m training train dln-compact --data data/ferplus data/rafdb
+      python -m training train emotion-compact --data data/ferplus --start dln@production
+    """
+    import torch
+
+    from training.recipes import RECIPES
+    from training.train import train as run
+
+    torch.set_flush_denormal(True)
+    # A resumed training gives the same numbers; what can't on a GPU warns.
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    configs = {name: (_summary(type(recipe)), recipe) for name, recipe in RECIPES.items()}
+    name = next((argument for argument in arguments if argument in RECIPES), "")
+    recipe = tyro.extras.overridable_config_cli(
+        configs,
+        args=list(arguments),
+        prog=f"{PROGRAM} train",
+        description=_description(train),
+    )
+    version = run(name, recipe, f"{PROGRAM} train {shlex.join(arguments)}")
+    if version:
+        print(f"Registered {version.name} version {version.number}.")
+        print(f"Serve it: python -m registry promote {version.name} {version.number}")
+
+
+def evaluate(arguments: Arguments) -> None:
+    """Measure a version on prepared data; measurements and outcomes are stored with the version.
+
+    Examples:
+      python -m training evaluate dln data/ferplus
+      python -m training evaluate emotion/3 data/rafdb --split validation
+    """
+
+    def main(reference: Reference, data: Data, split: Split = "test") -> None:
+        """Measure a version.
+
+        Args:
+            reference: the version; NAME alone is the one in production.
+            data: a prepared folder.
+            split: the part of the data to measure on.
+        """
+        import torch
+
+        from training.cards.tables import as_published, lines
+        from training.datasets.prepared import Prepared
+        from training.evaluate import evaluate as run
+
+        torch.set_flush_denormal(True)
+        measurements = run(reference, Prepared.open(data), split)
+        print("\n".join([*lines(measurements), *as_published(measurements)]))
+
+    _run(main, evaluate, arguments)
+
+
+def compare(arguments: Arguments) -> None:
+    """Compare two recipes, trained alike, or two versions, on the same triplets and persons.
+
+    Examples:
+      python -m training compare dln-compact fecnet-compact --data data/ferplus
+      python -m training compare dln/1 dln/2 --versions --data data/ferplus data/london
+    """
+
+    def main(
+        first: Annotated[str, Positional, tyro.conf.arg(metavar="FIRST")],
+        second: Annotated[str, Positional, tyro.conf.arg(metavar="SECOND")],
+        data: tuple[Path, ...] = (),
+        versions: Annotated[bool, FlagCreatePairsOff] = False,
+        seeds: int = 3,
+        epochs: int | None = None,
+        split: Split = "test",
+        markdown: Annotated[bool, FlagCreatePairsOff] = False,
+    ) -> None:
+        """Compare two.
+
+        Args:
+            first: a recipe such as dln-compact; with --versions a version such as dln/2.
+            second: what it is compared with.
+            data: prepared folders to train and compare on; the smoke recipes need none.
+            versions: compare registered versions; nothing is trained.
+            seeds: trainings of each recipe, with seeds 0, 1, ...
+            epochs: of every training; the recipes' own by default.
+            split: the part of the data to measure on.
+            markdown: print the table as Markdown.
+        """
+        import torch
+        from rich.console import Console
+
+        from training import compare as comparison
+        from training.datasets.prepared import Prepared
+
+        torch.set_flush_denormal(True)
+        if versions:
+            sets = [Prepared.open(folder) for folder in data]
+            rows = comparison.compare_versions(first, second, sets, split)
+        else:
+            rows = comparison.compare_recipes(first, second, data, seeds, epochs, split)
+        if markdown:
+            print(comparison.markdown(rows, first, second))
+            return
+        title = f"{split}, 95 % intervals, difference paired"
+        Console(width=120).print(comparison.table(rows, first, second, title))
+
+    _run(main, compare, arguments)
+
+
+def summary(arguments: Arguments) -> None:
+    """Print parameters and multiplications of a recipe's network, part by part.
+
+    Examples:
+      python -m training summary dln
+    """
+
+    def main(recipe: Annotated[str, Positional, tyro.conf.arg(metavar="RECIPE")]) -> None:
+        """Count.
+
+        Args:
+            recipe: its name; `python -m training train --help` lists all.
+        """
+        from training.engine.recipe import RecipeError
+        from training.recipes import RECIPES, task_of
+        from training.summary import summarise
+
+        if recipe not in RECIPES:
+            raise RecipeError(f"There is no recipe {recipe}; choose from {', '.join(RECIPES)}.")
+        print(summarise(task_of(RECIPES[recipe])))
+
+    _run(main, summary, arguments)
+
+
+def prepare(arguments: Arguments) -> None:
+    """Cut the faces of a data set once, for every recipe.
+
+    It may be stopped at any time: the same command goes on where it was.
+
+    Examples:
+      python -m training prepare toy - data/toy
+      python -m training prepare ferplus downloads/ferplus.zip data/ferplus
+    """
+    from training.datasets.fec.reader import DEFAULT, FecOptions
+
+    def main(
+        set: Annotated[str, Positional, tyro.conf.arg(metavar="SET")],  # noqa: A002
+        source: Annotated[Path | None, Positional, tyro.conf.arg(metavar="SOURCE")],
+        dest: Annotated[Path, Positional, tyro.conf.arg(metavar="DEST")],
+        workers: int | None = None,
+        options: Annotated[FecOptions, OmitArgPrefixes] = DEFAULT,
+    ) -> None:
+        """Prepare a set.
+
+        Args:
+            set: such as ferplus, folder or toy; an unknown one lists all.
+            source: the set as its publisher sends it, a zip or its folder; - for toy.
+            dest: a new folder, or that of an earlier run, which goes on.
+            workers: processes that look for faces; all cores by default.
+            options: for fec alone.
+        """
+        from training.datasets.prepare import prepare as run
+
+        report = run(set, source, dest, workers=workers, options=options)
+        print("\n".join([*report.sentences, report.summary]))
+
+    _run(main, prepare, arguments)
+
+
+def show(arguments: Arguments) -> None:
+    """Print what a prepared folder holds.
+
+    Examples:
+      python -m training show data/ferplus
+      python -m training show data/ferplus --sheet ferplus.png
+    """
+
+    def main(data: Data, sheet: Path | None = None) -> None:
+        """Show.
+
+        Args:
+            data: a prepared folder.
+            sheet: write a picture with some faces of each emotion to this PNG file.
+        """
+        from training.datasets.prepare import show as run
+
+        print(run(data))
+        if sheet:
+            from training.datasets.contact_sheet import write_sheet
+            from training.datasets.prepared import Prepared
+
+            write_sheet(Prepared.open(data), sheet)
+            print(f"{sheet} shows some faces of each emotion.")
+
+    _run(main, show, arguments)
+
+
+COMMANDS: Mapping[str, Callable[[Arguments], None]] = {
+    "train": train,
+    "evaluate": evaluate,
+    "compare": compare,
+    "summary": summary,
+    "prepare": prepare,
+    "show": show,
+}
+
+
+def _run(main: Callable[..., None], command: Callable[..., Any], arguments: Arguments) -> None:
+    """Parse the arguments of a command and run it."""
+    tyro.cli(
+        main,
+        args=list(arguments),
+        prog=f"{PROGRAM} {command.__name__}",
+        description=_description(command),
+    )
+
+
+def _description(command: Callable[..., Any]) -> str:
+    """Return a docstring for the terminal: without its indentation, line by line."""
+    return "\n".join(line.removeprefix("    ") for line in (command.__doc__ or "").splitlines())
+
+
+def _summary(described: object) -> str:
+    """Return the first line of a docstring."""
+    return (described.__doc__ or "").split("\n")[0]
