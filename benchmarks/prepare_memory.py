@@ -1,10 +1,10 @@
-"""What `prepare` needs for a large set: memory at its most, and pictures per second.
+"""What `prepare` needs for a large set: peak memory, and pictures per second.
 
     python benchmarks/prepare_memory.py 200000
 
-Prepares so many generated pictures of 24 px, each its own, with persons, votes and as many triplets
-with six answers each, into a folder that is deleted afterwards. The pictures count as cropped
-already, so the search for faces, which is as slow for the first as for the last, is left out.
+Prepares so many different random pictures of 24 px, with persons, votes and as many triplets with
+six answers each, into a folder that is deleted afterwards. The pictures count as cropped already:
+the search for faces takes the same time for each picture and is left out.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from PIL import Image
 from registry.catalog import EMOTIONS
 from training.datasets.prepare import READERS, prepare
 from training.datasets.prepared import Prepared
-from training.datasets.source import Picture, Reading
+from training.datasets.source import PictureRecord, RawDataset
 
 SIDE_PX = 24
 ANNOTATORS, ANSWERS = 50, 6
@@ -30,7 +30,7 @@ ANNOTATORS, ANSWERS = 50, 6
 
 @dataclass(frozen=True)
 class Noise:
-    """Pictures of noise by their numbers."""
+    """Random pictures, each by its number."""
 
     def read(self, member: str) -> bytes:
         """Return the picture as BMP."""
@@ -40,7 +40,7 @@ class Noise:
         return content.getvalue()
 
 
-def generated(count: int) -> Reading:
+def generate(count: int) -> RawDataset:
     """Return a set of so many pictures and triplets."""
     rng = np.random.default_rng(0)
     names = np.array([f"picture{number:07d}" for number in range(count)])
@@ -56,7 +56,7 @@ def generated(count: int) -> Reading:
         }
     ).astype({"annotator": "category"})
     pictures = [
-        Picture(
+        PictureRecord(
             member=str(number),
             name=str(name),
             split="train",
@@ -66,26 +66,26 @@ def generated(count: int) -> Reading:
         )
         for number, name in enumerate(names)
     ]
-    return Reading(
-        source=Noise(), pictures=pictures, framing=0.4, triplets=triplets, answers=answers
+    return RawDataset(
+        source=Noise(), pictures=pictures, cropped_margin=0.4, triplets=triplets, answers=answers
     )
 
 
 def main(count: int) -> None:
     """Prepare, open, and print what it took."""
-    READERS["generated"] = lambda _: generated(count)
+    READERS["generated"] = lambda _: generate(count)
     with tempfile.TemporaryDirectory() as folder:
-        began = time.perf_counter()
+        start = time.perf_counter()
         prepare("generated", None, Path(folder) / "set")
-        print(f"prepare        {count / (time.perf_counter() - began):8.0f} pictures/s")
-        print(f"at its most    {_most():8.2f} GiB")
-        began = time.perf_counter()
+        print(f"prepare        {count / (time.perf_counter() - start):8.0f} pictures/s")
+        print(f"peak memory    {_peak_gib():8.2f} GiB")
+        start = time.perf_counter()
         data = Prepared.open(Path(folder) / "set")
-        print(f"opened         {len(data.index):8,} faces in {time.perf_counter() - began:.1f} s")
-        print(f"with that      {_most():8.2f} GiB")
+        print(f"opened         {len(data.index):8,} faces in {time.perf_counter() - start:.1f} s")
+        print(f"peak then      {_peak_gib():8.2f} GiB")
 
 
-def _most() -> float:
+def _peak_gib() -> float:
     """Return the largest resident size of this process so far, in GiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 

@@ -24,7 +24,7 @@ from registry.crops import to_tensor
 from registry.faces import FaceCropper
 from registry.photos import PhotoError, read_photo
 from training.datasets.readers import lfw_emotion, london
-from training.datasets.source import Picture, Reading
+from training.datasets.source import PictureRecord, RawDataset
 
 TRIPLETS = 1000
 
@@ -50,8 +50,8 @@ def main(sources: Sequence[Path]) -> None:
 
 
 def _answers(
-    reading: Reading, emotion: versions.ProductionModel, dln: versions.ProductionModel
-) -> tuple[list[Picture], np.ndarray, np.ndarray]:
+    reading: RawDataset, emotion: versions.ProductionModel, dln: versions.ProductionModel
+) -> tuple[list[PictureRecord], np.ndarray, np.ndarray]:
     cropper = FaceCropper()
     chosen = [p for p in reading.pictures if p.split == "test" and p.emotion is not None]
     logits = np.full((len(chosen), len(emotion.version.labels)), np.nan)
@@ -68,7 +68,7 @@ def _answers(
     return chosen, logits, vectors
 
 
-def _triplets_right(pictures: list[Picture], truth: np.ndarray, vectors: np.ndarray) -> float:
+def _triplets_right(pictures: list[PictureRecord], truth: np.ndarray, vectors: np.ndarray) -> float:
     random = np.random.default_rng(0)
     person = np.array([p.person for p in pictures])
     right = drawn = 0

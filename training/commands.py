@@ -161,14 +161,14 @@ def prepare(arguments: Arguments) -> None:
       python -m training prepare toy - data/toy
       python -m training prepare ferplus downloads/ferplus.zip data/ferplus
     """
-    from training.datasets.fec.reader import DEFAULT, Choices
+    from training.datasets.fec.reader import DEFAULT, FecOptions
 
     def main(
         set: Annotated[str, Positional, tyro.conf.arg(metavar="SET")],  # noqa: A002
         source: Annotated[Path | None, Positional, tyro.conf.arg(metavar="SOURCE")],
         dest: Annotated[Path, Positional, tyro.conf.arg(metavar="DEST")],
         workers: int | None = None,
-        choices: Annotated[Choices, OmitArgPrefixes] = DEFAULT,
+        options: Annotated[FecOptions, OmitArgPrefixes] = DEFAULT,
     ) -> None:
         """Prepare a set.
 
@@ -177,12 +177,12 @@ def prepare(arguments: Arguments) -> None:
             source: the set as its publisher sends it, a zip or its folder; - for toy.
             dest: a new folder, or that of an earlier run, which goes on.
             workers: processes that look for faces; all cores by default.
-            choices: for fec alone.
+            options: for fec alone.
         """
         from training.datasets.prepare import prepare as run
 
-        report = run(set, source, dest, workers=workers, choices=choices)
-        print("\n".join([*report.said, report.summary]))
+        report = run(set, source, dest, workers=workers, options=options)
+        print("\n".join([*report.sentences, report.summary]))
 
     _run(main, prepare, arguments)
 

@@ -1,1 +1,1 @@
-"""Sources of faces, and the one form in which training reads them."""
+"""Data sets: readers of what others publish, and the prepared folders that training reads."""

@@ -1,4 +1,4 @@
-"""A labelled contact sheet of a prepared set: a look says more than a table."""
+"""A labelled contact sheet of a prepared set."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from registry.catalog import EMOTIONS
 from registry.crops import CropSpec
-from training.datasets.prepared import SPLITS, Prepared, PreparedError
+from training.datasets.prepared import SPLITS, Prepared, PreparedError, reason_of
 
 FACE_PX = 96
 CAPTION_PX = 14
@@ -16,12 +16,14 @@ SPEC = CropSpec(size_px=FACE_PX, margin=0.4)
 UNLABELLED = "no emotion"
 
 
-def sheet(data: Prepared, split: str | None = None) -> Image.Image:
-    """Return a picture with up to ten faces of each emotion, evenly spread over a split or all.
+def draw_sheet(data: Prepared, split: str | None = None) -> Image.Image:
+    """Return a picture with a row of up to ten faces for each emotion, captioned with their split.
 
-    Above each face stands what it shows, and its split.
+    Args:
+        data: the set.
+        split: whose faces; None for all splits. They are taken at equal distances.
     """
-    rows = [(word, chosen) for word, chosen in _by_emotion(data, split).items() if len(chosen)]
+    rows = [(word, chosen) for word, chosen in _choose_rows(data, split).items() if len(chosen)]
     tile = FACE_PX + CAPTION_PX
     widest = max(len(chosen) for _, chosen in rows)
     picture = Image.new("RGB", (widest * FACE_PX, len(rows) * tile), "white")
@@ -41,22 +43,25 @@ def write_sheet(data: Prepared, path: Path) -> None:
     Raises:
         PreparedError: the file can't be written.
     """
+    picture = draw_sheet(data)
     try:
-        sheet(data).save(path, "PNG")
+        picture.save(path, "PNG")
     except OSError as error:
-        raise PreparedError(f"{path} can't be written: {error.strerror}.") from error
+        raise PreparedError(
+            f"{path} can't be written: {reason_of(error)}; name another file."
+        ) from error
 
 
-def _by_emotion(data: Prepared, split: str | None) -> dict[str, np.ndarray]:
-    """Return rows by emotion, every split's in turn."""
+def _choose_rows(data: Prepared, split: str | None) -> dict[str, np.ndarray]:
+    """Return up to COLUMNS rows by emotion, in the order of the splits."""
     order = np.concatenate([data.split(name) for name in ([split] if split else SPLITS)])
-    word = data.index["emotion"].map(dict(enumerate(EMOTIONS))).fillna(UNLABELLED).to_numpy()[order]
-    return {each: _spread(order[word == each]) for each in (*EMOTIONS, UNLABELLED)}
+    words = data.index["emotion"].map(dict(enumerate(EMOTIONS))).fillna(UNLABELLED)
+    by_row = words.to_numpy()[order]
+    return {word: _thin_out(order[by_row == word]) for word in (*EMOTIONS, UNLABELLED)}
 
 
-def _spread(rows: np.ndarray) -> np.ndarray:
-    """Return up to a line of rows, evenly spread."""
-    chosen: np.ndarray = rows[
-        np.linspace(0, len(rows) - 1, min(COLUMNS, len(rows))).astype(np.int64)
-    ]
+def _thin_out(rows: np.ndarray) -> np.ndarray:
+    """Return up to COLUMNS of the rows, at equal distances."""
+    places = np.linspace(0, len(rows) - 1, min(COLUMNS, len(rows)))
+    chosen: np.ndarray = rows[places.astype(np.int64)]
     return chosen

@@ -23,14 +23,16 @@ from PIL.PngImagePlugin import PngInfo
 from registry.catalog import CATALOG
 from registry.crops import CropSpec
 from registry.faces import Face, FaceCropper, NoFace
+from registry.files import atomic_write
 from registry.photos import PhotoError, read_photo
 from training.datasets.prepared import PreparedError
-from training.datasets.source import Picture, Source
+from training.datasets.source import PictureRecord, Source
 
-WIDEST = max(card.crop.margin for card in CATALOG.values())
-LARGEST_PX = 320
-TINY_PX = 128
-"""Crops up to this size are kept as PNG, since JPEG's blocks would show."""
+WIDEST_MARGIN = max(spec.crop.margin for spec in CATALOG.values())
+"""The margin of crops of faces that were found: enough for every model."""
+LARGEST_CROP_PX = 320
+LARGEST_PNG_PX = 128
+"""Crops up to this size are PNG files, since the blocks of JPEG would show in them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,70 +48,84 @@ class StoredCrop:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cutter:
-    """Cuts a source's pictures into `folder`/crops; see `Reading` for how."""
+class PictureCropper:
+    """Writes the crops of a source's pictures into `folder`/crops.
+
+    See `RawDataset` for `cropped_margin`, `fallback_margin` and `central_face`.
+    """
 
     source: Source
     folder: Path
-    framing: float | None = None
-    fallback: float | None = None
-    central: bool = False
+    cropped_margin: float | None = None
+    fallback_margin: float | None = None
+    central_face: bool = False
 
-    def __call__(self, picture: Picture) -> StoredCrop | str:
-        """Return the picture's crop, cut now or in an earlier run, or why there is none."""
+    def __call__(self, picture: PictureRecord) -> StoredCrop | str:
+        """Return the picture's crop, cut now or in an earlier run, or why there is none.
+
+        Raises:
+            OSError: the crop can't be written.
+        """
         try:
             content = self.source.read(picture.member)
             digest = picture.digest or hashlib.sha256(content).hexdigest()
-            return self._kept(picture, digest) or self._cut(picture, content, digest)
+            return self._existing(picture, digest) or self._crop(picture, content, digest)
         except NoFace:
             return "no face was found"
         except (PhotoError, PreparedError):
             return "the picture can't be read"
 
-    def _kept(self, picture: Picture, digest: str) -> StoredCrop | None:
-        margins = (WIDEST, self.fallback) if self.framing is None else (self.framing,)
+    def _existing(self, picture: PictureRecord, digest: str) -> StoredCrop | None:
+        """Return the crop of an earlier run if it was cut from the same bytes in the same way."""
+        if self.cropped_margin is None:
+            margins = {WIDEST_MARGIN, self.fallback_margin}
+        else:
+            margins = {self.cropped_margin}
         for suffix in (".png", ".jpg"):
-            kept = comment_of(self.folder / "crops" / f"{picture.name}{suffix}")
-            if kept and kept.digest == digest and kept.margin in margins:
-                return kept
+            crop = read_crop_comment(self.folder / "crops" / f"{picture.name}{suffix}")
+            if crop and crop.digest == digest and crop.margin in margins:
+                return crop
         return None
 
-    def _cut(self, picture: Picture, content: bytes, digest: str) -> StoredCrop:
-        pixels, how = self._face(read_photo(content), picture.near)
+    def _crop(self, picture: PictureRecord, content: bytes, digest: str) -> StoredCrop:
+        pixels, how = self._face(read_photo(content), picture.face_centre)
         size = pixels.shape[0]
-        path = f"crops/{picture.name}{'.png' if size <= TINY_PX else '.jpg'}"
-        kept = StoredCrop(path=path, digest=digest, size_px=size, **how)
-        _write(self.folder / path, pixels, kept)
-        return kept
+        path = f"crops/{picture.name}{'.png' if size <= LARGEST_PNG_PX else '.jpg'}"
+        crop = StoredCrop(path=path, digest=digest, size_px=size, **how)
+        _write_crop(self.folder / path, pixels, crop)
+        return crop
 
     def _face(
-        self, photo: UInt8[np.ndarray, "h w 3"], near: tuple[float, float] | None
+        self, photo: UInt8[np.ndarray, "h w 3"], centre: tuple[float, float] | None
     ) -> tuple[UInt8[np.ndarray, "size size 3"], dict[str, Any]]:
-        if self.framing is not None:
-            return _whole(photo, self.framing)
-        if near is None and self.central:
-            near = (photo.shape[1] / 2, photo.shape[0] / 2)
+        """Return the face's pixels, and margin, box and face_confidence of its `StoredCrop`."""
+        if self.cropped_margin is not None:
+            return _central_square(photo, self.cropped_margin)
+        if centre is None and self.central_face:
+            centre = (photo.shape[1] / 2, photo.shape[0] / 2)
         try:
-            return _found(photo, near)
+            return _found_face(photo, centre)
         except NoFace:
-            if self.fallback is None:
+            if self.fallback_margin is None:
                 raise
-            return _whole(photo, self.fallback)
+            return _central_square(photo, self.fallback_margin)
 
 
-def _found(
-    photo: UInt8[np.ndarray, "h w 3"], near: tuple[float, float] | None
+def _found_face(
+    photo: UInt8[np.ndarray, "h w 3"], centre: tuple[float, float] | None
 ) -> tuple[UInt8[np.ndarray, "size size 3"], dict[str, Any]]:
-    face = _cropper().one(photo) if near is None else nearest(_cropper().faces(photo), near)
-    size = min(LARGEST_PX, round(face.side * (1 + WIDEST)))
-    crop = _cropper().crop(photo, face, CropSpec(size_px=size, margin=WIDEST))
+    """Find the face at `centre`, or the largest one, and cut it level with WIDEST_MARGIN."""
+    cropper = _face_cropper()
+    face = cropper.one(photo) if centre is None else nearest_face(cropper.faces(photo), centre)
+    size = min(LARGEST_CROP_PX, round(face.side * (1 + WIDEST_MARGIN)))
+    crop = cropper.crop(photo, face, CropSpec(size_px=size, margin=WIDEST_MARGIN))
     box = tuple(round(float(edge), 1) for edge in face.box)
     confidence = round(float(face.confidence), 4)
-    return crop.pixels, {"margin": WIDEST, "box": box, "face_confidence": confidence}
+    return crop.pixels, {"margin": WIDEST_MARGIN, "box": box, "face_confidence": confidence}
 
 
-def nearest(faces: Sequence[Face], point: tuple[float, float]) -> Face:
-    """Return the face whose middle is nearest to a point that lies on it or next to it.
+def nearest_face(faces: Sequence[Face], point: tuple[float, float]) -> Face:
+    """Return the face whose centre is nearest to a point, and not farther than the face's side.
 
     Raises:
         NoFace: there is none.
@@ -120,55 +136,54 @@ def nearest(faces: Sequence[Face], point: tuple[float, float]) -> Face:
     return by_distance[min(by_distance)]
 
 
-def _whole(
+def _central_square(
     photo: UInt8[np.ndarray, "h w 3"], margin: float
 ) -> tuple[UInt8[np.ndarray, "size size 3"], dict[str, Any]]:
-    """Take the middle square of a picture that shows nothing but a face."""
+    """Take the central square of a picture that shows nothing but a face with `margin`."""
     h, w = photo.shape[:2]
     side = min(h, w)
     left, top = (w - side) // 2, (h - side) // 2
     square = Image.fromarray(photo[top : top + side, left : left + side])
-    square.thumbnail((LARGEST_PX, LARGEST_PX), Image.Resampling.LANCZOS)
+    square.thumbnail((LARGEST_CROP_PX, LARGEST_CROP_PX), Image.Resampling.LANCZOS)
     box = tuple(float(edge) for edge in (left, top, left + side, top + side))
     return np.asarray(square), {"margin": margin, "box": box, "face_confidence": None}
 
 
 @lru_cache(maxsize=1)
-def _cropper() -> FaceCropper:
+def _face_cropper() -> FaceCropper:
     return FaceCropper()
 
 
-def _write(path: Path, pixels: UInt8[np.ndarray, "size size 3"], kept: StoredCrop) -> None:
-    """Write the crop under its name in one step, grey where all of it is."""
+def _write_crop(path: Path, pixels: UInt8[np.ndarray, "size size 3"], crop: StoredCrop) -> None:
+    """Write a crop with its comment, in grey where all of it is grey."""
     grey = (pixels == pixels[..., :1]).all()
     picture = Image.fromarray(np.ascontiguousarray(pixels[..., 0]) if grey else pixels)
-    comment, content = json.dumps(asdict(kept)), io.BytesIO()
+    comment, content = json.dumps(asdict(crop)), io.BytesIO()
     if path.suffix == ".png":
         info = PngInfo()
         info.add_text("comment", comment)
         picture.save(content, "PNG", pnginfo=info, compress_level=1)
     else:
         picture.save(content, "JPEG", quality=95, comment=comment.encode())
-    half = path.with_suffix(".part")
-    half.write_bytes(content.getvalue())
-    half.replace(path)
+    with atomic_write(path) as part:  # Pillow would hide the reason of a failed write
+        part.write_bytes(content.getvalue())
 
 
-def comment_of(path: Path) -> StoredCrop | None:
-    """Return how a crop was cut; None where there is none of ours."""
+def read_crop_comment(path: Path) -> StoredCrop | None:
+    """Return how a crop was cut; None where there is no crop of ours."""
     if not path.exists():
         return None
     try:
         with Image.open(path) as crop:
-            said = json.loads(crop.info["comment"])
-        return StoredCrop(**said | {"box": tuple(said["box"])})
+            comment = json.loads(crop.info["comment"])
+        return StoredCrop(**comment | {"box": tuple(comment["box"])})
     except (OSError, KeyError, ValueError, TypeError):
         return None
 
 
-def executor(workers: int, *, finds_faces: bool) -> Executor:
+def start_workers(workers: int, *, find_faces: bool) -> Executor:
     """Return processes for the slow search for faces, threads where only files are written."""
-    if not finds_faces:
+    if not find_faces:
         return ThreadPoolExecutor(workers)
     return ProcessPoolExecutor(
         workers,
@@ -178,9 +193,9 @@ def executor(workers: int, *, finds_faces: bool) -> Executor:
 
 
 def _follow_parent() -> None:
-    """Leave Ctrl-C and words to the parent process, and end when it ends, however that happens."""
+    """Leave Ctrl-C and messages to the parent process, and end when it ends, however it does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # MediaPipe's C++ chats; faults are raised
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # MediaPipe's C++ logs a lot; faults are raised
     parent = multiprocessing.parent_process()
     assert parent is not None
 

@@ -1,18 +1,21 @@
-"""Identical pictures in several splits would let a model be tested on what it learned."""
+"""Keeps identical pictures and persons out of two splits, so that no test shows training data."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from training.datasets.crop import StoredCrop
 from training.datasets.prepared import Prepared, PreparedError
-from training.datasets.source import Picture
+from training.datasets.source import PictureRecord
 
-RANK = {"train": 0, "validation": 1, "test": 2}
-ELSEWHERE = "the same picture stands in a later split"
+SPLIT_ORDER = {"train": 0, "validation": 1, "test": 2}
+"""A picture in several splits stays in the last of them."""
+IN_LATER_SPLIT = "the same picture stands in a later split"
 
 
-def pure(pictures: list[Picture], digests: list[str]) -> tuple[list[Picture], list[str]]:
-    """Return the pictures without those that stand in a later split too, and notes about it.
+def remove_leaked_pictures(
+    pictures: list[PictureRecord], digests: list[str]
+) -> tuple[list[PictureRecord], list[str]]:
+    """Return the pictures without those that are in a later split too, and notes for the report.
 
     Test pictures all stay; validation loses what test has, train what either has.
 
@@ -20,48 +23,58 @@ def pure(pictures: list[Picture], digests: list[str]) -> tuple[list[Picture], li
         pictures: of all splits.
         digests: of their bytes, in the same order.
     """
-    last = _last_splits((digest, p.split) for p, digest in zip(pictures, digests, strict=True))
-    stays = [RANK[p.split] == last[d] for p, d in zip(pictures, digests, strict=True)]
-    lost = Counter(p.split for p, keep in zip(pictures, stays, strict=True) if not keep)
+    latest = _latest_splits((digest, p.split) for p, digest in zip(pictures, digests, strict=True))
+    stays = [SPLIT_ORDER[p.split] == latest[d] for p, d in zip(pictures, digests, strict=True)]
+    removed = Counter(p.split for p, stay in zip(pictures, stays, strict=True) if not stay)
     groups = sum(count > 1 for count in Counter(digests).values())
-    return [p for p, keep in zip(pictures, stays, strict=True) if keep], [
+    return [p for p, stay in zip(pictures, stays, strict=True) if stay], [
         f"{groups:,} groups of identical pictures.",
-        f"{lost['train']:,} dropped from train that stand in validation or test.",
-        f"{lost['validation']:,} dropped from validation that stand in test.",
+        f"{removed['train']:,} dropped from train that stand in validation or test.",
+        f"{removed['validation']:,} dropped from validation that stand in test.",
     ]
 
 
-def apart(pictures: list[Picture], outcomes: Sequence[StoredCrop | str]) -> list[StoredCrop | str]:
-    """Return what became of each picture, less the crops of pictures that a later split has too.
+def drop_leaked_crops(
+    pictures: list[PictureRecord], outcomes: Sequence[StoredCrop | str]
+) -> list[StoredCrop | str]:
+    """Return the outcomes; a crop whose picture is in a later split too becomes IN_LATER_SPLIT.
 
-    As `pure`, for sets whose pictures are read only when they are cut.
+    Like `remove_leaked_pictures`, for sets whose pictures are read only when they are cropped.
+
+    Args:
+        pictures: of all splits.
+        outcomes: of each picture, its crop or why there is none.
     """
     pairs = list(zip(pictures, outcomes, strict=True))
-    last = _last_splits((kept.digest, p.split) for p, kept in pairs if isinstance(kept, StoredCrop))
+    latest = _latest_splits(
+        (crop.digest, p.split) for p, crop in pairs if isinstance(crop, StoredCrop)
+    )
     return [
-        ELSEWHERE if isinstance(kept, StoredCrop) and RANK[p.split] < last[kept.digest] else kept
-        for p, kept in pairs
+        IN_LATER_SPLIT
+        if isinstance(crop, StoredCrop) and SPLIT_ORDER[p.split] < latest[crop.digest]
+        else crop
+        for p, crop in pairs
     ]
 
 
-def check_apart(kept: Sequence[tuple[Picture, StoredCrop]]) -> None:
-    """Refuse pictures of which a person or a picture's bytes stand in several splits.
+def check_splits_disjoint(crops: Sequence[tuple[PictureRecord, StoredCrop]]) -> None:
+    """Refuse a set in which a person or a picture's bytes are in several splits.
 
     Raises:
         PreparedError: with the first few.
     """
-    persons = [(p.person, p.split, p.person) for p, _ in kept if p.person is not None]
-    digests = [(found.digest, p.split, p.member) for p, found in kept]
+    persons = [(p.person, p.split, p.person) for p, _ in crops if p.person is not None]
+    digests = [(crop.digest, p.split, p.member) for p, crop in crops]
     for places, what in ((persons, "persons"), (digests, "pictures")):
-        if torn := _torn(places):
+        if shared := _in_several_splits(places):
             raise PreparedError(
-                f"{len(torn)} {what} stand in several splits ({', '.join(sorted(torn)[:3])}); "
+                f"{len(shared)} {what} stand in several splits ({', '.join(sorted(shared)[:3])}); "
                 "give each a single one."
             )
 
 
-def check_sets_apart(sets: Sequence[Prepared]) -> None:
-    """Refuse sets that are trained on together and have a picture in different splits.
+def check_sets_disjoint(sets: Sequence[Prepared]) -> None:
+    """Refuse to train on sets together that have a picture in different splits.
 
     Raises:
         PreparedError: with the first few.
@@ -72,23 +85,24 @@ def check_sets_apart(sets: Sequence[Prepared]) -> None:
         for data, table in zip(sets, tables, strict=True)
         for digest, split, source in table.itertuples(index=False, name=None)
     )
-    if len(sets) > 1 and (torn := _torn(places)):
+    if len(sets) > 1 and (shared := _in_several_splits(places)):
         raise PreparedError(
-            f"{len(torn)} pictures stand in several splits of these sets "
-            f"({', '.join(sorted(torn)[:3])}); take them out of one set's source and prepare it "
+            f"{len(shared)} pictures stand in several splits of these sets "
+            f"({', '.join(sorted(shared)[:3])}); take them out of one set's source and prepare it "
             "again, or train on one of the sets."
         )
 
 
-def _torn(places: Iterable[tuple[str, str, str]]) -> list[str]:
+def _in_several_splits(places: Iterable[tuple[str, str, str]]) -> list[str]:
     """Return the names of those keys that have several splits, of (key, split, name)."""
     first: dict[str, str] = {}
-    torn = {key: name for key, split, name in places if first.setdefault(key, split) != split}
-    return list(torn.values())
+    several = {key: name for key, split, name in places if first.setdefault(key, split) != split}
+    return list(several.values())
 
 
-def _last_splits(places: Iterable[tuple[str, str]]) -> dict[str, int]:
-    last: dict[str, int] = {}
+def _latest_splits(places: Iterable[tuple[str, str]]) -> dict[str, int]:
+    """Return the place in SPLIT_ORDER of the latest split of each digest, of (digest, split)."""
+    latest: dict[str, int] = {}
     for digest, split in places:
-        last[digest] = max(last.get(digest, 0), RANK[split])
-    return last
+        latest[digest] = max(latest.get(digest, 0), SPLIT_ORDER[split])
+    return latest

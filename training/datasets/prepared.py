@@ -4,8 +4,9 @@ import hashlib
 import json
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
@@ -13,12 +14,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from filelock import FileLock
 from jaxtyping import Float, Int, UInt8
 from numpy.lib.format import open_memmap
 from PIL import Image
 
 from registry.crops import CropSpec, recut
+from registry.files import cached_array
 
 SPLITS = ("train", "validation", "test")
 SCHEMA = pa.schema(
@@ -42,12 +43,13 @@ SCHEMA = pa.schema(
         "size_px": pa.int32(),
     }
 )
-"""Of index.parquet; null where unknown."""
+"""Columns of index.parquet; null where unknown."""
 TRIPLETS = pa.schema(
     {f"{what}_{i}": pa.string() for what in ("digest", "name") for i in (1, 2, 3)}
     | {"type": pa.string(), "annotator": pa.string(), "answer": pa.int32(), "split": pa.string()}
 )
-"""Of triplets.parquet; `answer` (1 to 3) is the odd one, null where too few people agree on it."""
+"""Columns of triplets.parquet; `answer` (1 to 3) is the odd face, null where too few people agree
+on it."""
 ANSWERS = pa.schema(
     {
         "triplet": pa.int32(),
@@ -55,11 +57,11 @@ ANSWERS = pa.schema(
         "answer": pa.int8(),
     }
 )
-"""Of answers.parquet, where a set names its annotators: each says of a row of triplets.parquet
-which face is odd, 1 to 3."""
+"""Columns of answers.parquet, for sets that name their annotators: a row of triplets.parquet, an
+annotator, and the face that this annotator finds odd, 1 to 3."""
 POINTS = "points.npy"
-MEASURED = ("path", "box", "face_confidence", "size_px")
-"""Columns that follow from the pictures by measurement and may differ a hair between machines."""
+MEASURED_COLUMNS = ("path", "box", "face_confidence", "size_px")
+"""Columns measured in the pictures; they may differ a little between machines."""
 
 
 class PreparedError(ValueError):
@@ -88,30 +90,43 @@ class Prepared:
         """Return the prepared set in `folder`.
 
         Raises:
-            PreparedError: it holds none, or one that isn't finished.
+            PreparedError: there is none, or it isn't finished or can't be read.
         """
         folder = Path(folder)
-        table = _read(folder / "index.parquet", SCHEMA)
-        asked, said = folder / "triplets.parquet", folder / "answers.parquet"
-        triplets = _read(asked, TRIPLETS).to_pandas() if asked.exists() else None
-        answers = _read(said, ANSWERS).to_pandas() if said.exists() else None
-        return cls(folder, held_by(folder), table.to_pandas(), triplets, answers)
+        index = _read_table(folder / "index.parquet", SCHEMA).to_pandas()
+        triplets = _read_if_there(folder / "triplets.parquet", TRIPLETS)
+        answers = _read_if_there(folder / "answers.parquet", ANSWERS)
+        return cls(folder, set_name_of(folder), index, triplets, answers)
 
     @cached_property
     def digest(self) -> str:
         """The sha256 of what the set holds, whatever its order, folder or machine."""
-        index = self.index.drop(columns=list(MEASURED))
+        index = self.index.drop(columns=list(MEASURED_COLUMNS))
         tables = [index] if self.triplets is None else [index, self.triplets]
-        lines = [line for table in tables for line in sorted(_lines(table))]
+        lines = [line for table in tables for line in sorted(_json_lines(table))]
         if self.answers is not None:
-            lines.append(_fingerprint(self.answers))
+            lines.append(_digest_of_answers(self.answers))
         return hashlib.sha256("\n".join([self.name, *lines]).encode()).hexdigest()
 
     @cached_property
     def points(self) -> Float[np.ndarray, "n points 2"] | None:
-        """Where the same points of each row's face lie, x and y in sides of its crop, if known."""
+        """Where the same points of each row's face lie, x and y as parts of its crop's side.
+
+        None where they are unknown.
+
+        Raises:
+            PreparedError: the file can't be read.
+        """
         path = self.folder / POINTS
-        return np.load(path).astype(np.float32) if path.exists() else None
+        if not path.exists():
+            return None
+        try:
+            return np.asarray(np.load(path), dtype=np.float32)
+        except (OSError, ValueError, EOFError) as error:
+            reason = reason_of(error)
+            raise PreparedError(
+                f"{path} can't be read: {reason}; prepare the set again."
+            ) from error
 
     def split(self, name: str) -> Int[np.ndarray, "rows"]:
         """Return the rows of the split train, validation or test."""
@@ -123,85 +138,152 @@ class Prepared:
         """Return every row's face as `spec` cuts it, RGB; cut once, then read from disk.
 
         Raises:
-            PreparedError: faces that aren't roll-aligned are asked for.
+            PreparedError: `spec` has no roll, a crop can't be read, or the cache can't be written.
         """
         if not spec.roll:
             raise PreparedError("Prepared faces are level already; ask for a crop with roll.")
-        path = self.folder / "cache" / f"{spec.size_px}px-m{spec.margin:g}.npy"
-        path.parent.mkdir(exist_ok=True)
-        with FileLock(path.with_suffix(".lock")):
-            if not path.exists():
-                self._cut(spec, path)
-        faces: np.memmap = np.load(path, mmap_mode="r")
-        return faces
+        return self.cached_map(
+            f"{spec.size_px}px-m{spec.margin:g}", lambda path: self._write_faces(spec, path)
+        )
 
     def cached(self, name: str, compute: Callable[[], np.ndarray]) -> np.ndarray:
-        """Return what `compute` makes of the faces; made once, then read from disk.
+        """Return what `compute` makes of the faces; computed once, then read from disk.
 
-        `name` tells it from everything else, such as by the digest of what looked at the faces.
+        Args:
+            name: tells it from all else that is cached, such as by the digest of a network.
+            compute: returns the array.
+
+        Raises:
+            PreparedError: the cache can't be written.
         """
-        path = self.folder / "cache" / f"{name}-{self.digest[:12]}.npy"
-        path.parent.mkdir(exist_ok=True)
-        with FileLock(path.with_suffix(".lock")):
-            if not path.exists():
-                half = path.with_suffix(".part.npy")
-                np.save(half, compute())
-                half.replace(path)
-        made: np.ndarray = np.load(path)
-        return made
+        file = f"{name}-{self.digest[:12]}"
+        return np.array(self.cached_map(file, lambda path: np.save(path, compute())))
 
-    def _cut(self, spec: CropSpec, path: Path) -> None:
-        half = path.with_suffix(".part")
-        shape = (len(self.index), spec.size_px, spec.size_px, 3)
-        faces = open_memmap(half, mode="w+", dtype=np.uint8, shape=shape)  # type: ignore[no-untyped-call]
+    def cached_map(self, name: str, write: Callable[[Path], None]) -> np.memmap:
+        """Return the array in cache/`name`.npy as a read-only memory map, made if it is absent.
 
-        def fill(row: int, path: str, margin: float) -> None:
-            with Image.open(self.folder / path) as crop:
-                faces[row] = recut(np.asarray(crop.convert("RGB")), margin, spec)
+        Args:
+            name: of the file, without its suffix.
+            write: writes the array to the path that it is given.
 
-        rows = range(len(self.index)), self.index["path"], self.index["margin"]
+        Raises:
+            PreparedError: the cache can't be written.
+        """
+        with writing(self.folder / "cache"):
+            return cached_array(self.folder / "cache" / f"{name}.npy", write)
+
+    def read_crop(self, row: int) -> UInt8[np.ndarray, "side side 3"]:
+        """Return a row's stored crop, RGB.
+
+        Raises:
+            PreparedError: it can't be read.
+        """
+        path = self.folder / str(self.index["path"].to_numpy()[row])
+        try:
+            with Image.open(path) as crop:
+                return np.asarray(crop.convert("RGB"))
+        except OSError as error:
+            reason = reason_of(error)
+            raise PreparedError(f"{path} can't be read: {reason}; prepare the set again.") from None
+
+    def _write_faces(self, spec: CropSpec, path: Path) -> None:
+        faces = create_faces(path, len(self.index), spec.size_px)
+        margins = self.index["margin"].to_numpy(dtype=float)
+
+        def fill(row: int) -> None:
+            faces[row] = recut(self.read_crop(row), float(margins[row]), spec)
+
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            deque(pool.map(fill, *rows), maxlen=0)
+            deque(pool.map(fill, range(len(faces))), maxlen=0)
         faces.flush()
-        del faces
-        half.replace(path)
 
 
-def held_by(folder: Path) -> str:
+def create_faces(path: Path, count: int, size_px: int) -> np.memmap:
+    """Return a new .npy file of faces, all zero, mapped into memory for writing.
+
+    Its disk space is reserved at once: a write into a map on a full disk would kill the process.
+
+    Raises:
+        OSError: it can't be written, or the disk is full.
+    """
+    shape = (count, size_px, size_px, 3)
+    faces: np.memmap = open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)  # type: ignore[no-untyped-call]
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return faces
+
+
+def set_name_of(folder: Path) -> str:
     """Return the name of the set in a prepared folder; empty where there is none."""
     try:
         metadata = pq.read_schema(folder / "index.parquet").metadata or {}
-    except (pa.ArrowInvalid, OSError):
+    except (pa.ArrowException, OSError):
         return ""
     return str(metadata.get(b"set", b"").decode())
 
 
-def _read(path: Path, schema: pa.Schema) -> pa.Table:
-    if not path.is_file():
-        raise PreparedError(
-            f"{path.parent} isn't a prepared set: it has no {path.name}; "
-            "make it with `python -m training prepare SET SOURCE DEST`."
-        )
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turn errors of the operating system into a sentence, in a block that writes to `folder`.
+
+    Raises:
+        PreparedError: the block raised an OSError.
+    """
     try:
+        yield
+    except OSError as error:
+        inside = Path(str(error.filename or folder)).is_relative_to(folder)
+        what = f"{folder} can't be written" if inside else "A file can't be read or written"
+        raise PreparedError(
+            f"{what}: {reason_of(error)}; mend that and run the same command again."
+        ) from error
+
+
+def reason_of(error: Exception) -> str:
+    """Return an error's text on one line, or its type where it has none.
+
+    Of an OSError, what the system says and of which file: `Permission denied: '/data/a.npy'`.
+    """
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {str(error.filename)!r}" if error.filename else error.strerror
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _read_if_there(path: Path, schema: pa.Schema) -> pd.DataFrame | None:
+    return _read_table(path, schema).to_pandas() if path.exists() else None
+
+
+def _read_table(path: Path, schema: pa.Schema) -> pa.Table:
+    try:
+        if not path.is_file():
+            raise PreparedError(
+                f"{path.parent} isn't a prepared set: it has no {path.name}; "
+                "make it with `python -m training prepare SET SOURCE DEST`."
+            )
         table = pq.read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
+    except pa.ArrowException as error:
         raise PreparedError(f"{path} can't be read; prepare the set again.") from error
+    except OSError as error:
+        raise PreparedError(
+            f"{path} can't be read: {reason_of(error)}; mend that or prepare the set again."
+        ) from error
     if not table.schema.equals(schema):
         raise PreparedError(f"{path} was written by another version; prepare the set again.")
     return table
 
 
-def _lines(table: pd.DataFrame) -> list[str]:
-    columns = [_plain(table[column]) for column in table]
+def _json_lines(table: pd.DataFrame) -> list[str]:
+    columns = [_plain_values(table[column]) for column in table]
     return [json.dumps(row) for row in zip(*columns, strict=True)]
 
 
-def _fingerprint(answers: pd.DataFrame) -> str:
+def _digest_of_answers(answers: pd.DataFrame) -> str:
     """Return the digest of millions of answers, in their order, which is that of the triplets."""
     rows = pd.util.hash_pandas_object(answers, index=False).to_numpy()
     return hashlib.sha256(rows.tobytes()).hexdigest()
 
 
-def _plain(column: pd.Series) -> list[object]:
+def _plain_values(column: pd.Series) -> list[object]:
     """Return a column as JSON takes it: numbers as floats, arrays as lists, nothing as None."""
     return [v.tolist() if isinstance(v, np.ndarray) else None if pd.isna(v) else v for v in column]

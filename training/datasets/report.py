@@ -10,32 +10,34 @@ class Report:
     name: str
     command: str
     offered: int
-    """Pictures that the reader took from its source."""
+    """Number of pictures that the reader found."""
     dropped: dict[str, list[str]]
-    """Reason -> files of the pictures that gave no crop or stand in a later split too."""
+    """Reason -> pictures that gave no crop or are in a later split too."""
     notes: list[str]
+    """What the reader took or dropped, a sentence each."""
     seconds: float
     summary: str
+    """What the prepared folder holds, in plain text."""
 
     @property
-    def kept(self) -> int:
-        """Faces in the index."""
+    def faces(self) -> int:
+        """Number of faces in the index."""
         return self.offered - sum(map(len, self.dropped.values()))
 
     @property
-    def said(self) -> list[str]:
+    def sentences(self) -> list[str]:
         """What was taken, what was dropped and why, a sentence each."""
-        taken = f"{self.kept:,} faces of {self.offered:,} pictures, in {self.seconds:.0f} s."
-        lost = [f"{len(files):,} dropped: {why}." for why, files in self.dropped.items()]
-        return [taken, *lost, *self.notes]
+        taken = f"{self.faces:,} faces of {self.offered:,} pictures, in {self.seconds:.0f} s."
+        dropped = [f"{len(files):,} dropped: {why}." for why, files in self.dropped.items()]
+        return [taken, *dropped, *self.notes]
 
     @property
     def text(self) -> str:
-        """The report as markdown."""
+        """The report as Markdown."""
         listed = [f"- {why}: {', '.join(sorted(files))}" for why, files in self.dropped.items()]
         return "\n".join(
             [f"# Prepared set {self.name}", "", f"    {self.command}", ""]
-            + [f"- {note}" for note in self.said]
+            + [f"- {sentence}" for sentence in self.sentences]
             + ["", "```", self.summary, "```", ""]
             + (["Left out:", "", *listed, ""] if listed else [])
         )

@@ -1,4 +1,4 @@
-"""What a reader hands to `prepare`: pictures, what is known about them, and their bytes."""
+"""What a reader returns to `prepare`: records of pictures, and a source of their bytes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,11 +11,11 @@ from jaxtyping import Float
 
 
 @dataclass(frozen=True, kw_only=True)
-class Picture:
-    """A picture of a source and what its annotators say about it; None where they don't."""
+class PictureRecord:
+    """A picture of a data set and what its annotators know about it; None where unknown."""
 
     member: str
-    """Where the source keeps it: a path with forward slashes."""
+    """Where the source has it: a path with forward slashes, or another key for `Source.read`."""
     name: str
     """Unique in its set; the crop's file is named after it."""
     split: str
@@ -27,48 +27,50 @@ class Picture:
     emotion: int | None = None
     """Index into EMOTIONS."""
     votes: tuple[int, ...] | None = None
-    """Votes in the order of EMOTIONS, then unknown, then no face."""
+    """Number of votes for each of EMOTIONS, then for unknown, then for no face."""
     angle: float | None = None
     """Degrees by which the head is turned away from the camera."""
     gaze: str | None = None
-    near: tuple[float, float] | None = None
-    """Where the middle of the face lies, x and y in pixels; the largest face is meant otherwise."""
+    face_centre: tuple[float, float] | None = None
+    """Centre of the face to crop, x and y in pixels; None for the largest face."""
     digest: str | None = None
-    """The sha256 of its bytes, where the reader has looked at them."""
+    """The sha256 of its bytes, where the reader has computed it."""
 
 
 @runtime_checkable
 class Source(Protocol):
-    """Where pictures come from; travels to other processes."""
+    """Gives the bytes of pictures; is pickled for worker processes."""
 
     def read(self, member: str) -> bytes:
         """Return a member's bytes."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
-    """All that a reader took from its source.
+class RawDataset:
+    """A data set as its reader found it, before faces are cropped.
 
     Args:
         source: gives the bytes of `pictures`.
-        pictures: what to cut, in the order of the index.
-        framing: the margin of pictures that are already cropped, roll and all; None where a face
-            has to be found.
-        fallback: the margin to assume where a face had to be found and wasn't; None drops it.
-        central: whether the face that is meant is the one in the middle, not the largest.
+        pictures: what to crop, in the order of the index.
+        cropped_margin: the margin of pictures that are level crops of faces already; None where
+            faces have to be found.
+        fallback_margin: the margin to assume for a picture in which no face was found; None drops
+            such pictures.
+        central_face: whether to crop the face nearest to the centre instead of the largest.
         triplets: fixed triplets as name_1, name_2, name_3, type, annotator, answer, split; `answer`
             is missing where too few people agree.
-        answers: every annotator's own: triplet (its position in `triplets`), annotator, answer.
-        points: where the same points of a face lie in a picture, x and y in sides of it, for the
-            picture's member; of faces that are rendered.
+        answers: each annotator's own answers: triplet (its position in `triplets`), annotator,
+            answer.
+        points: returns where the same points of a face lie in a member's picture, x and y as parts
+            of its side; for rendered faces.
         notes: what was taken or dropped and why, a sentence each.
     """
 
     source: Source
-    pictures: list[Picture]
-    framing: float | None = None
-    fallback: float | None = None
-    central: bool = False
+    pictures: list[PictureRecord]
+    cropped_margin: float | None = None
+    fallback_margin: float | None = None
+    central_face: bool = False
     triplets: pd.DataFrame | None = None
     answers: pd.DataFrame | None = None
     points: Callable[[str], Float[np.ndarray, "points 2"]] | None = None
@@ -76,8 +78,8 @@ class Reading:
 
 
 @runtime_checkable
-class Unfetched(Protocol):
-    """A set whose pictures lie elsewhere as yet."""
+class RemoteDataset(Protocol):
+    """A data set whose pictures have to be downloaded or collected first."""
 
-    def fetched(self, dest: Path) -> Reading:
-        """Fetch them into the prepared folder `dest`, and return what came."""
+    def fetch(self, dest: Path) -> RawDataset:
+        """Fetch the pictures into the prepared folder `dest` and return those that were found."""

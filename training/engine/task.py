@@ -17,8 +17,8 @@ from torch.utils.data import DataLoader
 from registry.catalog import ModelSpec
 from registry.crops import CropSpec
 from registry.measurements import Measurement
-from training.datasets.contact_sheet import sheet
-from training.datasets.leakage import check_sets_apart
+from training.datasets.contact_sheet import draw_sheet
+from training.datasets.leakage import check_sets_disjoint
 from training.datasets.prepare import toy_set
 from training.datasets.prepared import Prepared
 from training.engine.recipe import Recipe, RecipeError
@@ -105,7 +105,7 @@ class Task(ABC):
                 "and add --data DEST, or train the -smoke variant, which needs none."
             )
         sets = tuple(Prepared.open(folder) for folder in self.recipe.data)
-        check_sets_apart(sets)
+        check_sets_disjoint(sets)
         return sets
 
     @property
@@ -149,7 +149,7 @@ class Task(ABC):
         shown = self.recipe.toy or self.recipe.log_faces
         if not shown or not len(self.sets[0].split("train")):
             return None
-        return np.asarray(sheet(self.sets[0], "train"))
+        return np.asarray(draw_sheet(self.sets[0], "train"))
 
     def epoch_sheet(self, networks: Networks) -> np.ndarray | None:
         """Return a picture to log after an epoch, HWC uint8; networks come as for `validate`."""

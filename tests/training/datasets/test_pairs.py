@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from training.datasets.pairs import number_of_pairs, pairs
+from training.datasets.pairs import count_pairs, pairs
 from training.datasets.prepared import Prepared
 
 NOTHING = float("nan")
@@ -71,4 +71,4 @@ def test_all_pairs_of_a_large_set_are_found_and_counted() -> None:
             and one[3] != other[3]
         ]
         assert pairs(data, split).tolist() == expected
-        assert number_of_pairs(data, split) == len(expected) > 100
+        assert count_pairs(data, split) == len(expected) > 100

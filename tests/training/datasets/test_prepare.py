@@ -1,5 +1,7 @@
 import os
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +10,7 @@ from filelock import FileLock
 
 from tests.training.datasets.trees import photo, plant
 from training.datasets.crop import StoredCrop
-from training.datasets.leakage import ELSEWHERE, check_apart
+from training.datasets.leakage import IN_LATER_SPLIT, check_splits_disjoint
 from training.datasets.prepare import READERS, prepare
 from training.datasets.prepared import Prepared, PreparedError
 from training.datasets.synthetic import toy
@@ -16,7 +18,7 @@ from training.models.emotion.config import EmotionRecipe
 from training.models.emotion.task import EmotionTask
 
 
-class Interrupted(toy.Drawn):
+class Interrupted(toy.DrawnFaces):
     """Reads a hundred pictures, then Ctrl-C."""
 
     left = 100
@@ -34,18 +36,20 @@ def test_a_stopped_run_goes_on_where_it_was(
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     prepare("toy", None, whole)
     with monkeypatch.context() as patch:
-        patch.setattr(toy, "Drawn", Interrupted)
+        patch.setattr(toy, "DrawnFaces", Interrupted)
         with pytest.raises(KeyboardInterrupt):
             prepare("toy", None, stopped)
     with pytest.raises(PreparedError, match="prepare"):
         Prepared.open(stopped)
     before = {f.name: f.stat().st_mtime_ns for f in (stopped / "crops").glob("*.png")}
     assert 0 < len(before) <= 100
-    (stopped / "crops" / "person00_sad_0.part").write_bytes(b"half a crop")
+    for name in ("crops/person00_sad_0.part", "crops/.part-0.png", ".part-1.parquet"):
+        (stopped / name).write_bytes(b"half a file")
     prepare("toy", None, stopped)
     after = {f.name: f.stat().st_mtime_ns for f in (stopped / "crops").iterdir()}
     assert before.items() <= after.items()
     assert sorted(after) == sorted(f.name for f in (whole / "crops").iterdir())
+    assert {f.name for f in stopped.iterdir()} == {f.name for f in whole.iterdir()}
     assert Prepared.open(stopped).digest == Prepared.open(whole).digest
 
 
@@ -57,8 +61,8 @@ def test_another_margin_cuts_again_and_forgets_what_was_cut_from_it(
     prepare("toy", None, tmp_path / "toy")
     before = Prepared.open(tmp_path / "toy")
     before.faces(CropSpec(size_px=16, margin=0.0))
-    reading = toy.read()
-    wider = type(reading)(**{**vars(reading), "framing": reading.framing + 0.2})
+    dataset = toy.read()
+    wider = type(dataset)(**{**vars(dataset), "cropped_margin": dataset.cropped_margin + 0.2})
     monkeypatch.setitem(READERS, "toy", lambda _: wider)
     prepare("toy", None, tmp_path / "toy")
     after = Prepared.open(tmp_path / "toy")
@@ -67,10 +71,10 @@ def test_another_margin_cuts_again_and_forgets_what_was_cut_from_it(
     assert not (tmp_path / "toy" / "cache").exists()
 
 
-def test_the_report_says_what_was_taken_and_how(tmp_path: Path) -> None:
+def test_the_report_counts_faces_and_names_the_command(tmp_path: Path) -> None:
     report = prepare("toy", None, tmp_path / "toy")
     text = (tmp_path / "toy" / "report.md").read_text(encoding="utf-8")
-    assert report.kept == 288
+    assert report.faces == 288
     assert "288 faces of 288 pictures" in text
     assert f"python -m training prepare toy - {tmp_path / 'toy'}" in text
 
@@ -108,13 +112,13 @@ def test_an_unknown_set_names_the_known_ones(tmp_path: Path) -> None:
 def test_a_picture_of_the_test_is_taken_out_of_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reading = toy.read()
-    tested = next(p for p in reading.pictures if p.split == "test")
+    dataset = toy.read()
+    tested = next(p for p in dataset.pictures if p.split == "test")
     again = replace(tested, name="again", split="train", person=None)
-    more = replace(reading, pictures=[again, *reading.pictures])
+    more = replace(dataset, pictures=[again, *dataset.pictures])
     monkeypatch.setitem(READERS, "toy", lambda _: more)
     report = prepare("toy", None, tmp_path / "toy")
-    assert report.dropped == {ELSEWHERE: [again.member]}
+    assert report.dropped == {IN_LATER_SPLIT: [again.member]}
     names = set(Prepared.open(tmp_path / "toy").index["name"])
     assert tested.name in names
     assert "again" not in names
@@ -124,18 +128,18 @@ def test_a_picture_of_the_test_is_taken_out_of_training(
 def test_a_person_or_picture_in_two_splits_stops_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reading = toy.read()
-    first, *rest = reading.pictures
-    torn = replace(reading, pictures=[replace(first, split="test"), *rest])
-    monkeypatch.setitem(READERS, "toy", lambda _: torn)
+    dataset = toy.read()
+    first, *rest = dataset.pictures
+    split_person = replace(dataset, pictures=[replace(first, split="test"), *rest])
+    monkeypatch.setitem(READERS, "toy", lambda _: split_person)
     with pytest.raises(PreparedError, match=r"1 persons stand in several splits \(person00\)"):
         prepare("toy", None, tmp_path / "toy")
     with pytest.raises(PreparedError, match="prepare"):
         Prepared.open(tmp_path / "toy")
-    kept = StoredCrop(path="", digest="d", margin=0.0, size_px=1, box=(), face_confidence=None)
+    crop = StoredCrop(path="", digest="d", margin=0.0, size_px=1, box=(), face_confidence=None)
     pair = [replace(first, person=None, split=split) for split in ("train", "test")]
     with pytest.raises(PreparedError, match=rf"1 pictures .* several splits \({first.member}\)"):
-        check_apart([(picture, kept) for picture in pair])
+        check_splits_disjoint([(picture, crop) for picture in pair])
 
 
 def test_sets_that_share_a_picture_in_different_splits_are_not_trained_on_together(
@@ -143,9 +147,9 @@ def test_sets_that_share_a_picture_in_different_splits_are_not_trained_on_togeth
 ) -> None:
     folders = []
     for name, split in (("one", "train"), ("other", "test"), ("third", "train")):
-        reading = toy.read()
-        some = [replace(p, split=split, person=None) for p in reading.pictures[:3]]
-        monkeypatch.setitem(READERS, name, lambda _, r=reading, s=some: replace(r, pictures=s))
+        dataset = toy.read()
+        some = [replace(p, split=split, person=None) for p in dataset.pictures[:3]]
+        monkeypatch.setitem(READERS, name, lambda _, r=dataset, s=some: replace(r, pictures=s))
         prepare(name, None, tmp_path / name)
         folders.append(tmp_path / name)
     assert len(EmotionTask(EmotionRecipe(data=(folders[0], folders[2]))).sets) == 2
@@ -168,7 +172,22 @@ def test_when_no_picture_gives_a_face_the_reasons_are_counted(tmp_path: Path) ->
         prepare("folder", source, tmp_path / "data", workers=1)
 
 
-class Lethal(toy.Drawn):
+def test_a_full_disk_gives_one_sentence_with_the_reason(tmp_path: Path) -> None:
+    limited = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))\n"
+        "from training.__main__ import main; sys.exit(main(sys.argv[1:]))"
+    )
+    command = ["-c", limited, "prepare", "toy", "-", str(tmp_path / "toy")]
+    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.endswith(
+        "toy can't be written: File too large; mend that and run the same command again."
+    )
+    assert "Traceback" not in done.stderr
+
+
+class Lethal(toy.DrawnFaces):
     """Ends the process that reads."""
 
     def read(self, member: str) -> bytes:
@@ -179,7 +198,7 @@ class Lethal(toy.Drawn):
 def test_a_process_that_was_ended_gives_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reading = replace(toy.read(), source=Lethal(), framing=None)
-    monkeypatch.setitem(READERS, "toy", lambda _: reading)
+    dataset = replace(toy.read(), source=Lethal(), cropped_margin=None)
+    monkeypatch.setitem(READERS, "toy", lambda _: dataset)
     with pytest.raises(PreparedError, match="--workers 1 goes on"):
         prepare("toy", None, tmp_path / "dest", workers=1)

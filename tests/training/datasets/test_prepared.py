@@ -7,7 +7,14 @@ from PIL import Image
 
 from registry.catalog import DLN, EMOTIONS
 from registry.crops import CropSpec
-from training.datasets.contact_sheet import CAPTION_PX, COLUMNS, FACE_PX, SPEC, sheet, write_sheet
+from training.datasets.contact_sheet import (
+    CAPTION_PX,
+    COLUMNS,
+    FACE_PX,
+    SPEC,
+    draw_sheet,
+    write_sheet,
+)
 from training.datasets.prepare import prepare
 from training.datasets.prepared import Prepared, PreparedError
 from training.datasets.synthetic import toy
@@ -57,15 +64,15 @@ def test_grey_crops_become_rgb(tmp_path: Path, folder: Path) -> None:
 
 
 def test_digest_follows_content_and_not_place(tmp_path: Path, folder: Path) -> None:
-    moved = tmp_path / "elsewhere"
-    shutil.copytree(folder, moved)
-    data, same = Prepared.open(folder), Prepared.open(moved)
+    copy = tmp_path / "elsewhere"
+    shutil.copytree(folder, copy)
+    data, same = Prepared.open(folder), Prepared.open(copy)
     assert data.digest == same.digest
     same.index.loc[0, "emotion"] = 7
-    assert Prepared(moved, same.name, same.index, same.triplets).digest != data.digest
+    assert Prepared(copy, same.name, same.index, same.triplets).digest != data.digest
 
 
-def test_what_is_no_prepared_set_is_said_in_a_sentence(tmp_path: Path) -> None:
+def test_a_folder_without_a_prepared_set_gives_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(PreparedError, match="isn't a prepared set"):
         Prepared.open(tmp_path)
     (tmp_path / "index.parquet").write_text("hello")
@@ -83,7 +90,7 @@ def test_unknown_splits_and_tilted_faces_are_refused(folder: Path) -> None:
 
 def test_the_contact_sheet_shows_every_emotion(folder: Path) -> None:
     data = Prepared.open(folder)
-    picture = np.asarray(sheet(data))
+    picture = np.asarray(draw_sheet(data))
     tile = FACE_PX + CAPTION_PX
     assert picture.shape == (len(EMOTIONS) * tile, COLUMNS * FACE_PX, 3)
     sad = np.flatnonzero(data.index["emotion"] == EMOTIONS.index("sad"))
@@ -93,6 +100,6 @@ def test_the_contact_sheet_shows_every_emotion(folder: Path) -> None:
     assert (picture[row - CAPTION_PX : row, :FACE_PX] < 128).any(), "it has a caption"
 
 
-def test_a_sheet_that_cannot_be_written_is_told_in_a_sentence(folder: Path) -> None:
+def test_a_sheet_that_cannot_be_written_gives_a_sentence(folder: Path) -> None:
     with pytest.raises(PreparedError, match=r"sheet\.png can't be written: No such file"):
         write_sheet(Prepared.open(folder), folder / "nowhere" / "sheet.png")

@@ -9,7 +9,7 @@ import pytest
 
 from training.datasets.prepared import Prepared
 from training.datasets.readers import lfw_emotion
-from training.datasets.splits import persons
+from training.datasets.splits import person_splits
 from training.datasets.synthetic import ict
 from training.metrics import identity_trials
 from training.metrics.embedding import hellinger_embedding
@@ -66,7 +66,7 @@ def test_the_committed_lists_name_no_person_of_a_training(name: str) -> None:
     if name == "ict":
         split_of = {f"ict{n:03d}": part for part, numbers in ict.PERSONS.items() for n in numbers}
     else:
-        split_of = persons(name.replace("-", "_"))
+        split_of = person_splits(name.replace("-", "_"))
     for split, names in table.groupby("split")[identity_trials.FACES]:
         listed = names.melt()["value"].dropna()
         if name == "ict":

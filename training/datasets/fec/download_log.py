@@ -1,4 +1,4 @@
-"""What became of every address, in a file that a killed run leaves whole."""
+"""A log of downloads: the status of each address, in a file that survives a killed run."""
 
 import os
 import time
@@ -12,7 +12,7 @@ FLUSHED_EVERY_SECONDS = 2.0
 
 
 class Status(StrEnum):
-    """What became of an address."""
+    """Result of a download."""
 
     OK = "ok"
     GONE = "gone"
@@ -22,29 +22,30 @@ class Status(StrEnum):
     NO_PICTURE = "no picture"
     TOO_LARGE = "too large"
     BUSY = "busy"
-    """429 or an error of the server, time and again."""
+    """429 or an error of the server, at each try."""
     UNREACHABLE = "unreachable"
     """No connection, no answer in time, or one that breaks off."""
-    NOT_AT_HAND = "not at hand"
+    MISSING = "not at hand"
+    """Not in the folder of photos."""
 
 
 FINAL = {Status.GONE, Status.REFUSED, Status.NO_PICTURE, Status.TOO_LARGE}
-"""Not asked for again; the others may be better tomorrow."""
-NAMES = frozenset(status.value for status in Status)
+"""These addresses aren't requested again; the others are, in the next run."""
+STATUS_NAMES = frozenset(status.value for status in Status)
 
 
 class DownloadLog:
-    """One line an address, the status before it; the last line about an address counts."""
+    """A status and an address on each line; the last line of an address counts."""
 
     def __init__(self, file: FileIO) -> None:
         self._file = file
         self._flushed = 0.0
-        self.known = self._read()
+        self.statuses = self._read()
 
     @classmethod
     @contextmanager
     def opened(cls, path: Path) -> Iterator["DownloadLog"]:
-        """Give the ledger at `path`, new or of an earlier run."""
+        """Open the log at `path`, a new one or that of an earlier run."""
         with path.open("a+b", buffering=0) as file:
             try:
                 yield cls(file)
@@ -52,20 +53,20 @@ class DownloadLog:
                 os.fsync(file.fileno())
 
     def write(self, address: str, status: Status) -> None:
-        """Note what became of an address; safe from a kill at once, from a power cut in seconds."""
-        if self.known.get(address) == status:
+        """Write an address's status; a kill can't lose it, a power cut only within seconds."""
+        if self.statuses.get(address) == status:
             return
-        self.known[address] = status
+        self.statuses[address] = status
         self._file.write(f"{status}\t{address}\n".encode())
         if time.monotonic() > self._flushed + FLUSHED_EVERY_SECONDS:
             os.fsync(self._file.fileno())
             self._flushed = time.monotonic()
 
     def _read(self) -> dict[str, Status]:
-        """Return what is known, without a last line that was cut off."""
+        """Return the statuses by address, and delete a last line that was cut off."""
         self._file.seek(0)
         content = self._file.read()
         whole = content[: content.rfind(b"\n") + 1]
         self._file.truncate(len(whole))
         lines = [line.partition("\t") for line in whole.decode("utf-8", "replace").split("\n")]
-        return {address: Status(said) for said, _, address in lines if said in NAMES}
+        return {address: Status(name) for name, _, address in lines if name in STATUS_NAMES}

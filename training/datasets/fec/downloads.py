@@ -1,4 +1,4 @@
-"""Pictures from the web: many connections, few to each host, and never the same address twice."""
+"""Downloads of pictures: many connections, few to each host, and no address twice."""
 
 import asyncio
 import email.utils
@@ -21,14 +21,13 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.text import Text
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from registry.photos import PhotoError
 from training.datasets.fec.download_log import DownloadLog, Status
 
-Taker = Callable[[str, bytes], None]
-"""Takes what an address sent; raises PhotoError where that is no picture."""
 PLACEHOLDER = "photo_unavailable"
-"""How the picture is called to which Flickr leads in place of one that is gone."""
+"""Name of the picture to which Flickr redirects if a photo is gone."""
 AGENT = "expression-studio (fetches the photos of a research data set once; heeds Retry-After)"
 GONE = {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
 CLOSED = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
@@ -37,51 +36,62 @@ LATER = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_R
 
 @dataclass(frozen=True, kw_only=True)
 class RateLimits:
-    """How hard servers are asked, and for how long."""
+    """Limits of connections, requests, tries and bytes."""
 
     connections: int = 16
     connections_per_host: int = 4
     interval_seconds: float = 0.05
     """Between two requests to one host."""
     answer_within_seconds: float = 20.0
+    """For each read from a connection."""
     whole_within_seconds: float = 90.0
+    """For a whole picture."""
     tries: int = 4
     first_delay_seconds: float = 1.0
     """Before the second try; doubled before each one after it."""
     longest_delay_seconds: float = 120.0
-    """A host that asks for more patience is left alone until the next run."""
+    """A host that demands a longer one is left alone until the next run."""
     largest_bytes: int = 30_000_000
     redirects: int = 4
     failures_of_a_host: int = 10
     """Addresses that fail in a row before the host is left alone until the next run."""
 
 
-class _Refusal(Exception):
-    """A status other than OK; `wait` is what the server asks for before another try."""
+class _DownloadError(Exception):
+    """A download that failed.
 
-    def __init__(self, status: Status, *, again: bool = False, wait: float = 0.0) -> None:
+    Args:
+        status: of the address.
+        retry: whether another try may help.
+        wait: seconds that the server demands before it.
+    """
+
+    def __init__(self, status: Status, *, retry: bool = False, wait: float = 0.0) -> None:
         super().__init__(status)
-        self.status, self.again, self.wait = status, again, wait
+        self.status, self.retry, self.wait = status, retry, wait
 
 
 @dataclass
 class _Host:
-    """The turns of requests to one host, and how it has behaved."""
+    """Limits the requests to one host and counts its failures."""
 
     rate_limits: RateLimits
     free_at: float = 0.0
+    """Time before which nothing is requested, by `time.monotonic`."""
     failures: int = 0
+    """Addresses in a row."""
     connections: asyncio.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
         self.connections = asyncio.Semaphore(self.rate_limits.connections_per_host)
 
     @property
-    def down(self) -> bool:
+    def is_down(self) -> bool:
+        """Whether nothing more is requested in this run."""
         return self.failures >= self.rate_limits.failures_of_a_host
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
+    async def connection(self) -> AsyncIterator[None]:
         """Wait for a free connection and for the interval since the last request."""
         async with self.connections:
             start = max(self.free_at, time.monotonic())
@@ -90,12 +100,12 @@ class _Host:
             async with asyncio.timeout(self.rate_limits.whole_within_seconds):
                 yield
 
-    def judge(self, status: Status) -> None:
+    def count(self, status: Status) -> None:
         failed = status in (Status.BUSY, Status.UNREACHABLE)
         self.failures = self.failures + 1 if failed else 0
 
     def pause(self, seconds: float) -> None:
-        """Ask for nothing before then; for nothing at all in this run if that is too long."""
+        """Request nothing for so long; nothing more in this run if that is too long."""
         if seconds > self.rate_limits.longest_delay_seconds:
             self.failures = self.rate_limits.failures_of_a_host
         else:
@@ -104,21 +114,26 @@ class _Host:
 
 def download(
     addresses: Sequence[str],
-    take: Taker,
-    ledger: DownloadLog,
+    add: Callable[[str, bytes], None],
+    log: DownloadLog,
     rate_limits: RateLimits | None = None,
 ) -> None:
-    """Fetch each address, hand it to `take` in some thread, and note what became of it.
+    """Download addresses and log the status of each; Ctrl-C ends it at once.
 
-    Ctrl-C ends it at once; what is noted by then stands.
+    Args:
+        addresses: what to download.
+        add: takes an address and its content, in some thread; raises PhotoError if that is no
+            picture.
+        log: gets the statuses.
+        rate_limits: the defaults if None.
 
     Raises:
-        OSError: `take` or the ledger can't write.
+        OSError: `add` or the log can't write.
     """
     console = Console(stderr=True)
     with Progress(*_columns(), console=console) as progress:
         bar = progress.add_task("photos", total=len(addresses))
-        session = _Session(take, ledger, rate_limits or RateLimits(), lambda: progress.advance(bar))
+        session = _Session(add, log, rate_limits or RateLimits(), lambda: progress.advance(bar))
         try:
             asyncio.run(session.run(addresses))
         except ExceptionGroup as group:
@@ -127,9 +142,13 @@ def download(
 
 class _Session:
     def __init__(
-        self, take: Taker, ledger: DownloadLog, rate_limits: RateLimits, advance: Callable[[], None]
+        self,
+        add: Callable[[str, bytes], None],
+        log: DownloadLog,
+        rate_limits: RateLimits,
+        advance: Callable[[], None],
     ) -> None:
-        self.take, self.ledger, self.rate_limits, self.advance = take, ledger, rate_limits, advance
+        self.add, self.log, self.rate_limits, self.advance = add, log, rate_limits, advance
         self.hosts: dict[str, _Host] = {}
 
     async def run(self, addresses: Sequence[str]) -> None:
@@ -146,109 +165,120 @@ class _Session:
     async def _work(self, waiting: Iterator[str]) -> None:
         for address in waiting:
             host = self._host(address)
-            status = Status.UNREACHABLE if host.down else await self._status(address)
-            host.judge(status)
-            self.ledger.write(address, status)
+            status = Status.UNREACHABLE if host.is_down else await self._download(address)
+            host.count(status)
+            self.log.write(address, status)
             self.advance()
 
     def _host(self, address: str) -> _Host:
         return self.hosts.setdefault(address.split("/")[2].lower(), _Host(self.rate_limits))
 
-    async def _status(self, address: str) -> Status:
-        """Try an address as often as it may help."""
-        delay, tries = self.rate_limits.first_delay_seconds, self.rate_limits.tries
-        for left in reversed(range(tries)):
-            try:
-                await self._once(address)
-            except _Refusal as refusal:
-                self._host(address).pause(refusal.wait)
-                if not (refusal.again and left) or self._host(address).down:
-                    return refusal.status
-            else:
-                return Status.OK
-            await asyncio.sleep(delay)
-            delay = min(2 * delay, self.rate_limits.longest_delay_seconds)
-        raise AssertionError("the last try returns")
+    async def _download(self, address: str) -> Status:
+        """Try an address as often as it may help, and return its status."""
+        host, limits = self._host(address), self.rate_limits
+        attempts = stop_after_attempt(limits.tries)
+        retrying = AsyncRetrying(
+            retry=retry_if_exception(lambda e: isinstance(e, _DownloadError) and e.retry),
+            stop=lambda state: host.is_down or attempts(state),
+            wait=wait_exponential(limits.first_delay_seconds, limits.longest_delay_seconds),
+            reraise=True,
+        )
+        try:
+            await retrying(self._try, address)
+        except _DownloadError as error:
+            return error.status
+        return Status.OK
 
-    async def _once(self, address: str) -> None:
-        """Fetch an address and hand it over; what broke off counts if it is a picture even so."""
+    async def _try(self, address: str) -> None:
+        """Download and add a picture; let its host rest for as long as the server demands."""
         try:
-            content, whole = await self._content(address)
-        except (httpx.TransportError, OSError) as error:
-            raise _Refusal(Status.UNREACHABLE, again=True) from error
-        except httpx.InvalidURL as error:
-            raise _Refusal(Status.REFUSED) from error
+            content, complete = await self._fetch(address)
+            await self._add(address, content, complete=complete)
+        except _DownloadError as error:
+            self._host(address).pause(error.wait)
+            raise
+
+    async def _add(self, address: str, content: bytes, *, complete: bool) -> None:
+        """Add a picture; what broke off is added if it is a picture even so."""
         try:
-            await asyncio.to_thread(self.take, address, content)
+            await asyncio.to_thread(self.add, address, content)
         except PhotoError as error:
-            broken = Status.NO_PICTURE if whole else Status.UNREACHABLE
-            raise _Refusal(broken, again=not whole) from error
+            status = Status.NO_PICTURE if complete else Status.UNREACHABLE
+            raise _DownloadError(status, retry=not complete) from error
 
-    async def _content(self, address: str) -> tuple[bytes, bool]:
-        """Return what an address sends, at the end of its redirects, and whether that is all."""
-        seen: set[str] = set()
-        while len(seen) <= self.rate_limits.redirects and address not in seen:
-            seen.add(address)
+    async def _fetch(self, address: str) -> tuple[bytes, bool]:
+        """Return what an address sends, and whether that is complete."""
+        try:
+            return await self._follow_redirects(address)
+        except (httpx.TransportError, OSError) as error:
+            raise _DownloadError(Status.UNREACHABLE, retry=True) from error
+        except httpx.InvalidURL as error:
+            raise _DownloadError(Status.REFUSED) from error
+
+    async def _follow_redirects(self, address: str) -> tuple[bytes, bool]:
+        visited: set[str] = set()
+        while len(visited) <= self.rate_limits.redirects and address not in visited:
+            visited.add(address)
             _check_port(address)
             async with (
-                self._host(address).turn(),
+                self._host(address).connection(),
                 self.client.stream("GET", address, follow_redirects=False) as response,
             ):
                 if not response.has_redirect_location:
-                    _check(response)
-                    return await self._body(response)
-                address = _next(response)
-        raise _Refusal(Status.REFUSED)
+                    _check_status(response)
+                    return await self._read_body(response)
+                address = _redirect_target(response)
+        raise _DownloadError(Status.REFUSED)
 
-    async def _body(self, response: httpx.Response) -> tuple[bytes, bool]:
-        """Read as many bytes as come, whatever the header says of their number and kind."""
+    async def _read_body(self, response: httpx.Response) -> tuple[bytes, bool]:
+        """Read as many bytes as come, whatever the headers say about number and type."""
         body = bytearray()
         try:
             async for chunk in response.aiter_raw():
                 body += chunk
                 if len(body) > self.rate_limits.largest_bytes:
-                    raise _Refusal(Status.TOO_LARGE)
+                    raise _DownloadError(Status.TOO_LARGE)
         except (httpx.ReadError, httpx.RemoteProtocolError):
             return bytes(body), False
         return bytes(body), True
 
 
 def _check_port(address: str) -> None:
-    """Raise for a port that sockets can't even be asked for."""
+    """Refuse a port that no socket can have."""
     if not 0 < (httpx.URL(address).port or 80) < 65536:
-        raise _Refusal(Status.REFUSED)
+        raise _DownloadError(Status.REFUSED)
 
 
-def _next(response: httpx.Response) -> str:
-    """Return where a redirect leads."""
+def _redirect_target(response: httpx.Response) -> str:
+    """Return the address to which a response redirects."""
     target = response.url.join(response.headers["Location"])
     if PurePosixPath(target.path).name.startswith(PLACEHOLDER):
-        raise _Refusal(Status.GONE)
+        raise _DownloadError(Status.GONE)
     if target.scheme not in ("http", "https"):
-        raise _Refusal(Status.REFUSED)
+        raise _DownloadError(Status.REFUSED)
     return str(target)
 
 
-def _check(response: httpx.Response) -> None:
-    """Raise unless there is something to read."""
+def _check_status(response: httpx.Response) -> None:
+    """Raise unless the response has a body to read."""
     code = response.status_code
     if code in GONE:
-        raise _Refusal(Status.GONE)
+        raise _DownloadError(Status.GONE)
     if code in CLOSED:
-        raise _Refusal(Status.REFUSED, again=True)
+        raise _DownloadError(Status.REFUSED, retry=True)
     if code in LATER or response.is_server_error:
-        wait = _patience(response.headers.get("Retry-After", ""))
-        raise _Refusal(Status.BUSY, again=True, wait=wait)
+        wait = _parse_retry_after(response.headers.get("Retry-After", ""))
+        raise _DownloadError(Status.BUSY, retry=True, wait=wait)
     if not response.is_success:
-        raise _Refusal(Status.REFUSED)
+        raise _DownloadError(Status.REFUSED)
 
 
-def _patience(said: str) -> float:
+def _parse_retry_after(header: str) -> float:
     """Return the seconds of a Retry-After header: their number, or a date; 0 for anything else."""
-    if said.isascii() and said.isdigit():
-        return float(said)
+    if header.isascii() and header.isdigit():
+        return float(header)
     with suppress(ValueError, OverflowError):
-        return max(0.0, email.utils.parsedate_to_datetime(said).timestamp() - time.time())
+        return max(0.0, email.utils.parsedate_to_datetime(header).timestamp() - time.time())
     return 0.0
 
 
@@ -258,5 +288,5 @@ class _Rate(ProgressColumn):
 
 
 def _columns() -> tuple[ProgressColumn, ...]:
-    words = TextColumn("{task.description}")
-    return words, BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn()
+    description = TextColumn("{task.description}")
+    return description, BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn()

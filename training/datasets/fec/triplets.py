@@ -1,4 +1,4 @@
-"""FecCsv as a set: distinct faces, their splits, fixed triplets and everybody's answers."""
+"""FEC's rows as a set: distinct faces, splits, fixed triplets and each annotator's answers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,85 +8,90 @@ import pandas as pd
 import pyarrow as pa
 from jaxtyping import Bool, Int, UInt64
 
-from training.datasets.fec.face_crops import member_of, name_of
-from training.datasets.fec.fec_csv import EDGES, PLACES, RATERS, TYPES, strings
-from training.datasets.fec.held_out import held_out
+from training.datasets.fec.face_crops import face_key, name_of
+from training.datasets.fec.fec_csv import ANNOTATORS, EDGES, PLACES, TYPES, stack_columns
+from training.datasets.fec.held_out import draw_held_out
 from training.datasets.prepared import SPLITS
 
-RATED = len(RATERS)
+MOST_ANSWERS = len(ANNOTATORS)
 TRAIN, VALIDATION, TEST = range(3)
 """Places in SPLITS."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FecTriplets:
-    """All that comparisons say.
+    """All that FEC's files say about faces.
 
-    `faces` has url, left, right, top, bottom, member, name, split; see `Reading` for `triplets` and
-    `answers`.
+    Args:
+        faces: url, left, right, top, bottom, member, name, split.
+        table: fixed triplets; see `RawDataset.triplets`.
+        answers: see `RawDataset.answers`.
+        notes: what was dropped, a sentence each.
     """
 
     faces: pd.DataFrame
-    triplets: pd.DataFrame
+    table: pd.DataFrame
     answers: pd.DataFrame
     notes: list[str]
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Asked:
-    """Rows of comparisons, as numbers."""
+class _Rows:
+    """Usable rows of FEC's files; their faces are numbered."""
 
     table: pa.Table
-    tested: Bool[np.ndarray, "rows"]
+    is_test: Bool[np.ndarray, "rows"]
     faces: pd.DataFrame
-    shown: Int[np.ndarray, "rows 3"]
+    face_numbers: Int[np.ndarray, "rows 3"]
     """Places of the three faces in `faces`."""
 
     @property
     def digests(self) -> UInt64[np.ndarray, "rows"]:
-        """Return a digest of each row's three faces, whatever their order."""
+        """A digest of each row's three faces, whatever their order."""
         numbers = np.array([int(name, 16) for name in self.faces["name"]], np.uint64)
-        return np.asarray(numbers[self.shown].sum(axis=1, dtype=np.uint64))
+        return np.asarray(numbers[self.face_numbers].sum(axis=1, dtype=np.uint64))
 
 
-def opinions(
+def build_triplets(
     tables: Mapping[str, pa.Table], *, min_agreement: int, limit: int | None = None
 ) -> FecTriplets:
-    """Return comparisons as a set.
+    """Return the rows of FEC's files as a set.
 
     Args:
-        tables: usable rows of train, of test, or of both.
-        min_agreement: of six people, on the answer of a triplet that is measured against; the same
-            part of them where there are fewer. In train ties alone have no answer.
-        limit: rows to take of each table, those with the smallest digests.
+        tables: split of a file, train or test -> its usable rows.
+        min_agreement: how many of six annotators must agree on the answer of a triplet for
+            validation or test; the same share where there are fewer. In train only ties have no
+            answer.
+        limit: number of rows to take of each table, those with the smallest digests.
     """
-    asked = _asked(tables)
+    rows = _number_faces(tables)
     if limit is not None:
-        asked = _limited(asked, limit)
-    splits = _splits(asked)
-    rows = splits[asked.shown]
-    kept = (rows == rows[:, :1]).all(axis=1) & ((rows[:, 0] == TEST) == asked.tested)
-    answers = _answers(asked.table)[kept]
-    wanted = np.where(rows[kept, 0] == TRAIN, 0, min_agreement)
-    triplets = _triplets(asked, kept, rows, _agreed(answers, wanted))
+        rows = _limit_rows(rows, limit)
+    face_splits = _split_faces(rows)
+    splits = face_splits[rows.face_numbers]
+    one_split = (splits == splits[:, :1]).all(axis=1)
+    usable = one_split & ((splits[:, 0] == TEST) == rows.is_test)
+    answers = _answers(rows.table)[usable]
+    needed = np.where(splits[usable, 0] == TRAIN, 0, min_agreement)
+    table = _triplet_table(rows, usable, splits, _agreed_answers(answers, needed))
     return FecTriplets(
-        faces=asked.faces.assign(split=np.array(SPLITS, object)[splits]),
-        triplets=triplets,
-        answers=_said(asked.table.filter(pa.array(kept)), answers),
-        notes=[_dropped(asked.table, kept), *_open(triplets)],
+        faces=rows.faces.assign(split=np.array(SPLITS, object)[face_splits]),
+        table=table,
+        answers=_answer_table(rows.table.filter(pa.array(usable)), answers),
+        notes=[_note_dropped(rows.table, usable), *_note_unanswered(table)],
     )
 
 
-def _asked(tables: Mapping[str, pa.Table]) -> _Asked:
+def _number_faces(tables: Mapping[str, pa.Table]) -> _Rows:
     table = pa.concat_tables(tables.values()).unify_dictionaries()
-    tested = np.repeat([split == "test" for split in tables], [len(t) for t in tables.values()])
-    faces, shown = _faces(table)
-    return _Asked(table=table, tested=tested, faces=faces, shown=shown)
+    is_test = np.repeat([split == "test" for split in tables], [len(t) for t in tables.values()])
+    faces, face_numbers = _distinct_faces(table)
+    return _Rows(table=table, is_test=is_test, faces=faces, face_numbers=face_numbers)
 
 
-def _faces(table: pa.Table) -> tuple[pd.DataFrame, Int[np.ndarray, "rows 3"]]:
+def _distinct_faces(table: pa.Table) -> tuple[pd.DataFrame, Int[np.ndarray, "rows 3"]]:
     """Return the distinct faces in the order of their first appearance, and each row's three."""
-    addresses = strings(table, [f"url_{i}" for i in PLACES])
+    addresses = stack_columns(table, [f"url_{i}" for i in PLACES])
     boxes = {
         edge: np.concatenate([table[f"{edge}_{i}"].to_numpy() for i in PLACES]) for edge in EDGES
     }
@@ -94,92 +99,97 @@ def _faces(table: pa.Table) -> tuple[pd.DataFrame, Int[np.ndarray, "rows 3"]]:
     numbers = all_faces.groupby([*all_faces], sort=False).ngroup().to_numpy()
     faces = all_faces.drop_duplicates(ignore_index=True)
     faces = faces.assign(url=addresses.categories.to_numpy()[faces["url"]])
-    members = [member_of(str(url), tuple(box)) for url, *box in faces.itertuples(index=False)]
-    faces = faces.assign(member=members, name=[name_of(member) for member in members])
+    keys = [face_key(str(url), tuple(box)) for url, *box in faces.itertuples(index=False)]
+    faces = faces.assign(member=keys, name=[name_of(key) for key in keys])
     return faces, numbers.reshape(len(PLACES), -1).T
 
 
-def _limited(asked: _Asked, limit: int) -> _Asked:
-    chosen = np.zeros(len(asked.tested), bool)
-    order = np.argsort(asked.digests, kind="stable")
-    for tested in (False, True):
-        chosen[order[asked.tested[order] == tested][:limit]] = True
-    table = asked.table.filter(pa.array(chosen))
-    faces, shown = _faces(table)
-    return _Asked(table=table, tested=asked.tested[chosen], faces=faces, shown=shown)
+def _limit_rows(rows: _Rows, limit: int) -> _Rows:
+    chosen = np.zeros(len(rows.is_test), bool)
+    order = np.argsort(rows.digests, kind="stable")
+    for is_test in (False, True):
+        chosen[order[rows.is_test[order] == is_test][:limit]] = True
+    table = rows.table.filter(pa.array(chosen))
+    faces, face_numbers = _distinct_faces(table)
+    return _Rows(table=table, is_test=rows.is_test[chosen], faces=faces, face_numbers=face_numbers)
 
 
-def _splits(asked: _Asked) -> Int[np.ndarray, "faces"]:
-    """Return each face's split, which is its photo's: test wins, then what is held out."""
-    photo_of = pd.factorize(asked.faces["url"])[0]
-    photos = photo_of[asked.shown]
+def _split_faces(rows: _Rows) -> Int[np.ndarray, "faces"]:
+    """Return the split of each face, which is its photo's: test first, then what is held out."""
+    photo_of = pd.factorize(rows.faces["url"])[0]
+    photos = photo_of[rows.face_numbers]
     splits = np.full(photo_of.max() + 1, TRAIN)
-    splits[photos[asked.tested]] = TEST
-    free = (splits[photos] == TRAIN).all(axis=1)
-    held = held_out(photos[free], asked.digests[free])
-    splits[: len(held)][held] = VALIDATION
+    splits[photos[rows.is_test]] = TEST
+    in_train = (splits[photos] == TRAIN).all(axis=1)
+    held_out = draw_held_out(photos[in_train], rows.digests[in_train])
+    splits[: len(held_out)][held_out] = VALIDATION
     return splits[photo_of]
 
 
-def _answers(table: pa.Table) -> Int[np.ndarray, "rows raters"]:
-    return np.column_stack([table[f"answer_{j}"].to_numpy() for j in RATERS])
+def _answers(table: pa.Table) -> Int[np.ndarray, "rows annotators"]:
+    return np.column_stack([table[f"answer_{j}"].to_numpy() for j in ANNOTATORS])
 
 
-def _agreed(
-    answers: Int[np.ndarray, "rows raters"], wanted: Int[np.ndarray, "rows"]
+def _agreed_answers(
+    answers: Int[np.ndarray, "rows annotators"], needed: Int[np.ndarray, "rows"]
 ) -> Int[np.ndarray, "rows"]:
-    """Return the odd face by most answers; 0 for a tie, or fewer than `wanted` of six."""
+    """Return the odd face by most answers, 1 to 3; 0 for a tie or too few answers.
+
+    Args:
+        answers: 1 to 3; 0 where there is none.
+        needed: of six answers; the same share where there are fewer.
+    """
     votes = np.stack([(answers == i).sum(axis=1) for i in PLACES], axis=1)
     most = votes.max(axis=1)
-    clear = (votes == most[:, None]).sum(axis=1) == 1
-    enough = most * RATED >= wanted * votes.sum(axis=1)
-    return np.where(clear & enough, votes.argmax(axis=1) + 1, 0)
+    no_tie = (votes == most[:, None]).sum(axis=1) == 1
+    enough = most * MOST_ANSWERS >= needed * votes.sum(axis=1)
+    return np.where(no_tie & enough, votes.argmax(axis=1) + 1, 0)
 
 
-def _triplets(
-    asked: _Asked,
-    kept: Bool[np.ndarray, "rows"],
-    rows: Int[np.ndarray, "rows 3"],
-    agreed: Int[np.ndarray, "kept"],
+def _triplet_table(
+    rows: _Rows,
+    usable: Bool[np.ndarray, "rows"],
+    splits: Int[np.ndarray, "rows 3"],
+    agreed: Int[np.ndarray, "usable"],
 ) -> pd.DataFrame:
-    names = asked.faces["name"].to_numpy()[asked.shown[kept]]
+    names = rows.faces["name"].to_numpy()[rows.face_numbers[usable]]
     return pd.DataFrame(
         {
             **{f"name_{i}": names[:, i - 1] for i in PLACES},
-            "type": strings(asked.table, ["type"]).astype(object)[kept],
+            "type": stack_columns(rows.table, ["type"]).astype(object)[usable],
             "annotator": None,
             "answer": pd.Series([odd or None for odd in agreed.tolist()], dtype=object),
-            "split": np.array(SPLITS, object)[rows[kept, 0]],
+            "split": np.array(SPLITS, object)[splits[usable, 0]],
         }
     )
 
 
-def _said(table: pa.Table, answers: Int[np.ndarray, "rows raters"]) -> pd.DataFrame:
-    """Return every annotator's answer about every triplet, ties included."""
-    who = strings(table, [f"annotator_{j}" for j in RATERS])
-    codes = who.codes.reshape(RATED, -1).T
-    triplet, rater = np.nonzero(answers)
-    annotator = pd.Categorical.from_codes(codes[triplet, rater], who.categories)
+def _answer_table(table: pa.Table, answers: Int[np.ndarray, "rows annotators"]) -> pd.DataFrame:
+    """Return each annotator's answer about each triplet, also where they tie."""
+    names = stack_columns(table, [f"annotator_{j}" for j in ANNOTATORS])
+    codes = names.codes.reshape(MOST_ANSWERS, -1).T
+    triplet, place = np.nonzero(answers)
+    annotator = pd.Categorical.from_codes(codes[triplet, place], names.categories)
     return pd.DataFrame(
         {
             "triplet": triplet,
             "annotator": annotator.remove_unused_categories(),
-            "answer": answers[triplet, rater],
+            "answer": answers[triplet, place],
         }
     )
 
 
-def _dropped(table: pa.Table, kept: Bool[np.ndarray, "rows"]) -> str:
-    lost = pd.Series(strings(table, ["type"]).astype(object)[~kept]).value_counts()
-    named = ", ".join(f"{name} {lost.get(name, 0):,}" for name in TYPES)
+def _note_dropped(table: pa.Table, usable: Bool[np.ndarray, "rows"]) -> str:
+    dropped = pd.Series(stack_columns(table, ["type"]).astype(object)[~usable]).value_counts()
+    by_type = ", ".join(f"{name} {dropped.get(name, 0):,}" for name in TYPES)
     return (
-        f"{(~kept).sum():,} triplets dropped whose photos are in different splits, or in both "
-        f"files: {named}."
+        f"{(~usable).sum():,} triplets dropped whose photos are in different splits, or in both "
+        f"files: {by_type}."
     )
 
 
-def _open(triplets: pd.DataFrame) -> list[str]:
-    """Say how many triplets have no answer that they could be measured by."""
+def _note_unanswered(triplets: pd.DataFrame) -> list[str]:
+    """Return the number of triplets of each split without an agreed answer, a sentence each."""
     unanswered = triplets["answer"].isna().groupby(triplets["split"]).sum()
     return [
         f"{count:,} triplets of {split} have no answer: a tie"

@@ -6,7 +6,6 @@ Manually_Annotated_Images) and the numbered folders of 2021 (train_set, val_set)
 
 import csv
 import io
-import math
 import re
 from collections.abc import Iterator
 from functools import lru_cache
@@ -17,25 +16,32 @@ from numpy.lib.format import read_array
 
 from registry.catalog import FERPLUS_MARGIN
 from training.datasets.prepared import PreparedError
-from training.datasets.readers.archives import Files
-from training.datasets.readers.label_maps import AFFECTNET, AFFECTNET_WITHOUT
-from training.datasets.readers.label_rows import UNNAMED, RejectedRows, Row, filter_rows, pictures
-from training.datasets.source import Reading
+from training.datasets.readers.archives import DatasetFiles
+from training.datasets.readers.label_maps import AFFECTNET, AFFECTNET_EXCLUDED
+from training.datasets.readers.label_rows import (
+    PERSONS_UNKNOWN,
+    LabelRow,
+    RejectedRows,
+    box_centre,
+    filter_rows,
+    picture_records,
+)
+from training.datasets.source import RawDataset
 
 IMAGES = "Manually_Annotated_Images"
 LISTS = {"validation.csv": "test", "training.csv": "train"}
-"""What the test has comes first: what training repeats of it is dropped."""
-BOX = ("face_x", "face_y", "face_width", "face_height")
-COLUMNS = ("subDirectory_filePath", "expression", *BOX)
+"""The test comes first: pictures of it that training repeats are dropped from training."""
+BOX_COLUMNS = ("face_x", "face_y", "face_width", "face_height")
+COLUMNS = ("subDirectory_filePath", "expression", *BOX_COLUMNS)
 AUTOMATIC = ("Automatically_Annotated", "Automatically_annotated_file_list")
-LISTED = re.compile(r"[0-9]+/[0-9A-Za-z_-]+\.[A-Za-z]+")
-NUMBERED = {"val_set": "test", "train_set": "train"}
-FIRST = "train_set/annotations"
-LARGEST_LABEL = 1024
-"""Bytes of a label's file; the published ones have less than 200."""
+LISTED_PATH = re.compile(r"[0-9]+/[0-9A-Za-z_-]+\.[A-Za-z]+")
+NUMBERED_FOLDERS = {"val_set": "test", "train_set": "train"}
+LABEL_FOLDER = "train_set/annotations"
+LARGEST_LABEL_BYTES = 1024
+"""Of a label's file; the published ones have less than 200."""
 
 
-def read(path: Path | None) -> Reading:
+def read(path: Path | None) -> RawDataset:
     """Return AffectNet from a folder or zip in one of its two forms.
 
     Its validation set, on which results are published, is our test split; 5 % of its training set,
@@ -44,76 +50,83 @@ def read(path: Path | None) -> Reading:
     Raises:
         PreparedError: `path` holds something else, or a list without the published columns.
     """
-    source, losses = _opened(path), RejectedRows()
-    rows, there = (_numbered if _is_numbered(source) else _listed)(source, losses)
-    labelled = filter_rows(rows, AFFECTNET, there, losses, AFFECTNET_WITHOUT)
-    return Reading(
+    source, rejected = _open(path), RejectedRows()
+    read_rows = _read_numbered if _is_numbered(source) else _read_lists
+    rows, members = read_rows(source, rejected)
+    labelled = filter_rows(rows, AFFECTNET, members, rejected, AFFECTNET_EXCLUDED)
+    return RawDataset(
         source=source,
-        pictures=pictures(labelled),
-        fallback=FERPLUS_MARGIN,
+        pictures=picture_records(labelled),
+        fallback_margin=FERPLUS_MARGIN,
         notes=[
             "The published validation set is the test split; 5 % of the training set, drawn by "
             "name, are the validation split.",
-            UNNAMED,
+            PERSONS_UNKNOWN,
             "A picture in which no face was found counts as one face, framed as in FER+.",
-            *losses.notes,
-            *([] if _is_numbered(source) else [*_boxless(labelled), *_unread(source)]),
+            *rejected.notes,
+            *([] if _is_numbered(source) else _notes_on_lists(source, labelled)),
         ],
     )
 
 
-def _opened(path: Path | None) -> Files:
-    """Return the source: from the numbered folders on, or whole, as lists may lie anywhere."""
-    places = (FIRST, f"Manually_Annotated/{IMAGES}", IMAGES)
-    source = Files.of(path, "affectnet", *places)
-    return source if _is_numbered(source) else Files(source.path)
+def _open(path: Path | None) -> DatasetFiles:
+    """Return the source, rooted at the numbered folders if it has them; lists may lie anywhere."""
+    places = (LABEL_FOLDER, f"Manually_Annotated/{IMAGES}", IMAGES)
+    source = DatasetFiles.locate(path, "affectnet", *places)
+    return source if _is_numbered(source) else DatasetFiles(source.path)
 
 
-def _is_numbered(source: Files) -> bool:
-    return source.top_of(FIRST) == ""
+def _is_numbered(source: DatasetFiles) -> bool:
+    return source.root_of(LABEL_FOLDER) == ""
 
 
-def _listed(source: Files, losses: RejectedRows) -> tuple[list[Row], set[str]]:
-    images = f"{source.top_of(IMAGES)}{IMAGES}/"
-    rows = [row for name in LISTS for row in list_rows(source, name, images, losses)]
+def _read_lists(source: DatasetFiles, rejected: RejectedRows) -> tuple[list[LabelRow], set[str]]:
+    images = f"{source.root_of(IMAGES)}{IMAGES}/"
+    rows = [row for name in LISTS for row in read_list(source, name, images, rejected)]
     return rows, set(source.members(images))
 
 
-def list_rows(source: Files, name: str, images: str, losses: RejectedRows) -> Iterator[Row]:
-    """Yield the rows of the list `name`, wherever it lies; those off the pattern go to `losses`.
+def read_list(
+    source: DatasetFiles, name: str, images: str, rejected: RejectedRows
+) -> Iterator[LabelRow]:
+    """Yield the rows of the list `name`, wherever it lies; malformed ones go to `rejected`.
 
     Raises:
-        PreparedError: it isn't there, or isn't such a list.
+        PreparedError: there is no such list, or it lacks columns.
     """
-    table = csv.reader(_text(source, name))
+    table = csv.reader(_open_text(source, name))
     try:
         header = next(table, [])
-        places = _places(header, name)
+        places = _column_places(header, name)
         for cells in table:
-            where = f"{name} line {table.line_num}"
+            location = f"{name} line {table.line_num}"
             if len(cells) != len(header):
-                losses.drop(f"not {len(header)} values", where, ",".join(cells))
+                rejected.reject(f"not {len(header)} values", location, ",".join(cells))
                 continue
             file, label, *box = (cells[i].strip() for i in places)
-            if LISTED.fullmatch(file):
+            if LISTED_PATH.fullmatch(file):
                 crop = file.rpartition(".")[0].replace("/", "_")
-                yield Row(where, images + file, crop, label, LISTS[name], _middle(box))
+                yield LabelRow(location, images + file, crop, label, LISTS[name], _centre(box))
             else:
-                losses.drop("no picture's name", where, file)
+                rejected.reject("no picture's name", location, file)
     except csv.Error as error:
-        raise PreparedError(f"{name} line {table.line_num} is no CSV: {error}.") from error
+        raise PreparedError(
+            f"{name} line {table.line_num} is no CSV: {error}; get that file again."
+        ) from error
 
 
-def _text(source: Files, name: str) -> io.TextIOWrapper:
-    top = source.top_of(name)
-    if top is None:
-        raise PreparedError(f"{source.path} isn't affectnet: it has no {name}.")
-    content = io.BytesIO(source.read(top + name))
+def _open_text(source: DatasetFiles, name: str) -> io.TextIOWrapper:
+    root = source.root_of(name)
+    if root is None:
+        raise PreparedError(
+            f"{source.path} isn't affectnet: it has no {name}; name the folder or zip that has it."
+        )
+    content = io.BytesIO(source.read(root + name))
     return io.TextIOWrapper(content, "utf-8-sig", errors="replace", newline="")
 
 
-def _places(header: list[str], name: str) -> list[int]:
-    """Return where the columns stand that are read."""
+def _column_places(header: list[str], name: str) -> list[int]:
+    """Return the places of COLUMNS in a list's header."""
     missing = [column for column in COLUMNS if column not in header]
     if missing:
         raise PreparedError(
@@ -123,69 +136,77 @@ def _places(header: list[str], name: str) -> list[int]:
     return [header.index(column) for column in COLUMNS]
 
 
-def _middle(box: list[str]) -> tuple[float, float] | None:
-    """Return the middle of left, top, width and height; None where they are no box."""
+def _centre(box: list[str]) -> tuple[float, float] | None:
+    """Return the centre of left, top, width and height; None where they are no box."""
     try:
         left, top, width, height = map(float, box)
     except ValueError:
         return None
-    x, y = left + width / 2, top + height / 2
-    return (x, y) if math.isfinite(x + y) and min(width, height) > 0 else None
+    return box_centre(left, top, left + width, top + height)
 
 
-def _boxless(labelled: list[tuple[Row, int]]) -> list[str]:
-    count = sum(row.near is None for row, _ in labelled)
-    return [f"{count:,} faces have no box: the largest in the picture is taken."] if count else []
+def _notes_on_lists(source: DatasetFiles, labelled: list[tuple[LabelRow, int]]) -> Iterator[str]:
+    """Yield notes on faces without a box, and on annotations that aren't read."""
+    count = sum(row.face_centre is None for row, _ in labelled)
+    if count:
+        yield f"{count:,} faces have no box: the largest in the picture is taken."
+    if any(source.root_of(folder) is not None for folder in AUTOMATIC):
+        yield "What was annotated automatically isn't read: nobody looked at it."
 
 
-def _unread(source: Files) -> list[str]:
-    if all(source.top_of(folder) is None for folder in AUTOMATIC):
-        return []
-    return ["What was annotated automatically isn't read: nobody looked at it."]
+def _read_numbered(source: DatasetFiles, rejected: RejectedRows) -> tuple[list[LabelRow], set[str]]:
+    members = {m for folder in NUMBERED_FOLDERS for m in source.members(f"{folder}/images/")}
+    rows = [
+        row for folder in NUMBERED_FOLDERS for row in read_labels(source, folder, members, rejected)
+    ]
+    return rows, members
 
 
-def _numbered(source: Files, losses: RejectedRows) -> tuple[list[Row], set[str]]:
-    there = {m for folder in NUMBERED for m in source.members(f"{folder}/images/")}
-    rows = [row for folder in NUMBERED for row in numbered_rows(source, folder, there, losses)]
-    return rows, there
+def read_labels(
+    source: DatasetFiles, folder: str, members: set[str], rejected: RejectedRows
+) -> Iterator[LabelRow]:
+    """Yield a row for each label in `folder`; pictures without a label go to `rejected`.
 
-
-def numbered_rows(
-    source: Files, folder: str, there: set[str], losses: RejectedRows
-) -> Iterator[Row]:
-    """Yield the pictures that `folder` has labels for; pictures without one go to `losses`.
+    Args:
+        source: the set.
+        folder: train_set or val_set.
+        members: pictures of both.
+        rejected: counts pictures without a label.
 
     Raises:
-        PreparedError: it has none.
+        PreparedError: the folder has no labels.
     """
     ends = "_exp.npy"
     labels = [m for m in source.members(f"{folder}/annotations/") if m.endswith(ends)]
     if not labels:
-        raise PreparedError(f"{source.path} isn't affectnet: it has no {folder}/annotations.")
+        raise PreparedError(
+            f"{source.path} isn't affectnet: it has no {folder}/annotations; "
+            "name the folder or zip that has it."
+        )
     labelled = {PurePosixPath(member).name.removesuffix(ends) for member in labels}
-    for member in sorted(m for m in there if m.startswith(f"{folder}/")):
+    for member in sorted(m for m in members if m.startswith(f"{folder}/")):
         if PurePosixPath(member).stem not in labelled:
-            losses.drop("no label", member, PurePosixPath(member).stem)
+            rejected.reject("no label", member, PurePosixPath(member).stem)
     for member in labels:
         number = PurePosixPath(member).name.removesuffix(ends)
-        picture, label = f"{folder}/images/{number}.jpg", _label(source, member)
-        yield Row(member, picture, f"{folder}_{number}", label, NUMBERED[folder])
+        picture, label = f"{folder}/images/{number}.jpg", _read_label(source, member)
+        yield LabelRow(member, picture, f"{folder}_{number}", label, NUMBERED_FOLDERS[folder])
 
 
-def _label(source: Files, member: str) -> str:
+def _read_label(source: DatasetFiles, member: str) -> str:
     try:
-        return label_of(source.read(member))
+        return parse_label(source.read(member))
     except PreparedError:
         return "unreadable"
 
 
 @lru_cache(maxsize=256)
-def label_of(content: bytes) -> str:
-    """Return the one value of an npy file, a whole number or its text; a few words otherwise."""
-    if len(content) > LARGEST_LABEL:
+def parse_label(content: bytes) -> str:
+    """Return the single value of a .npy file, an integer or its text; else what is wrong."""
+    if len(content) > LARGEST_LABEL_BYTES:
         return "no label's file"
     try:
         value: np.ndarray = read_array(io.BytesIO(content), allow_pickle=False)  # type: ignore[no-untyped-call]
-    except Exception:  # NumPy's reader of broken files raises whatever comes
+    except Exception:  # NumPy raises errors of many kinds for broken files
         return "no array"
     return str(value.item()) if value.size == 1 and value.dtype.kind in "iuU" else "no single value"

@@ -1,5 +1,6 @@
-"""A set's files, in a zip that is read in place or in a folder."""
+"""The files of a data set, in a folder or in a zip that is read in place."""
 
+import hashlib
 import io
 import os
 import re
@@ -14,12 +15,12 @@ from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import pandas as pd
 
-from training.datasets.prepared import PreparedError
+from training.datasets.prepared import PreparedError, reason_of
 
-DEEPEST = 3
+LARGEST_DEPTH = 3
 """How many folders may lie around a set."""
-BROKEN = (OSError, KeyError, BadZipFile, EOFError, RuntimeError, zlib.error)
-"""What reading a damaged, locked or unknown member raises."""
+READ_ERRORS = (OSError, KeyError, BadZipFile, EOFError, RuntimeError, zlib.error)
+"""Raised when a damaged, encrypted or missing member is read."""
 
 
 @lru_cache(maxsize=4)
@@ -28,26 +29,29 @@ def _opened(path: Path) -> ZipFile:
 
 
 @dataclass(frozen=True)
-class Files:
-    """A zip file or its unpacked folder; hidden files and those that macOS adds aren't seen."""
+class DatasetFiles:
+    """A zip file or its unpacked folder, without hidden files and those that macOS adds.
+
+    Members are named by their path below `root`, with forward slashes.
+    """
 
     path: Path
-    top: str = ""
-    """The folders around the set, with a slash at the end; members are named from there on."""
+    root: str = ""
+    """The folders around the set, with a slash at the end."""
 
     @classmethod
-    def of(cls, path: Path | None, set_name: str, *needs: str) -> "Files":
-        """Return the source at `path`.
+    def locate(cls, path: Path | None, set_name: str, *needs: str) -> "DatasetFiles":
+        """Return the files of the set at `path`.
 
         Args:
             path: a zip or a folder; the set may lie in folders of it.
-            set_name: for what is said.
-            needs: files or folders of which the set has one; the first that is there tells where
-                the set begins.
+            set_name: for messages.
+            needs: files or folders of which the set has at least one; the first that is found tells
+                the root of the set.
 
         Raises:
-            PreparedError: nothing is there, it is no zip or folder, a zip that isn't safe, or it
-                lacks what it needs or has it in several places.
+            PreparedError: there is nothing at `path`, it is no zip or folder, the zip isn't safe,
+                or none or several of what it needs are found.
         """
         if path is None:
             raise PreparedError(f"The set {set_name} needs its source: name its zip or folder.")
@@ -56,46 +60,52 @@ class Files:
         if not (path.is_dir() or is_zipfile(path)):
             raise PreparedError(f"{path} is neither a folder nor a zip; name those of {set_name}.")
         if not path.is_dir():
-            _check(path)
+            _check_zip(path)
         whole = cls(path)
-        found = (top for member in needs if (top := whole.top_of(member)) is not None)
-        top = next(found, None if needs else "")
-        if top is None:
-            raise PreparedError(f"{path} isn't {set_name}: it has no {' or '.join(needs)}.")
-        return cls(path, top)
+        found = (root for member in needs if (root := whole.root_of(member)) is not None)
+        root = next(found, None if needs else "")
+        if root is None:
+            raise PreparedError(
+                f"{path} isn't {set_name}: it has no {' or '.join(needs)}; name the zip or folder "
+                "as its publisher sends it."
+            )
+        return cls(path, root)
 
-    def top_of(self, member: str) -> str | None:
-        """Return the folders around a file or folder, with a slash at the end; None without it.
+    def root_of(self, member: str) -> str | None:
+        """Return the folders around a file or folder, with a slash at the end; None if not found.
 
         Raises:
             PreparedError: it lies in several places.
         """
-        tops = {"": None} if self._holds(member) else dict.fromkeys(self._tops(member))
-        nearest = [t for t in tops if t.count("/") == min(top.count("/") for top in tops)]
-        if len(nearest) > 1:
-            places = ", ".join(sorted(nearest)[:3])
+        roots = [""] if self._has_in_folder(member) else list(dict.fromkeys(self._roots(member)))
+        depth = min((root.count("/") for root in roots), default=0)
+        outermost = [root for root in roots if root.count("/") == depth]
+        if len(outermost) > 1:
+            places = ", ".join(sorted(outermost)[:3])
             raise PreparedError(f"{self.path} has {member} in {places}; name the folder you mean.")
-        return nearest[0] if nearest else None
+        return outermost[0] if outermost else None
 
     def has(self, member: str) -> bool:
         """Return whether there is such a file."""
         if self.path.is_dir():
-            return (self.path / self.top / member).is_file()
-        return self.top + member in _opened(self.path).NameToInfo
+            return (self.path / self.root / member).is_file()
+        return self.root + member in _opened(self.path).NameToInfo
 
     def members(self, folder: str = "") -> Iterator[str]:
         """Yield the files under `folder`, which ends with a slash, sorted.
 
         Raises:
-            PreparedError: the name of one can't be written down.
+            PreparedError: a name can't be encoded as UTF-8.
         """
-        found = self._walked(folder) if self.path.is_dir() else self._listed(folder)
+        found = self._walk_folder(folder) if self.path.is_dir() else self._list_zip(folder)
         members = sorted(member for member in found if not _is_hidden(member))
         try:
             "".join(members).encode()
         except UnicodeEncodeError as error:
             odd = error.object[max(error.start - 20, 0) : error.end + 20]
-            raise PreparedError(f"{self.path} has a name that isn't UTF-8, ...{odd!r}...") from None
+            raise PreparedError(
+                f"{self.path} has a name that isn't UTF-8, ...{odd!r}...; rename that file."
+            ) from None
         yield from members
 
     def read(self, member: str) -> bytes:
@@ -106,65 +116,80 @@ class Files:
         """
         try:
             if self.path.is_dir():
-                return (self.path / self.top / member).read_bytes()
-            return _opened(self.path).read(self.top + member)
-        except BROKEN as error:
-            raise PreparedError(f"{member} can't be read from {self.path}: {error}.") from error
+                return (self.path / self.root / member).read_bytes()
+            return _opened(self.path).read(self.root + member)
+        except READ_ERRORS as error:
+            raise PreparedError(
+                f"{member} can't be read from {self.path}: {reason_of(error)}; get that file again."
+            ) from error
 
-    def open(self, member: str) -> io.BufferedIOBase:
-        """Open a member, to be read in parts."""
-        if self.path.is_dir():
-            return (self.path / self.top / member).open("rb")
-        return cast("io.BufferedIOBase", _opened(self.path).open(self.top + member))
-
-    def table(self, member: str, needs: Sequence[str] = (), *, header: bool = True) -> pd.DataFrame:
-        """Return a CSV file as text, without guessing types.
+    def digest(self, member: str) -> str:
+        """Return the sha256 of a member's bytes.
 
         Raises:
-            PreparedError: it can't be read, is no such file, or has no column of these names.
+            PreparedError: it can't be read.
+        """
+        return hashlib.sha256(self.read(member)).hexdigest()
+
+    def open(self, member: str) -> io.BufferedIOBase:
+        """Open a member, to be read in parts; raises READ_ERRORS."""
+        if self.path.is_dir():
+            return (self.path / self.root / member).open("rb")
+        return cast("io.BufferedIOBase", _opened(self.path).open(self.root + member))
+
+    def read_csv(
+        self, member: str, needs: Sequence[str] = (), *, header: bool = True
+    ) -> pd.DataFrame:
+        """Return a CSV file as a table of text.
+
+        Raises:
+            PreparedError: it can't be read, is no CSV, or lacks one of the columns `needs`.
         """
         text, first = io.BytesIO(self.read(member)), 0 if header else None
         try:
             table = pd.read_csv(text, header=first, dtype=str, keep_default_na=False)
         except ValueError as error:
-            said = " ".join(str(error).split())
-            raise PreparedError(f"{member} of {self.path} is no CSV: {said}.") from error
+            raise PreparedError(
+                f"{member} of {self.path} is no CSV: {reason_of(error)}; get that file again."
+            ) from error
         if missing := [column for column in needs if column not in table]:
-            raise PreparedError(f"{member} of {self.path} has no column {', '.join(missing)}.")
+            raise PreparedError(
+                f"{member} of {self.path} has no column {', '.join(missing)}; get that file again."
+            )
         return table
 
-    def _walked(self, folder: str) -> Iterator[str]:
-        root = self.path / self.top
+    def _walk_folder(self, folder: str) -> Iterator[str]:
+        root = self.path / self.root
         for where, _, names in os.walk(root / folder):
             inside = Path(where).relative_to(root).as_posix()
             yield from names if inside == "." else (f"{inside}/{name}" for name in names)
 
-    def _listed(self, folder: str) -> Iterator[str]:
+    def _list_zip(self, folder: str) -> Iterator[str]:
         for name in _opened(self.path).NameToInfo:
-            if name.startswith(self.top + folder) and not name.endswith("/"):
-                yield name.removeprefix(self.top)
+            if name.startswith(self.root + folder) and not name.endswith("/"):
+                yield name.removeprefix(self.root)
 
-    def _holds(self, member: str) -> bool:
-        return self.path.is_dir() and (self.path / self.top / member).exists()
+    def _has_in_folder(self, member: str) -> bool:
+        return self.path.is_dir() and (self.path / self.root / member).exists()
 
-    def _tops(self, member: str) -> Iterator[str]:
-        """Yield what lies around each file or folder of this name."""
+    def _roots(self, member: str) -> Iterator[str]:
+        """Yield the folders around each file or folder of this name."""
         if self.path.is_dir():
-            yield from self._tops_in_folder(member)
+            yield from self._roots_in_folder(member)
             return
         ends = re.compile(rf"(?:^|(?<=/)){re.escape(member)}(?:/|$)")
-        for name in self._listed(""):
+        for name in self._list_zip(""):
             found = ends.search(name)
-            if found and not _is_hidden(name) and name[: found.start()].count("/") <= DEEPEST:
+            if found and not _is_hidden(name) and name[: found.start()].count("/") <= LARGEST_DEPTH:
                 yield name[: found.start()]
 
-    def _tops_in_folder(self, member: str) -> Iterator[str]:
-        root = self.path / self.top
+    def _roots_in_folder(self, member: str) -> Iterator[str]:
+        root = self.path / self.root
         for where, inside, _ in os.walk(root):
-            top = "".join(f"{part}/" for part in Path(where).relative_to(root).parts)
-            if not _is_hidden(top) and (Path(where) / member).exists():
-                yield top
-            if top.count("/") == DEEPEST:
+            around = "".join(f"{part}/" for part in Path(where).relative_to(root).parts)
+            if not _is_hidden(around) and (Path(where) / member).exists():
+                yield around
+            if around.count("/") == LARGEST_DEPTH:
                 inside.clear()
 
 
@@ -172,12 +197,14 @@ def _is_hidden(member: str) -> bool:
     return "/." in f"/{member}" or member.startswith("__MACOSX/")
 
 
-def _check(path: Path) -> None:
-    """Refuse a zip with what no set has: members that lead out of it, links, passwords."""
+def _check_zip(path: Path) -> None:
+    """Refuse a zip with members that lead out of it, links or a password."""
     try:
         members = _opened(path).infolist()
-    except BROKEN as error:
-        raise PreparedError(f"{path} is a damaged zip: {error}; fetch it again.") from error
+    except READ_ERRORS as error:
+        raise PreparedError(
+            f"{path} is a damaged zip: {reason_of(error)}; get it again."
+        ) from error
     for member in members:
         parts = member.filename.replace("\\", "/").split("/")
         if parts[0] == "" or ".." in parts or re.match("[A-Za-z]:", parts[0]):

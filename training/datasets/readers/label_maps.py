@@ -1,4 +1,4 @@
-"""What other sets call the emotions: their codes and words -> index into EMOTIONS."""
+"""Codes and words of data sets for the emotions -> index into EMOTIONS."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ from registry.catalog import EMOTIONS
 
 AFFECTNET: Mapping[str, int] = {str(code): code for code in range(len(EMOTIONS))}
 """The catalog's order is AffectNet's."""
-AFFECTNET_WITHOUT = {"8": "none of the emotions", "9": "uncertain", "10": "no face"}
+AFFECTNET_EXCLUDED = {"8": "none of the emotions", "9": "uncertain", "10": "no face"}
 """AffectNet's codes of pictures that have no emotion."""
 
 _RAFDB = ("surprise", "fear", "disgust", "happy", "sad", "anger", "neutral")

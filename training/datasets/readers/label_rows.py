@@ -1,139 +1,163 @@
-"""Rows of a set's label lists: those that can be used, and an account of the rest."""
+"""Rows of a set's label lists: which ones can be used, and why the others can't."""
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from training.datasets.prepared import PreparedError
-from training.datasets.source import Picture
-from training.datasets.splits import drawn
+from training.datasets.source import PictureRecord
+from training.datasets.splits import draw_splits
 
-SHOWN = 20
-"""How many faulty rows of a kind are named; the rest are counted."""
-LONGEST = 60
+MOST_NAMED = 20
+"""Number of faulty rows of a kind that are named; the rest are counted."""
+MOST_LETTERS = 60
 """Letters of a faulty value that are shown."""
-KEPT_BACK = 0.05
+VALIDATION_SHARE = 0.05
 """Share of a published training set that is our validation split."""
-UNNAMED = "Who is on a picture isn't known: a person may stand in several splits."
+PERSONS_UNKNOWN = "Who is on a picture isn't known: a person may stand in several splits."
 
 
-class Row(NamedTuple):
+class LabelRow(NamedTuple):
     """A picture that a set lists, with its label in the set's own code."""
 
-    where: str
-    """File and line that say so."""
+    location: str
+    """File and line of the row."""
     member: str
     name: str
     label: str
     split: str = "train"
-    """The published one."""
-    near: tuple[float, float] | None = None
-    """Middle of its face; see Picture."""
+    """As published."""
+    face_centre: tuple[float, float] | None = None
+    """See `PictureRecord`."""
 
 
 class RejectedRows:
-    """Rows that aren't used: faults are counted and the first ones named, others counted."""
+    """Counts rows that aren't used, by reason, and names the first faulty ones."""
 
     def __init__(self) -> None:
-        self.counted: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter()
         self._named: defaultdict[str, list[str]] = defaultdict(list)
 
-    def leave_out(self, why: str) -> None:
-        """Count a row that is right but no use, such as one without an emotion."""
-        self.counted[f"left out: {why}"] += 1
+    def exclude(self, reason: str) -> None:
+        """Count a correct row that can't be used, such as one without an emotion."""
+        self.counts[f"left out: {reason}"] += 1
 
-    def drop(self, why: str, where: str, value: str) -> None:
-        """Count a faulty row and keep where it stands and what it says."""
-        why = f"dropped, {why}"
-        self.counted[why] += 1
-        if len(self._named[why]) < SHOWN:
-            self._named[why].append(f"{repr(where)[1:-1]} ({_short(value)})")
+    def reject(self, reason: str, location: str, value: str) -> None:
+        """Count a faulty row.
+
+        Args:
+            reason: a few words.
+            location: file and line, or the file.
+            value: what is wrong there.
+        """
+        reason = f"dropped, {reason}"
+        self.counts[reason] += 1
+        if len(self._named[reason]) < MOST_NAMED:
+            self._named[reason].append(f"{repr(location)[1:-1]} ({_shorten(value)})")
 
     @property
     def notes(self) -> list[str]:
         """A sentence for each reason, the most frequent first."""
-        return [self._note(why, count) for why, count in self.counted.most_common()]
+        return [self._note(reason, count) for reason, count in self.counts.most_common()]
 
-    def _note(self, why: str, count: int) -> str:
-        named = self._named.get(why, [])
+    def _note(self, reason: str, count: int) -> str:
+        named = self._named.get(reason, [])
         more = [f"and {count - len(named):,} more"] if 0 < len(named) < count else []
-        return f"{count:,} {why}{': ' if named else ''}{', '.join(named + more)}."
+        return f"{count:,} {reason}{': ' if named else ''}{', '.join(named + more)}."
 
 
 def filter_rows(
-    rows: Iterable[Row],
-    codes: Mapping[str, int],
-    there: Container[str],
-    losses: RejectedRows,
-    without: Mapping[str, str] | None = None,
-) -> list[tuple[Row, int]]:
-    """Return the rows that can be used with their emotions; the others go to `losses`.
+    rows: Iterable[LabelRow],
+    label_map: Mapping[str, int],
+    members: Container[str],
+    rejected: RejectedRows,
+    excluded: Mapping[str, str] | None = None,
+) -> list[tuple[LabelRow, int]]:
+    """Return the rows that can be used, each with its emotion.
 
     Args:
-        rows: all that the set lists, of rows that repeat each other the better ones first.
-        codes: label -> index into EMOTIONS.
-        there: the members that the source has.
-        losses: where to count the rest.
-        without: label -> what pictures with it are, which have no emotion.
+        rows: all that the set lists; of rows with the same name the first one is used.
+        label_map: label -> index into EMOTIONS.
+        members: those that the source has.
+        rejected: counts the rows that can't be used.
+        excluded: label -> why pictures with it have no emotion.
 
     Raises:
         PreparedError: not one row can be used.
     """
-    rows, without = list(rows), without or {}
-    known = codes.keys() | without.keys()
-    torn, seen, kept = _contradicting(rows, codes), set[str](), []
+    rows, excluded = list(rows), excluded or {}
+    known = label_map.keys() | excluded.keys()
+    contradicting = _contradicting_names(rows, label_map)
+    names, usable = set[str](), []
     for row in rows:
-        fault = _fault(row, known, torn, seen)
-        seen.add(row.name)
+        fault = _fault(row, known, contradicting, names)
+        names.add(row.name)
         if fault:
-            losses.drop(*fault)
-        elif row.label in without:
-            losses.leave_out(without[row.label])
-        elif row.member not in there:
-            losses.drop("the photo isn't there", row.where, row.member)
+            rejected.reject(*fault)
+        elif row.label in excluded:
+            rejected.exclude(excluded[row.label])
+        elif row.member not in members:
+            rejected.reject("the photo isn't there", row.location, row.member)
         else:
-            kept.append((row, codes[row.label]))
-    if not kept:
-        raise PreparedError(" ".join(["None of the set's rows can be used.", *losses.notes[:1]]))
-    return kept
+            usable.append((row, label_map[row.label]))
+    if not usable:
+        why = rejected.notes[:1]
+        raise PreparedError(
+            " ".join(["None of the set's rows can be used; is it the right set?", *why])
+        )
+    return usable
 
 
-def pictures(labelled: Sequence[tuple[Row, int]]) -> list[Picture]:
-    """Return the pictures in their published splits, but for some of train, drawn by name."""
-    learned = (row.name for row, _ in labelled if row.split == "train")
-    held_back = drawn(learned, validation=KEPT_BACK)
+def picture_records(labelled: Sequence[tuple[LabelRow, int]]) -> list[PictureRecord]:
+    """Return the pictures in their published splits; some of train are drawn for validation."""
+    train = (row.name for row, _ in labelled if row.split == "train")
+    drawn = draw_splits(train, validation=VALIDATION_SHARE)
     return [
-        Picture(
+        PictureRecord(
             member=row.member,
             name=row.name,
-            split=held_back.get(row.name, row.split),
+            split=drawn.get(row.name, row.split),
             emotion=emotion,
-            near=row.near,
+            face_centre=row.face_centre,
         )
         for row, emotion in labelled
     ]
 
 
+def box_centre(left: float, top: float, right: float, bottom: float) -> tuple[float, float] | None:
+    """Return the centre of a face's box, x and y; None where the box is empty or not finite."""
+    x, y = (left + right) / 2, (top + bottom) / 2
+    return (x, y) if math.isfinite(x + y) and left < right and top < bottom else None
+
+
 def _fault(
-    row: Row, codes: Container[str], torn: Container[str], seen: Container[str]
+    row: LabelRow, labels: Container[str], contradicting: Container[str], names: Container[str]
 ) -> tuple[str, str, str] | None:
-    """Return why a row isn't used, where it stands and the value that is wrong."""
-    if row.label not in codes:
-        return "no such label", row.where, row.label
-    if row.name in torn:
-        return "contradicting labels", row.where, row.label
-    if row.name in seen:
-        return "a repetition", row.where, row.member
+    """Return reason, location and value of a row's fault; None where there is none.
+
+    Args:
+        row: to be checked.
+        labels: all that are known.
+        contradicting: names of rows whose labels contradict each other.
+        names: of the rows before this one.
+    """
+    if row.label not in labels:
+        return "no such label", row.location, row.label
+    if row.name in contradicting:
+        return "contradicting labels", row.location, row.label
+    if row.name in names:
+        return "a repetition", row.location, row.member
     return None
 
 
-def _contradicting(rows: Iterable[Row], codes: Mapping[str, int]) -> set[str]:
+def _contradicting_names(rows: Iterable[LabelRow], label_map: Mapping[str, int]) -> set[str]:
     """Return the names that are listed with labels that mean different things."""
     first: dict[str, int | str] = {}
-    said = [(row.name, codes.get(row.label, row.label)) for row in rows]
-    return {name for name, meant in said if first.setdefault(name, meant) != meant}
+    meanings = [(row.name, label_map.get(row.label, row.label)) for row in rows]
+    return {name for name, meaning in meanings if first.setdefault(name, meaning) != meaning}
 
 
-def _short(value: str) -> str:
+def _shorten(value: str) -> str:
     """Return a value in quotes, on one line and not too long."""
-    return repr(value if len(value) <= LONGEST else f"{value[:LONGEST]}...")
+    return repr(value if len(value) <= MOST_LETTERS else f"{value[:MOST_LETTERS]}...")

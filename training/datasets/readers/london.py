@@ -5,24 +5,24 @@ from pathlib import Path
 import pandas as pd
 
 from registry.catalog import EMOTIONS
-from training.datasets.readers.archives import Files
-from training.datasets.source import Picture, Reading
-from training.datasets.splits import persons
+from training.datasets.readers.archives import DatasetFiles
+from training.datasets.source import PictureRecord, RawDataset
+from training.datasets.splits import person_splits
 
 EXPRESSIONS = {"03": EMOTIONS.index("neutral"), "08": EMOTIONS.index("happy")}
-"""By the number after the person's: both are taken from the front."""
+"""Number of the shot -> emotion; both shots are taken from the front."""
 
 
-def read(path: Path | None) -> Reading:
+def read(path: Path | None) -> RawDataset:
     """Return the set from its folder or a zip of it.
 
     Raises:
         PreparedError: `path` holds something else.
     """
-    source = Files.of(path, "london", "info.csv")
-    listed = source.table("info.csv", ["face_id", "face_age", "face_gender", "face_eth"])
+    source = DatasetFiles.locate(path, "london", "info.csv")
+    listed = source.read_csv("info.csv", ["face_id", "face_age", "face_gender", "face_eth"])
     people = listed.drop_duplicates("face_id").set_index("face_id")
-    split = persons("london")
+    split = person_splits("london")
     pictures = [
         _picture(f"{person}_{shot}", row, EXPRESSIONS[shot], split.get(str(person), "train"))
         for person, row in people.iterrows()
@@ -30,18 +30,19 @@ def read(path: Path | None) -> Reading:
         if source.has(f"{person}_{shot}.jpg")
     ]
     missing = len(people) * len(EXPRESSIONS) - len(pictures)
-    return Reading(
+    repeated = len(listed) - len(people)
+    return RawDataset(
         source=source,
         pictures=pictures,
         notes=[
             f"{len(people)} people, neutral and smiling; {missing} pictures are missing.",
-            *([f"{again} dropped, a repetition."] if (again := len(listed) - len(people)) else []),
+            *([f"{repeated} dropped, a repetition."] if repeated else []),
         ],
     )
 
 
-def _picture(name: str, row: pd.Series, emotion: int, split: str) -> Picture:
-    return Picture(
+def _picture(name: str, row: pd.Series, emotion: int, split: str) -> PictureRecord:
+    return PictureRecord(
         member=f"{name}.jpg",
         name=name,
         person=str(row.name),

@@ -1,6 +1,6 @@
 """Radboud Faces Database: people in a studio, eight emotions, five cameras, three gazes.
 
-Langner et al., 2010. All that is known of a picture stands in its name, such as
+Langner et al., 2010. A picture's name says all that is known about it, such as
 Rafd090_01_Caucasian_female_happy_frontal.jpg.
 """
 
@@ -8,11 +8,11 @@ import re
 from pathlib import Path, PurePosixPath
 
 from training.datasets.prepared import PreparedError
-from training.datasets.readers.archives import Files
+from training.datasets.readers.archives import DatasetFiles
 from training.datasets.readers.label_maps import RAFD
-from training.datasets.readers.label_rows import RejectedRows, Row, filter_rows
-from training.datasets.source import Picture, Reading
-from training.datasets.splits import drawn
+from training.datasets.readers.label_rows import LabelRow, RejectedRows, filter_rows
+from training.datasets.source import PictureRecord, RawDataset
+from training.datasets.splits import draw_splits
 
 NAME = re.compile(
     r"Rafd(?P<camera>000|045|090|135|180)_(?P<person>[0-9]+)_(?P<group>Caucasian|Moroccan|Kid)_"
@@ -21,7 +21,7 @@ NAME = re.compile(
 FRONT = 90
 """The camera that people face; the others stand 45 and 90 degrees to either side."""
 SUFFIXES = (".jpg", ".jpeg", ".png")
-"""Of files that are held against the pattern; others are no pictures."""
+"""Of files whose names are checked; others are no pictures."""
 ANGLES = (
     "`angle` is the camera's number less 90: 0 from the front, -90 and 90 in profile; profiles in "
     "which no face is found are dropped."
@@ -29,76 +29,77 @@ ANGLES = (
 GAZES = {"frontal": "front", "left": "left", "right": "right"}
 
 
-def read(path: Path | None, *, frontal: bool = False) -> Reading:
+def read(path: Path | None, *, frontal: bool = False) -> RawDataset:
     """Return the set from a folder or zip that holds its pictures, in whatever folders.
 
     Persons are drawn by their numbers: 10 % for validation, 10 % for the test.
 
     Args:
         path: the folder or zip.
-        frontal: take those pictures alone that are taken from the front and look there: 8 of each
+        frontal: return only pictures taken from the front of people who look there: 8 of each
             person. The persons of each split are the same.
 
     Raises:
         PreparedError: no picture is named as this set names them.
     """
     set_name = "rafd-frontal" if frontal else "rafd"
-    source, losses = Files.of(path, set_name), RejectedRows()
-    rows = name_rows([m for m in source.members() if m.lower().endswith(SUFFIXES)], losses)
+    source, rejected = DatasetFiles.locate(path, set_name), RejectedRows()
+    rows = parse_names([m for m in source.members() if m.lower().endswith(SUFFIXES)], rejected)
     if not rows:
         raise PreparedError(
             f"{path} isn't {set_name}: it has no picture with a name such as "
-            "Rafd090_01_Caucasian_female_happy_frontal.jpg."
+            "Rafd090_01_Caucasian_female_happy_frontal.jpg; name the folder or zip of its pictures."
         )
-    labelled = filter_rows(rows, RAFD, {row.member for row in rows}, losses)
-    split = drawn((_told(row)["person"] for row, _ in labelled), validation=0.1, test=0.1)
-    taken = [_picture(row, emotion, split) for row, emotion in labelled]
-    asked = [p for p in taken if not frontal or (p.angle == 0 and p.gaze == "front")]
-    return Reading(
+    labelled = filter_rows(rows, RAFD, {row.member for row in rows}, rejected)
+    split = draw_splits(
+        (_name_parts(row)["person"] for row, _ in labelled), validation=0.1, test=0.1
+    )
+    pictures = [_picture(row, emotion, split) for row, emotion in labelled]
+    chosen = [p for p in pictures if not frontal or (p.angle == 0 and p.gaze == "front")]
+    omitted = len(pictures) - len(chosen)
+    return RawDataset(
         source=source,
-        pictures=asked,
+        pictures=chosen,
         notes=[
             "Whole persons are drawn by their numbers: 10 % for validation, 10 % for the test.",
-            *(
-                [f"{len(taken) - len(asked):,} left out: not from the front or not looking there."]
-                if frontal
-                else [ANGLES]
-            ),
+            f"{omitted:,} left out: not from the front or not looking there."
+            if frontal
+            else ANGLES,
             "`Kid` stands for the ethnicity of children, as in the names.",
-            *losses.notes,
+            *rejected.notes,
         ],
     )
 
 
-def name_rows(members: list[str], losses: RejectedRows) -> list[Row]:
-    """Return a row for each picture; names off the pattern go to `losses`."""
+def parse_names(members: list[str], rejected: RejectedRows) -> list[LabelRow]:
+    """Return a row for each picture; those whose names don't match NAME go to `rejected`."""
     rows = []
     for member in members:
         name = PurePosixPath(member).name
-        told = NAME.fullmatch(name)
-        if told:
-            rows.append(Row(member, member, name.removesuffix(".jpg"), told["word"]))
+        parts = NAME.fullmatch(name)
+        if parts:
+            rows.append(LabelRow(member, member, name.removesuffix(".jpg"), parts["word"]))
         else:
-            losses.drop("a name off the pattern", member, name)
+            rejected.reject("a name off the pattern", member, name)
     return rows
 
 
-def _told(row: Row) -> re.Match[str]:
-    told = NAME.fullmatch(f"{row.name}.jpg")
-    assert told is not None
-    return told
+def _name_parts(row: LabelRow) -> re.Match[str]:
+    parts = NAME.fullmatch(f"{row.name}.jpg")
+    assert parts is not None
+    return parts
 
 
-def _picture(row: Row, emotion: int, split: dict[str, str]) -> Picture:
-    told = _told(row)
-    return Picture(
+def _picture(row: LabelRow, emotion: int, split: dict[str, str]) -> PictureRecord:
+    parts = _name_parts(row)
+    return PictureRecord(
         member=row.member,
         name=row.name,
-        person=told["person"],
-        sex=told["sex"],
-        ethnicity=told["group"],
+        person=parts["person"],
+        sex=parts["sex"],
+        ethnicity=parts["group"],
         emotion=emotion,
-        angle=float(int(told["camera"]) - FRONT),
-        gaze=GAZES[told["gaze"]],
-        split=split.get(told["person"], "train"),
+        angle=float(int(parts["camera"]) - FRONT),
+        gaze=GAZES[parts["gaze"]],
+        split=split.get(parts["person"], "train"),
     )

@@ -1,16 +1,22 @@
-"""RAF-DB, basic emotions: faces of the web, voted on by forty people each (Li, Deng, Du, 2017)."""
+"""RAF-DB, basic emotions: faces of the web, each labelled by 40 people (Li, Deng, Du, 2017)."""
 
-import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from registry.catalog import FERPLUS_MARGIN
 from training.datasets.prepared import PreparedError
-from training.datasets.readers.archives import Files
+from training.datasets.readers.archives import DatasetFiles
 from training.datasets.readers.label_maps import RAFDB
-from training.datasets.readers.label_rows import UNNAMED, RejectedRows, Row, filter_rows, pictures
-from training.datasets.source import Reading
+from training.datasets.readers.label_rows import (
+    PERSONS_UNKNOWN,
+    LabelRow,
+    RejectedRows,
+    box_centre,
+    filter_rows,
+    picture_records,
+)
+from training.datasets.source import RawDataset
 
 LIST = "EmoLabel/list_patition_label.txt"
 """Spelled as published."""
@@ -20,7 +26,7 @@ BOX = "Annotation/boundingbox/{}_boundingbox.txt"
 """Left, top, right and bottom of the face that has the label, in the original."""
 
 
-def read(path: Path | None) -> Reading:
+def read(path: Path | None) -> RawDataset:
     """Return RAF-DB from its folder or a zip of it.
 
     The published test set is our test split; 5 % of the training set, drawn by name, are our
@@ -30,67 +36,67 @@ def read(path: Path | None) -> Reading:
     Raises:
         PreparedError: `path` holds something else.
     """
-    source, base = _opened(path)
-    losses, there = RejectedRows(), set(source.members(f"{base}Image/"))
-    rows = list(list_rows(source.read(base + LIST), losses))
-    kind = _kind(rows, base, there)
-    placed = [_placed(row, source, base, kind) for row in rows]
-    labelled = filter_rows(placed, RAFDB, there, losses)
-    return Reading(
+    source, base = _open(path)
+    rejected, members = RejectedRows(), set(source.members(f"{base}Image/"))
+    rows = list(parse_list(source.read(base + LIST), rejected))
+    kind = _choose_kind(rows, base, members)
+    placed = [_with_picture(row, source, base, kind) for row in rows]
+    labelled = filter_rows(placed, RAFDB, members, rejected)
+    return RawDataset(
         source=source,
-        pictures=pictures(labelled),
-        fallback=FERPLUS_MARGIN if kind == ALIGNED else None,
-        notes=[*_notes(kind, [row for row, _ in labelled]), *losses.notes],
+        pictures=picture_records(labelled),
+        fallback_margin=FERPLUS_MARGIN if kind == ALIGNED else None,
+        notes=[*_notes(kind, [row for row, _ in labelled]), *rejected.notes],
     )
 
 
-def list_rows(content: bytes, losses: RejectedRows) -> Iterator[Row]:
-    """Yield the rows of the list; lines off the pattern `train_00001.jpg 5` go to `losses`."""
+def parse_list(content: bytes, rejected: RejectedRows) -> Iterator[LabelRow]:
+    """Yield the rows of the list; lines unlike `train_00001.jpg 5` go to `rejected`."""
     lines = content.decode("utf-8-sig", errors="replace").split("\n")
     for number, line in enumerate(lines, start=1):
-        where, said = f"{LIST} line {number}", line.split()
-        name = NAME.fullmatch(said[0]) if len(said) == 2 else None
+        location, words = f"{LIST} line {number}", line.split()
+        name = NAME.fullmatch(words[0]) if len(words) == 2 else None
         if name:
-            yield Row(where, said[0], name[1], said[1], name[2])
-        elif said:
-            losses.drop("not like `train_00001.jpg 5`", where, line.strip())
+            yield LabelRow(location, words[0], name[1], words[1], name[2])
+        elif words:
+            rejected.reject("not like `train_00001.jpg 5`", location, line.strip())
 
 
-def _opened(path: Path | None) -> tuple[Files, str]:
-    """Return the source and the folder in it; RAF-DB's compound emotions have such a list too."""
-    source = Files.of(path, "rafdb", f"basic/{LIST}", LIST)
+def _open(path: Path | None) -> tuple[DatasetFiles, str]:
+    """Return the source and its folder of basic emotions; compound ones have such a list too."""
+    source = DatasetFiles.locate(path, "rafdb", f"basic/{LIST}", LIST)
     return source, "basic/" if source.has(f"basic/{LIST}") else ""
 
 
-def _kind(rows: list[Row], base: str, there: set[str]) -> str:
-    """Return which pictures to take: originals, unless more of the aligned ones are there."""
-    has = {k: sum(base + k.format(r.name) in there for r in rows) for k in (ORIGINAL, ALIGNED)}
+def _choose_kind(rows: list[LabelRow], base: str, members: set[str]) -> str:
+    """Return ORIGINAL, or ALIGNED where the source has more of these."""
+    has = {k: sum(base + k.format(r.name) in members for r in rows) for k in (ORIGINAL, ALIGNED)}
     return ORIGINAL if has[ORIGINAL] >= has[ALIGNED] else ALIGNED
 
 
-def _placed(row: Row, source: Files, base: str, kind: str) -> Row:
-    near = _middle(source, base + BOX.format(row.name)) if kind == ORIGINAL else None
-    return row._replace(member=base + kind.format(row.name), near=near)
+def _with_picture(row: LabelRow, source: DatasetFiles, base: str, kind: str) -> LabelRow:
+    """Return the row with its picture of that kind and, in originals, the centre of its face."""
+    centre = _face_centre(source, base + BOX.format(row.name)) if kind == ORIGINAL else None
+    return row._replace(member=base + kind.format(row.name), face_centre=centre)
 
 
-def _middle(source: Files, member: str) -> tuple[float, float] | None:
-    """Return the middle of the labelled face; None where no box is given."""
+def _face_centre(source: DatasetFiles, member: str) -> tuple[float, float] | None:
+    """Return the centre of the labelled face, from its box file; None where no box is given."""
     if not source.has(member):
         return None
     try:
         left, top, right, bottom = map(float, source.read(member).split())
     except (ValueError, PreparedError):
         return None
-    x, y = (left + right) / 2, (top + bottom) / 2
-    return (x, y) if math.isfinite(x + y) and left < right and top < bottom else None
+    return box_centre(left, top, right, bottom)
 
 
-def _notes(kind: str, rows: list[Row]) -> list[str]:
-    boxless = sum(row.near is None for row in rows)
+def _notes(kind: str, rows: list[LabelRow]) -> list[str]:
+    boxless = sum(row.face_centre is None for row in rows)
     return [
         "The published test set is the test split; 5 % of the training set, drawn by name, are "
         "the validation split.",
-        UNNAMED,
+        PERSONS_UNKNOWN,
         *(
             ["Aligned pictures were taken; one in which no face was found is framed as in FER+."]
             if kind == ALIGNED

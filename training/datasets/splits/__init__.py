@@ -1,4 +1,4 @@
-"""What is kept for validation and test: fixed lists and fixed draws, the same for every model."""
+"""Which persons and pictures are for validation and test: fixed lists and repeatable draws."""
 
 import hashlib
 from collections.abc import Iterable
@@ -7,35 +7,40 @@ from importlib import resources
 import pandas as pd
 
 
-def persons(set_name: str) -> dict[str, str]:
-    """Return person -> validation or test; whoever isn't named is for training."""
-    listed = resources.files(__name__) / f"{set_name}.csv"
-    with listed.open(encoding="utf-8") as file:
-        table = pd.read_csv(file, dtype=str, keep_default_na=False)
+def person_splits(set_name: str) -> dict[str, str]:
+    """Return person -> validation or test, from a list in this folder; all others are for training.
+
+    Args:
+        set_name: name of the list: lfw_emotion or london.
+    """
+    file = resources.files(__name__) / f"{set_name}.csv"
+    with file.open(encoding="utf-8") as opened:
+        table = pd.read_csv(opened, dtype=str, keep_default_na=False)
     return dict(zip(table["person"], table["split"], strict=True))
 
 
-def drawn(keys: Iterable[str], *, validation: float, test: float = 0.0) -> dict[str, str]:
-    """Return key -> validation or test, by the keys' digests; whatever isn't named is for training.
+def draw_splits(keys: Iterable[str], *, validation: float, test: float = 0.0) -> dict[str, str]:
+    """Return key -> validation or test, drawn by the keys' digests; all others are for training.
 
-    A key keeps its place when others come or go, but where they are so few that a split got none:
-    then the first in the draw's order is taken, unless nothing would be left for training.
+    A key keeps its split when other keys are added or removed. The exception are sets so small
+    that a split would be empty: then the first keys in the order of the draw are taken, as long as
+    one is left for training.
 
     Args:
         keys: persons or pictures.
-        validation: share of the keys, roughly.
-        test: share of the keys; with 0 none is drawn.
+        validation: expected share of the keys for validation.
+        test: expected share of the keys for the test; with 0 none is drawn.
     """
-    ordered = sorted((_uniform_of(key), key) for key in set(keys))
-    tested = max(sum(rng < test for rng, _ in ordered), test > 0)
-    judged = max(sum(rng < test + validation for rng, _ in ordered) - tested, 1)
-    left = len(ordered) - 1
-    tested = min(tested, max(0, left - 1))
-    judged = min(judged, left - tested)
-    places = ["test"] * tested + ["validation"] * judged
-    return {key: place for (_, key), place in zip(ordered, places, strict=False)}
+    ordered = sorted((_uniform_from(key), key) for key in set(keys))
+    test_count = max(sum(number < test for number, _ in ordered), test > 0)
+    validation_count = max(sum(number < test + validation for number, _ in ordered) - test_count, 1)
+    available = len(ordered) - 1
+    test_count = min(test_count, max(0, available - 1))
+    validation_count = min(validation_count, available - test_count)
+    splits = ["test"] * test_count + ["validation"] * validation_count
+    return {key: split for (_, key), split in zip(ordered, splits, strict=False)}
 
 
-def _uniform_of(key: str) -> float:
-    """Return a number from 0 to 1 that follows from the key alone."""
+def _uniform_from(key: str) -> float:
+    """Return a number in [0, 1) that depends on the key alone."""
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:6], "big") / 2**48

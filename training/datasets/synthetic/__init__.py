@@ -1,1 +1,1 @@
-"""Faces that are drawn or rendered: no data needed, exact ground truth."""
+"""Faces that are drawn or rendered: no data needed, and identity and expression known exactly."""

@@ -1,4 +1,4 @@
-"""A face as an ellipse with features: who it is and what it shows are two sets of numbers."""
+"""Faces drawn from ellipses and lines: identity and expression are two sets of numbers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from registry.catalog import EMOTIONS
 
 INTENSITIES = (1.0, 0.8, 0.6)
 """How strongly a variant shows its emotion."""
-FINER = 3
+SUPERSAMPLING = 3
 """Drawn this many times larger, then reduced, for smooth edges."""
 SKINS = ((255, 224, 196), (241, 194, 150), (224, 172, 125), (176, 120, 80), (120, 78, 52))
 HAIRS = (
@@ -31,7 +31,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True, kw_only=True)
 class Expression:
-    """What an expression moves; 0 is at rest, signed where both ways are possible."""
+    """Movements of a face's parts; 0 is neutral, signed where both directions are possible."""
 
     smile: float = 0.0
     """Corners of the mouth: 1 up, -1 down."""
@@ -65,7 +65,7 @@ EXPRESSIONS: Mapping[str, Expression] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Person:
-    """Who it is; lengths in half sides of the picture."""
+    """Sizes and colours of a face; lengths in half sides of the picture."""
 
     skin: Color
     hair: Color
@@ -84,8 +84,8 @@ class Person:
     glasses: bool
 
     @classmethod
-    def born(cls, seed: int) -> "Person":
-        """Return the person of a seed."""
+    def from_seed(cls, seed: int) -> "Person":
+        """Return the person of a seed; equal seeds give equal persons."""
         rng = np.random.default_rng((seed, 1))
 
         def one_of(colors: Sequence[Color]) -> Color:
@@ -150,30 +150,32 @@ def draw(
     """Return a drawn person's face, RGB; equal arguments give equal pixels.
 
     Args:
-        identity_seed: who it is.
+        identity_seed: of the person.
         emotion: index into EMOTIONS.
         variant: 0, 1, 2, ...: its strength cycles through INTENSITIES; head and light move.
         size_px: side of the square picture.
     """
-    person = Person.born(identity_seed)
+    person = Person.from_seed(identity_seed)
     rng = np.random.default_rng((identity_seed, emotion, variant, 2))
     strength = INTENSITIES[variant % len(INTENSITIES)]
     full = vars(EXPRESSIONS[EMOTIONS[emotion]])
     shift = (float(rng.uniform(-0.02, 0.02)), float(rng.uniform(-0.02, 0.02)))
-    canvas = Canvas(size_px * FINER, person.background, shift, float(rng.uniform(0.97, 1.03)))
-    paint(canvas, person, Expression(**{what: much * strength for what, much in full.items()}))
+    side_px, scale = size_px * SUPERSAMPLING, float(rng.uniform(0.97, 1.03))
+    canvas = Canvas(side_px, person.background, shift, scale)
+    paint(canvas, person, Expression(**{part: value * strength for part, value in full.items()}))
     light = rng.uniform(0.85, 1.1)
-    return (np.asarray(canvas.picture.reduce(FINER)) * light).round().clip(0, 255).astype(np.uint8)
+    pixels = np.asarray(canvas.picture.reduce(SUPERSAMPLING)) * light
+    return pixels.round().clip(0, 255).astype(np.uint8)
 
 
-def paint(canvas: Canvas, person: Person, shown: Expression) -> None:
-    """Paint a person who shows an expression."""
-    _head(canvas, person, shown)
+def paint(canvas: Canvas, person: Person, expression: Expression) -> None:
+    """Paint a person with an expression."""
+    _head(canvas, person, expression)
     for side in (-1, 1):
-        _eye(canvas, person, shown, side)
-        _brow(canvas, person, shown, side)
-    _nose(canvas, person, shown)
-    _mouth(canvas, person, shown)
+        _eye(canvas, person, expression, side)
+        _brow(canvas, person, expression, side)
+    _nose(canvas, person, expression)
+    _mouth(canvas, person, expression)
 
 
 def _darker(color: Color, by: float = 0.7) -> Color:
@@ -181,8 +183,8 @@ def _darker(color: Color, by: float = 0.7) -> Color:
     return r, g, b
 
 
-def _head(canvas: Canvas, person: Person, shown: Expression) -> None:
-    w, longer = person.width, 0.05 * shown.jaw
+def _head(canvas: Canvas, person: Person, expression: Expression) -> None:
+    w, longer = person.width, 0.05 * expression.jaw
     canvas.ellipse(0.0, -0.12, w + 0.10, person.height, person.hair)
     if person.long_hair:
         canvas.area(
@@ -197,9 +199,9 @@ def _head(canvas: Canvas, person: Person, shown: Expression) -> None:
     canvas.area([*fringe, (-0.8 * w, -person.fringe - 0.1)], person.hair)
 
 
-def _eye(canvas: Canvas, person: Person, shown: Expression, side: int) -> None:
+def _eye(canvas: Canvas, person: Person, expression: Expression, side: int) -> None:
     x, y, r = side * person.eye_gap, -0.12, person.eye
-    openness = r * (0.55 + 0.4 * max(shown.lids, 0) + 0.38 * min(shown.lids, 0))
+    openness = r * (0.55 + 0.4 * max(expression.lids, 0) + 0.38 * min(expression.lids, 0))
     canvas.ellipse(x, y, r * 1.15, openness + 0.02, _darker(person.skin))
     canvas.ellipse(x, y, r, openness, (250, 250, 250))
     iris = min(0.55 * r, openness)
@@ -208,34 +210,34 @@ def _eye(canvas: Canvas, person: Person, shown: Expression, side: int) -> None:
         canvas.ring(x, y, 0.21, 0.03, (30, 30, 30))
 
 
-def _brow(canvas: Canvas, person: Person, shown: Expression, side: int) -> None:
-    y = -0.36 - 0.13 * shown.brows
-    inner = (side * (person.eye_gap - 0.13), y + 0.12 * shown.frown)
-    outer = (side * (person.eye_gap + 0.16), y - 0.03 * shown.frown + 0.02)
+def _brow(canvas: Canvas, person: Person, expression: Expression, side: int) -> None:
+    y = -0.36 - 0.13 * expression.brows
+    inner = (side * (person.eye_gap - 0.13), y + 0.12 * expression.frown)
+    outer = (side * (person.eye_gap + 0.16), y - 0.03 * expression.frown + 0.02)
     canvas.line([inner, outer], person.brow, _darker(person.hair, 0.8))
 
 
-def _nose(canvas: Canvas, person: Person, shown: Expression) -> None:
-    end, shade = 0.02 + person.nose - 0.05 * shown.sneer, _darker(person.skin, 0.8)
+def _nose(canvas: Canvas, person: Person, expression: Expression) -> None:
+    end, shade = 0.02 + person.nose - 0.05 * expression.sneer, _darker(person.skin, 0.8)
     canvas.line([(-0.02, -0.1), (-0.07, end), (0.07, end)], 0.03, shade)
-    if shown.sneer > 0:
+    if expression.sneer > 0:
         for side in (-1, 1):
-            fold = [(side * 0.1, end - 0.02), (side * (0.12 + 0.12 * shown.sneer), end + 0.14)]
-            canvas.line(fold, 0.025 * shown.sneer + 0.01, shade)
+            fold = [(side * 0.1, end - 0.02), (side * (0.12 + 0.12 * expression.sneer), end + 0.14)]
+            canvas.line(fold, 0.025 * expression.sneer + 0.01, shade)
 
 
-def _mouth(canvas: Canvas, person: Person, shown: Expression) -> None:
-    half = person.mouth * (1 + 0.35 * shown.width)
+def _mouth(canvas: Canvas, person: Person, expression: Expression) -> None:
+    half = person.mouth * (1 + 0.35 * expression.width)
     x = np.linspace(-1, 1, 17)
-    corners = -0.13 * shown.smile * (x**2 - 0.5) - 0.15 * shown.smirk * np.clip(x, 0, 1)
+    corners = -0.13 * expression.smile * (x**2 - 0.5) - 0.15 * expression.smirk * np.clip(x, 0, 1)
     middle = 0.50 + corners
     arch = 1 - x**2
-    upper = middle - (0.03 + 0.05 * shown.jaw + 0.08 * shown.sneer) * arch
-    lower = middle + (0.03 + 0.24 * shown.jaw) * arch
+    upper = middle - (0.03 + 0.05 * expression.jaw + 0.08 * expression.sneer) * arch
+    lower = middle + (0.03 + 0.24 * expression.jaw) * arch
     up: list[Point] = list(zip(x * half, upper, strict=True))
     down: list[Point] = list(zip(x * half, lower, strict=True))
-    canvas.area([*up, *reversed(down)], (70, 15, 20) if shown.jaw > 0.1 else MOUTH)
-    if shown.smile > 0 or shown.sneer > 0:
+    canvas.area([*up, *reversed(down)], (70, 15, 20) if expression.jaw > 0.1 else MOUTH)
+    if expression.smile > 0 or expression.sneer > 0:
         teeth = [(px, py + 0.05 * (1 - (px / half) ** 2)) for px, py in up]
         canvas.area([*up, *reversed(teeth)], (250, 250, 245))
     canvas.line(up, 0.035, MOUTH)

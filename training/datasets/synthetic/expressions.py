@@ -1,4 +1,4 @@
-"""What a face shows: prototypes of each emotion in the shapes of ICT-FaceKit's head.
+"""Expressions of ICT-FaceKit's head: prototypes of each emotion, as weights of its blendshapes.
 
 They follow the action units that Ekman and Friesen's manual names for each emotion; people show
 emotions in more ways than these.
@@ -11,12 +11,12 @@ import numpy as np
 
 from training.datasets.synthetic.head import Head
 
-WEAKEST = 0.6
-"""Least part of a prototype that a picture shows."""
-STRONGEST = 2.0
-"""The largest weight of a shape: brows are shown to move farther than the mesh was modelled."""
-REST = 0.03
-"""What the jaw is closed by, of jawOpen: the neutral mesh parts its lips."""
+SMALLEST_STRENGTH = 0.6
+"""Smallest factor of a prototype's weights in a picture; the largest is 1."""
+LARGEST_WEIGHT = 2.0
+"""Of a shape; 1 is as far as the mesh was modelled, but brows move farther."""
+JAW_CLOSING = 0.03
+"""Taken from the weight of jawOpen, since the neutral mesh parts its lips."""
 
 Weights = Mapping[str, float]
 PROTOTYPES: Mapping[str, tuple[Weights, ...]] = {
@@ -74,10 +74,10 @@ PROTOTYPES: Mapping[str, tuple[Weights, ...]] = {
 }
 """Ways to show each emotion: the weights of shapes at full strength.
 
-A shape that the mesh has on both sides is meant on both, but for those marked _1, which show on one
-side, drawn by chance, and those marked _2, which show on the other.
+A shape that the mesh has on both sides is applied to both. The exceptions are names that end in _1,
+which are applied to one side, drawn at random, and names that end in _2, applied to the other.
 """
-NOISE = (
+NOISE_SHAPES = (
     "browInnerUp",
     "browOuterUp",
     "browDown",
@@ -87,42 +87,53 @@ NOISE = (
     "mouthShrugUpper",
     "jawForward",
 )
-"""Shapes that a face shows a little of without meaning it."""
+"""Shapes that get a small random weight, whatever the emotion."""
 
 
-def chance(*words: str) -> np.random.Generator:
-    """Return chance that follows from words alone."""
+def rng_for(*words: str) -> np.random.Generator:
+    """Return a random generator seeded by words alone: equal words give equal numbers.
+
+    Other words, such as a new name for a part of a picture, would change the pictures of the sets.
+    """
     digest = hashlib.sha256("/".join(words).encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:8], "little"))
 
 
-def strength(emotion: str, name: str) -> float:
-    """Return how much of its prototype a picture shows: 0.6 to 1; neutral ones show all of it."""
-    return 1.0 if emotion == "neutral" else float(chance(name, "strength").uniform(WEAKEST, 1))
+def expression_strength(emotion: str, name: str) -> float:
+    """Return the factor of the prototype's weights in a picture: 0.6 to 1; 1 for neutral."""
+    if emotion == "neutral":
+        return 1.0
+    return float(rng_for(name, "strength").uniform(SMALLEST_STRENGTH, 1))
 
 
-def expression(head: Head, emotion: str, name: str) -> dict[str, float]:
-    """Return the weight of each shape that a picture shows: 1 is as far as it was modelled."""
-    rng = chance(name, "expression")
-    ways = PROTOTYPES[emotion]
-    shown = ways[int(rng.integers(len(ways)))]
+def draw_weights(head: Head, emotion: str, name: str) -> dict[str, float]:
+    """Return the weights of the blendshapes in the picture of a name, without those that are 0.
+
+    Args:
+        head: the mesh.
+        emotion: one of EMOTIONS.
+        name: the seed of the draw; equal names give equal weights.
+    """
+    rng = rng_for(name, "expression")
+    prototypes = PROTOTYPES[emotion]
+    prototype = prototypes[int(rng.integers(len(prototypes)))]
     side, other = rng.permutation(["L", "R"]).tolist()
-    much = strength(emotion, name)
+    strength = expression_strength(emotion, name)
     weights = dict.fromkeys(head.names, 0.0)
-    for shape, weight in shown.items():
-        for one in _sided(head, shape.replace("_1", f"_{side}").replace("_2", f"_{other}")):
-            weights[one] += much * weight * float(rng.uniform(0.9, 1.1))
-    for shape in NOISE:
-        little = 0.12 * float(rng.random()) ** 2
-        for one in _sided(head, shape):
-            weights[one] += little
+    for shape, weight in prototype.items():
+        for one in _mesh_names(head, shape.replace("_1", f"_{side}").replace("_2", f"_{other}")):
+            weights[one] += strength * weight * float(rng.uniform(0.9, 1.1))
+    for shape in NOISE_SHAPES:
+        noise = 0.12 * float(rng.random()) ** 2
+        for one in _mesh_names(head, shape):
+            weights[one] += noise
     blink = 0.12 * float(rng.random())
-    for one in _sided(head, "eyeBlink"):
+    for one in _mesh_names(head, "eyeBlink"):
         weights[one] += blink
-    weights["jawOpen"] -= REST
-    return {shape: min(STRONGEST, weight) for shape, weight in weights.items() if weight}
+    weights["jawOpen"] -= JAW_CLOSING
+    return {shape: min(LARGEST_WEIGHT, weight) for shape, weight in weights.items() if weight}
 
 
-def _sided(head: Head, shape: str) -> list[str]:
-    """Return the mesh's names of a shape: itself, or its two sides."""
-    return [shape] if shape in head.place else [f"{shape}_L", f"{shape}_R"]
+def _mesh_names(head: Head, shape: str) -> list[str]:
+    """Return the mesh's names of a shape: its own, or those of its two sides."""
+    return [shape] if shape in head.shape_index else [f"{shape}_L", f"{shape}_R"]

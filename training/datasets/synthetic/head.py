@@ -1,4 +1,4 @@
-"""ICT-FaceKit's morphable head: who someone is and what they show, as vertices and colours.
+"""ICT-FaceKit's morphable head: identity and expression as vertices and colours.
 
 Lengths are in the mesh's own unit (about a centimetre); x runs to the head's left, y up, z forward.
 """
@@ -25,8 +25,8 @@ FACE, HEAD, MOUTH, SOCKETS = (
 )
 GUMS, TEETH = slice(14062, 17039), slice(17039, 21451)
 EYES = {"L": slice(21451, 22221), "R": slice(23021, 23791)}
-"""Outer shells, cornea and all; the inner ones lie behind them."""
-UNSEEN = (slice(22221, 23021), slice(23791, 26719))
+"""Outer shells, with the cornea; the inner ones lie behind them."""
+HIDDEN = (slice(22221, 23021), slice(23791, 26719))
 """Inner eyes; then fluid, blend, occlusion and lashes, which need transparency."""
 GAZE_DEGREES = 28.0
 """How far an eye turns at full weight."""
@@ -37,96 +37,98 @@ BROW = np.array([[0.9, 4.95], [2.0, 5.5], [3.4, 5.95], [4.7, 5.75], [5.7, 5.0]])
 
 
 @dataclass(frozen=True, kw_only=True)
-class Looks:
-    """Colours of a person, sRGB in [0, 1], and how much there is of what."""
+class Appearance:
+    """Colours of a person, sRGB in [0, 1], and sizes of brows, hair and beard."""
 
     skin: tuple[float, float, float]
     hair: tuple[float, float, float]
     iris: tuple[float, float, float]
     lips: float
-    """How red the lips are, 0 to 1."""
+    """Redness, 0 to 1."""
     brows: float
     """Half height of the brows, in the mesh's unit."""
     hairline: float
     """Height at which hair begins above the forehead, in the mesh's unit."""
     beard: float
-    """How much of a beard's shade there is, 0 to 1."""
+    """Opacity of a beard's shade, 0 to 1."""
 
 
 @dataclass(frozen=True, eq=False)
 class Head:
-    """The neutral mesh and what persons and expressions add to it; load it with `Head.load`."""
+    """The neutral mesh and the offsets of identities and expressions; load it with `Head.load`."""
 
     neutral: Float[np.ndarray, "vertices 3"]
     quads: Int[np.ndarray, "quads 4"]
-    """The pieces that are drawn."""
+    """Corners of the faces of the mesh that are drawn."""
     identity: Float[np.ndarray, "components vertices 3"]
     expression: Float[np.ndarray, "shapes vertices 3"]
     names: tuple[str, ...]
 
     @classmethod
     def load(cls, path: Path) -> "Head":
-        """Return the head kept in a folder's ict_deltas.npz, or in the file `path`.
+        """Return the head in the file `path`, or in the ict_deltas.npz of that folder.
 
         Raises:
             PreparedError: there is no such file, or it holds something else.
         """
         return _loaded(path / FILE if path.is_dir() else path)
 
-    def person(self, coefficients: Float[np.ndarray, "components"]) -> Float[np.ndarray, "v 3"]:
-        """Return the vertices of a person at rest."""
+    def neutral_face(
+        self, coefficients: Float[np.ndarray, "components"]
+    ) -> Float[np.ndarray, "v 3"]:
+        """Return the vertices of a person without expression; see `shape` for `coefficients`."""
         return self.neutral + np.tensordot(coefficients.astype(np.float32), self.identity, 1)
 
     def shape(
-        self, coefficients: Float[np.ndarray, "components"], shown: Mapping[str, float]
+        self, coefficients: Float[np.ndarray, "components"], weights: Mapping[str, float]
     ) -> Float[np.ndarray, "v 3"]:
-        """Return the vertices of a person who shows an expression.
+        """Return the vertices of a person with an expression.
 
         Args:
-            coefficients: who it is, in standard deviations.
-            shown: weight of each shape by its name; 1 is as far as the mesh was modelled.
+            coefficients: of the identity's components, in std of the people scanned.
+            weights: of blendshapes by their names; 1 is as far as the mesh was modelled.
 
         Raises:
             KeyError: there is no shape of that name.
         """
-        vertices: np.ndarray = self.person(coefficients) + self.moved(shown)
+        vertices: np.ndarray = self.neutral_face(coefficients) + self.offsets(weights)
         for side, eye in EYES.items():
-            vertices[eye] = _looking(vertices[eye], side, shown)
+            vertices[eye] = _turn_eye(vertices[eye], side, weights)
         return vertices
 
-    def moved(self, shown: Mapping[str, float]) -> Float[np.ndarray, "v 3"]:
-        """Return what an expression adds to each vertex."""
-        weights = np.array(list(shown.values()), np.float32)
-        return np.tensordot(weights, self.expression[[self.place[name] for name in shown]], 1)
+    def offsets(self, weights: Mapping[str, float]) -> Float[np.ndarray, "v 3"]:
+        """Return what an expression adds to each vertex; see `shape` for `weights`."""
+        shapes = self.expression[[self.shape_index[name] for name in weights]]
+        return np.tensordot(np.array(list(weights.values()), np.float32), shapes, 1)
 
     @cached_property
-    def place(self) -> dict[str, int]:
-        """Place of each shape by its name."""
+    def shape_index(self) -> dict[str, int]:
+        """Place of each blendshape in `expression` by its name."""
         return {name: i for i, name in enumerate(self.names)}
 
     @cached_property
     def lips(self) -> Float[np.ndarray, "vertices"]:
-        """How much each vertex is of the lips, 0 to 1."""
+        """How much each vertex belongs to the lips, 0 to 1."""
         x, y, z = self.neutral.T
         along = (1 - (x / 2.5) ** 2).clip(0.02, 1)
         dip = 0.12 * np.exp(-((x / 0.35) ** 2))
         off = np.where(y > LIPS_MEET, (y - LIPS_MEET) / (0.75 * along**0.7 - dip), 0)
         off = np.where(y < LIPS_MEET, (LIPS_MEET - y) / (1.05 * along**0.7), off)
         lips: np.ndarray = (
-            (1 - _step(off, 0.85, 1.15)) * self._within(FACE) * (z > 0) * (np.abs(x) < 2.5)
+            (1 - _smoothstep(off, 0.85, 1.15)) * self._within(FACE) * (z > 0) * (np.abs(x) < 2.5)
         )
         return lips
 
     @cached_property
     def lids(self) -> dict[str, Float[np.ndarray, "vertices"]]:
-        """How much each vertex is of an eye's lid edges, 0 to 1, by side."""
+        """How much each vertex belongs to the edges of an eye's lids, 0 to 1, by side."""
         return {
-            side: _step(self._travel(f"eyeBlink_{side}"), 0.8, 0.95) * self._within(FACE)
+            side: _smoothstep(self._movement(f"eyeBlink_{side}"), 0.8, 0.95) * self._within(FACE)
             for side in "LR"
         }
 
     def landmarks(self, vertices: Float[np.ndarray, "v 3"]) -> Float[np.ndarray, "3 3"]:
-        """Return right eye, left eye and mouth of a shaped head."""
+        """Return the positions of right eye, left eye and mouth in a head's vertices."""
         eyes = [self._eye(vertices, side) for side in "RL"]
         return np.stack([*eyes, np.average(vertices, 0, self.lips)])
 
@@ -137,23 +139,23 @@ class Head:
         middle: np.ndarray = np.average(vertices, 0, self.lids[side])
         return middle
 
-    def paint(self, looks: Looks) -> Float[np.ndarray, "vertices 3"]:
+    def paint(self, appearance: Appearance) -> Float[np.ndarray, "vertices 3"]:
         """Return each vertex's albedo, sRGB in [0, 1]."""
-        skin, hair = np.array(looks.skin), np.array(looks.hair)
+        skin, hair = np.array(appearance.skin), np.array(appearance.hair)
         color = np.tile(skin, (len(self.neutral), 1))
         red = skin * (0.93, 0.58, 0.58) + (0.04, 0.0, 0.01)
         layers = [
             (0.35 * self._blush, skin * (1.0, 0.75, 0.72)),
-            (looks.beard * self._beard, 0.5 * skin + 0.5 * hair),
-            ((0.45 + 0.5 * looks.lips) * self.lips, red),
-            (0.9 * self._brows(looks.brows), 0.8 * hair),
-            (self._hair(looks.hairline), hair),
+            (appearance.beard * self._beard, 0.5 * skin + 0.5 * hair),
+            ((0.45 + 0.5 * appearance.lips) * self.lips, red),
+            (0.9 * self._brows(appearance.brows), 0.8 * hair),
+            (self._hair(appearance.hairline), hair),
             (0.75 * np.maximum(self.lids["L"], self.lids["R"]), 0.25 * skin),
             (self._within(SOCKETS), skin * (0.7, 0.5, 0.5)),
             (self._within(MOUTH), np.array([0.35, 0.13, 0.13])),
             (self._within(GUMS), np.array([0.66, 0.33, 0.33])),
             (self._within(TEETH), np.array([0.93, 0.90, 0.84])),
-            *self._eyes(looks),
+            *self._eyes(appearance),
         ]
         for amount, over in layers:
             color += amount[:, None] * (over - color)
@@ -161,7 +163,7 @@ class Head:
 
     @cached_property
     def gloss(self) -> Float[np.ndarray, "vertices"]:
-        """How strongly each vertex mirrors the light, 0 to 1."""
+        """How strongly each vertex reflects the light, 0 to 1."""
         wet = self._within(TEETH) + sum(self._within(eye) for eye in EYES.values())
         return 0.12 + 0.15 * self.lips + 0.6 * wet
 
@@ -169,7 +171,7 @@ class Head:
     def openness(self) -> Float[np.ndarray, "vertices"]:
         """How much light reaches each vertex, 0 to 1: little inside the mouth, less under lids."""
         inside = self._within(MOUTH) + self._within(GUMS) + self._within(TEETH)
-        depth = _step(self.neutral[:, 2], 7.5, 10.8)
+        depth = _smoothstep(self.neutral[:, 2], 7.5, 10.8)
         shade = 0.15 + 0.8 * depth - 0.3 * self._within(MOUTH) * depth
         eyes = sum(self._within(eye) for eye in EYES.values())
         reached: np.ndarray = 1 - inside * (1 - shade) - 0.2 * eyes
@@ -180,28 +182,28 @@ class Head:
         inside[part] = 1
         return inside
 
-    def _travel(self, name: str) -> Float[np.ndarray, "vertices"]:
-        """Return how far a shape moves each vertex, 1 at the most."""
-        far = np.linalg.norm(self.expression[self.place[name]], axis=1)
+    def _movement(self, name: str) -> Float[np.ndarray, "vertices"]:
+        """Return how far a shape moves each vertex, as a part of the face's largest movement."""
+        far = np.linalg.norm(self.expression[self.shape_index[name]], axis=1)
         part: np.ndarray = far / max(far[FACE].max(), 1e-9)
         return part
 
     def _brows(self, half: float) -> Float[np.ndarray, "vertices"]:
         x, y = np.abs(self.neutral[:, 0]), self.neutral[:, 1]
         along = np.interp(x, *BROW.T)
-        taper = 1 - 0.5 * _step(x, 3.5, 5.7)
-        ends = _step(x, 0.6, 1.2) * (1 - _step(x, 5.4, 6.0))
+        taper = 1 - 0.5 * _smoothstep(x, 3.5, 5.7)
+        ends = _smoothstep(x, 0.6, 1.2) * (1 - _smoothstep(x, 5.4, 6.0))
         off = np.abs(y - along) / (half * taper)
         brows: np.ndarray = (
-            (1 - _step(off, 0.6, 1.4)) * ends * self._within(FACE) * (self.neutral[:, 2] > 0)
+            (1 - _smoothstep(off, 0.6, 1.4)) * ends * self._within(FACE) * (self.neutral[:, 2] > 0)
         )
         return brows
 
     def _hair(self, line: float) -> Float[np.ndarray, "vertices"]:
-        """Return the scalp: above a line that comes down before and behind the ears."""
+        """Return how much each vertex belongs to the scalp: above a line that falls at the ears."""
         x, y, z = self.neutral.T
         front = line - 0.05 * x**2
-        scalp: np.ndarray = _step(
+        scalp: np.ndarray = _smoothstep(
             y + 0.6 * np.maximum(0, 4 - z), front, front + 0.8
         ) * self._within(HEAD)
         return scalp
@@ -217,11 +219,13 @@ class Head:
     @cached_property
     def _beard(self) -> Float[np.ndarray, "vertices"]:
         x, y, z = self.neutral.T
-        chin = 1 - _step(y, -3.0 + 0.04 * x**2, -1.2 + 0.04 * x**2)
+        chin = 1 - _smoothstep(y, -3.0 + 0.04 * x**2, -1.2 + 0.04 * x**2)
         beard: np.ndarray = chin * (1 - self.lips) * self._within(FACE) * (z > 0)
         return beard
 
-    def _eyes(self, looks: Looks) -> list[tuple[Float[np.ndarray, "vertices"], np.ndarray]]:
+    def _eyes(
+        self, appearance: Appearance
+    ) -> list[tuple[Float[np.ndarray, "vertices"], np.ndarray]]:
         """Return white, rim, iris and pupil: rings about the foremost point of each eye."""
         layers = []
         for eye in EYES.values():
@@ -231,12 +235,12 @@ class Head:
             middle = 0.5 * (ball.min(0) + ball.max(0))
             off = np.linalg.norm((self.neutral - middle)[:, :2], axis=1)
             off = np.where(self.neutral[:, 2] > middle[2], off, 9)
-            iris = np.array(looks.iris)
+            iris = np.array(appearance.iris)
             layers += [
                 (inside, np.array([0.90, 0.88, 0.86])),
-                (inside * (1 - _step(off, 0.58, 0.72)), 0.45 * iris),
-                (inside * (1 - _step(off, 0.48, 0.58)), iris),
-                (inside * (1 - _step(off, 0.22, 0.32)), np.full(3, 0.02)),
+                (inside * (1 - _smoothstep(off, 0.58, 0.72)), 0.45 * iris),
+                (inside * (1 - _smoothstep(off, 0.48, 0.58)), iris),
+                (inside * (1 - _smoothstep(off, 0.22, 0.32)), np.full(3, 0.02)),
             ]
         return layers
 
@@ -246,30 +250,31 @@ def _loaded(file: Path) -> Head:
     if not file.is_file():
         raise PreparedError(f"There is no {file}; name the ict folder, the one with {FILE}.")
     try:
-        with np.load(file) as kept:
-            arrays = {name: kept[name] for name in ARRAYS}
+        with np.load(file) as opened:
+            arrays = {name: opened[name] for name in ARRAYS}
     except (OSError, KeyError, ValueError, BadZipFile) as error:
         raise PreparedError(f"{file} isn't the head of ict: take ICT-FaceKit's {FILE}.") from error
     faces = arrays["faces"]
-    seen = np.ones(len(arrays["neutral"]), bool)
-    for part in UNSEEN:
-        seen[part] = False
+    visible = np.ones(len(arrays["neutral"]), bool)
+    for part in HIDDEN:
+        visible[part] = False
     return Head(
         neutral=arrays["neutral"].astype(np.float32),
-        quads=faces[seen[faces].all(1)],
+        quads=faces[visible[faces].all(1)],
         identity=arrays["identity"].astype(np.float32),
         expression=arrays["expression"].astype(np.float32),
         names=tuple(map(str, arrays["expression_names"])),
     )
 
 
-def _looking(
-    ball: Float[np.ndarray, "n 3"], side: str, shown: Mapping[str, float]
+def _turn_eye(
+    ball: Float[np.ndarray, "n 3"], side: str, weights: Mapping[str, float]
 ) -> Float[np.ndarray, "n 3"]:
-    """Return an eye turned the way its lids say: the mesh's shapes move the lids alone."""
+    """Return an eye's vertices turned by the eyeLook weights: these shapes move only the lids."""
     if not len(ball):
         return ball
-    amounts = {way: shown.get(f"eyeLook{way}_{side}", 0.0) for way in ("Up", "Down", "In", "Out")}
+    directions = ("Up", "Down", "In", "Out")
+    amounts = {each: weights.get(f"eyeLook{each}_{side}", 0.0) for each in directions}
     down = math.radians(GAZE_DEGREES) * (amounts["Down"] - amounts["Up"])
     left = math.radians(GAZE_DEGREES) * (amounts["Out"] - amounts["In"])
     left = left if side == "L" else -left
@@ -281,12 +286,12 @@ def _looking(
     return turned
 
 
-def _step(
+def _smoothstep(
     value: Float[np.ndarray, "n"],
     low: float | Float[np.ndarray, "n"],
     high: float | Float[np.ndarray, "n"],
 ) -> Float[np.ndarray, "n"]:
-    """Return 0 below `low`, 1 above `high`, a smooth way between."""
-    way = ((value - low) / (high - low)).clip(0, 1)
-    step: np.ndarray = way * way * (3 - 2 * way)
+    """Return 0 below `low`, 1 above `high`, and a cubic between."""
+    part = ((value - low) / (high - low)).clip(0, 1)
+    step: np.ndarray = part * part * (3 - 2 * part)
     return step

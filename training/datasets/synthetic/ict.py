@@ -1,4 +1,4 @@
-"""People rendered from ICT-FaceKit's morphable head: who it is and what it shows are known exactly.
+"""People rendered from ICT-FaceKit's morphable head: identity and expression are known exactly.
 
 ICT-FaceKit's light model is MIT licensed (Li et al., Learning Formation of Physically-Based Face
 Attributes, CVPR 2020). The expressions are prototypes in its blendshapes, after the action units
@@ -18,20 +18,21 @@ from PIL import Image
 from registry.catalog import DLN, EMOTIONS
 from registry.faces import Face
 from training.datasets.prepared import PreparedError
-from training.datasets.source import Picture, Reading
-from training.datasets.synthetic.expressions import chance, expression, strength
-from training.datasets.synthetic.head import Head, Looks
-from training.datasets.synthetic.rendering import Light, Mesh, projected, render, turned
+from training.datasets.source import PictureRecord, RawDataset
+from training.datasets.synthetic.expressions import draw_weights, expression_strength, rng_for
+from training.datasets.synthetic.head import Appearance, Head
+from training.datasets.synthetic.rendering import Light, Mesh, project, render, rotate
 
 PERSONS = {"train": range(110), "validation": range(110, 125), "test": range(125, 150)}
 SIZE_PX = 112
 VOTERS = 10
-IDENTITY = 0.9
-"""Standard deviation of the identity's coefficients; 1 is the spread of the people scanned."""
+IDENTITY_STD = 0.9
+"""Of the identity's coefficients; 1 is that of the people scanned."""
 FOUND_SIDE = 0.97
-"""What FaceCropper finds of the side that the landmarks give: the median of 80 wide renders."""
-YAW, PITCH = 25.0, 12.0
-"""Degrees by which a head turns and nods at the most."""
+"""Side of a face as FaceCropper finds it, over the side from the mesh's landmarks: the median of 80
+wide renders."""
+LARGEST_YAW, LARGEST_PITCH = 25.0, 12.0
+"""Degrees by which a head is turned to a side or nodded."""
 SKINS = (
     (0.95, 0.80, 0.71),
     (0.88, 0.69, 0.57),
@@ -58,7 +59,7 @@ IRISES = (
 
 @dataclass(frozen=True)
 class Rendered:
-    """Renders the picture that a member names, with the head kept at `path`."""
+    """Renders the picture that a member names, with the head in `path`."""
 
     path: Path
     portrait: Callable[[Head, str], np.ndarray]
@@ -74,10 +75,15 @@ class Rendered:
         return content.getvalue()
 
 
-def rendered(
+def open_head(
     path: Path | None, set_name: str, portrait: Callable[[Head, str], np.ndarray]
 ) -> Rendered:
-    """Return the pictures that `portrait` renders of the head in ict_deltas.npz or its folder.
+    """Return a source of pictures, which `portrait` renders of the head in ict_deltas.npz.
+
+    Args:
+        path: the file or its folder.
+        set_name: for messages.
+        portrait: returns the picture of a head and a name.
 
     Raises:
         PreparedError: `path` holds something else.
@@ -90,13 +96,13 @@ def rendered(
     return Rendered(path, portrait)
 
 
-def read(path: Path | None) -> Reading:
+def read(path: Path | None) -> RawDataset:
     """Return the set from ICT-FaceKit's head: the file ict_deltas.npz or its folder.
 
     Raises:
         PreparedError: `path` holds something else.
     """
-    source = rendered(path, "ict", portrait)
+    source = open_head(path, "ict", portrait)
     pictures = [
         _picture(split, person, emotion, variant)
         for split, persons in PERSONS.items()
@@ -104,10 +110,10 @@ def read(path: Path | None) -> Reading:
         for emotion in EMOTIONS
         for variant in range(_variants(person, emotion))
     ]
-    return Reading(
+    return RawDataset(
         source=source,
         pictures=pictures,
-        framing=DLN.crop.margin,
+        cropped_margin=DLN.crop.margin,
         notes=["Rendered heads: no hair, lashes or wrinkles, and expressions by prototypes."],
     )
 
@@ -124,39 +130,40 @@ def portrait(
         margin: what the picture adds to the face's own square; see `CropSpec`.
     """
     person, emotion, _ = name.split("_")
-    rng = chance(name)
-    vertices = turned(
-        head.shape(coefficients(head, person), expression(head, emotion, name)),
-        float(rng.uniform(-YAW, YAW)),
-        float(rng.uniform(-PITCH, PITCH)),
+    rng = rng_for(name)
+    vertices = rotate(
+        head.shape(draw_identity(head, person), draw_weights(head, emotion, name)),
+        float(rng.uniform(-LARGEST_YAW, LARGEST_YAW)),
+        float(rng.uniform(-LARGEST_PITCH, LARGEST_PITCH)),
     )
     mesh = Mesh(
         vertices=vertices,
         quads=head.quads,
-        albedo=painted(head, person),
+        albedo=paint(head, person),
         gloss=head.gloss,
         openness=head.openness,
     )
-    lamp, behind = light(rng), background(rng, size_px)
-    length = size_px / (1 + margin)
-    return render(mesh, framing(head, vertices, rng, length, size_px), lamp, behind)
+    light, background = draw_light(rng), draw_background(rng, size_px)
+    side_px = size_px / (1 + margin)
+    to_crop = draw_placement(head, vertices, rng, side_px, size_px)
+    return render(mesh, to_crop, light, background)
 
 
-def coefficients(head: Head, person: str) -> Float[np.ndarray, "components"]:
-    """Return who it is: the identity's coefficients, in standard deviations."""
-    return IDENTITY * chance(person).standard_normal(len(head.identity))
+def draw_identity(head: Head, person: str) -> Float[np.ndarray, "components"]:
+    """Return the coefficients of a person's identity; equal persons give equal coefficients."""
+    return IDENTITY_STD * rng_for(person).standard_normal(len(head.identity))
 
 
-def looks(person: str) -> Looks:
-    """Return a person's colours."""
-    rng = chance(person, "looks")
+def draw_appearance(person: str) -> Appearance:
+    """Return a person's colours; equal persons give equal colours."""
+    rng = rng_for(person, "looks")
     tone = float(rng.uniform(0, len(SKINS) - 1))
     fair = tone < 1.8
     skin = [np.interp(tone, range(len(SKINS)), channel) for channel in zip(*SKINS, strict=True)]
     hair = HAIRS[int(rng.integers(len(HAIRS) if fair else 2))]
     iris = IRISES[int(rng.integers(len(IRISES) if fair else 2))]
     red, green, blue = (float(level) for level in np.array(skin) * rng.uniform(0.95, 1.05, 3))
-    return Looks(
+    return Appearance(
         skin=(min(1.0, red), green, blue),
         hair=hair,
         iris=iris,
@@ -168,31 +175,39 @@ def looks(person: str) -> Looks:
 
 
 @lru_cache(maxsize=4)
-def painted(head: Head, person: str) -> Float[np.ndarray, "vertices 3"]:
+def paint(head: Head, person: str) -> Float[np.ndarray, "vertices 3"]:
     """Return a person's colour at each vertex, sRGB in [0, 1]."""
-    return head.paint(looks(person))
+    return head.paint(draw_appearance(person))
 
 
-def framing(
+def draw_placement(
     head: Head,
     vertices: Float[np.ndarray, "v 3"],
     rng: np.random.Generator,
-    length: float,
+    side_px: float,
     size_px: int,
 ) -> Float[np.ndarray, "2 3"]:
-    """Return the map that makes FaceCropper's square `length` px, moved and turned a little."""
-    eyes_mouth = projected(head.landmarks(vertices))
+    """Return the map from projected points to pixels, with a small random shift, turn and scale.
+
+    Args:
+        head: the mesh.
+        vertices: of the head, turned.
+        rng: draws shift, turn and scale.
+        side_px: side of the square that FaceCropper shall find.
+        size_px: side of the picture.
+    """
+    eyes_mouth = project(head.landmarks(vertices))
     points = eyes_mouth[[0, 1, 2, 2, 0, 1]].astype(float)
     face = Face(box=(0.0, 0.0, 1.0, 1.0), keypoints=points, confidence=1.0)
-    scale = length / (FOUND_SIDE * face.side * rng.uniform(0.97, 1.03))
+    scale = side_px / (FOUND_SIDE * face.side * rng.uniform(0.97, 1.03))
     angle = np.radians(-face.angle + rng.uniform(-3, 3))
     turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    middle = 0.5 * size_px + length * rng.uniform(-0.02, 0.02, 2)
+    middle = 0.5 * size_px + side_px * rng.uniform(-0.02, 0.02, 2)
     return np.column_stack([turn, middle - turn @ np.array(face.centre)])
 
 
-def light(rng: np.random.Generator) -> Light:
-    """Return a lamp drawn by chance."""
+def draw_light(rng: np.random.Generator) -> Light:
+    """Return a random light."""
     lamp = float(rng.uniform(0.4, 0.75))
     return Light(
         azimuth=float(rng.uniform(-60, 60)),
@@ -202,22 +217,22 @@ def light(rng: np.random.Generator) -> Light:
     )
 
 
-def background(rng: np.random.Generator, size_px: int) -> Float[np.ndarray, "size size"]:
-    """Return grey levels that change softly in some direction."""
+def draw_background(rng: np.random.Generator, size_px: int) -> Float[np.ndarray, "size size"]:
+    """Return grey levels in [0, 1]: a linear gradient in a random direction."""
     level, change = rng.uniform(0.1, 0.9), rng.uniform(-0.15, 0.15, 2)
-    way = np.linspace(-1, 1, size_px)
-    levels: np.ndarray = (level + change[0] * way + change[1] * way[:, None]).clip(0, 1)
+    place = np.linspace(-1, 1, size_px)
+    levels: np.ndarray = (level + change[0] * place + change[1] * place[:, None]).clip(0, 1)
     return levels
 
 
-def _picture(split: str, person: int, emotion: str, variant: int) -> Picture:
-    """Describe a picture; as many of ten voters see its emotion as it is strong, others neutral."""
+def _picture(split: str, person: int, emotion: str, variant: int) -> PictureRecord:
+    """Return a picture's record; the share of votes for its emotion is its strength."""
     name = f"ict{person:03d}_{emotion}_{variant}"
-    seen = round(VOTERS * strength(emotion, name))
+    count = round(VOTERS * expression_strength(emotion, name))
     votes = [0] * (len(EMOTIONS) + 2)
-    votes[0] += VOTERS - seen
-    votes[EMOTIONS.index(emotion)] += seen
-    return Picture(
+    votes[EMOTIONS.index("neutral")] += VOTERS - count
+    votes[EMOTIONS.index(emotion)] += count
+    return PictureRecord(
         member=name,
         name=name,
         split=split,

@@ -1,8 +1,9 @@
-"""ICT-FaceKit's people in sittings: one light, one pose, one background, all eight emotions.
+"""ICT-FaceKit's people in sessions: one light, one pose, one background, all eight emotions.
 
-Two pictures of a sitting differ in the expression alone, so either is the exact truth of giving the
-other's person its expression. Equal ways of an emotion are the same weights of the same shapes on
-whoever shows them: another person's picture of that way is a driver whose truth is known.
+Two pictures of a session differ in the expression alone, so each is the exact target of a transfer
+of its expression to the other. Each emotion is shown in VARIANTS variants, and the same variant has
+the same blendshape weights on every person: another person's picture of it is a driver whose target
+is known.
 """
 
 from pathlib import Path
@@ -11,11 +12,11 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from registry.catalog import EMOTIONS, PIX2PIXHD
-from training.datasets.source import Picture, Reading
+from training.datasets.source import PictureRecord, RawDataset
 from training.datasets.synthetic import ict
-from training.datasets.synthetic.expressions import chance, expression
+from training.datasets.synthetic.expressions import draw_weights, rng_for
 from training.datasets.synthetic.head import FACE, Head
-from training.datasets.synthetic.rendering import Light, Mesh, projected, render, turned
+from training.datasets.synthetic.rendering import Light, Mesh, project, render, rotate
 
 PERSONS = {
     "train": (*range(110), *range(150, 350)),
@@ -23,41 +24,44 @@ PERSONS = {
     "test": range(125, 150),
 }
 """The same people as in `ict` keep the same split; training has 200 more."""
-SITTINGS = 2
-WAYS = 24
-"""Ways to show each emotion: which of its prototypes, how strongly, and what moves besides."""
+SESSIONS = 2
+"""Of each person."""
+VARIANTS = 24
+"""Of each emotion: its prototype, strength and noise."""
 SIZE_PX = 160
-FORWARD, EVERY = 6.0, 8
-"""Depth of the mesh from which on the face looks forward, and which of its vertices are points."""
+FRONT_DEPTH = 6.0
+"""Depth of the mesh from which on the face looks forward, in the mesh's unit."""
+POINT_STEP = 8
+"""Every such vertex of the front of the face is a point."""
 
 
-def read(path: Path | None) -> Reading:
+def read(path: Path | None) -> RawDataset:
     """Return the set from ICT-FaceKit's head: the file ict_deltas.npz or its folder.
 
     Raises:
         PreparedError: `path` holds something else.
     """
-    source = ict.rendered(path, "ict-pairs", portrait)
-    return Reading(
+    source = ict.open_head(path, "ict-pairs", portrait)
+    return RawDataset(
         source=source,
         pictures=[
-            _picture(split, f"ict{person:03d}_{sitting}", emotion)
+            _picture(split, f"ict{person:03d}_{session}", emotion)
             for split, persons in PERSONS.items()
             for person in persons
-            for sitting in range(SITTINGS)
+            for session in range(SESSIONS)
             for emotion in EMOTIONS
         ],
-        framing=PIX2PIXHD.crop.margin,
+        cropped_margin=PIX2PIXHD.crop.margin,
         points=lambda member: points(Head.load(source.path), member),
         notes=[
             "Rendered heads: no hair, lashes or wrinkles, and expressions by prototypes.",
-            f"Each person sits {SITTINGS} times for all emotions, in one pose and one light.",
+            f"Each person sits {SESSIONS} times for all emotions, in one pose and one light.",
         ],
     )
 
 
-def way(name: str) -> str:
-    """Return what a picture shows, the same word for the same weights: happy_07."""
+def expression_of(name: str) -> str:
+    """Return emotion and variant of a picture, such as happy_07: equal for equal weights."""
     return name.split("_", 2)[2]
 
 
@@ -68,65 +72,66 @@ def portrait(
 
     Args:
         head: the mesh.
-        name: ictPERSON_SITTING_EMOTION_WAY, like ict017_1_happy_07.
+        name: ictPERSON_SESSION_EMOTION_VARIANT, like ict017_1_happy_07.
         size_px: side of the square picture.
         margin: what the picture adds to the face's own square; see `CropSpec`.
     """
     person = name.partition("_")[0]
-    vertices, framing, lamp, behind = _scene(head, name, size_px, margin)
+    vertices, to_crop, light, background = _draw_scene(head, name, size_px, margin)
     mesh = Mesh(
         vertices=vertices,
         quads=head.quads,
-        albedo=ict.painted(head, person),
+        albedo=ict.paint(head, person),
         gloss=head.gloss,
         openness=head.openness,
     )
-    return render(mesh, framing, lamp, behind)
+    return render(mesh, to_crop, light, background)
 
 
 def points(head: Head, name: str) -> Float[np.ndarray, "points 2"]:
-    """Return where points of the face lie in the picture of a name, x and y in sides of it.
+    """Return where points of the face lie in the picture of a name, x and y as parts of its side.
 
-    The same points in every picture: what looks forward of the face's skin, every eighth vertex.
+    They are the same in every picture: every eighth vertex of the front of the face.
     """
-    vertices, framing, _, _ = _scene(head, name, SIZE_PX, PIX2PIXHD.crop.margin)
-    forward = np.flatnonzero(head.neutral[FACE, 2] > FORWARD)[::EVERY]
-    seen = projected(vertices[forward])
-    return np.asarray((seen @ framing[:, :2].T + framing[:, 2]) / SIZE_PX, dtype=np.float64)
+    vertices, to_crop, _, _ = _draw_scene(head, name, SIZE_PX, PIX2PIXHD.crop.margin)
+    front = np.flatnonzero(head.neutral[FACE, 2] > FRONT_DEPTH)[::POINT_STEP]
+    placed = project(vertices[front])
+    return np.asarray((placed @ to_crop[:, :2].T + to_crop[:, 2]) / SIZE_PX, dtype=np.float64)
 
 
-def _scene(
+def _draw_scene(
     head: Head, name: str, size_px: int, margin: float
 ) -> tuple[
     Float[np.ndarray, "v 3"], Float[np.ndarray, "2 3"], Light, Float[np.ndarray, "size size"]
 ]:
-    """Return the shaped and turned head, the map to the picture, the light and what is behind."""
-    person, sitting, emotion, _ = name.split("_")
-    rng = chance(person, "sitting", sitting)
-    yaw, pitch = _pose(person, sitting)
-    lamp, behind = ict.light(rng), ict.background(rng, size_px)
-    who = ict.coefficients(head, person)
-    at_rest = turned(head.shape(who, {}), yaw, pitch)
-    framing = ict.framing(head, at_rest, rng, size_px / (1 + margin), size_px)
-    shown = expression(head, emotion, way(name))
-    return turned(head.shape(who, shown), yaw, pitch), framing, lamp, behind
+    """Return the turned head's vertices, the map to pixels, the light and the background."""
+    person, session, emotion, _ = name.split("_")
+    rng = rng_for(person, "sitting", session)
+    yaw, pitch = _draw_pose(person, session)
+    light, background = ict.draw_light(rng), ict.draw_background(rng, size_px)
+    identity = ict.draw_identity(head, person)
+    neutral = rotate(head.shape(identity, {}), yaw, pitch)
+    to_crop = ict.draw_placement(head, neutral, rng, size_px / (1 + margin), size_px)
+    weights = draw_weights(head, emotion, expression_of(name))
+    return rotate(head.shape(identity, weights), yaw, pitch), to_crop, light, background
 
 
-def _pose(person: str, sitting: str) -> tuple[float, float]:
-    """Return yaw and pitch of a sitting in degrees."""
-    rng = chance(person, "pose", sitting)
-    return float(rng.uniform(-ict.YAW, ict.YAW)), float(rng.uniform(-ict.PITCH, ict.PITCH))
+def _draw_pose(person: str, session: str) -> tuple[float, float]:
+    """Return yaw and pitch of a session in degrees."""
+    rng = rng_for(person, "pose", session)
+    yaw = float(rng.uniform(-ict.LARGEST_YAW, ict.LARGEST_YAW))
+    return yaw, float(rng.uniform(-ict.LARGEST_PITCH, ict.LARGEST_PITCH))
 
 
-def _picture(split: str, sitting: str, emotion: str) -> Picture:
-    number = int(chance(sitting, emotion).integers(WAYS))
-    name = f"{sitting}_{emotion}_{number:02d}"
-    person, count = sitting.split("_")
-    return Picture(
+def _picture(split: str, session: str, emotion: str) -> PictureRecord:
+    variant = int(rng_for(session, emotion).integers(VARIANTS))
+    name = f"{session}_{emotion}_{variant:02d}"
+    person, number = session.split("_")
+    return PictureRecord(
         member=name,
         name=name,
         split=split,
         person=person,
         emotion=EMOTIONS.index(emotion),
-        angle=round(_pose(person, count)[0], 3),
+        angle=round(_draw_pose(person, number)[0], 3),
     )

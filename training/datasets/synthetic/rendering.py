@@ -1,4 +1,4 @@
-"""A mesh to a picture: triangles, a depth buffer and one light, in numpy.
+"""Renders a mesh with numpy: triangles, a depth buffer and one light.
 
 Screen coordinates run right and down in pixels, pixel centres at half numbers; depth grows towards
 the camera.
@@ -12,18 +12,18 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 from PIL import Image, ImageFilter
 
-FINER = 2
+SUPERSAMPLING = 2
 """Rendered this many times larger, then averaged."""
 GAMMA = 2.2
 CAMERA_DISTANCE = 70.0
-"""From the origin of the mesh, in its unit: a portrait's mild perspective."""
+"""From the origin of the mesh, in its unit."""
 CREASE_PX = 5
-"""How far around a pixel, at 112 px, nearer surface takes light from it."""
+"""How far around a pixel, at 112 px, nearer surface darkens it."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Mesh:
-    """Vertices with their colours; see `Head` for what the numbers mean."""
+    """Vertices with their colours; see `Head` for units and ranges."""
 
     vertices: Float[np.ndarray, "v 3"]
     quads: Int[np.ndarray, "quads 4"]
@@ -52,20 +52,20 @@ class Light:
         return np.array([math.sin(a) * math.cos(e), math.sin(e), math.cos(a) * math.cos(e)])
 
 
-def turned(
+def rotate(
     vertices: Float[np.ndarray, "v 3"], yaw: float, pitch: float
 ) -> Float[np.ndarray, "v 3"]:
-    """Return vertices turned towards the picture's right, then down, by so many degrees."""
+    """Return vertices rotated by yaw to the picture's right, then by pitch down, in degrees."""
     a, b = math.radians(yaw), math.radians(pitch)
     sideways = [[math.cos(a), 0, math.sin(a)], [0, 1, 0], [-math.sin(a), 0, math.cos(a)]]
     nod = [[1, 0, 0], [0, math.cos(b), -math.sin(b)], [0, math.sin(b), math.cos(b)]]
     turn = (np.array(nod) @ np.array(sideways)).astype(np.float32)
-    seen: np.ndarray = vertices @ turn.T
-    return seen
+    rotated: np.ndarray = vertices @ turn.T
+    return rotated
 
 
-def projected(points: Float[np.ndarray, "v 3"]) -> Float[np.ndarray, "v 2"]:
-    """Return where points are seen, right and down, in the mesh's unit."""
+def project(points: Float[np.ndarray, "v 3"]) -> Float[np.ndarray, "v 2"]:
+    """Return points in perspective, right and down, in the mesh's unit."""
     nearer = CAMERA_DISTANCE / (CAMERA_DISTANCE - points[:, 2:])
     return points[:, :2] * np.array([1, -1], np.float32) * nearer
 
@@ -81,13 +81,13 @@ def render(
     Args:
         mesh: already turned towards the camera, which looks along -z.
         to_crop: maps a projected point's (right, down, 1) to the picture's pixels.
-        light: where it comes from.
+        light: lamp and room light.
         background: grey levels in [0, 1] behind the mesh.
     """
-    size = background.shape[0] * FINER
-    screen = (projected(mesh.vertices) @ to_crop[:, :2].T + to_crop[:, 2]) * FINER
-    triangles = _facing(mesh.quads, screen)
-    seen = _seen(triangles, screen, mesh.vertices[:, 2], size)
+    size = background.shape[0] * SUPERSAMPLING
+    screen = (project(mesh.vertices) @ to_crop[:, :2].T + to_crop[:, 2]) * SUPERSAMPLING
+    triangles = _front_faces(mesh.quads, screen)
+    visible = _visible(triangles, screen, mesh.vertices[:, 2], size)
     attributes = np.concatenate(
         [
             mesh.albedo**GAMMA,
@@ -98,29 +98,37 @@ def render(
         ],
         axis=1,
     ).astype(np.float32)
-    corners = triangles[seen.triangle]
-    surface = sum(seen.weights[:, i, None] * attributes[corners[:, i]] for i in range(3))
-    picture = np.repeat((background**GAMMA).repeat(FINER, 0).repeat(FINER, 1)[..., None], 3, 2)
+    corners = triangles[visible.triangle]
+    surface = sum(visible.weights[:, i, None] * attributes[corners[:, i]] for i in range(3))
+    picture = np.repeat(
+        (background**GAMMA).repeat(SUPERSAMPLING, 0).repeat(SUPERSAMPLING, 1)[..., None], 3, 2
+    )
     picture = picture.reshape(-1, 3)
-    if len(seen.pixel):
-        picture[seen.pixel] = _shaded(surface, _crease(seen.pixel, surface[:, 8], size), light)
+    if len(visible.pixel):
+        picture[visible.pixel] = _shade(
+            surface, _crease_light(visible.pixel, surface[:, 8], size), light
+        )
     fine = picture.reshape(size, size, 3)
-    parts = [fine[i::FINER, j::FINER] for i in range(FINER) for j in range(FINER)]
+    parts = [
+        fine[i::SUPERSAMPLING, j::SUPERSAMPLING]
+        for i in range(SUPERSAMPLING)
+        for j in range(SUPERSAMPLING)
+    ]
     small = np.mean(parts, 0).clip(0, 1) ** (1 / GAMMA)
     levels: np.ndarray = (255 * small).round().astype(np.uint8)
     return levels
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class _Seen:
-    """What fills each covered pixel: a triangle, and where in it."""
+class _Fragments:
+    """Covered pixels: number of each, the triangle that it shows, and weights of its corners."""
 
     pixel: Int[np.ndarray, "n"]
     triangle: Int[np.ndarray, "n"]
     weights: Float[np.ndarray, "n 3"]
 
 
-def _facing(
+def _front_faces(
     quads: Int[np.ndarray, "quads 4"], screen: Float[np.ndarray, "v 2"]
 ) -> Int[np.ndarray, "triangles 3"]:
     """Return the quads' halves that face the camera: counterclockwise, with down growing."""
@@ -137,23 +145,23 @@ def _doubled_area(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
     return area
 
 
-def _seen(
+def _visible(
     triangles: Int[np.ndarray, "triangles 3"],
     screen: Float[np.ndarray, "v 2"],
     depth: Float[np.ndarray, "v"],
     size: int,
-) -> _Seen:
+) -> _Fragments:
     """Return the nearest triangle of each pixel."""
     parts = list(_fragments(triangles, screen, size))
     pixel, triangle = (np.concatenate([part[i] for part in parts]) for i in (0, 1))
     weights = np.concatenate([part[2] for part in parts])
     corners = depth[triangles[triangle]]
-    near = sum(weights[:, i] * corners[:, i] for i in range(3))
-    order = np.argsort(near, kind="stable")
+    pixel_depth = sum(weights[:, i] * corners[:, i] for i in range(3))
+    order = np.argsort(pixel_depth, kind="stable")
     nearest = np.full(size * size, -1)
-    nearest[pixel[order]] = order  # of equal indices the last one stays: the nearest
-    kept = nearest[nearest >= 0]
-    return _Seen(pixel=pixel[kept], triangle=triangle[kept], weights=weights[kept])
+    nearest[pixel[order]] = order  # of equal indices the last one wins: the nearest
+    covered = nearest[nearest >= 0]
+    return _Fragments(pixel=pixel[covered], triangle=triangle[covered], weights=weights[covered])
 
 
 def _fragments(
@@ -206,23 +214,23 @@ def _normals(mesh: Mesh) -> Float[np.ndarray, "v 3"]:
     return unit
 
 
-def _crease(
+def _crease_light(
     pixel: Int[np.ndarray, "n"], depth: Float[np.ndarray, "n"], size: int
 ) -> Float[np.ndarray, "n"]:
-    """Return how much light reaches a pixel past its nearer surroundings, 0 to 1."""
+    """Return how much light reaches a pixel: 1, and less where its surroundings are nearer."""
     around = max(1, CREASE_PX * size // 224)
     low, span = float(depth.min()), max(float(np.ptp(depth)), 1e-6)
     level = np.zeros((2, size * size), np.float32)
     level[:, pixel] = np.stack([(depth - low) / span, np.ones_like(depth)])
     blur = ImageFilter.BoxBlur(around)
     planes = (Image.fromarray((255 * p).astype(np.uint8).reshape(size, size)) for p in level)
-    near, cover = (np.asarray(p.filter(blur), np.float32).ravel()[pixel] / 255 for p in planes)
-    mean = low + span * near / cover.clip(1e-3)
+    total, cover = (np.asarray(p.filter(blur), np.float32).ravel()[pixel] / 255 for p in planes)
+    mean = low + span * total / cover.clip(1e-3)
     reached: np.ndarray = 1 - 0.5 * ((mean - depth) / 0.8).clip(0, 1)
     return reached
 
 
-def _shaded(
+def _shade(
     surface: Float[np.ndarray, "n 9"], crease: Float[np.ndarray, "n"], light: Light
 ) -> Float[np.ndarray, "n 3"]:
     """Return linear colours: Lambert's law, the room's light from above, and a soft highlight."""

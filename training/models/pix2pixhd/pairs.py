@@ -128,7 +128,9 @@ class Drivers:
 def _shown(data: Prepared, split: str) -> pd.Series:
     """Return what the faces of a split show, by row; rows without that knowledge are left out."""
     index = data.index.iloc[data.split(split)]
-    shown = index["name"].map(ict_pairs.way) if data.name == ICT_PAIRS else index["emotion"]
+    shown = (
+        index["name"].map(ict_pairs.expression_of) if data.name == ICT_PAIRS else index["emotion"]
+    )
     return shown.dropna()
 
 

@@ -1,4 +1,4 @@
-"""A web server on this machine that sends photos and misbehaves as told."""
+"""A web server on this machine that sends photos and makes errors on request."""
 
 import socket
 import threading
@@ -14,12 +14,11 @@ Answer = Callable[[BaseHTTPRequestHandler], None]
 
 @dataclass
 class PhotoServer:
-    """Answers each path as `answers` says, 404 for others; `hits` counts what was asked for."""
+    """Answers each path as `answers` says, 404 for others; `hits` counts the requests."""
 
     port: int
     answers: dict[str, Answer] = field(default_factory=dict)
     hits: Counter[str] = field(default_factory=Counter)
-    sent: Counter[str] = field(default_factory=Counter)
     most_at_once: int = 0
     _now: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -27,17 +26,16 @@ class PhotoServer:
     def at(self, path: str) -> str:
         return f"http://127.0.0.1:{self.port}{path}"
 
-    def answer(self, asked: BaseHTTPRequestHandler) -> None:
+    def answer(self, request: BaseHTTPRequestHandler) -> None:
         with self._lock:
-            self.hits[asked.path] += 1
+            self.hits[request.path] += 1
             self._now += 1
             self.most_at_once = max(self.most_at_once, self._now)
         try:
-            self.answers.get(asked.path, saying(404))(asked)
+            self.answers.get(request.path, replying(404))(request)
         finally:
             with self._lock:
                 self._now -= 1
-                self.sent[asked.path] += 1
 
 
 @contextmanager
@@ -62,23 +60,23 @@ def serving() -> Iterator[PhotoServer]:
 
 
 def sending(content: bytes, kind: str = "image/jpeg", length: int | None = None) -> Answer:
-    def answer(asked: BaseHTTPRequestHandler) -> None:
-        asked.send_response(200)
-        asked.send_header("Content-Type", kind)
-        asked.send_header("Content-Length", str(len(content) if length is None else length))
-        asked.end_headers()
-        asked.wfile.write(content)
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        request.send_header("Content-Type", kind)
+        request.send_header("Content-Length", str(len(content) if length is None else length))
+        request.end_headers()
+        request.wfile.write(content)
 
     return answer
 
 
-def saying(code: int, **headers: str) -> Answer:
-    def answer(asked: BaseHTTPRequestHandler) -> None:
-        asked.send_response(code)
+def replying(code: int, **headers: str) -> Answer:
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(code)
         for name, value in headers.items():
-            asked.send_header(name.replace("_", "-"), value)
-        asked.send_header("Content-Length", "0")
-        asked.end_headers()
+            request.send_header(name.replace("_", "-"), value)
+        request.send_header("Content-Length", "0")
+        request.end_headers()
 
     return answer
 
@@ -86,37 +84,37 @@ def saying(code: int, **headers: str) -> Answer:
 def in_turn(*answers: Answer) -> Answer:
     left = list(answers)
 
-    def answer(asked: BaseHTTPRequestHandler) -> None:
-        (left.pop(0) if len(left) > 1 else left[0])(asked)
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        (left.pop(0) if len(left) > 1 else left[0])(request)
 
     return answer
 
 
-def held(gate: threading.Event, answer: Answer) -> Answer:
+def delayed(gate: threading.Event, answer: Answer) -> Answer:
     """Return an answer that waits for the gate to open."""
 
-    def wait(asked: BaseHTTPRequestHandler) -> None:
+    def wait(request: BaseHTTPRequestHandler) -> None:
         gate.wait(200)
-        answer(asked)
+        answer(request)
 
     return wait
 
 
-def resetting(asked: BaseHTTPRequestHandler) -> None:
-    """Send half a promise, then reset the connection."""
-    sending(b"\xff\xd8", length=1000)(asked)
-    asked.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-    asked.connection.close()
+def resetting(request: BaseHTTPRequestHandler) -> None:
+    """Send less than announced, then reset the connection."""
+    sending(b"\xff\xd8", length=1000)(request)
+    request.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    request.connection.close()
 
 
-def silent(asked: BaseHTTPRequestHandler) -> None:
-    """Answer nothing until the other side goes."""
-    asked.connection.settimeout(30)
-    asked.connection.recv(1)
+def silent(request: BaseHTTPRequestHandler) -> None:
+    """Answer nothing until the client closes the connection."""
+    request.connection.settimeout(30)
+    request.connection.recv(1)
 
 
-def endless(asked: BaseHTTPRequestHandler) -> None:
-    asked.send_response(200)
-    asked.end_headers()
+def endless(request: BaseHTTPRequestHandler) -> None:
+    request.send_response(200)
+    request.end_headers()
     while True:
-        asked.wfile.write(bytes(10_000))
+        request.wfile.write(bytes(10_000))

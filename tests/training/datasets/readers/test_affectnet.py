@@ -10,7 +10,7 @@ import pytest
 from tests.training.datasets.trees import everywhere, photo, plant
 from training.datasets.prepared import PreparedError
 from training.datasets.readers import affectnet
-from training.datasets.source import Reading
+from training.datasets.source import RawDataset
 
 HEADER = (
     "subDirectory_filePath,face_x,face_y,face_width,face_height,facial_landmarks,expression,"
@@ -52,37 +52,37 @@ def saved(value: object) -> bytes:
 
 def numbered(labels: Mapping[str, object], pictures: tuple[str, ...]) -> dict[str, bytes | str]:
     """Return the form of 2021."""
-    told = {
+    labelled = {
         f"{name.split('/')[0]}/annotations/{name.split('/')[1]}_{what}.npy": saved(value)
         for name, value in labels.items()
         for what, value in (("exp", value), ("val", "0.1"), ("aro", 0.2))
     }
-    shown = {f"{n.split('/')[0]}/images/{n.split('/')[1]}.jpg": SHOT for n in pictures}
-    return {**told, **shown}
+    photos = {f"{n.split('/')[0]}/images/{n.split('/')[1]}.jpg": SHOT for n in pictures}
+    return {**labelled, **photos}
 
 
-def taken(reading: Reading) -> dict[str, tuple[str, int | None]]:
-    learned = {"train": "train", "validation": "train", "test": "test"}
-    return {p.name: (learned[p.split], p.emotion) for p in reading.pictures}
+def labels_of(dataset: RawDataset) -> dict[str, tuple[str, int | None]]:
+    published = {"train": "train", "validation": "train", "test": "test"}
+    return {p.name: (published[p.split], p.emotion) for p in dataset.pictures}
 
 
 @pytest.mark.parametrize("folder", ["", "Manually_Annotated_file_lists/"])
 def test_the_lists_of_2017_are_read_wherever_they_lie(folder: str, tmp_path: Path) -> None:
     for path in everywhere(lists(folder), tmp_path):
-        reading = affectnet.read(path)
-        assert taken(reading) == {
+        dataset = affectnet.read(path)
+        assert labels_of(dataset) == {
             "3_tested": ("test", 2),
             "1_aa": ("train", 1),
             "1_bb": ("train", 6),
             "2_cc": ("train", 7),
         }
-        near = {picture.name: picture.near for picture in reading.pictures}
-        assert near["1_aa"] == (30.0, 40.0)
-        assert near["2_cc"] is None
-        assert all(reading.source.read(picture.member) for picture in reading.pictures)
+        centre = {picture.name: picture.face_centre for picture in dataset.pictures}
+        assert centre["1_aa"] == (30.0, 40.0)
+        assert centre["2_cc"] is None
+        assert all(dataset.source.read(picture.member) for picture in dataset.pictures)
 
 
-def test_what_its_lists_say_wrongly_is_named_with_file_line_and_value(tmp_path: Path) -> None:
+def test_faulty_rows_of_its_lists_are_named_with_file_line_and_value(tmp_path: Path) -> None:
     notes = affectnet.read(plant(lists(), tmp_path)).notes
     for note in (
         "1 left out: none of the emotions.",
@@ -101,11 +101,11 @@ def test_what_its_lists_say_wrongly_is_named_with_file_line_and_value(tmp_path: 
     assert not any("automatically" in note for note in notes)
 
 
-def test_what_was_annotated_automatically_is_left_and_said(tmp_path: Path) -> None:
+def test_what_was_annotated_automatically_is_left_out_and_noted(tmp_path: Path) -> None:
     more = {"Automatically_Annotated/Automatically_Annotated_Images/9/zz.jpg": photo()}
-    reading = affectnet.read(plant(lists() | more, tmp_path))
-    assert any("automatically isn't read" in note for note in reading.notes)
-    assert len(reading.pictures) == 4
+    dataset = affectnet.read(plant(lists() | more, tmp_path))
+    assert any("automatically isn't read" in note for note in dataset.notes)
+    assert len(dataset.pictures) == 4
 
 
 def test_the_numbered_files_of_2021_are_read_as_text_or_numbers(tmp_path: Path) -> None:
@@ -114,28 +114,28 @@ def test_the_numbered_files_of_2021_are_read_as_text_or_numbers(tmp_path: Path) 
     pictures = ("train_set/0", "train_set/1", "train_set/2", "train_set/3", "train_set/4")
     tree = numbered(labels, (*pictures, "train_set/77", "val_set/0", "val_set/1"))
     for path in everywhere(tree, tmp_path):
-        reading = affectnet.read(path)
-        assert taken(reading) == {
+        dataset = affectnet.read(path)
+        assert labels_of(dataset) == {
             "val_set_0": ("test", 7),
             "val_set_1": ("test", 0),
             "train_set_0": ("train", 1),
             "train_set_1": ("train", 6),
         }
-        told = " ".join(reading.notes)
-        assert "1 left out: none of the emotions." in reading.notes
-        assert "train_set/annotations/3_exp.npy ('12')" in told
-        assert "train_set/annotations/4_exp.npy ('no single value')" in told
-        assert "isn't there: train_set/annotations/5_exp.npy ('train_set/images/5.jpg')" in told
-        assert "no label: train_set/images/77.jpg ('77')" in told
+        notes = " ".join(dataset.notes)
+        assert "1 left out: none of the emotions." in dataset.notes
+        assert "train_set/annotations/3_exp.npy ('12')" in notes
+        assert "train_set/annotations/4_exp.npy ('no single value')" in notes
+        assert "isn't there: train_set/annotations/5_exp.npy ('train_set/images/5.jpg')" in notes
+        assert "no label: train_set/images/77.jpg ('77')" in notes
 
 
-def test_a_twentieth_of_training_is_kept_back_the_same_ones_each_time(tmp_path: Path) -> None:
+def test_a_twentieth_of_training_is_for_validation_the_same_ones_each_time(tmp_path: Path) -> None:
     names = [f"train_set/{number}" for number in range(400)]
     tree = numbered(dict.fromkeys((*names, "val_set/0"), 1), (*names, "val_set/0"))
     first = affectnet.read(plant(tree, tmp_path)).pictures
     assert first == affectnet.read(tmp_path).pictures
-    kept_back = [p.name for p in first if p.split == "validation"]
-    assert 8 <= len(kept_back) <= 36
+    validation = [p.name for p in first if p.split == "validation"]
+    assert 8 <= len(validation) <= 36
     assert [p.name for p in first if p.split == "test"] == ["val_set_0"]
 
 

@@ -6,14 +6,14 @@ import pytest
 
 from tests.training.datasets.trees import everywhere, pack, plant
 from training.datasets.prepared import PreparedError
-from training.datasets.readers.archives import Files
+from training.datasets.readers.archives import DatasetFiles
 
 TREE = {"lists/labels.txt": "a 1", "images/b.jpg": b"b", "images/a.jpg": b"a", "images/.c": b"-"}
 
 
 def test_a_set_is_found_in_folders_and_zips_whatever_lies_around_it(tmp_path: Path) -> None:
     for path in everywhere(TREE, tmp_path):
-        source = Files.of(path, "mine", "lists/labels.txt")
+        source = DatasetFiles.locate(path, "mine", "lists/labels.txt")
         assert source.has("images/a.jpg")
         assert source.read("images/b.jpg") == b"b"
         assert list(source.members()) == ["images/a.jpg", "images/b.jpg", "lists/labels.txt"]
@@ -22,36 +22,45 @@ def test_a_set_is_found_in_folders_and_zips_whatever_lies_around_it(tmp_path: Pa
 
 def test_folders_are_found_as_well_and_the_first_of_several_that_is_there(tmp_path: Path) -> None:
     for path in everywhere(TREE, tmp_path):
-        assert Files.of(path, "mine", "train", "images").has("images/a.jpg")
-        assert Files.of(path, "mine", "train", "lists/labels.txt", "images").top_of("lists") == ""
+        assert DatasetFiles.locate(path, "mine", "train", "images").has("images/a.jpg")
+        assert (
+            DatasetFiles.locate(path, "mine", "train", "lists/labels.txt", "images").root_of(
+                "lists"
+            )
+            == ""
+        )
 
 
 def test_of_two_sets_the_outer_one_is_meant_and_of_equal_ones_neither(tmp_path: Path) -> None:
     outer = plant({"labels.txt": "1", "old/labels.txt": "2"}, tmp_path / "outer")
-    assert Files.of(outer, "mine", "labels.txt").read("labels.txt") == b"1"
+    assert DatasetFiles.locate(outer, "mine", "labels.txt").read("labels.txt") == b"1"
     tree = {"basic/labels.txt": "1", "compound/labels.txt": "2"}
     for path in everywhere(tree, tmp_path):
         with pytest.raises(PreparedError, match=r"basic/, .*compound/; name the folder you mean"):
-            Files.of(path, "mine", "labels.txt")
-        assert Files.of(path, "mine", "basic/labels.txt", "labels.txt").has("basic/labels.txt")
+            DatasetFiles.locate(path, "mine", "labels.txt")
+        assert DatasetFiles.locate(path, "mine", "basic/labels.txt", "labels.txt").has(
+            "basic/labels.txt"
+        )
 
 
 def test_a_table_that_is_none_or_lacks_a_column_is_refused(tmp_path: Path) -> None:
-    torn = {"empty.csv": "", "torn.csv": "a,b\n1,2,3\n1,2,3,4\n", "binary.csv": b"\x80"}
-    source = Files.of(plant({"good.csv": "a,b\n1,NA\n", **torn}, tmp_path), "mine")
-    assert source.table("good.csv", ["b"]).to_dict("records") == [{"a": "1", "b": "NA"}]
-    with pytest.raises(PreparedError, match=r"^good\.csv of .* has no column c, d\.$"):
-        source.table("good.csv", ["a", "c", "d"])
-    for name in torn:
+    broken = {"empty.csv": "", "torn.csv": "a,b\n1,2,3\n1,2,3,4\n", "binary.csv": b"\x80"}
+    source = DatasetFiles.locate(plant({"good.csv": "a,b\n1,NA\n", **broken}, tmp_path), "mine")
+    assert source.read_csv("good.csv", ["b"]).to_dict("records") == [{"a": "1", "b": "NA"}]
+    with pytest.raises(
+        PreparedError, match=r"^good\.csv of .* has no column c, d; get that file again\.$"
+    ):
+        source.read_csv("good.csv", ["a", "c", "d"])
+    for name in broken:
         with pytest.raises(PreparedError, match=rf"^{name} of .* is no CSV: [^\n]*\.$"):
-            source.table(name)
+            source.read_csv(name)
 
 
 @pytest.mark.parametrize("member", ["../x.jpg", "a/../../x.jpg", "/x.jpg", "C:/x.jpg", "..\\x.jpg"])
 def test_a_zip_that_leads_out_of_itself_is_refused(member: str, tmp_path: Path) -> None:
     path = pack({"labels.txt": "1", member: b"x"}, tmp_path / "set.zip")
     with pytest.raises(PreparedError, match=r"isn't read: its member .* leads out of it; unpack"):
-        Files.of(path, "mine", "labels.txt")
+        DatasetFiles.locate(path, "mine", "labels.txt")
 
 
 def test_links_and_passwords_in_a_zip_are_refused(tmp_path: Path) -> None:
@@ -60,16 +69,16 @@ def test_links_and_passwords_in_a_zip_are_refused(tmp_path: Path) -> None:
     with ZipFile(tmp_path / "link.zip", "w") as archive:
         archive.writestr(link, "/etc/passwd")
     with pytest.raises(PreparedError, match=r"'passwd\.jpg' is a link"):
-        Files.of(tmp_path / "link.zip", "mine")
+        DatasetFiles.locate(tmp_path / "link.zip", "mine")
     content = bytearray(pack({"a.jpg": b"a"}, tmp_path / "locked.zip").read_bytes())
     content[content.index(b"PK\x01\x02") + 8] |= 1
     (tmp_path / "locked.zip").write_bytes(content)
     with pytest.raises(PreparedError, match="has a password; unpack it and name the folder"):
-        Files.of(tmp_path / "locked.zip", "mine")
+        DatasetFiles.locate(tmp_path / "locked.zip", "mine")
 
 
-def test_a_damaged_member_is_said_in_a_sentence(tmp_path: Path) -> None:
+def test_a_damaged_member_gives_a_sentence(tmp_path: Path) -> None:
     path = pack({"a.jpg": b"a picture"}, tmp_path / "set.zip")
     path.write_bytes(path.read_bytes().replace(b"a picture", b"a forgery"))
     with pytest.raises(PreparedError, match=r"a\.jpg can't be read from .*set\.zip"):
-        Files.of(path, "mine").read("a.jpg")
+        DatasetFiles.locate(path, "mine").read("a.jpg")

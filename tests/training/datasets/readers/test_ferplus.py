@@ -58,10 +58,10 @@ def test_identical_pictures_stay_in_the_last_of_their_splits(source: Path, tmp_p
     assert "2 dropped from train that stand in validation or test." in report.notes
     assert "1 dropped from validation that stand in test." in report.notes
     assert index.groupby("digest")["split"].nunique().max() == 1
-    kept = index.groupby("split")["name"].agg(list)
-    assert kept["train"] == ["fer0000000", "fer0000001", "fer0000002", "fer0000005"]
-    assert kept["validation"] == ["fer0000010", "fer0000012"]
-    assert len(kept["test"]) == 3
+    names = index.groupby("split")["name"].agg(list)
+    assert names["train"] == ["fer0000000", "fer0000001", "fer0000002", "fer0000005"]
+    assert names["validation"] == ["fer0000010", "fer0000012"]
+    assert len(names["test"]) == 3
 
 
 def test_the_most_voted_column_is_the_label(source: Path, tmp_path: Path) -> None:
@@ -116,30 +116,30 @@ def test_labels_of_another_shape_are_refused(source: Path, tmp_path: Path) -> No
 
 
 def test_committed_triplets_are_the_fixed_ones(shared_data: Path) -> None:
-    ours = ferplus.triplets()
+    committed = ferplus.triplets()
     for split, file in (("validation", "valid.csv"), ("test", "test.csv")):
-        theirs = pd.read_csv(shared_data / "ferplus_triplets" / file)
-        mine = ours[ours["split"] == split].reset_index(drop=True)
-        names = mine[["name_1", "name_2", "name_3", "type"]]
-        assert names.equals(theirs.set_axis(names.columns, axis=1))
-        assert (mine["answer"] == 3).all()
+        published = pd.read_csv(shared_data / "ferplus_triplets" / file)
+        table = committed[committed["split"] == split].reset_index(drop=True)
+        names = table[["name_1", "name_2", "name_3", "type"]]
+        assert names.equals(published.set_axis(names.columns, axis=1))
+        assert (table["answer"] == 3).all()
 
 
-def test_the_real_test_split_is_complete_and_pure(shared_data: Path) -> None:
-    reading = ferplus.read(shared_data / "ferplus.zip")
-    labelled = [p for p in reading.pictures if p.split == "test" and p.emotion is not None]
+def test_the_real_test_split_is_complete_and_shares_no_picture(shared_data: Path) -> None:
+    dataset = ferplus.read(shared_data / "ferplus.zip")
+    labelled = [p for p in dataset.pictures if p.split == "test" and p.emotion is not None]
     assert len(labelled) == 3545
     assert len({EMOTIONS[p.emotion] for p in labelled if p.emotion is not None}) == 8
     with zipfile.ZipFile(shared_data / "ferplus.zip") as archive:
-        sums = {p.member: hashlib.sha256(archive.read(p.member)).digest() for p in reading.pictures}
+        sums = {p.member: hashlib.sha256(archive.read(p.member)).digest() for p in dataset.pictures}
     by_split = {
-        split: {sums[p.member] for p in reading.pictures if p.split == split}
+        split: {sums[p.member] for p in dataset.pictures if p.split == split}
         for split in ("train", "validation", "test")
     }
     assert not by_split["test"] & (by_split["validation"] | by_split["train"])
     assert not by_split["validation"] & by_split["train"]
-    names = {split: {p.name for p in reading.pictures if p.split == split} for split in by_split}
-    assert reading.triplets is not None
-    for split, listed in reading.triplets.groupby("split"):
-        asked = set(listed[["name_1", "name_2", "name_3"]].to_numpy().ravel())
-        assert asked <= names[str(split)]
+    names = {split: {p.name for p in dataset.pictures if p.split == split} for split in by_split}
+    assert dataset.triplets is not None
+    for split, listed in dataset.triplets.groupby("split"):
+        faces = set(listed[["name_1", "name_2", "name_3"]].to_numpy().ravel())
+        assert faces <= names[str(split)]

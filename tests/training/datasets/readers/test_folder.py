@@ -11,13 +11,13 @@ from training.datasets.prepare import prepare
 from training.datasets.prepared import Prepared, PreparedError
 from training.datasets.readers import folder
 from training.datasets.readers.label_maps import WORDS
-from training.datasets.source import Picture
+from training.datasets.source import PictureRecord
 
 SPLITS = ("train", "validation", "test")
 HAPPY, SAD, FEAR = map(EMOTIONS.index, ("happy", "sad", "fear"))
 
 
-def people(pictures: list[Picture], split: str) -> set[str | None]:
+def people(pictures: list[PictureRecord], split: str) -> set[str | None]:
     return {picture.person for picture in pictures if picture.split == split}
 
 
@@ -31,57 +31,57 @@ def test_people_with_a_picture_or_a_folder_for_each_expression(tmp_path: Path) -
         "Bo Ek/notes.txt": "not looked at",
     }
     for path in everywhere(tree, tmp_path):
-        reading = folder.read(path)
-        assert any(note.startswith("1 other files aren't looked at") for note in reading.notes)
-        pictures = reading.pictures
-        said = sorted((p.person or "", p.emotion or 0) for p in pictures)
-        assert said == [
+        dataset = folder.read(path)
+        assert any(note.startswith("1 other files aren't looked at") for note in dataset.notes)
+        pictures = dataset.pictures
+        found = sorted((p.person or "", p.emotion or 0) for p in pictures)
+        assert found == [
             *(("Bo Ek", HAPPY), ("Bo Ek", FEAR), ("Bo Ek", FEAR)),
             *(("anna", HAPPY), ("anna", SAD)),
         ]
-        assert people(pictures, "train") == {"anna", "Bo Ek"}, "two are too few to keep one back"
+        assert people(pictures, "train") == {"anna", "Bo Ek"}, "two persons are too few to split"
         assert len({p.name.lower() for p in pictures}) == len(pictures)
 
 
 def test_expressions_with_pictures_of_people_nobody_knows(tmp_path: Path) -> None:
     tree = {f"{word}/{i}.jpg": photo(i, e) for i in range(5) for e, word in enumerate(EMOTIONS)}
     for path in everywhere(tree, tmp_path):
-        reading = folder.read(path)
-        assert people(reading.pictures, "train") == {None}
-        assert Counter(p.emotion for p in reading.pictures) == dict.fromkeys(range(8), 5)
-        assert {p.split for p in reading.pictures} == set(SPLITS)
-        assert all(p.digest for p in reading.pictures)
-        drawing = next(note for note in reading.notes if note.startswith("Of 40 pictures"))
-        assert drawing.endswith("drawn by digest.")
-    assert "The folder 'download/set' lies around everything and names nobody." in reading.notes
+        dataset = folder.read(path)
+        assert people(dataset.pictures, "train") == {None}
+        assert Counter(p.emotion for p in dataset.pictures) == dict.fromkeys(range(8), 5)
+        assert {p.split for p in dataset.pictures} == set(SPLITS)
+        assert all(p.digest for p in dataset.pictures)
+        note = next(note for note in dataset.notes if note.startswith("Of 40 pictures"))
+        assert note.endswith("drawn by digest.")
+    assert "The folder 'download/set' lies around everything and names nobody." in dataset.notes
 
 
 def test_an_identical_picture_counts_once_and_not_under_two_expressions(tmp_path: Path) -> None:
     tree = {f"happy/{i}.jpg": photo(i, 1) for i in range(12)}
     tree |= {"smile/again.jpg": photo(3, 1), "sad/both.jpg": photo(4, 1)}
-    reading = folder.read(plant(tree, tmp_path))
-    assert {Path(p.member).stem for p in reading.pictures} == set(map(str, range(12))) - {"4"}
+    dataset = folder.read(plant(tree, tmp_path))
+    assert {Path(p.member).stem for p in dataset.pictures} == set(map(str, range(12))) - {"4"}
     assert "2 dropped, contradicting labels: happy/4.jpg ('happy'), sad/both.jpg ('sad')." in (
-        reading.notes
+        dataset.notes
     )
-    assert "1 dropped, a repetition: smile/again.jpg ('smile/again.jpg')." in reading.notes
+    assert "1 dropped, a repetition: smile/again.jpg ('smile/again.jpg')." in dataset.notes
 
 
-def test_a_picture_of_two_people_or_two_expressions_is_nobodys(tmp_path: Path) -> None:
+def test_a_picture_of_two_people_or_two_expressions_is_dropped(tmp_path: Path) -> None:
     tree = {"anna/happy.jpg": photo(1, 1), "bo/happy.jpg": photo(1, 1), "bo/sad.jpg": photo(2, 2)}
     tree |= {"anna/sad.jpg": photo(3, 1), "anna/fear.jpg": photo(3, 1)}
     tree |= {"bo/fear/1.jpg": photo(4, 4), "bo/fear/2.jpg": photo(4, 4)}
-    reading = folder.read(plant(tree, tmp_path))
-    assert {p.member for p in reading.pictures} == {"bo/sad.jpg", "bo/fear/1.jpg"}
+    dataset = folder.read(plant(tree, tmp_path))
+    assert {p.member for p in dataset.pictures} == {"bo/sad.jpg", "bo/fear/1.jpg"}
     for note in (
         "2 dropped, the picture of several persons: anna/happy.jpg ('anna'), bo/happy.jpg ('bo').",
         "2 dropped, contradicting labels: anna/fear.jpg ('fear'), anna/sad.jpg ('sad').",
         "1 dropped, a repetition: bo/fear/2.jpg ('bo/fear/2.jpg').",
     ):
-        assert note in reading.notes
+        assert note in dataset.notes
 
 
-def test_whole_persons_are_kept_back_and_stay_when_others_come(tmp_path: Path) -> None:
+def test_whole_persons_are_drawn_and_keep_their_split_when_others_come(tmp_path: Path) -> None:
     names = [f"person {number}" for number in range(60)]
     tree = {f"{n}/{word}.jpg": f"{n} {word}" for n in names for word in ("happy", "sad")}
     pictures = folder.read(plant(tree, tmp_path / "a")).pictures
@@ -110,7 +110,7 @@ def test_one_person_or_one_expression_is_no_folder_around_everything(tmp_path: P
         ({"happy/sad.jpg": b"", "fear/smile.jpg": b""}, "fear/smile.jpg may be a person's or an"),
     ],
 )
-def test_a_word_nobody_knows_is_named_beside_those_that_are(
+def test_an_unknown_word_is_named_beside_the_known_ones(
     tree: dict[str, bytes], wrong: str, tmp_path: Path
 ) -> None:
     for path in (plant(tree, tmp_path / "tree"), pack(tree, tmp_path / "tree.zip")):

@@ -1,4 +1,4 @@
-"""Label codes, rows that can't be used, and splits that are drawn."""
+"""Label maps, rows that can't be used, and splits that are drawn."""
 
 import csv
 import io
@@ -9,24 +9,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from registry.catalog import EMOTIONS
 from tests.training.datasets.trees import pack
 from training.datasets.prepared import PreparedError
 from training.datasets.readers import affectnet, rafd, rafdb
-from training.datasets.readers.archives import Files
+from training.datasets.readers.archives import DatasetFiles
 from training.datasets.readers.label_maps import (
     AFFECTNET,
-    AFFECTNET_WITHOUT,
+    AFFECTNET_EXCLUDED,
     FERPLUS,
     RAFD,
     RAFDB,
     WORDS,
 )
-from training.datasets.readers.label_rows import SHOWN, RejectedRows, Row, filter_rows
-from training.datasets.splits import drawn
+from training.datasets.readers.label_rows import MOST_NAMED, LabelRow, RejectedRows, filter_rows
+from training.datasets.splits import draw_splits
 
 HEADER = (
     "subDirectory_filePath,face_x,face_y,face_width,face_height,facial_landmarks,expression,"
@@ -37,35 +37,38 @@ HEADER = (
 def test_codes_of_other_sets_mean_what_was_published() -> None:
     words = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt")
     assert [EMOTIONS[AFFECTNET[str(code)]] for code in range(8)] == list(words)
-    assert set(AFFECTNET_WITHOUT) == {"8", "9", "10"}
+    assert set(AFFECTNET_EXCLUDED) == {"8", "9", "10"}
     assert [RAFDB[str(code)] for code in range(1, 8)] == [3, 4, 5, 1, 2, 6, 0]
-    said = ("neutral", "happy", "sad", "surprised", "fearful", "disgusted", "angry", "contemptuous")
-    assert [RAFD[word] for word in said] == [WORDS[word] for word in said] == list(range(8))
+    rafd = ("neutral", "happy", "sad", "surprised", "fearful", "disgusted", "angry", "contemptuous")
+    assert [RAFD[word] for word in rafd] == [WORDS[word] for word in rafd] == list(range(8))
     assert FERPLUS[2:8] == ("surprise", "sad", "anger", "disgust", "fear", "contempt")
     assert {WORDS[w] for w in ("Happiness".lower(), "smile", "happy")} == {EMOTIONS.index("happy")}
 
 
 def test_faulty_rows_are_named_up_to_a_number_and_then_counted() -> None:
-    rows = [Row(f"list line {i}", f"{i}.jpg", str(i), "7" if i else "1") for i in range(SHOWN + 5)]
-    losses = RejectedRows()
-    assert len(filter_rows(rows, {"1": 0}, {row.member for row in rows}, losses)) == 1
-    (note,) = losses.notes
+    rows = [
+        LabelRow(f"list line {i}", f"{i}.jpg", str(i), "7" if i else "1")
+        for i in range(MOST_NAMED + 5)
+    ]
+    rejected = RejectedRows()
+    assert len(filter_rows(rows, {"1": 0}, {row.member for row in rows}, rejected)) == 1
+    (note,) = rejected.notes
     assert note.startswith("24 dropped, no such label: list line 1 ('7'), list line 2 ('7')")
     assert note.endswith("list line 20 ('7'), and 4 more.")
 
 
 def test_repetitions_are_dropped_once_and_contradictions_altogether() -> None:
     rows = [
-        Row("line 1", "a.jpg", "a", "1"),
-        Row("line 2", "a.jpg", "a", "1"),
-        Row("line 3", "b.jpg", "b", "1"),
-        Row("line 4", "b.jpg", "b", "2"),
-        Row("line 5", "c.jpg", "c", "2"),
+        LabelRow("line 1", "a.jpg", "a", "1"),
+        LabelRow("line 2", "a.jpg", "a", "1"),
+        LabelRow("line 3", "b.jpg", "b", "1"),
+        LabelRow("line 4", "b.jpg", "b", "2"),
+        LabelRow("line 5", "c.jpg", "c", "2"),
     ]
-    losses = RejectedRows()
-    kept = filter_rows(rows, {"1": 0, "2": 1}, {"a.jpg", "b.jpg"}, losses)
-    assert [(row.where, emotion) for row, emotion in kept] == [("line 1", 0)]
-    assert losses.notes == [
+    rejected = RejectedRows()
+    usable = filter_rows(rows, {"1": 0, "2": 1}, {"a.jpg", "b.jpg"}, rejected)
+    assert [(row.location, emotion) for row, emotion in usable] == [("line 1", 0)]
+    assert rejected.notes == [
         "2 dropped, contradicting labels: line 3 ('1'), line 4 ('2').",
         "1 dropped, a repetition: line 2 ('a.jpg').",
         "1 dropped, the photo isn't there: line 5 ('c.jpg').",
@@ -74,13 +77,16 @@ def test_repetitions_are_dropped_once_and_contradictions_altogether() -> None:
 
 def test_a_draw_has_its_shares_and_moves_nobody_when_others_come() -> None:
     few, many = ([f"person {i}" for i in range(n)] for n in (2000, 4000))
-    split, later = drawn(few, validation=0.1, test=0.1), drawn(many, validation=0.1, test=0.1)
+    split, later = (
+        draw_splits(few, validation=0.1, test=0.1),
+        draw_splits(many, validation=0.1, test=0.1),
+    )
     assert {key: later.get(key) for key in few} == {key: split.get(key) for key in few}
     assert all(150 < count < 250 for count in Counter(split.values()).values())
-    assert set(drawn(few[:3], validation=0.1, test=0.1).values()) == {"validation", "test"}
-    assert set(drawn(few[:2], validation=0.1, test=0.1).values()) == {"validation"}
-    assert drawn(few[:1], validation=0.1, test=0.1) == {}
-    assert set(drawn(few, validation=0.05).values()) == {"validation"}
+    assert set(draw_splits(few[:3], validation=0.1, test=0.1).values()) == {"validation", "test"}
+    assert set(draw_splits(few[:2], validation=0.1, test=0.1).values()) == {"validation"}
+    assert draw_splits(few[:1], validation=0.1, test=0.1) == {}
+    assert set(draw_splits(few, validation=0.05).values()) == {"validation"}
 
 
 CELLS = st.one_of(
@@ -92,18 +98,20 @@ LINES = st.lists(
 )
 
 
-def accounted(rows: list[Row], offered: int, codes: dict[str, int], losses: RejectedRows) -> None:
-    """Check that every row is kept with an emotion or counted, or that all are refused."""
+def check_accounted(
+    rows: list[LabelRow], offered: int, codes: dict[str, int], rejected: RejectedRows
+) -> None:
+    """Check that every row is returned with an emotion or counted, or that all are refused."""
     try:
-        kept = filter_rows(
-            rows, codes, {row.member for row in rows[::2]}, losses, AFFECTNET_WITHOUT
+        usable = filter_rows(
+            rows, codes, {row.member for row in rows[::2]}, rejected, AFFECTNET_EXCLUDED
         )
     except PreparedError:
-        kept = []
-    assert all(0 <= emotion < len(EMOTIONS) for _, emotion in kept)
-    assert len({row.name for row, _ in kept}) == len(kept)
-    assert len(kept) + sum(losses.counted.values()) == offered
-    assert all("\n" not in note for note in losses.notes)
+        usable = []
+    assert all(0 <= emotion < len(EMOTIONS) for _, emotion in usable)
+    assert len({row.name for row, _ in usable}) == len(usable)
+    assert len(usable) + sum(rejected.counts.values()) == offered
+    assert all("\n" not in note for note in rejected.notes)
 
 
 @pytest.fixture(scope="module")
@@ -111,32 +119,37 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("lists")
 
 
+@settings(deadline=None)
 @given(lines=LINES)
-def test_any_list_of_affectnet_is_kept_or_counted(lines: list[list[str]], folder: Path) -> None:
+def test_any_list_of_affectnet_is_used_or_counted(lines: list[list[str]], folder: Path) -> None:
     text = io.StringIO(newline="")
     csv.writer(text).writerows([HEADER.split(","), *lines])
     (folder / "training.csv").write_bytes(text.getvalue().encode())
-    losses = RejectedRows()
-    rows = list(affectnet.list_rows(Files(folder), "training.csv", "images/", losses))
-    accounted(rows, len(lines), dict(AFFECTNET), losses)
+    rejected = RejectedRows()
+    rows = list(affectnet.read_list(DatasetFiles(folder), "training.csv", "images/", rejected))
+    check_accounted(rows, len(lines), dict(AFFECTNET), rejected)
 
 
+@settings(deadline=None)
 @given(content=st.binary(max_size=300))
 def test_any_bytes_as_a_list_of_affectnet_give_rows_or_a_sentence(
     content: bytes, folder: Path
 ) -> None:
     for start in (b"", HEADER.encode() + b"\n"):
         (folder / "training.csv").write_bytes(start + content)
-        losses, rows = RejectedRows(), []
+        rejected, rows = RejectedRows(), []
         with suppress(PreparedError):
-            rows = list(affectnet.list_rows(Files(folder), "training.csv", "images/", losses))
-        accounted(rows, len(rows) + sum(losses.counted.values()), dict(AFFECTNET), losses)
+            rows = list(
+                affectnet.read_list(DatasetFiles(folder), "training.csv", "images/", rejected)
+            )
+        check_accounted(rows, len(rows) + sum(rejected.counts.values()), dict(AFFECTNET), rejected)
 
 
+@settings(deadline=None)
 @given(content=st.binary(max_size=200))
 def test_any_bytes_as_a_label_of_affectnet_are_no_code(content: bytes) -> None:
-    assert affectnet.label_of(content) not in AFFECTNET
-    assert affectnet.label_of(b"\x93NUMPY\x01\x00" + content) not in AFFECTNET
+    assert affectnet.parse_label(content) not in AFFECTNET
+    assert affectnet.parse_label(b"\x93NUMPY\x01\x00" + content) not in AFFECTNET
 
 
 @pytest.mark.parametrize(
@@ -154,39 +167,43 @@ def test_any_bytes_as_a_label_of_affectnet_are_no_code(content: bytes) -> None:
 def test_a_label_of_affectnet_is_one_whole_number_or_its_text(value: object, label: str) -> None:
     content = io.BytesIO()
     np.save(content, value)
-    assert affectnet.label_of(content.getvalue()) == label
+    assert affectnet.parse_label(content.getvalue()) == label
 
 
 def test_a_pickled_label_isnt_opened() -> None:
     content = io.BytesIO()
     np.save(content, np.array([object()]), allow_pickle=True)
-    assert affectnet.label_of(content.getvalue()) == "no array"
+    assert affectnet.parse_label(content.getvalue()) == "no array"
 
 
-@given(lines=st.lists(st.one_of(st.text(max_size=30), st.from_regex(r"train_[0-9]\.jpg [0-9]"))))
-def test_any_list_of_rafdb_is_kept_or_counted(lines: list[str]) -> None:
-    content = "\n".join(lines).encode("utf-8", errors="replace")
-    losses = RejectedRows()
-    rows = list(rafdb.list_rows(content, losses))
-    said = content.decode("utf-8-sig", errors="replace").split("\n")
-    accounted(rows, sum(bool(line.split()) for line in said), dict(RAFDB), losses)
+@settings(deadline=None)
+@given(texts=st.lists(st.one_of(st.text(max_size=30), st.from_regex(r"train_[0-9]\.jpg [0-9]"))))
+def test_any_list_of_rafdb_is_used_or_counted(texts: list[str]) -> None:
+    content = "\n".join(texts).encode("utf-8", errors="replace")
+    rejected = RejectedRows()
+    rows = list(rafdb.parse_list(content, rejected))
+    lines = content.decode("utf-8-sig", errors="replace").split("\n")
+    check_accounted(rows, sum(bool(line.split()) for line in lines), dict(RAFDB), rejected)
 
 
+@settings(deadline=None)
 @given(names=st.lists(st.one_of(st.text(max_size=30), st.from_regex(rafd.NAME)), unique=True))
-def test_any_names_of_rafd_are_kept_or_counted(names: list[str]) -> None:
-    losses = RejectedRows()
-    rows = rafd.name_rows(names, losses)
-    accounted(rows, len(names), dict(RAFD), losses)
+def test_any_names_of_rafd_are_used_or_counted(names: list[str]) -> None:
+    rejected = RejectedRows()
+    rows = rafd.parse_names(names, rejected)
+    check_accounted(rows, len(names), dict(RAFD), rejected)
 
 
 def test_thirty_thousand_rows_are_read_in_a_second(tmp_path: Path) -> None:
     row = ",0,0,224,224," + ";".join(["101.5"] * 136) + ",{},0.1,0.2\n"
     lines = [f"{i % 999}/{i}.jpg" + row.format(i % 11) for i in range(30_000)]
-    source = Files(pack({"training.csv": HEADER + "\n" + "".join(lines)}, tmp_path / "list.zip"))
-    there = {f"images/{i % 999}/{i}.jpg" for i in range(30_000)}
-    began, losses = time.process_time(), RejectedRows()
-    rows = affectnet.list_rows(source, "training.csv", "images/", losses)
-    kept = filter_rows(rows, AFFECTNET, there, losses, AFFECTNET_WITHOUT)
-    assert time.process_time() - began < 3
-    assert len(kept) + sum(losses.counted.values()) == 30_000
-    assert losses.counted["left out: uncertain"] == 2727
+    source = DatasetFiles(
+        pack({"training.csv": HEADER + "\n" + "".join(lines)}, tmp_path / "list.zip")
+    )
+    members = {f"images/{i % 999}/{i}.jpg" for i in range(30_000)}
+    start, rejected = time.process_time(), RejectedRows()
+    rows = affectnet.read_list(source, "training.csv", "images/", rejected)
+    usable = filter_rows(rows, AFFECTNET, members, rejected, AFFECTNET_EXCLUDED)
+    assert time.process_time() - start < 3
+    assert len(usable) + sum(rejected.counts.values()) == 30_000
+    assert rejected.counts["left out: uncertain"] == 2727

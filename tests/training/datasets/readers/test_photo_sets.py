@@ -17,7 +17,7 @@ from registry.crops import CropSpec
 from training.datasets.prepare import prepare
 from training.datasets.prepared import Prepared
 from training.datasets.readers import lfw_emotion, london
-from training.datasets.splits import persons
+from training.datasets.splits import person_splits
 
 LEGEND = """user.id,image,emotion
 a,Jane_Doe_0001.jpg,HAPPINESS
@@ -28,10 +28,10 @@ a,Van_der_Berg_0001.png,bored
 """
 
 
-def test_the_legends_words_become_ours_and_contradictions_nothing() -> None:
+def test_words_of_the_legend_become_emotions_and_contradictions_none() -> None:
     from io import StringIO
 
-    emotions, notes = lfw_emotion.labels(pd.read_csv(StringIO(LEGEND)))
+    emotions, notes = lfw_emotion.read_labels(pd.read_csv(StringIO(LEGEND)))
     assert emotions == {"Jane_Doe_0001": EMOTIONS.index("happy")}
     assert any("1 pictures with contradicting" in note for note in notes)
     assert any("'bored'" in note for note in notes)
@@ -42,27 +42,27 @@ def test_a_person_is_the_name_without_its_number() -> None:
     assert lfw_emotion.person_of("HrithikRoshan_198") == "HrithikRoshan"
 
 
-def test_fixed_lists_keep_whole_people_apart(shared_data: Path) -> None:
-    for name, reading in (
+def test_fixed_lists_put_each_person_in_one_split(shared_data: Path) -> None:
+    for name, dataset in (
         ("lfw_emotion", lfw_emotion.read(shared_data / "lfw_emotion.zip")),
         ("london", london.read(shared_data / "london")),
     ):
-        frame = pd.DataFrame([(p.person, p.split) for p in reading.pictures], columns=["p", "s"])
+        frame = pd.DataFrame([(p.person, p.split) for p in dataset.pictures], columns=["p", "s"])
         assert frame.groupby("p")["s"].nunique().max() == 1
-        assert set(persons(name)) <= set(frame["p"]), "a name nobody has"
+        assert set(person_splits(name)) <= set(frame["p"]), "a name nobody has"
 
 
 def test_rare_emotions_occur_in_every_split(shared_data: Path) -> None:
     pictures = lfw_emotion.read(shared_data / "lfw_emotion.zip").pictures
     for split in ("train", "validation", "test"):
-        shown = {p.emotion for p in pictures if p.split == split} - {None}
-        assert len(shown) == len(EMOTIONS)
+        emotions = {p.emotion for p in pictures if p.split == split} - {None}
+        assert len(emotions) == len(EMOTIONS)
     shares = pd.Series([p.split for p in pictures]).value_counts(normalize=True)
     assert 0.13 < shares["test"] < 0.17
     assert 0.08 < shares["validation"] < 0.12
 
 
-def test_at_least_twelve_londoners_of_both_sexes_are_kept_for_the_test(shared_data: Path) -> None:
+def test_at_least_twelve_londoners_of_both_sexes_are_in_the_test(shared_data: Path) -> None:
     tested = [p for p in london.read(shared_data / "london").pictures if p.split == "test"]
     women = {p.person for p in tested if p.sex == "female"}
     assert len({p.person for p in tested}) >= 12
@@ -76,9 +76,9 @@ def few_londoners(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -
     folder = tmp_path_factory.mktemp("few") / "london"
     folder.mkdir()
     people = pd.read_csv(shared_data / "london" / "info.csv", dtype=str, keep_default_na=False)
-    kept = people.groupby(people["face_id"].map(persons("london")).fillna("train")).head(2)
-    kept.to_csv(folder / "info.csv", index=False)
-    for person in kept["face_id"]:
+    few = people.groupby(people["face_id"].map(person_splits("london")).fillna("train")).head(2)
+    few.to_csv(folder / "info.csv", index=False)
+    for person in few["face_id"]:
         for shot in ("03", "08"):
             name = f"{person}_{shot}.jpg"
             (folder / name).write_bytes((shared_data / "london" / name).read_bytes())
@@ -88,7 +88,7 @@ def few_londoners(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -
 def test_photos_become_wide_level_crops(few_londoners: Path, tmp_path: Path) -> None:
     report = prepare("london", few_londoners, tmp_path / "data", workers=2)
     data = Prepared.open(tmp_path / "data")
-    assert report.kept == 12
+    assert report.faces == 12
     assert (data.index["margin"] == 0.4).all()
     assert (data.index["face_confidence"] > 0.5).all()
     assert set(data.index["split"]) == {"train", "validation", "test"}
@@ -132,7 +132,7 @@ def test_a_killed_run_leaves_no_process_and_goes_on(shared_data: Path, tmp_path:
     assert 20 <= len(before) < 164
     report = prepare("london", source, dest, workers=2)
     data = Prepared.open(dest)
-    assert len(data.index) == data.index["name"].nunique() == report.kept
+    assert len(data.index) == data.index["name"].nunique() == report.faces
     assert sorted(data.index["path"]) == sorted(f"crops/{f.name}" for f in dest.glob("crops/*"))
     assert all(f.stat().st_mtime_ns == then for f, then in before.items())
 

@@ -1,4 +1,4 @@
-"""The paper's own runs on stand-ins in the exact layouts of the sets it used."""
+"""The paper's own runs on drawn faces in the exact layouts of the sets it used."""
 
 import io
 import json
@@ -50,10 +50,9 @@ def rafdb() -> Tree:
 
 
 def fec(folder: Path, photos: Path) -> Path:
-    """Write drawn photos, and what six people said about threes of them, as FEC publishes it.
+    """Write drawn photos, and answers of six people about triplets of them, as FEC publishes them.
 
-    People agree on the drawn emotion, but one who never does; of the last triplet's photos one is
-    gone.
+    Five people answer by the drawn emotion, one never does; a photo of the last triplet is missing.
     """
     photos.mkdir()
     for part, people in (("train", range(8)), ("test", range(8, 10))):
@@ -63,15 +62,13 @@ def fec(folder: Path, photos: Path) -> Path:
                 faces = [(first, emotion), (second, emotion), (first, emotion + 3)]
                 for person, shown in faces:
                     (photos / f"{person}_{shown}.jpg").write_bytes(photo(person, shown))
-                lines.append(comparison(faces, "TWO_CLASS_TRIPLET", (3, 3, 3, 3, 3, 1)))
-        lines.append(
-            comparison([(people[0], 0), (people[1], 0), (99, 9)], "ONE_CLASS_TRIPLET", (3,))
-        )
+                lines.append(fec_row(faces, "TWO_CLASS_TRIPLET", (3, 3, 3, 3, 3, 1)))
+        lines.append(fec_row([(people[0], 0), (people[1], 0), (99, 9)], "ONE_CLASS_TRIPLET", (3,)))
         (folder / f"faceexp-comparison-data-{part}-public.csv").write_text("\n".join(lines))
     return folder
 
 
-def comparison(faces: list[tuple[int, int]], kind: str, answers: tuple[int, ...]) -> str:
+def fec_row(faces: list[tuple[int, int]], kind: str, answers: tuple[int, ...]) -> str:
     box = "0.1,0.9,0.1,0.9"
     shown = ",".join(f'"http://127.0.0.1:9/{person}_{word}.jpg",{box}' for person, word in faces)
     return f"{shown},{kind}," + ",".join(f"{41207 + i},{odd}" for i, odd in enumerate(answers))
@@ -82,12 +79,12 @@ def run(fresh_store: Path, tmp_path: Path) -> Run:
     environment = os.environ | {"EXPRESSION_STUDIO_STORE": str(fresh_store)}
 
     def run(*command: str) -> str:
-        said = subprocess.run(
+        done = subprocess.run(
             [sys.executable, "-m", "training", *command], env=environment, timeout=300,
             cwd=tmp_path, capture_output=True, text=True, check=False,
         )  # fmt: skip
-        assert said.returncode == 0, f"{command}\n{said.stdout}\n{said.stderr}"
-        return said.stdout
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
 
     return run
 
@@ -96,8 +93,8 @@ def run(fresh_store: Path, tmp_path: Path) -> Run:
 def test_emotions_are_learned_from_affectnet_and_rafdb_together(run: Run, tmp_path: Path) -> None:
     run("prepare", "affectnet", str(plant(affectnet(), tmp_path / "AffectNet")), "data/affectnet")
     run("prepare", "rafdb", str(pack(rafdb(), tmp_path / "RAF-DB.zip")), "data/rafdb")
-    said = run("train", "emotion", "--data", "data/affectnet", "data/rafdb", *SMALL)
-    assert "Registered emotion version 1." in said
+    output = run("train", "emotion", "--data", "data/affectnet", "data/rafdb", *SMALL)
+    assert "Registered emotion version 1." in output
     version = versions.resolve("emotion/1")
     sets = {name: Prepared.open(tmp_path / "data" / name) for name in ("affectnet", "rafdb")}
     assert version.data == {name: data.digest for name, data in sets.items()}
@@ -121,13 +118,13 @@ def test_triplets_are_learned_from_fec_with_its_annotators(
 ) -> None:
     (tmp_path / "FEC").mkdir()
     source = fec(tmp_path / "FEC", tmp_path / "photos")
-    said = run("prepare", "fec", str(source), "data/fec", "--photos", "photos")
+    output = run("prepare", "fec", str(source), "data/fec", "--photos", "photos")
     data = Prepared.open(tmp_path / "data" / "fec")
     assert data.answers is not None
     assert data.triplets is not None
     assert set(data.answers["annotator"]) == {str(41207 + i) for i in range(6)}
     report = (tmp_path / "data" / "fec" / "report.md").read_text()
-    assert "Of test survive 12 of 13 photos" in report, said
+    assert "Of test survive 12 of 13 photos" in report, output
     trained = run("train", model, "--data", "data/fec", *SMALL)
     assert f"Registered {model} version 1." in trained
     version = versions.resolve(f"{model}/1")

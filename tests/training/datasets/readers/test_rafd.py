@@ -22,14 +22,14 @@ TREE = {
 }
 
 
-def test_all_that_a_name_tells_is_taken(tmp_path: Path) -> None:
+def test_all_that_a_name_says_is_read(tmp_path: Path) -> None:
     for path in everywhere(TREE, tmp_path):
-        reading = rafd.read(path)
-        told = {
+        dataset = rafd.read(path)
+        found = {
             p.name.removeprefix("Rafd"): (p.person, p.sex, p.ethnicity, p.emotion, p.angle, p.gaze)
-            for p in reading.pictures
+            for p in dataset.pictures
         }
-        assert told == {
+        assert found == {
             "090_01_Caucasian_female_happy_frontal": ("01", "female", "Caucasian", 1, 0.0, "front"),
             "045_01_Caucasian_female_contemptuous_left": (
                 *("01", "female", "Caucasian", EMOTIONS.index("contempt"), -45.0, "left"),
@@ -37,14 +37,14 @@ def test_all_that_a_name_tells_is_taken(tmp_path: Path) -> None:
             "180_63_Kid_male_surprised_right": ("63", "male", "Kid", 3, 90.0, "right"),
             "000_62_Moroccan_male_disgusted_frontal": ("62", "male", "Moroccan", 5, -90.0, "front"),
         }
-        assert all(reading.source.read(picture.member) == SHOT for picture in reading.pictures)
+        assert all(dataset.source.read(picture.member) == SHOT for picture in dataset.pictures)
 
 
-def test_frontal_pictures_can_be_had_alone_with_the_same_people_in_each_split(
+def test_frontal_pictures_alone_have_the_same_people_in_each_split(
     tmp_path: Path,
 ) -> None:
     tree = {
-        f"Rafd{camera}_{number:02d}_Caucasian_male_{word}_{gaze}.jpg": b"not looked at"
+        f"Rafd{camera}_{number:02d}_Caucasian_male_{word}_{gaze}.jpg": b"never read"
         for number in range(1, 68)
         for camera in ("000", "045", "090", "135", "180")
         for gaze in ("frontal", "left", "right")
@@ -75,10 +75,10 @@ def test_names_off_the_pattern_are_reported(tmp_path: Path) -> None:
     assert any("a repetition: kids/Rafd090_01" in note for note in notes)
 
 
-def test_people_and_not_pictures_are_kept_apart(tmp_path: Path) -> None:
+def test_splits_share_no_person(tmp_path: Path) -> None:
     numbers = range(1, 74)
     tree = {
-        f"Rafd{camera}_{number:02d}_Caucasian_male_{word}_frontal.jpg": b"not looked at"
+        f"Rafd{camera}_{number:02d}_Caucasian_male_{word}_frontal.jpg": b"never read"
         for number in numbers
         for camera in ("045", "090")
         for word in ("happy", "sad")
@@ -88,8 +88,8 @@ def test_people_and_not_pictures_are_kept_apart(tmp_path: Path) -> None:
     assert sum(map(len, people.values())) == len(numbers)
     assert 4 <= len(people["validation"]) <= 12
     assert 4 <= len(people["test"]) <= 12
-    moved = rafd.read(plant(dict(list(tree.items())[:200]), tmp_path / "fewer")).pictures
-    assert {(p.person, p.split) for p in moved} <= {(p.person, p.split) for p in pictures}
+    fewer = rafd.read(plant(dict(list(tree.items())[:200]), tmp_path / "fewer")).pictures
+    assert {(p.person, p.split) for p in fewer} <= {(p.person, p.split) for p in pictures}
 
 
 SPLITS = ("train", "validation", "test")

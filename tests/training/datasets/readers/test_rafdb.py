@@ -6,7 +6,7 @@ import pytest
 from registry.catalog import FERPLUS_MARGIN
 from registry.faces import Face, NoFace
 from tests.training.datasets.trees import Tree, everywhere, pack, photo, plant
-from training.datasets.crop import nearest
+from training.datasets.crop import nearest_face
 from training.datasets.prepared import PreparedError
 from training.datasets.readers import rafdb
 
@@ -33,16 +33,16 @@ def published(tree: Tree) -> Tree:
 
 def test_published_codes_become_ours_in_the_published_splits(tmp_path: Path) -> None:
     for path in everywhere(published(LIST | ALIGNED), tmp_path):
-        reading = rafdb.read(path)
-        learned = {p.name: p.emotion for p in reading.pictures if p.split != "test"}
-        assert [learned[name] for name in NAMES[:7]] == [3, 4, 5, 1, 2, 6, 0]
-        tested = {p.name: p.emotion for p in reading.pictures if p.split == "test"}
+        dataset = rafdb.read(path)
+        trained = {p.name: p.emotion for p in dataset.pictures if p.split != "test"}
+        assert [trained[name] for name in NAMES[:7]] == [3, 4, 5, 1, 2, 6, 0]
+        tested = {p.name: p.emotion for p in dataset.pictures if p.split == "test"}
         assert tested == {"test_0001": 2, "test_0002": 1}
-        assert reading.fallback == FERPLUS_MARGIN
-        assert all(reading.source.read(picture.member) for picture in reading.pictures)
+        assert dataset.fallback_margin == FERPLUS_MARGIN
+        assert all(dataset.source.read(picture.member) for picture in dataset.pictures)
 
 
-def test_the_folder_basic_alone_will_do(tmp_path: Path) -> None:
+def test_the_folder_basic_alone_is_enough(tmp_path: Path) -> None:
     for path in everywhere(LIST | ALIGNED, tmp_path):
         assert len(rafdb.read(path).pictures) == 9
 
@@ -60,21 +60,21 @@ def test_faulty_lines_are_named_with_line_and_value(tmp_path: Path) -> None:
         assert note in notes
 
 
-def test_originals_are_preferred_and_the_labelled_face_is_looked_for(tmp_path: Path) -> None:
-    reading = rafdb.read(pack(published(LIST | ALIGNED | ORIGINALS | BOXES), tmp_path / "raf.zip"))
-    assert {p.member.split("/")[2] for p in reading.pictures} == {"original"}
-    assert reading.fallback is None, "a photo without a face is dropped"
-    near = {p.name: p.near for p in reading.pictures}
-    assert near["train_00001"] == (20.0, 40.0)
-    assert near["train_00002"] is None
-    assert any("8 photos have no box" in note for note in reading.notes)
+def test_originals_are_preferred_with_the_centre_of_the_labelled_face(tmp_path: Path) -> None:
+    dataset = rafdb.read(pack(published(LIST | ALIGNED | ORIGINALS | BOXES), tmp_path / "raf.zip"))
+    assert {p.member.split("/")[2] for p in dataset.pictures} == {"original"}
+    assert dataset.fallback_margin is None, "a photo without a face is dropped"
+    centre = {p.name: p.face_centre for p in dataset.pictures}
+    assert centre["train_00001"] == (20.0, 40.0)
+    assert centre["train_00002"] is None
+    assert any("8 photos have no box" in note for note in dataset.notes)
 
 
 def test_aligned_pictures_are_taken_where_there_are_more_of_them(tmp_path: Path) -> None:
     few = dict(list(ORIGINALS.items())[:3])
-    reading = rafdb.read(plant(LIST | ALIGNED | few, tmp_path))
-    assert {p.member.split("/")[1] for p in reading.pictures} == {"aligned"}
-    assert any(note.startswith("Aligned pictures were taken") for note in reading.notes)
+    dataset = rafdb.read(plant(LIST | ALIGNED | few, tmp_path))
+    assert {p.member.split("/")[1] for p in dataset.pictures} == {"aligned"}
+    assert any(note.startswith("Aligned pictures were taken") for note in dataset.notes)
 
 
 def test_a_list_of_something_else_is_refused(tmp_path: Path) -> None:
@@ -91,9 +91,9 @@ def face(x: float, y: float, eyes: float) -> Face:
 
 def test_of_several_faces_the_one_with_the_label_is_taken_or_none() -> None:
     large, small = face(100.0, 100.0, 60.0), face(300.0, 120.0, 20.0)
-    assert nearest([large, small], (305.0, 118.0)) is small
-    assert nearest([large, small], (90.0, 110.0)) is large
+    assert nearest_face([large, small], (305.0, 118.0)) is small
+    assert nearest_face([large, small], (90.0, 110.0)) is large
     with pytest.raises(NoFace):
-        nearest([large, small], (300.0, 400.0))
+        nearest_face([large, small], (300.0, 400.0))
     with pytest.raises(NoFace):
-        nearest([], (300.0, 400.0))
+        nearest_face([], (300.0, 400.0))

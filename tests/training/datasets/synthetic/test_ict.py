@@ -10,7 +10,7 @@ from registry.catalog import EMOTIONS
 from registry.faces import FaceCropper
 from training.datasets.prepared import PreparedError
 from training.datasets.synthetic import ict
-from training.datasets.synthetic.expressions import PROTOTYPES, expression, strength
+from training.datasets.synthetic.expressions import PROTOTYPES, draw_weights, expression_strength
 from training.datasets.synthetic.head import FILE, Head
 from training.datasets.synthetic.rendering import Light, Mesh, render
 
@@ -61,25 +61,25 @@ def square(z: float, half: float, color: tuple[float, float, float]) -> Mesh:
     )
 
 
-def together(a: Mesh, b: Mesh) -> Mesh:
+def join(a: Mesh, b: Mesh) -> Mesh:
     joined = {
-        what: np.concatenate([vars(a)[what], vars(b)[what]])
-        for what in ("vertices", "albedo", "gloss", "openness")
+        name: np.concatenate([vars(a)[name], vars(b)[name]])
+        for name in ("vertices", "albedo", "gloss", "openness")
     }
     return Mesh(quads=np.concatenate([a.quads, b.quads + len(a.vertices)]), **joined)
 
 
-def pictured(mesh: Mesh, light: Light = LAMP) -> np.ndarray:
+def render_flat(mesh: Mesh, light: Light = LAMP) -> np.ndarray:
     middle = SIZE_PX / 2
     to_crop = np.array([[PER_UNIT_PX, 0, middle], [0, PER_UNIT_PX, middle]])
     return render(mesh, to_crop, light, np.full((SIZE_PX, SIZE_PX), 0.5)).astype(int)
 
 
-def of(head: Head, shown: dict[str, float]) -> Mesh:
+def mesh_of(head: Head, weights: dict[str, float]) -> Mesh:
     return Mesh(
-        vertices=head.shape(np.zeros(len(head.identity)), shown),
+        vertices=head.shape(np.zeros(len(head.identity)), weights),
         quads=head.quads,
-        albedo=head.paint(ict.looks("ict000")),
+        albedo=head.paint(ict.draw_appearance("ict000")),
         gloss=head.gloss,
         openness=head.openness,
     )
@@ -87,33 +87,33 @@ def of(head: Head, shown: dict[str, float]) -> Mesh:
 
 def test_the_nearer_surface_hides_the_farther_one_whichever_comes_first() -> None:
     red, blue = square(2.0, 3.0, (0.9, 0.1, 0.1)), square(-2.0, 6.0, (0.1, 0.1, 0.9))
-    for mesh in (together(red, blue), together(blue, red)):
-        picture = pictured(mesh)
+    for mesh in (join(red, blue), join(blue, red)):
+        picture = render_flat(mesh)
         assert picture[40, 40, 0] > 150 > 100 > picture[40, 40, 2]
         assert picture[40, 58, 2] > 150 > 100 > picture[40, 58, 0]
         assert (picture[2, 2] == 128).all()
 
 
-def test_a_surface_seen_from_behind_is_left_out() -> None:
+def test_the_back_of_a_surface_is_not_rendered() -> None:
     front = square(0.0, 5.0, (0.9, 0.1, 0.1))
-    assert (pictured(replace(front, quads=front.quads[:, ::-1])) == 128).all()
+    assert (render_flat(replace(front, quads=front.quads[:, ::-1])) == 128).all()
 
 
 def test_a_square_covers_the_pixels_that_its_size_says() -> None:
-    covered = (pictured(square(0.0, 5.0, (0.9, 0.1, 0.1))) != 128).any(-1)
+    covered = (render_flat(square(0.0, 5.0, (0.9, 0.1, 0.1))) != 128).any(-1)
     assert covered.sum() == (2 * 5 * PER_UNIT_PX) ** 2
 
 
 def test_a_head_is_brighter_on_the_side_of_the_lamp(dome: Path) -> None:
-    mesh = of(Head.load(dome), {})
-    right, left = (pictured(mesh, replace(LAMP, azimuth=a))[20:60, 10:70] for a in (60.0, -60.0))
+    mesh = mesh_of(Head.load(dome), {})
+    right, left = (render_flat(mesh, replace(LAMP, azimuth=a))[20:60, 10:70] for a in (60.0, -60.0))
     assert right[:, 30:].mean() > right[:, :30].mean() + 20
     assert left[:, :30].mean() > left[:, 30:].mean() + 20
 
 
 def test_a_smile_changes_the_mouth_and_nothing_above_the_nose(dome: Path) -> None:
     head = Head.load(dome)
-    rest, smile = (pictured(of(head, shown)) for shown in ({}, {"mouthSmile_L": 1.0}))
+    rest, smile = (render_flat(mesh_of(head, weights)) for weights in ({}, {"mouthSmile_L": 1.0}))
     changed = np.abs(rest - smile).max(-1)
     assert changed[45:65].max() > 10
     assert changed[:35].max() == 0
@@ -126,35 +126,35 @@ def test_equal_names_give_equal_bytes_in_other_processes_too(dome: Path) -> None
     assert source.read("ict017_happy_0") != first
 
 
-def test_a_person_keeps_its_coefficients_whatever_it_shows(
+def test_a_person_has_the_same_identity_in_every_expression(
     dome: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen = []
+    rendered = []
     shape = Head.shape
 
-    def noted(head: Head, who: np.ndarray, shown: dict[str, float]) -> np.ndarray:
-        seen.append((who, shown))
-        return shape(head, who, shown)
+    def record(head: Head, identity: np.ndarray, weights: dict[str, float]) -> np.ndarray:
+        rendered.append((identity, weights))
+        return shape(head, identity, weights)
 
-    monkeypatch.setattr(Head, "shape", noted)
+    monkeypatch.setattr(Head, "shape", record)
     for name in ("ict017_happy_1", "ict017_anger_0", "ict018_happy_1"):
         ict.portrait(Head.load(dome), name, 32)
-    (happy, smiles), (angry, frowns), (other, _) = seen
+    (happy, happy_weights), (angry, angry_weights), (other, _) = rendered
     assert np.array_equal(happy, angry)
     assert not np.array_equal(happy, other)
-    assert smiles["mouthSmile_L"] > 0.5 > 0.2 > frowns.get("mouthSmile_L", 0.0)
+    assert happy_weights["mouthSmile_L"] > 0.5 > 0.2 > angry_weights.get("mouthSmile_L", 0.0)
 
 
 def test_contempt_shows_on_one_side_and_happiness_on_both(dome: Path) -> None:
     head = Head.load(dome)
     for variant in range(12):
-        smirk = expression(head, "contempt", f"ict001_contempt_{variant}")
-        smile = expression(head, "happy", f"ict001_happy_{variant}")
+        smirk = draw_weights(head, "contempt", f"ict001_contempt_{variant}")
+        smile = draw_weights(head, "happy", f"ict001_happy_{variant}")
         assert ("mouthSmile_L" in smirk) != ("mouthSmile_R" in smirk)
         assert min(smile["mouthSmile_L"], smile["mouthSmile_R"]) > 0.4
 
 
-def test_persons_show_all_emotions_in_one_split_and_votes_follow_the_strength(dome: Path) -> None:
+def test_persons_have_all_emotions_in_one_split_and_votes_follow_the_strength(dome: Path) -> None:
     pictures = pd.DataFrame(map(vars, ict.read(dome).pictures))
     votes = np.array(pictures["votes"].tolist())
     by_person = pictures.groupby("person")
@@ -166,7 +166,7 @@ def test_persons_show_all_emotions_in_one_split_and_votes_follow_the_strength(do
     assert people == {"train": 110, "validation": 15, "test": 25}
     assert (votes.sum(1) == 10).all()
     assert (votes.argmax(1) == pictures["emotion"]).all()
-    strong = [strength(EMOTIONS[p.emotion], p.name) for p in pictures.itertuples()]
+    strong = [expression_strength(EMOTIONS[p.emotion], p.name) for p in pictures.itertuples()]
     assert (votes.max(1) == np.round(10 * np.array(strong))).all()
     assert set(votes[pictures["emotion"] > 0].max(1)) == {6, 7, 8, 9, 10}
 
@@ -184,7 +184,7 @@ def test_a_source_without_the_head_is_refused_in_a_sentence(tmp_path: Path) -> N
         ict.read(tmp_path)
 
 
-def test_rendered_faces_are_found_where_their_framing_says(shared_data: Path) -> None:
+def test_rendered_faces_are_found_at_the_centre_in_the_expected_size(shared_data: Path) -> None:
     head, cropper = Head.load(shared_data / "ict_facekit"), FaceCropper()
     sides, offsets = [], []
     for person, emotion in enumerate(EMOTIONS * 2):
@@ -202,4 +202,4 @@ def test_the_real_head_has_every_shape_that_a_prototype_names(shared_data: Path)
     assert set(PROTOTYPES) == set(EMOTIONS)
     for emotion in EMOTIONS:
         for number in range(12):
-            assert set(expression(head, emotion, f"{emotion}{number}")) <= set(NAMES)
+            assert set(draw_weights(head, emotion, f"{emotion}{number}")) <= set(NAMES)

@@ -1,4 +1,4 @@
-"""People who sit for all emotions: what two pictures of a sitting share, and where a point went."""
+"""People in sessions: what two pictures of a session share, and where points of a face lie."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from training.datasets.prepared import PreparedError
 from training.datasets.synthetic import ict_pairs
 from training.datasets.synthetic.head import Head
 
-SITTING = ("ict003_0_neutral_01", "ict003_0_surprise_05")
+SESSION = ("ict003_0_neutral_01", "ict003_0_surprise_05")
 
 
 @pytest.fixture(scope="module")
@@ -19,24 +19,24 @@ def head(shared_data: Path) -> Head:
     return Head.load(shared_data / "ict_facekit")
 
 
-def test_every_person_sits_for_all_emotions_and_keeps_to_one_split(shared_data: Path) -> None:
-    reading = ict_pairs.read(shared_data / "ict_facekit")
-    shown: dict[tuple[str, float], list[int]] = {}
+def test_every_session_has_all_emotions_and_every_person_one_split(shared_data: Path) -> None:
+    dataset = ict_pairs.read(shared_data / "ict_facekit")
+    emotions: dict[tuple[str, float], list[int]] = {}
     split: dict[str, set[str]] = {}
-    for picture in reading.pictures:
+    for picture in dataset.pictures:
         assert picture.person is not None
         assert picture.angle is not None
         assert picture.emotion is not None
-        shown.setdefault((picture.person, picture.angle), []).append(picture.emotion)
+        emotions.setdefault((picture.person, picture.angle), []).append(picture.emotion)
         split.setdefault(picture.person, set()).add(picture.split)
-    assert all(sorted(each) == list(range(len(EMOTIONS))) for each in shown.values())
+    assert all(sorted(each) == list(range(len(EMOTIONS))) for each in emotions.values())
     assert all(len(each) == 1 for each in split.values())
-    assert len(shown) == ict_pairs.SITTINGS * len(split)
+    assert len(emotions) == ict_pairs.SESSIONS * len(split)
 
 
-def test_a_sitting_differs_in_the_face_alone(head: Head) -> None:
-    neutral, surprise = (ict_pairs.portrait(head, name) for name in SITTING)
-    assert (neutral == ict_pairs.portrait(head, SITTING[0])).all()
+def test_pictures_of_a_session_differ_in_the_face_alone(head: Head) -> None:
+    neutral, surprise = (ict_pairs.portrait(head, name) for name in SESSION)
+    assert (neutral == ict_pairs.portrait(head, SESSION[0])).all()
     changed = np.abs(neutral.astype(int) - surprise).max(2) > 8
     assert changed.mean() > 0.03
     assert changed[:20].mean() < 0.3 * changed.mean()  # above the brows only light changes
@@ -45,9 +45,9 @@ def test_a_sitting_differs_in_the_face_alone(head: Head) -> None:
     assert np.abs(neutral.astype(int) - other).mean() > 10
 
 
-def test_points_go_where_the_skin_goes(head: Head) -> None:
-    faces = [ict_pairs.portrait(head, name).astype(float) for name in SITTING]
-    places = [ict_pairs.points(head, name) for name in SITTING]
+def test_points_move_with_the_skin(head: Head) -> None:
+    faces = [ict_pairs.portrait(head, name).astype(float) for name in SESSION]
+    places = [ict_pairs.points(head, name) for name in SESSION]
     moved = np.abs(places[0] - places[1]).max(1) > 0.02
     assert moved.sum() > 20
     assert moved.mean() < 0.9
@@ -62,11 +62,11 @@ def test_points_go_where_the_skin_goes(head: Head) -> None:
     assert along < 0.7 * in_place
 
 
-def test_one_way_is_one_expression_whoever_shows_it(head: Head) -> None:
-    rest = [ict_pairs.points(head, f"ict{p}_0_neutral_01") for p in ("003", "017")]
-    shown = [ict_pairs.points(head, f"ict{p}_0_happy_04") for p in ("003", "017")]
-    one, other = ((a - b).ravel() for a, b in zip(shown, rest, strict=True))
-    assert ict_pairs.way("ict003_0_happy_04") == "happy_04"
+def test_a_variant_is_the_same_expression_on_every_person(head: Head) -> None:
+    neutral = [ict_pairs.points(head, f"ict{p}_0_neutral_01") for p in ("003", "017")]
+    happy = [ict_pairs.points(head, f"ict{p}_0_happy_04") for p in ("003", "017")]
+    one, other = ((a - b).ravel() for a, b in zip(happy, neutral, strict=True))
+    assert ict_pairs.expression_of("ict003_0_happy_04") == "happy_04"
     assert np.corrcoef(one, other)[0, 1] > 0.8
 
 

@@ -15,7 +15,7 @@ from registry.crops import CropSpec
 from training.datasets import fixed_triplets
 from training.datasets.prepare import READERS, prepare
 from training.datasets.prepared import Prepared
-from training.datasets.source import Reading
+from training.datasets.source import RawDataset
 from training.datasets.synthetic import toy
 from training.loading.batches import WeightedSampler, balanced
 from training.models.dln.config import RECIPES
@@ -29,7 +29,7 @@ ANSWERS = {0: {"ann": 1, "bob": 2, "cid": 3}, 1: {"ann": 3, "bob": 3}, 2: {"bob"
 MAJORITY = [None, 3, 1]
 
 
-def annotated() -> Reading:
+def annotated() -> RawDataset:
     """Return the toy set without labels, with three annotated training triplets."""
     reading = toy.read()
     train = [p for p in reading.pictures if p.split == "train"]

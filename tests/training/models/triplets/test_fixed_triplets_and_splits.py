@@ -21,7 +21,7 @@ from training.datasets.fixed_triplets import answered
 from training.datasets.prepare import prepare
 from training.datasets.prepared import Prepared
 from training.datasets.readers import ferplus, lfw_emotion, london
-from training.datasets.splits import persons
+from training.datasets.splits import person_splits
 from training.metrics.triplet_accuracy import outcomes
 from training.models.fecnet.task import FECNetTask
 from training.recipes import RECIPES
@@ -147,7 +147,7 @@ def test_a_network_with_equal_outputs_has_accuracy_zero(complete: Prepared, tmp_
 
 
 def test_identical_news_photos_stay_in_the_last_of_their_splits(tmp_path: Path) -> None:
-    split = persons("lfw_emotion")
+    split = person_splits("lfw_emotion")
     validated, tested = (next(p for p in split if split[p] == s) for s in ("validation", "test"))
     (tmp_path / "images").mkdir()
     for person, contents in {"Nobody_Listed": "abc", validated: "bcd", tested: "ce"}.items():
@@ -165,7 +165,7 @@ def test_identical_news_photos_stay_in_the_last_of_their_splits(tmp_path: Path) 
 
 
 def test_all_london_photos_of_a_person_are_in_the_persons_split(tmp_path: Path) -> None:
-    split = {"001": "train"} | persons("london")
+    split = {"001": "train"} | person_splits("london")
     lines = ["face_id,face_age,face_gender,face_eth", *(f"{p},30,female,white" for p in split)]
     (tmp_path / "info.csv").write_text("\n".join(lines) + "\n")
     for person in split:
