@@ -1,8 +1,10 @@
 """Where warnings and failures are written with their tracebacks: one log file a program."""
 
 import logging
+import os
 import sys
 import tempfile
+from contextlib import suppress
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -30,16 +32,25 @@ def log_to_file(program: str) -> Path:
         program: names the file, such as `app` or `training`.
     """
     path = folder() / f"{program}.log"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handler = RotatingFileHandler(
-            path, maxBytes=LARGEST_BYTES, backupCount=OLDER_FILES, encoding="utf-8", delay=True
-        )
-    except OSError:
-        logging.getLogger().addHandler(logging.NullHandler())
+    root = logging.getLogger()
+    if any(handler.name == str(path) for handler in root.handlers):
         return path
+    handler = _handler(path)
+    handler.name = str(path)
     handler.setLevel(logging.WARNING)
     handler.setFormatter(logging.Formatter(FORMAT))
-    logging.getLogger().addHandler(handler)
+    root.addHandler(handler)
     logging.captureWarnings(not sys.warnoptions)
     return path
+
+
+def _handler(path: Path) -> logging.Handler:
+    """Return what writes to a file, or what drops everything where the file can't be written."""
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    place = path if path.exists() else path.parent
+    if path.is_dir() or not path.parent.is_dir() or not os.access(place, os.W_OK):
+        return logging.NullHandler()
+    return RotatingFileHandler(
+        path, maxBytes=LARGEST_BYTES, backupCount=OLDER_FILES, encoding="utf-8", delay=True
+    )

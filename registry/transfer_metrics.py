@@ -82,16 +82,18 @@ class TransferThresholds:
         """Return what all but WARNED_SHARE of the validation reach; our decision.
 
         Args:
-            transfers: at least one validation transfer. `nearer` is taken from these, but no less
-                than 0.
+            transfers: validation transfers. `nearer` is taken from these, but no less than 0; 0
+                where there are none.
             real_likenesses: likenesses of real pictures of one person; `same_person` is taken from
-                these, or from the transfers where there are none.
+                these, or from the transfers where there are none. Without both any likeness does.
         """
         likenesses = list(real_likenesses) or [transfer.likeness for transfer in transfers]
-        nearer = np.quantile([transfer.nearer for transfer in transfers], WARNED_SHARE)
+        found = [transfer.nearer for transfer in transfers]
         return cls(
-            nearer=max(0.0, float(nearer)),
-            same_person=float(np.quantile(likenesses, WARNED_SHARE)),
+            nearer=max(0.0, float(np.quantile(found, WARNED_SHARE))) if found else cls.nearer,
+            same_person=float(np.quantile(likenesses, WARNED_SHARE))
+            if likenesses
+            else cls.same_person,
         )
 
     @classmethod

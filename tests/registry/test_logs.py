@@ -56,3 +56,14 @@ def test_a_folder_that_cannot_be_made_stops_nobody(
     with pytest.warns(UserWarning, match=r"Still running\."):
         warnings.warn("Still running.", stacklevel=1)
     assert (tmp_path / "logs").read_text() == "a file"
+
+
+@pytest.mark.usefixtures("restored_logging")
+def test_a_program_that_begins_twice_logs_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXPRESSION_STUDIO_STORE", str(tmp_path))
+    path = log_to_file("training")
+    assert log_to_file("training") == path
+    logging.getLogger("training").error("Once.")
+    assert path.read_text().count("Once.") == 1

@@ -73,8 +73,8 @@ class Checkpoints:
             last = self.latest()
             raise TrainingError(
                 f"The checkpoint of step {progress.step} can't be written to {self.folder} "
-                f"({first_line(error)}); the last is {last.name if last else 'none'}. Once that "
-                "is mended, the same command goes on from there."
+                f"({first_line(error)}); the last one is {last.name if last else 'none'}. "
+                "Once that is mended, the same command goes on from there."
             ) from error
 
     def _save(self, accelerator: Accelerator, progress: Progress, part: Path) -> None:

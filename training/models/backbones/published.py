@@ -7,6 +7,7 @@ stands for one of them: it is downloaded once into a cache, and its digest is ch
 import hashlib
 import os
 import re
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.client import HTTPException
@@ -29,6 +30,8 @@ OPTIONAL = re.compile(r"logits\.|.*\.num_batches_tracked$")
 never used, and counters that matter only to batch normalisation without momentum."""
 FAULTS_NAMED = 3
 """How many mismatches an error message names."""
+TIMEOUT_SECONDS = 30
+"""How long a server may be silent."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,6 +183,8 @@ def fetch(published: Published, cache: Path) -> Path:
 
 def _download(published: Published, path: Path) -> None:
     """Download a file to `path`, with a progress bar on stderr."""
+    timeout = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(TIMEOUT_SECONDS)  # torch.hub has no argument for it
     try:
         torch.hub.download_url_to_file(published.url, str(path), hash_prefix=published.sha256)
     except RuntimeError as error:  # the digest differs; nothing is at `path`
@@ -188,6 +193,8 @@ def _download(published: Published, path: Path) -> None:
             f"doesn't begin with {published.sha256}. Nothing was stored; try again later, or give "
             "the path of a file that you downloaded by hand."
         ) from error
+    finally:
+        socket.setdefaulttimeout(timeout)
 
 
 def _sha256(path: Path) -> str:
