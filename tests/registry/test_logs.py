@@ -58,7 +58,6 @@ def test_a_folder_that_cannot_be_made_stops_nobody(
     assert (tmp_path / "logs").read_text() == "a file"
 
 
-@pytest.mark.usefixtures("restored_logging")
 def test_a_program_that_begins_twice_logs_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
