@@ -34,6 +34,16 @@ def atomic_write(path: Path) -> Iterator[Path]:
             part.unlink(missing_ok=True)
 
 
+def remove_unfinished(folder: Path) -> None:
+    """Delete the half-written files of a folder, not those of the folders in it.
+
+    Raises:
+        OSError: the folder can't be read or written.
+    """
+    for file in folder.glob(f"{PART}*"):
+        file.unlink()
+
+
 def cached_array(path: Path, write: Callable[[Path], None]) -> np.memmap:
     """Return the array in a .npy file as a read-only memory map, making the file if it is absent.
 

@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import track
 
-from registry.files import atomic_write
+from registry.files import atomic_write, remove_unfinished
 from training.datasets import tables
 from training.datasets.crop import PictureCropper, StoredCrop, read_crop_comment, start_workers
 from training.datasets.fec import reader as fec
@@ -29,7 +29,6 @@ from training.datasets.report import Report
 from training.datasets.show import show
 from training.datasets.source import PictureRecord, RawDataset, RemoteDataset
 from training.datasets.synthetic import ict, ict_pairs, toy
-from training.datasets.unfinished import is_unfinished, remove_unfinished
 
 __all__ = ["READERS", "Prepared", "PreparedError", "Report", "prepare", "show"]
 
@@ -178,7 +177,7 @@ def _check_dest(dest: Path, set_name: str) -> None:
 
 
 def _is_expected(file: Path) -> bool:
-    return file.name in EXPECTED or file.name.startswith(".") or is_unfinished(file)
+    return file.name in EXPECTED or file.name.startswith(".")
 
 
 def _crop_all(dataset: RawDataset, dest: Path, workers: int) -> Iterator[StoredCrop | str]:

@@ -11,11 +11,10 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from registry.files import atomic_write
+from registry.files import atomic_write, remove_unfinished
 from registry.photos import SMALLEST_SIDE_PX
 from training.datasets.crop import LARGEST_CROP_PX, LARGEST_PNG_PX, WIDEST_MARGIN
 from training.datasets.prepared import PreparedError
-from training.datasets.unfinished import remove_unfinished
 
 MARGIN = 0.8
 """What the square adds to the longer side of its box: 40 % on each side, enough for a crop as wide

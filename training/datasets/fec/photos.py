@@ -12,12 +12,11 @@ from urllib.parse import unquote
 from rich.console import Console
 from rich.progress import track
 
-from registry.files import atomic_write
+from registry.files import atomic_write, remove_unfinished
 from registry.photos import PhotoError, read_photo
 from training.datasets.fec.download_log import FINAL, DownloadLog, Status
 from training.datasets.fec.downloads import RateLimits, download
 from training.datasets.fec.face_crops import Box, FaceCrops
-from training.datasets.unfinished import remove_unfinished
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".webp")
 

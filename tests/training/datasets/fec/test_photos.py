@@ -50,7 +50,7 @@ def test_half_written_pictures_of_a_killed_run_are_deleted(tmp_path: Path) -> No
     photo = np.full((64, 64, 3), 128, np.uint8)
     face_crops = FaceCrops(tmp_path)
     face_crops.write("whole", photo, (0.2, 0.8, 0.2, 0.8))
-    for name in ("half.part", ".part-0.jpg", ".part-1.png"):
+    for name in (".part-0.jpg", ".part-1.png"):
         (tmp_path / name).write_bytes(b"half a picture")
     assert face_crops.names() == {"whole"}
     assert [file.name for file in tmp_path.iterdir()] == ["whole.png"]
