@@ -118,7 +118,7 @@ def _interrupt(_signum: int, _frame: FrameType | None) -> None:
 
 
 def _seed_and_run(mlflow: "MlflowUI") -> None:
-    """Do what the page does not wait for."""
+    """Register the starters, then run MLflow's UI; the page waits for neither."""
     seed()
     mlflow.run()
 
@@ -155,7 +155,7 @@ def seed() -> bool:
 
 
 class MlflowUI:
-    """MLflow's UI for the store in use: a child process, or the server that keeps the store.
+    """MLflow's UI for the store in use: a child process, or the server that holds the store.
 
     Args:
         port: The port to use if it is free; None starts no UI.

@@ -5,7 +5,7 @@
 Ridge regression from the vectors of dln in production to shapes that MediaPipe measures: R2 of ten
 folds; no fit learns from the person it predicts, if persons are known. Faces of the training split,
 each emotion in proportion to the square root of its number. Prints a Markdown table: what a
-generator could know at best from each vector, as far as a linear fit can tell.
+generator could learn at best from each vector, by a linear fit.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from training.datasets.prepared import Prepared
 from training.engine.inference import GraphModule, outputs
 
 FACES = 800
-"""Of each set at most."""
+"""Most faces taken from each set."""
 FOLDS = 10
 STRENGTHS = (1.0, 10.0, 100.0, 1000.0)
 SHAPES = {

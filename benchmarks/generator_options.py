@@ -7,8 +7,8 @@ of the starter, and once with each option the other way; prints a Markdown table
 faces and steps for all. Measured on validation's persons, as in any training: how much nearer the
 result is to the driver's expression and how like the person, by the encoder; SSIM to the truth less
 the untouched source's; and blobs: how much more of a picture repeats every second pixel than in the
-truths. Give it a store of its own (EXPRESSION_STUDIO_STORE) with dln in production; stopped, the
-same command goes on.
+truths. Give it a store of its own (EXPRESSION_STUDIO_STORE) with dln in production. After a
+stop the same command goes on.
 """
 
 import argparse
@@ -57,7 +57,7 @@ class Variant(NamedTuple):
 
 
 def variants() -> list[Variant]:
-    """Return the starter's global generator, and it with each option the other way."""
+    """Return the starter's global generator, and a variant with each option the other way."""
     base = replace(RECIPES[NAME].network, enhancer="none")
     planes = replace(base, condition_input="planes")
     return [

@@ -66,7 +66,7 @@ def _stepped(task: Task, accelerator: Accelerator) -> Callable[[Batch], None]:
 
 
 def _timed(batches: Iterator[Batch]) -> Iterator[tuple[Batch, float]]:
-    """Yield each batch with the seconds it took to come."""
+    """Yield each batch with the seconds it took to load."""
     while True:
         began = time.perf_counter()
         batch = next(batches, None)

@@ -2,7 +2,7 @@
 
     python benchmarks/prepare_memory.py 200000
 
-Prepares so many different random pictures of 24 px, with persons, votes and as many triplets with
+Prepares that many different random pictures of 24 px, with persons, votes and as many triplets of
 six answers each, into a folder that is deleted afterwards. The pictures count as cropped already:
 the search for faces takes the same time for each picture and is left out.
 """
@@ -41,7 +41,7 @@ class Noise:
 
 
 def generate(count: int) -> RawDataset:
-    """Return a set of so many pictures and triplets."""
+    """Return a set of `count` pictures and triplets."""
     rng = np.random.default_rng(0)
     names = np.array([f"picture{number:07d}" for number in range(count)])
     faces = names[rng.integers(count, size=(count, 3))]

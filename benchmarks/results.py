@@ -80,7 +80,7 @@ def _prepared(name: str, shared: Path, data: Path) -> Prepared:
 
 
 def _dln(measured: Mapping[str, MetricsByName]) -> Iterator[str]:
-    """Yield what was aimed at with the embedding, row by row."""
+    """Yield the rows about the embedding: what was reached and aimed at."""
     dln = {name: embeddings["dln"] for name, embeddings in measured.items()}
     softmax = {(row.set, row.quantity): row for row in _against(measured, "softmax")}
     for title, quantity, aim in TRIPLETS:

@@ -35,7 +35,7 @@ from training.models.pix2pixhd.validation import TransferCase, TransferValidatio
 
 PIX2PIXHD = "pix2pixhd@production"
 FLOOR = 0.35
-"""Distance of blendshapes that a truth's change of expression has at least; our decision. London's
+"""Least distance of blendshapes between a source and its truth; our decision. London's
 neutral photos are 0.06 (95 % of them up to 0.12) from their copies of 0.8 times the brightness, and
 0.94 in the median from the smiling ones."""
 EACH = 400

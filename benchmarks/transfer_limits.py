@@ -2,7 +2,7 @@
 
     python benchmarks/transfer_limits.py ../shared/data
 
-Portraits (london), synthetic people (sfhq), and faces of the news, film stills among them
+Portraits (london), synthetic people (sfhq), and faces from the news, film stills among them
 (lfw_emotion, drawn with seed 0); then portraits and synthetic people with the mouth, the eyes or
 one half covered, as line drawings, and reduced to few colours. The last five should all be warned
 about: the table shows how many pose and confidence miss.
@@ -28,7 +28,7 @@ from registry.photos import read_photo
 
 Photo = UInt8[np.ndarray, "h w 3"]
 SPOILT_EVERY = 2
-"""Every second person's neutral portrait is spoilt."""
+"""Every second person's neutral portrait is altered."""
 
 
 def main(data: Path, most: int) -> None:
@@ -106,6 +106,6 @@ if __name__ == "__main__":
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("data", type=Path, help="folder with london/, sfhq/, lfw_emotion.zip")
-    parser.add_argument("--most", type=int, default=1500, help="faces of the news")
+    parser.add_argument("--most", type=int, default=1500, help="faces from the news")
     arguments = parser.parse_args()
     main(arguments.data, arguments.most)

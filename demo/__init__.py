@@ -21,7 +21,7 @@ def load(device: str | None = None) -> "ExpressionModels":
     """Return the models in production; each is loaded at its first call.
 
     Args:
-        device: cuda, mps or cpu; None takes the best there is.
+        device: cuda, mps or cpu; None takes the fastest there is.
     """
     from demo.api import ExpressionModels
 

@@ -19,7 +19,7 @@ class ExpressionModels:
     RegistryError where no version can answer. The message is one sentence that says what to do.
 
     Args:
-        device: cuda, mps or cpu; None takes the best there is.
+        device: cuda, mps or cpu; None takes the fastest there is.
     """
 
     def __init__(self, device: str | None = None) -> None:

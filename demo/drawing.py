@@ -54,7 +54,7 @@ def _draw_box(pen: ImageDraw.ImageDraw, box: Sequence[float], number: int, *, ch
 
 
 def thumbnail_url(pixels: UInt8[np.ndarray, "h w 3"]) -> str:
-    """Return a small square picture as a data URL; of a tall one the upper part."""
+    """Return a small square picture as a data URL; a tall one is cut below."""
     size = (THUMBNAIL_PX, THUMBNAIL_PX)
     fitted = ImageOps.fit(Image.fromarray(pixels), size, centering=(0.5, 0.35))
     return jpeg_url(np.array(fitted))

@@ -89,7 +89,7 @@ class ModelServer:
 
     Args:
         poll_seconds: How often the alias is read; None keeps the version loaded first.
-        device: cuda, mps or cpu; None takes the best there is.
+        device: cuda, mps or cpu; None takes the fastest there is.
     """
 
     def __init__(self, poll_seconds: float | None = 3.0, device: str | None = None) -> None:
@@ -167,7 +167,7 @@ class ModelServer:
                 model = versions.load(version, self._device)
                 smoke_check(model)
                 slot.model, slot.failure = model, None
-        except Exception as error:  # the watcher must survive whatever a version does
+        except Exception as error:  # a version that fails must not end the watcher
             _log_failure(name, error, slot.failure)
             slot.fail(error, identity)
 

@@ -24,8 +24,8 @@ REFRESH_SECONDS = 5
 CSS = Path(__file__).with_name("page.css")
 HEADER = """
 <header class="masthead"><h1>Expression Studio</h1>
-<p>Which two of three people share an expression, whoever they are; what one face shows; and one
-person's face with another's expression.</p>
+<p>Which two of three people share an expression, regardless of who they are; what one face shows;
+and one person's face with another's expression.</p>
 </header>
 """
 PRIVACY = """
@@ -52,7 +52,7 @@ def create_demo(server: ModelServer, mlflow_url: str | None) -> gr.Blocks:
 
     Args:
         server: The versions that answer.
-        mlflow_url: MLflow's UI, which versions and runs link to; None leaves the links away.
+        mlflow_url: MLflow's UI, which versions and runs link to; None for no links.
     """
     context = PageContext(server=server, mlflow_url=mlflow_url)
     with UploadOnlyBlocks(
@@ -116,7 +116,7 @@ def launch_page(server: ModelServer, *, port: int, mlflow_url: str | None) -> Pa
 
 
 def theme() -> gr.themes.Base:
-    """Return the page's colours and sizes; letters are those Gradio brings along."""
+    """Return the page's colours and sizes; Gradio ships the font."""
     plex = gr.themes.LocalFont("IBM Plex Sans", weights=(400, 600, 700))
     return gr.themes.Base(
         primary_hue="indigo",

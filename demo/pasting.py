@@ -17,9 +17,9 @@ from registry.crops import Crop
 EDGE = 0.12
 """Share of the crop's side over which the change fades towards each border."""
 MASKED_BELOW = 0.1
-"""Mask from which on a change counts in full; it fades to nothing where the mask is 0."""
+"""Mask above which a change counts in full; below, it fades to nothing at 0."""
 DETAIL_BELOW, MOVED_ABOVE = 6.0, 24.0
-"""Levels (of 255) of change up to which the photo's detail stays, and from which on it goes."""
+"""Levels (of 255) of change: below the first the photo's detail stays, above the second it goes."""
 SPREAD_PX = 1.5
 ROWS = 256
 """Rows of the photo worked on at a time: a face of 100 megapixels must fit."""
@@ -31,7 +31,7 @@ def paste_change(
     result: UInt8[np.ndarray, "size size 3"],
     mask: Float[np.ndarray, "size size"],
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """Return the photo with a crop's change in it; pixels outside the crop stay bit by bit.
+    """Return the photo with a crop's change in it; pixels outside the crop stay the same.
 
     Args:
         photo: What the crop was cut from.

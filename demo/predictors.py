@@ -32,7 +32,7 @@ NOT_SURE_BELOW = 0.4
 """Probability of the likeliest emotion below which the answer is "not sure"."""
 
 TIE_WITHIN = 1e-3
-"""Distances (of 0 to 2) closer than this count as equal: devices and resizing differ by as much."""
+"""Distances (of 0 to 2) closer than this count as equal: devices and resizing differ that much."""
 
 BATCH = 16
 SENTENCE = "{} and {} share an expression; {} is the odd one."
@@ -115,7 +115,7 @@ class TripletComparer:
         )
 
     def embed(self, photo: Photo, faces: Sequence[int] | None = None) -> list[Embedding]:
-        """Return the vectors of all faces of a photo, or of those named.
+        """Return the vectors of all faces of a photo, or of the given ones.
 
         Raises:
             NoFace: The photo shows no face, or not that many.
@@ -146,7 +146,7 @@ class EmotionRecognizer:
         self._server = server
 
     def recognise(self, photo: Photo, faces: Sequence[int] | None = None) -> list[EmotionAnswer]:
-        """Return the emotion of all faces of a photo, or of those named.
+        """Return the emotion of all faces of a photo, or of the given ones.
 
         Raises:
             NoFace: The photo shows no face, or not that many.
@@ -185,7 +185,7 @@ def _run_model(
 
 
 def _face_indices(photo: Photo, faces: Sequence[int] | None) -> list[int]:
-    """Return the faces named, or all; raises NoFace where the photo has not got them."""
+    """Return the given faces, or all; raises NoFace where the photo lacks one."""
     indices = list(range(max(1, len(photo.faces)))) if faces is None else list(faces)
     for index in indices:
         photo.face(index)

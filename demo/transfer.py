@@ -53,7 +53,7 @@ class BadStrength(ValueError):
 class TransferAnswer:
     """A photo whose face took on another expression; `save` marks it as generated.
 
-    `crop` is the face as it stands in `picture`, and what `metrics` are measured on: of a small
+    `crop` is the face as it stands in `picture`, and what `metrics` are measured on: for a small
     face the photo has fewer pixels than the model drew.
     """
 

@@ -2,15 +2,15 @@
 
 Measured by benchmarks/transfer_limits.py on 164 studio portraits (London), 53 synthetic people
 (SFHQ) and 1,500 photos of the news, film stills among them. `turn` is at most 0.09 for the
-portraits and 0.17 for the synthetic people: none gets a warning. Of the news 4.7 % are above
-WARN_TURN. The 13 above MAX_TURN (0.9 %) were looked at, and show heads turned far to the side.
-Below WARN_CONFIDENCE are no portrait, no synthetic person, and 4 of the news: two profiles, a blur,
-one open face.
+portraits and 0.17 for the synthetic people: none gets a warning. 4.7 % of the news are above
+WARN_TURN. We looked at the 13 above MAX_TURN (0.9 %): they show heads turned far to the side.
+Below WARN_CONFIDENCE are no portrait, no synthetic person, and 4 of the news: two profiles, one
+blurred and one uncovered face.
 
-What these limits miss, by 94 portraits and 94 synthetic people spoilt on purpose: of faces with the
+What these limits miss, by 94 portraits and 94 synthetic people altered by us: of faces with the
 mouth covered 99 % pass without a warning, with the eyes covered at least 91 %, with one half
-covered at least 84 %. Of line drawings 29 % aren't detected as faces, and the others pass; of
-pictures in flat colours 98 % pass. Closed eyes are never noticed. So LIMITS is always shown.
+covered at least 84 %. 29 % of line drawings aren't detected as faces, and the others pass; 98 % of
+pictures in flat colours pass. Closed eyes are never noticed. So LIMITS is always shown.
 """
 
 import numpy as np
@@ -65,6 +65,6 @@ def warnings_about(face: Face, name: str) -> tuple[str, ...]:
         warnings.append(f"{name} is turned to one side, and the result may suffer from it.")
     if face.confidence < WARN_CONFIDENCE:
         warnings.append(
-            f"{name} is hard to make out: of covered faces and drawings little comes out."
+            f"{name} is hard to recognise: covered faces and drawings give poor results."
         )
     return tuple(warnings)

@@ -117,7 +117,7 @@ def _console() -> "Console":
 
 
 def _table_of_versions(found: Sequence["Version"]) -> "Table":
-    """Return a table that keeps every word in a terminal of 80 columns."""
+    """Return a table that cuts no word in a terminal of 80 columns."""
     from rich.box import SIMPLE
     from rich.table import Column, Table
 
@@ -131,7 +131,7 @@ def _table_of_versions(found: Sequence["Version"]) -> "Table":
 
 
 def _measured(version: "Version") -> Iterator[str]:
-    """Yield what was measured on a test split, or else in validation, a line each."""
+    """Yield what was measured on a test split, or else on validation, a line each."""
     from registry import versions
 
     known = versions.measurements(version)

@@ -9,7 +9,7 @@ EMOTIONS = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "
 """AffectNet's codes 0 to 7; the seven basic emotions are the first seven."""
 
 FERPLUS_MARGIN = 0.05
-"""By what part the pictures of FER+ are wider than the bare face's square.
+"""Part by which the pictures of FER+ are wider than the bare face's square.
 
 Measured with FaceCropper by benchmarks/crop_margin.py: the median of 2,989 FER+ pictures is 0.048.
 Photos cropped with 0.05 and measured the same way give 0.034 (lfw_emotion) and 0.064 (london).
@@ -46,7 +46,7 @@ class ModelSpec:
 DLN = ModelSpec(
     name="dln",
     title="Deviation Learning Network",
-    purpose="Tells which of three faces has the odd expression, whoever the people are.",
+    purpose="Tells which of three faces has the odd expression, regardless of who they are.",
     outputs={"expression": "batch 16, unit length", "identity": "batch features, unit length"},
     optional_outputs={"deviation": "batch features, about 1 long"},
     crop=CropSpec(size_px=224, margin=FERPLUS_MARGIN),
@@ -54,7 +54,7 @@ DLN = ModelSpec(
 FECNET = ModelSpec(
     name="fecnet",
     title="FECNet",
-    purpose="The baseline: an expression embedding that keeps identity in.",
+    purpose="The baseline: an expression embedding that still contains identity.",
     outputs={"expression": "batch 16, unit length"},
     crop=CropSpec(size_px=224, margin=FERPLUS_MARGIN),
 )

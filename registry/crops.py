@@ -50,7 +50,7 @@ def warped(
     """
     scale = math.hypot(to_photo[0, 0], to_photo[1, 0])
     coarser = max(1, int(scale / 4))  # photo pixels averaged beforehand, in each direction
-    finer = max(1, math.ceil(scale / coarser))  # samples of those, averaged afterwards
+    finer = max(1, math.ceil(scale / coarser))  # samples in each direction, averaged afterwards
     corners = to_photo @ np.array([[0, size, 0, size], [0, 0, size, size], [1, 1, 1, 1]])
     low = np.floor(corners.min(1)).astype(int) - 2 * coarser
     high = low + coarser * np.ceil((corners.max(1) - low) / coarser + 2).astype(int)

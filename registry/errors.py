@@ -13,7 +13,7 @@ class EmptyRegistry(RegistryError):
 
 
 class BadVersion(RegistryError):
-    """A version is not the one that was wanted, or not whole."""
+    """A version is not the wanted one, or is incomplete."""
 
 
 class Unreachable(RegistryError):
@@ -23,8 +23,8 @@ class Unreachable(RegistryError):
 def first_line(error: BaseException) -> str:
     """Return why something failed, to be quoted in a sentence: the first line of an error's text.
 
-    Of an error of the operating system its own words, such as `No space left on device`; of an
-    error without text the name of its class. A full stop at the end is left out.
+    For an error of the operating system, its own words, such as `No space left on device`; for an
+    error without text, the name of its class. A full stop at the end is left out.
     """
     if isinstance(error, OSError) and error.strerror:
         return error.strerror

@@ -1,4 +1,4 @@
-"""Network -> files of a version: the exported graph, and beside it what rebuilds the network."""
+"""Network -> files of a version: the exported graph, and what rebuilds the network."""
 
 import io
 import json
@@ -25,7 +25,7 @@ BATCHES = (1, 2, 7)
 TOLERANCE = 1e-5
 WEIGHTS, CONFIG, CARD = "weights.safetensors", "config.json", "card.md"
 ROOM_BYTES = 16_000_000
-"""Space for what a version has beside its weights: the nodes of its graphs, card and config."""
+"""Space for what a version has besides its weights: the nodes of its graphs, card and config."""
 
 
 def check_stored(folder: Path, part: ExportPart, spec: ModelSpec) -> None:
@@ -61,7 +61,7 @@ def _compare(exported: nn.Module, network: nn.Module, inputs: tuple[Tensor, ...]
 
 
 def number(value: float) -> str:
-    """Return a measured number as cards show it: three places, none of a whole number above 1."""
+    """Return a number as cards show it: three decimals, none for a whole number above 1."""
     return f"{value:,.0f}" if value > 1 and value.is_integer() else f"{value:.3f}"
 
 
@@ -82,15 +82,15 @@ def card_text(spec: ModelSpec, metadata: VersionMetadata, description: str) -> s
     return f"{head}{description.strip()}\n\n| | |\n|---|---|\n{table}\n"
 
 
-def require_space(aside: Path, store: Path | None, parts: Sequence[ExportPart]) -> None:
-    """Check that the disks can take a version: temporary files in `aside`, the rest in `store`.
+def require_space(scratch: Path, store: Path | None, parts: Sequence[ExportPart]) -> None:
+    """Check that the disks can take a version: temporary files in `scratch`, the rest in `store`.
 
     Raises:
         OSError: with ENOSPC, they can't.
     """
     weights = sum(value.nbytes for part in parts for value in part.network.state_dict().values())
     version = 2 * weights + ROOM_BYTES  # graphs and weights.safetensors
-    needed = {aside: 2 * version}  # ours, and the copy that MLflow makes before it stores one
+    needed = {scratch: 2 * version}  # ours, and the copy that MLflow makes before it stores one
     store_errors.require_space(needed | ({store: version} if store else {}))
 
 

@@ -1,4 +1,4 @@
-"""Networks as they are exported: frozen copies, run on random faces before."""
+"""Networks as they are exported: frozen copies, tried on random faces first."""
 
 import copy
 import threading
@@ -23,7 +23,7 @@ from registry.output_checks import (
 GRAPH = "data/model.pt2"
 """Where MLflow stores the first graph of a version."""
 EXTRA_FILES = "extra_files"
-"""Where MLflow stores what is beside it."""
+"""Where MLflow stores a version's other files."""
 ENCODER = "encoder.pt2"
 _typing_off = threading.RLock()
 
@@ -37,7 +37,7 @@ class ExportPart:
     outputs: Mapping[str, str]
     size_px: int
     condition: int = 0
-    """Length of the change that a generator takes beside the faces; 0: it takes none."""
+    """Length of the change that a generator takes besides the faces; 0: it takes none."""
     file: str = GRAPH
 
     def example_inputs(self, batch: int) -> tuple[Tensor, ...]:
@@ -63,7 +63,7 @@ def freeze_parts(
 ) -> tuple[ExportPart, ...]:
     """Return the frozen networks of a version: its only one, or its generator and its encoder.
 
-    Each is run on random faces before.
+    Each is run on random faces first.
 
     Raises:
         BadVersion: the spec wants an encoder and there is none, or the other way round; or a

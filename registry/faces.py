@@ -71,8 +71,8 @@ class Face:
         """Roll in degrees, clockwise in the picture.
 
         It is the direction of the sum of two vectors: from eye to eye, and from the eyes to the
-        mouth turned by 90 degrees. They agree on a frontal face; of a head turned aside the eyes
-        are near each other, so that the second counts for more.
+        mouth turned by 90 degrees. They agree on a frontal face; on a head turned to the side
+        the eyes are near each other, so the second counts more.
         """
         right = self.keypoints[1] - self.keypoints[0] + np.array([self._down[1], -self._down[0]])
         return math.degrees(math.atan2(right[1], right[0]))

@@ -1,4 +1,4 @@
-"""Files that are whole or absent: written aside and renamed, and arrays that are made once."""
+"""Files that are whole or absent, written under another name first; arrays that are made once."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -20,10 +20,10 @@ def atomic_write(path: Path) -> Iterator[Path]:
     process may leave a hidden file whose name begins with PART.
 
     Args:
-        path: where the file shall be; its folder exists. The part keeps its suffix.
+        path: where the file will be; its folder exists. The part keeps its suffix.
 
     Raises:
-        OSError: the folder is closed, the disk is full, or the name is too long.
+        OSError: the folder can't be written, the disk is full, or the name is too long.
     """
     part = path.with_name(f"{PART}{uuid4().hex}{path.suffix}")
     try:

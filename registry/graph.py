@@ -26,7 +26,7 @@ RECORDS = re.compile(
 """All that `torch.export.save` writes for a network of tensors."""
 RAW_TENSOR = re.compile(r"(weight|tensor)_\d+")
 OPERATOR_KEYS = {"target", "as_operator"}
-"""Where a graph names what it calls, or hands an operator to another one."""
+"""Where a graph names what it calls, or passes an operator to another one."""
 SHAPE_NAME = re.compile(
     r"[suzf]+\d+|Symbol|Integer|Float|Rational|Add|Mul|Pow|Max|Min|Mod|PythonMod|FloorDiv|CeilDiv"
     r"|CleanDiv|IntTrueDiv|Equality|Unequality|StrictLessThan|LessThan|StrictGreaterThan"
@@ -36,8 +36,8 @@ SHAPE_NAME = re.compile(
 
 
 exporting = threading.RLock()
-"""Held while a graph is exported or read: torch.export has global state for both, so that a page
-that loads one version while another is registered would mix them up."""
+"""Held while a graph is exported or read: torch.export has global state for both, which
+a page that loads one version while another is registered would mix up."""
 
 
 def load(path: Path, device: str) -> nn.Module:
@@ -115,7 +115,7 @@ def _only_weights(content: bytes) -> bool:
 
 
 def _forbidden_code(part: object) -> Iterator[str]:
-    """Yield the operators of a graph that aren't allowed, and what is no size in its shapes."""
+    """Yield the operators of a graph that aren't allowed, and expressions that are no shapes."""
     if isinstance(part, list):
         for item in part:
             yield from _forbidden_code(item)

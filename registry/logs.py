@@ -13,7 +13,7 @@ from registry import store
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 LARGEST_BYTES = 5_000_000
 OLDER_FILES = 2
-"""Number of older log files of a program beside the newest."""
+"""Number of older log files of a program that are kept with the newest."""
 
 
 def folder() -> Path:
@@ -45,7 +45,7 @@ def log_to_file(program: str) -> Path:
 
 
 def _handler(path: Path) -> logging.Handler:
-    """Return what writes to a file, or what drops everything where the file can't be written."""
+    """Return a handler that writes to a file, or drops everything if the file can't be written."""
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
     place = path if path.exists() else path.parent

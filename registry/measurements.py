@@ -55,12 +55,12 @@ class Measurement:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """What no two rows of a table share; measuring again replaces the row with the same key."""
+        """What identifies a row; measuring again replaces the row with the same key."""
         return self.split, self.set, self.protocol, self.metric, self.group
 
 
 def merged(old: Iterable[Measurement], new: Iterable[Measurement]) -> list[Measurement]:
-    """Return all rows, sorted by key; where both have one, the new row counts."""
+    """Return all rows, sorted by key; a new row replaces the old one of its key."""
     rows = {row.key: row for row in (*old, *new)}
     return [rows[key] for key in sorted(rows)]
 
@@ -106,8 +106,8 @@ def read(run_id: str) -> list[Measurement]:
 def write(run_id: str, measurements: Iterable[Measurement]) -> None:
     """Add measurements to the table of a run; those measured again replace the old ones.
 
-    The file is a table for MLflow's UI, too: JSON as pandas writes it with `orient="split"`. Of
-    processes that write to a local store at once, one waits for the other.
+    The file is a table for MLflow's UI, too: JSON as pandas writes it with `orient="split"`.
+    Processes that write to a local store at once wait for each other.
 
     Raises:
         Unreachable: the store does not answer.
@@ -131,7 +131,7 @@ def _write(run_id: str, measurements: Iterable[Measurement]) -> None:
 
 
 def _or_none(cell: str | float | None) -> str | float | None:
-    """Return a cell as every reader of JSON takes it: NaN and infinity become null."""
+    """Return a cell for JSON: NaN and infinity, which JSON lacks, become null."""
     return None if isinstance(cell, float) and not math.isfinite(cell) else cell
 
 

@@ -1,7 +1,7 @@
-"""The operators that an exported graph may hold: they compute, and can do nothing else.
+"""The operators that an exported graph may hold: they only compute.
 
-None of them reads or writes a file, shows memory that was not written, or runs other code; dropout
-alone can draw random numbers. Each is allowed with all its overloads (`add.Tensor`, `add.Scalar`)
+None of them reads or writes a file, returns uninitialised memory, or runs other code; only dropout
+can draw random numbers. Each is allowed with all its overloads (`add.Tensor`, `add.Scalar`)
 and in place (`relu_`).
 """
 

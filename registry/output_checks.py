@@ -41,7 +41,7 @@ def checked_outputs(
         faces: batch 3 size size.
         required: names of the outputs that must be there.
         shapes: shapes for one face, by the name of an output; outputs that aren't named here may
-            have any, and those that aren't there need none.
+            have any; names without an output are ignored.
 
     Raises:
         OutputError: the network fails, lacks an output, or gives one that isn't finite, hasn't one

@@ -48,7 +48,7 @@ def read_photo(source: PhotoSource) -> UInt8[np.ndarray, "h w 3"]:
         try:
             picture.load()
             return np.array(_in_rgb(_upright(picture)))
-        except Exception as error:  # Pillow's readers of broken files raise whatever comes
+        except Exception as error:  # Pillow raises many types for broken files
             raise PhotoError(
                 f"{_name(source)} is damaged or cut off; take the picture again or save it again."
             ) from error

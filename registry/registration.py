@@ -46,7 +46,7 @@ def register(
     Args:
         spec: the model.
         network: maps RGB faces in [0, 1], float32 batch 3 h w, to the spec's outputs by name; a
-            generator takes a change of the condition beside the faces.
+            generator takes a change of the condition besides the faces.
         crop: how faces are cut for it.
         run_id: the MLflow run it comes from.
         config: plain values that rebuild the network.
@@ -62,7 +62,7 @@ def register(
     Raises:
         BadVersion: a network fails, can't be exported, its outputs are not the spec's, or its
             exported graph computes something else.
-        Unreachable: the store does not answer, or its disk is full or closed.
+        Unreachable: the store does not answer, or its disk is full or read-only.
     """
     parts = export_parts.freeze_parts(spec, network, encoder, crop.size_px, labels)
     metadata = VersionMetadata(
@@ -95,11 +95,11 @@ def _store(
     """Write the files, compare the stored graphs with the networks, then register the version."""
     client, (first, *others) = store.connect(), parts
     with store.answering(FAILED), TemporaryDirectory(prefix=TEMPORARY) as folder:
-        aside = Path(folder)
-        export.require_space(aside, store.folder(), parts)
+        scratch = Path(folder)
+        export.require_space(scratch, store.folder(), parts)
         text = export.card_text(spec, metadata, description)
-        extra_files = export.write_extra_files(aside, parts, config, text)
-        extra_files += [export.write_graph(aside, part, spec) for part in others]
+        extra_files = export.write_extra_files(scratch, parts, config, text)
+        extra_files += [export.write_graph(scratch, part, spec) for part in others]
         logged_model = _create_logged_model(client, spec, run_id)
         with _undone_on_failure(client, logged_model):
             export.log_model(logged_model, first, spec, extra_files)
@@ -111,7 +111,7 @@ def _store(
 
 
 def _create_logged_model(client: "MlflowClient", spec: ModelSpec, run_id: str) -> "LoggedModel":
-    """Create an empty logged model beside its run's artifacts."""
+    """Create an empty logged model next to its run's artifacts."""
     run = client.get_run(run_id)
     return client.create_logged_model(
         run.info.experiment_id, spec.name, source_run_id=run_id, params=run.data.params

@@ -10,7 +10,7 @@ TAG = "card_sha256"
 
 
 def sign(run_id: str, card: str) -> None:
-    """Keep the digest of a card that is written as the description of a run's version.
+    """Store the digest of a card that is written as the description of a run's version.
 
     Raises:
         Unreachable: the store does not answer.

@@ -67,7 +67,7 @@ def connect() -> "MlflowClient":
     os.environ.update(MLFLOW_ENVIRONMENT)
     for name, value in MLFLOW_DEFAULTS.items():
         os.environ.setdefault(name, value)
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # it raises what it logs
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # raised as well
     local, uri = folder(), tracking_uri()
     if local is None:
         _ping(uri)
@@ -82,16 +82,16 @@ def connect() -> "MlflowClient":
 
 @contextmanager
 def answering(outcome: str = "") -> Iterator[None]:
-    """Turn every way in which MLflow or the disk fails into one sentence.
+    """Turn every failure of MLflow or the disk into one sentence.
 
-    What MLflow answers about a thing that doesn't exist, or that it refuses, passes through.
+    MLflow's errors about a thing that doesn't exist, or that it refuses, pass through.
 
     Args:
         outcome: what a failure means, at the end of the sentence: "nothing was registered".
 
     Raises:
         Unreachable: the server does not answer, the database can't be read, or the disk is full or
-            closed to this user.
+            not writable for this user.
     """
     try:
         yield
@@ -191,7 +191,7 @@ def _ping(uri: str) -> None:
 def _create(local: Path) -> None:
     """Create a local store when there is none.
 
-    It is built under another name, so that no other process reads a half database.
+    It is built under another name, so that no other process reads a half-written database.
     """
     database = local / "mlflow.db"
     if database.exists():

@@ -14,7 +14,7 @@ FULL_TEXTS = ("database or disk is full",)
 DENIED_TEXTS = ("attempt to write a readonly database", "unable to open database file")
 LOCKED_TEXTS = ("database is locked",)
 DAMAGED_TEXTS = ("file is not a database", "disk image is malformed", "no such table")
-"""What SQLite says of a file that is no database, or lacks what MLflow writes into one."""
+"""SQLite's errors for a file that is no database, or lacks MLflow's tables."""
 
 
 def is_disk_failure(error: BaseException) -> bool:
@@ -96,7 +96,7 @@ def _find(
 ) -> BaseException | None:
     """Return the error, or the first of its causes, that has one of the texts or error numbers.
 
-    Some libraries (shutil, safetensors) pass the number on as a part of their text alone.
+    Some libraries (shutil, safetensors) pass the number on only as a part of their text.
     """
     numbers = [form.format(code) for code in codes for form in ("[errno {}]", "os error {})")]
     for cause in reversed(list(_causes(error))):

@@ -8,19 +8,19 @@ import numpy as np
 SAME_EXPRESSION = 1e-3
 """Distance up to which two expressions count as the same, so that no result can be nearer."""
 FARTHEST_FROM_SAME = 0.1
-"""How far a result may then be from the expression; our decision."""
+"""Largest distance of a result from the expression in that case; our decision."""
 WARNED_SHARE = 0.05
 """Share of the validation transfers, or of the real pairs, below a threshold; our decision."""
 
 NOT_NEARER = (
-    "The result is not near enough to the expression asked for: it is {share:.0%} nearer, where "
-    "{least:.0%} is the least to expect."
+    "The result is not near enough to the requested expression: it is {share:.0%} nearer, where "
+    "at least {least:.0%} is expected."
 )
-FARTHER = "The result is no nearer to the expression asked for than the source."
-LEFT = "The source showed the expression asked for, and the result no longer does."
+FARTHER = "The result is no nearer to the requested expression than the source."
+LEFT = "The source showed the requested expression, and the result no longer does."
 NOT_THE_PERSON = (
     "The result may no longer show the same person: its likeness to the source is {likeness:.2f}, "
-    "where {least:.2f} is the least to expect."
+    "where at least {least:.2f} is expected."
 )
 
 
@@ -66,12 +66,12 @@ class TransferMetrics:
 class TransferThresholds:
     """What a version's results reach at least; a result below it is worth a warning.
 
-    The fields' names are those in the metadata of a version. The defaults promise nothing but a
-    result that is no farther from the expression than the source.
+    The fields' names are those in the metadata of a version. The defaults only
+    require a result that is nearer to the expression than the source.
     """
 
     nearer: float = 0.0
-    """Least share by which the expression comes nearer at strength 1; below 1 so much of it."""
+    """Least share by which the expression comes nearer at strength 1; below strength 1, that part of it."""
     same_person: float = -1.0
     """Least likeness of the result to the source."""
 
@@ -79,13 +79,13 @@ class TransferThresholds:
     def derive(
         cls, transfers: Sequence[TransferMetrics], real_likenesses: Sequence[float]
     ) -> "TransferThresholds":
-        """Return what all but WARNED_SHARE of the validation reach; our decision.
+        """Return thresholds that all but WARNED_SHARE of the validation transfers reach.
 
         Args:
             transfers: validation transfers. `nearer` is taken from these, but no less than 0; 0
                 where there are none.
             real_likenesses: likenesses of real pictures of one person; `same_person` is taken from
-                these, or from the transfers where there are none. Without both any likeness does.
+                these, or from the transfers where there are none. Without both, any passes.
         """
         likenesses = list(real_likenesses) or [transfer.likeness for transfer in transfers]
         found = [transfer.nearer for transfer in transfers]
@@ -98,7 +98,7 @@ class TransferThresholds:
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, float]) -> "TransferThresholds":
-        """Return the thresholds of a version's metadata; a missing one promises nothing."""
+        """Return the thresholds of a version's metadata; a missing one gets its default."""
         return cls(
             nearer=stored.get("nearer", cls.nearer),
             same_person=stored.get("same_person", cls.same_person),
@@ -113,7 +113,7 @@ class TransferThresholds:
 
         Args:
             metrics: of the result.
-            strength: of the transfer. Below 1, so much of `nearer` is expected; at 0 and below,
+            strength: of the transfer. Below 1, that part of `nearer` is expected; at 0 and below,
                 nothing.
         """
         sentences = [self._expression_failure(metrics, strength)]

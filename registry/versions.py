@@ -70,7 +70,7 @@ def resolve(reference: str) -> Version:
 
 
 def load(version: Version | str, device: str | None = None) -> ProductionModel:
-    """Load a version onto a device (the best there is, unless named).
+    """Load a version onto a device (the fastest one by default).
 
     Raises:
         BadVersion: its files are gone, aren't an exported graph, or could run code when loaded.
@@ -142,7 +142,7 @@ def measurements(version: Version) -> list[Measurement]:
 
 
 def list_versions(name: str | None = None) -> list[Version]:
-    """Return the whole versions of a model, or of all, by name and newest first.
+    """Return the complete versions of a model, or of all, by name and newest first.
 
     Raises:
         Unreachable: the store does not answer.

@@ -15,7 +15,7 @@ from registry.store import connect
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """Return the folder of real faces, or skip where it isn't at hand."""
+    """Return the folder of real faces, or skip where it isn't available."""
     folder = os.environ.get("EXPRESSION_STUDIO_DATA")
     if not folder or not Path(folder).is_dir():
         pytest.skip("needs the shared data: set EXPRESSION_STUDIO_DATA to its folder")

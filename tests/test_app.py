@@ -25,7 +25,7 @@ pytestmark = [
 PROJECT = Path(__file__).parent.parent
 OPENS_WITHIN_SECONDS = 40
 MLFLOW_OPENS_WITHIN_SECONDS = 120
-"""Four times what a machine of its own needs: tests share theirs."""
+"""Four times what is needed on an idle machine: tests run side by side."""
 THIS_MACHINE = {"127.0.0.1", "::1", "localhost"}
 
 GUARD = """

@@ -1,4 +1,4 @@
-"""The whole way: toy faces, train, register, promote, predict; each step by its real command."""
+"""End to end: toy faces, train, register, promote, predict; each step by its real command."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Limits that no linter of ours keeps: lengths of files and functions, and words we gave up."""
+"""Limits that our linters don't check: lengths of files and functions, and words we gave up."""
 
 import ast
 import re

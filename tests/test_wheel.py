@@ -24,7 +24,7 @@ pytestmark = [
 PROJECT = Path(__file__).parent.parent
 OWN_VARIABLES = ("EXPRESSION_STUDIO_", "MLFLOW_", "GRADIO_", "PYTHON", "VIRTUAL_ENV")
 SEEDED_WITHIN_SECONDS = 240
-"""Six times what a machine of its own needs: tests share theirs."""
+"""Six times what is needed on an idle machine: tests run side by side."""
 
 
 @pytest.fixture(scope="module")

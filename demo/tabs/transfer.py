@@ -25,9 +25,7 @@ from registry.catalog import PIX2PIXHD
 from registry.errors import RegistryError
 from registry.photos import PhotoError
 
-PURPOSE = (
-    "Here one person's photo will take on another person's expression, as soon as a version can."
-)
+PURPOSE = "Here one person's photo takes on another's expression, once a version is in production."
 ADD_PHOTOS = "Add a photo of a person, and one whose expression the person takes on."
 ADD_PERSON = "Add a photo of a person, whose face becomes neutral."
 ASK_CONSENT = "Tick that the people in the pictures agree, and the picture appears here."
@@ -180,7 +178,7 @@ class TransferTab:
         """Return the picture beside the source, its metrics, and the version's model card.
 
         Args:
-            values: As of `read_request`.
+            values: The arguments of `read_request`.
         """
         request = read_request(*values)
         if isinstance(request, str):

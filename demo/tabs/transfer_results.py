@@ -51,8 +51,8 @@ def sheet_html(sheet: ContactSheet, version: str) -> str:
         else f"All {sheet.results} pass their own check."
     )
     return (
-        f'<figure class="sheet"><figcaption>What {escape(version)} makes of synthetic people '
-        "(SFHQ, MIT): the faces of the first column with the expressions of the first line. "
+        f'<figure class="sheet"><figcaption>Results of {escape(version)} for synthetic people '
+        "(SFHQ, MIT): the faces of the first column with the expressions of the first row. "
         f'{failed}</figcaption><img src="{data_url(encode_jpeg(sheet.picture))}" '
         f'alt="{sheet.results} generated faces"></figure>'
     )

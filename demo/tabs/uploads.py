@@ -1,4 +1,4 @@
-"""Which files the page takes and gives out: only uploads come in, and all files are deleted."""
+"""Which files the page takes and returns: only uploads come in, and all files are deleted."""
 
 import logging
 from typing import Any
@@ -46,7 +46,7 @@ class UploadOnlyBlocks(gr.Blocks):  # type: ignore[misc]
 def _is_plain_or_upload(value: Any) -> bool:
     """Return whether a value is plain, or a file that Gradio will look for among the uploads.
 
-    Gradio would also fetch files in lists and in nested dicts; no event of ours takes any.
+    Gradio would also fetch files in lists and in nested dicts; no event here takes any.
     """
     if not isinstance(value, dict):
         return not isinstance(value, list)
@@ -54,5 +54,5 @@ def _is_plain_or_upload(value: Any) -> bool:
 
 
 def cache_file(data: bytes, name: str, component: gr.blocks.Block) -> str:
-    """Write a file that `component` gives out, beside the uploads; return its path."""
+    """Write a file for `component` to offer, next to the uploads; return its path."""
     return str(save_bytes_to_cache(data, name, component.GRADIO_CACHE))

@@ -1,4 +1,4 @@
-"""Debian's chromium, speaking to nobody by itself, its camera a drawn one."""
+"""Debian's chromium, which contacts no host by itself; its camera shows a drawn picture."""
 
 import shutil
 from collections.abc import Iterator

@@ -113,7 +113,7 @@ def test_bad_photos_are_all_named_and_the_good_ones_answered(
 
 
 @pytest.mark.usefixtures("models")
-def test_bad_photos_leave_the_table_of_before(nobody: str, tmp_path: Path) -> None:
+def test_bad_photos_leave_the_earlier_table_as_it_was(nobody: str, tmp_path: Path) -> None:
     table = tmp_path / "faces.parquet"
     table.write_bytes(b"before")
     assert main(["embed", nobody, "-o", str(table)]) == 2

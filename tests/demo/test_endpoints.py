@@ -76,7 +76,7 @@ def test_programs_see_four_endpoints_and_nothing_else(client: Client) -> None:
     assert not api["unnamed_endpoints"]
 
 
-def test_compare_emotionslike_the_terminal(client: Client, photos: list[Any]) -> None:
+def test_compare_answers_like_the_terminal(client: Client, photos: list[Any]) -> None:
     answer = client.predict(*photos, api_name="/compare")
     assert (answer["pair"], answer["odd"], answer["tie"]) == ([1, 3], 2, False)
     assert answer["distances"] == pytest.approx(torch.pdist(EXPRESSIONS).tolist(), abs=1e-6)

@@ -41,7 +41,7 @@ places = st.tuples(
 
 @given(places, st.integers(0, 5))
 @settings(max_examples=25, deadline=None)
-def test_what_did_not_change_stays_bit_by_bit(
+def test_what_did_not_change_stays_bit_identical(
     place: tuple[float, float, float, float], seed: int
 ) -> None:
     photo = scene(seed)

@@ -87,7 +87,7 @@ def test_the_closest_pair_shares_the_expression(
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))))
-def test_the_odd_one_is_the_same_wherever_it_lies(
+def test_the_odd_one_is_the_same_in_every_position(
     registry: FakeRegistry, server: ModelServer, order: tuple[int, ...]
 ) -> None:
     two_alike = torch.nn.functional.normalize(torch.tensor([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0]]))

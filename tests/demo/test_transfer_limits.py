@@ -39,7 +39,7 @@ def test_a_profile_is_refused_and_a_slight_turn_gets_a_warning() -> None:
     (turned,) = warnings_about(face(MAX_TURN - 0.01), "It")
     assert turned.startswith("It is turned to one side")
     (unsure,) = warnings_about(face(0.0, confidence=WARN_CONFIDENCE - 0.01), "It")
-    assert unsure.startswith("It is hard to make out")
+    assert unsure.startswith("It is hard to recognise")
     assert warnings_about(face(WARN_TURN - 0.01, confidence=WARN_CONFIDENCE), "It") == ()
 
 

@@ -105,7 +105,7 @@ def test_a_result_that_fails_is_shown_with_its_warning(
 
 
 @pytest.mark.parametrize(("least", "failing"), [(0.0, 0), (1.1, 16)])
-def test_the_card_shows_what_the_version_makes_of_the_synthetic_people(
+def test_the_card_shows_results_for_the_synthetic_people(
     transfer: TransferTab, registry: FakeRegistry, least: float, failing: int
 ) -> None:
     registry.put_transfer(6, thresholds={"nearer": least})

@@ -74,7 +74,7 @@ def test_a_card_is_shown_as_text_and_its_results_once(
     assert "0.3125 (0.30 to 0.33)" in capsys.readouterr().out.split(LATER.name)[1]
 
 
-def test_measurements_are_shown_beside_a_persons_own_words(
+def test_measurements_are_shown_beside_a_description_by_a_person(
     register: Register, capsys: pytest.CaptureFixture[str]
 ) -> None:
     version = register()
@@ -133,7 +133,7 @@ def test_a_problem_is_one_sentence_and_an_exit_code(
     assert printed.err.count("\n") == 1
 
 
-def test_a_number_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_version_must_be_a_number(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["promote", "dln", "first"])
     assert stopped.value.code == 2
@@ -150,7 +150,7 @@ def test_a_dead_server_is_one_sentence(
 
 
 @pytest.mark.parametrize("command", [[], ["list"], ["show"], ["promote"]])
-def test_help_gives_an_example_and_waits_for_nothing_heavy(command: list[str]) -> None:
+def test_help_gives_an_example_and_imports_no_heavy_library(command: list[str]) -> None:
     code = (
         "import sys; from registry.__main__ import main\n"
         f"try: main([*{command}, '--help'])\n"

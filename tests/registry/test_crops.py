@@ -1,4 +1,4 @@
-"""A face becomes a square of pixels, and each of them has a place in the photo."""
+"""A face becomes a square of pixels, and each pixel has its place in the photo."""
 
 import math
 

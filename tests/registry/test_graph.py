@@ -95,7 +95,7 @@ def evaluated_shape(records: Records, harm: object) -> None:
 @pytest.mark.parametrize(
     "poison", [pickled_inputs, pickled_weight, pickled_constant, legacy_weights, evaluated_shape]
 )
-def test_a_poisoned_graph_is_refused_before_it_acts(
+def test_a_graph_that_could_run_code_is_refused_before_it_does(
     exported: Path, touched: Path, poison: Callable[[Records, object], None]
 ) -> None:
     rewrite(exported, lambda records: poison(records, Touch(touched)))
@@ -197,7 +197,7 @@ def test_a_compiled_library_is_refused(exported: Path) -> None:
         graph.load(exported, "cpu")
 
 
-def test_what_is_no_graph_is_refused(tmp_path: Path, touched: Path) -> None:
+def test_a_file_that_is_no_graph_is_refused(tmp_path: Path, touched: Path) -> None:
     pickled = tmp_path / "model.pt2"
     with pytest.raises(GraphError, match=r"no exported graph model\.pt2"):
         graph.load(pickled, "cpu")

@@ -1,4 +1,4 @@
-"""What a program warns of, and where it failed, can be read afterwards."""
+"""Warnings and tracebacks of a program are in its log file."""
 
 import logging
 import warnings
@@ -46,7 +46,7 @@ def test_information_stays_out_of_the_file(tmp_path: Path, monkeypatch: pytest.M
     assert not path.exists()
 
 
-def test_a_folder_that_cannot_be_made_stops_nobody(
+def test_a_folder_that_cannot_be_made_stops_no_program(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "logs").write_text("a file")

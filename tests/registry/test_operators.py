@@ -1,4 +1,4 @@
-"""The operators of exported graphs: what ordinary networks need, and nothing that acts."""
+"""The operators of exported graphs: what ordinary networks need, and nothing with side effects."""
 
 from collections.abc import Callable
 
@@ -27,7 +27,7 @@ def test_every_operator_on_the_list_exists() -> None:
     assert [name for name in HIGHER_ORDER if not hasattr(torch.ops.higher_order, name)] == []
 
 
-def test_none_takes_a_generator_a_storage_or_a_stream() -> None:
+def test_no_operator_takes_a_generator_a_storage_or_a_stream() -> None:
     for name in ATEN:
         packet = getattr(torch.ops.aten, name)
         for overload in packet.overloads():
@@ -36,7 +36,7 @@ def test_none_takes_a_generator_a_storage_or_a_stream() -> None:
 
 
 @pytest.mark.parametrize("name", ACTING)
-def test_what_acts_is_not_on_the_list(name: str) -> None:
+def test_an_operator_with_side_effects_is_not_on_the_list(name: str) -> None:
     assert not is_allowed(f"torch.ops.aten.{name}.default")
     assert not is_allowed(f"torch.ops.aten.{name}_.default")
 

@@ -1,4 +1,4 @@
-"""Outputs that the user of a version may rely on, whoever checks them."""
+"""Outputs are checked, so that the user of a version may rely on them."""
 
 import pytest
 import torch

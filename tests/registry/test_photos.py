@@ -117,7 +117,7 @@ def test_what_is_transparent_becomes_white(flag: Image.Image) -> None:
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_photos_come_upright(flag: Image.Image, orientation: int, kind: str) -> None:
+def test_photos_are_turned_upright(flag: Image.Image, orientation: int, kind: str) -> None:
     undone = {
         2: Image.Transpose.FLIP_LEFT_RIGHT,
         3: Image.Transpose.ROTATE_180,

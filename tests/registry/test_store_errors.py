@@ -1,4 +1,4 @@
-"""A failure of the store becomes one sentence with the true cause, and costs nobody a registry."""
+"""A failure of the store becomes one sentence with the true cause, and destroys no registry."""
 
 import errno
 import os
@@ -29,7 +29,7 @@ def system_error(code: int) -> OSError:
 
 
 def wrapped(text: str) -> MlflowException:
-    """Return what MLflow makes of an error of SQLite."""
+    """Return MLflow's exception for an error of SQLite."""
     error = MlflowException(f"(sqlite3.OperationalError) {text}\n[SQL: INSERT INTO runs]")
     error.__cause__ = sqlite3.OperationalError(text)
     return error

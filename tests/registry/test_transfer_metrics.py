@@ -85,7 +85,7 @@ def test_a_result_below_a_threshold_fails(
 
 
 @pytest.mark.parametrize(("after", "wrong"), [(0.05, 0), (0.9, 1)])
-def test_a_face_asked_for_its_own_expression_shall_keep_it(after: float, wrong: int) -> None:
+def test_a_face_that_shows_the_expression_already_must_keep_it(after: float, wrong: int) -> None:
     assert len(NONE.failures(transfer(before=0.0005, after=after), 1.0)) == wrong
 
 

@@ -222,7 +222,7 @@ def test_an_encoder_is_given_where_the_spec_names_one(
         register(encoder=Encoder())
 
 
-def test_a_version_keeps_its_encoder_whatever_becomes_of_dln(
+def test_a_version_keeps_its_encoder_whatever_happens_to_dln(
     transfer: RegisterTransfer, register: Register
 ) -> None:
     transfer()
