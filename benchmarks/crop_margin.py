@@ -4,9 +4,9 @@
 
 FER+ pictures are crops already: the face that FaceCropper finds in one tells its margin (the
 picture's side over the face's, minus one) and where eyes and mouth lie, as parts of the side.
-Photos are cropped with FERPLUS_MARGIN, made 48 px and grey like FER+, and measured in the same way, so
-that the detector's errors in tight pictures are in every row. Medians, with half of the distance
-between the quartiles; pictures drawn with seed 0.
+Photos are cropped with FERPLUS_MARGIN, made 48 px and grey like FER+, and measured in the same
+way, so that the detector's errors in tight pictures are in every row. Medians, with half of the
+distance between the quartiles; pictures drawn with seed 0.
 """
 
 import argparse

@@ -3,9 +3,9 @@
     python benchmarks/whole_way.py ../shared/data/lfw_emotion.zip ../shared/data/london
 
 For each source, on its test persons: how often the emotion is named correctly, and how often the
-pair that shares a label is the nearest of three people's photos (1,000 triplets drawn with seed 0; two
-with one label, the third with another; chance is 33 %). A photo without a found face counts as
-wrong. The lfw-emotion labels are mostly one person's opinion.
+pair that shares a label is the nearest of three people's photos (1,000 triplets drawn with seed
+0; two with one label, the third with another; chance is 33 %). A photo without a found face counts
+as wrong. The lfw-emotion labels are mostly one person's opinion.
 """
 
 import argparse

@@ -71,7 +71,7 @@ class TransferThresholds:
     """
 
     nearer: float = 0.0
-    """Least share by which the expression comes nearer at strength 1; below strength 1, that part of it."""
+    """Least share by which the expression comes nearer at strength 1, and in proportion below."""
     same_person: float = -1.0
     """Least likeness of the result to the source."""
 

@@ -65,14 +65,14 @@ def test_thresholds_survive_the_metadata_of_a_version() -> None:
     ("after", "likeness", "strength", "wrong"),
     [
         (0.7, 0.9, 1.0, []),
-        (0.85, 0.9, 1.0, ["15% nearer, where 20%"]),
+        (0.85, 0.9, 1.0, ["15% nearer, where at least 20%"]),
         (0.85, 0.9, 0.5, []),
-        (0.85, 0.9, 1.5, ["15% nearer, where 20%"]),
+        (0.85, 0.9, 1.5, ["15% nearer, where at least 20%"]),
         (1.4, 0.9, -0.5, []),
         (1.4, 0.9, 0.0, []),
         (1.1, 0.9, 0.5, ["no nearer"]),
-        (0.7, 0.59, 1.0, ["0.59, where 0.60"]),
-        (1.1, 0.1, 1.0, ["no nearer", "0.10, where 0.60"]),
+        (0.7, 0.59, 1.0, ["0.59, where at least 0.60"]),
+        (1.1, 0.1, 1.0, ["no nearer", "0.10, where at least 0.60"]),
     ],
 )
 def test_a_result_below_a_threshold_fails(
