@@ -25,7 +25,7 @@ THIS_MACHINE = {"127.0.0.1", ""}
 
 TIMEOUT_MS = 60_000
 """How long an element may take to appear: MLflow's page is slow while other tests use the cores.
-Times that the page promises have tests of their own."""
+How fast the page answers is tested elsewhere."""
 expect.set_options(timeout=TIMEOUT_MS)
 
 

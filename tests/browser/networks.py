@@ -63,12 +63,12 @@ class TinyGenerator(nn.Module):
 
 
 def fill_registry() -> None:
-    """Register two versions of the DLN and one for emotions; the first of each answers."""
+    """Register two versions of the DLN and one for emotions; the first of each is in production."""
     for seed in (1, 2):
         register(DLN, Tiny(seed, {"expression": 16, "identity": 32}))
     register(EMOTION, Tiny(3, {"logits": len(EMOTION.labels)}))
-    for card in (DLN, EMOTION):
-        promotion.promote(card.name, 1)
+    for spec in (DLN, EMOTION):
+        promotion.promote(spec.name, 1)
 
 
 def fill_transfer(reach: float = 1.0) -> None:
@@ -79,15 +79,15 @@ def fill_transfer(reach: float = 1.0) -> None:
     promotion.promote(PIX2PIXHD.name, version.number)
 
 
-def register(card: ModelSpec, network: nn.Module, **more: Any) -> versions.Version:
-    run = store.connect().create_run(store.experiment(card.name))
+def register(spec: ModelSpec, network: nn.Module, **more: Any) -> versions.Version:
+    run = store.connect().create_run(store.experiment(spec.name))
     return versions.register(
-        card,
+        spec,
         network,
         crop=CROP,
         run_id=run.info.run_id,
         config={"width": 8},
-        description=f"{card.title}, with random numbers: for tests only.",
-        labels=card.labels,
+        description=f"{spec.title}, with random numbers: for tests only.",
+        labels=spec.labels,
         **more,
     )

@@ -30,7 +30,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.usefixtures("models")
-def test_transfer_refuses_what_it_can_not_answer(
+def test_transfer_refuses_what_it_cannot_answer(
     photos: list[str], nobody: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made = tmp_path / "made.png"
@@ -70,7 +70,7 @@ def test_transfer_never_overwrites_a_photo_given(
 
 
 @pytest.mark.usefixtures("models")
-def test_a_failed_write_is_one_sentence_and_loses_nothing_beside_it(
+def test_a_failed_write_is_one_sentence_and_loses_no_other_file(
     photos: list[str],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],

@@ -166,7 +166,7 @@ def test_a_problem_ends_when_the_alias_goes_back(
     assert registry.loads == [("dln", 1), ("dln", 2)]
 
 
-def test_a_version_with_more_answers_than_labels_is_refused(
+def test_a_version_with_fewer_logits_than_labels_is_refused(
     registry: FakeRegistry, server: ModelServer
 ) -> None:
     registry.put("emotion", 1, lambda faces: {"logits": torch.zeros(len(faces), 7)})

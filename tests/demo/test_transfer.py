@@ -38,7 +38,7 @@ def people(examples: Path) -> tuple[Photo, Photo]:
 
 
 class ConditionEncoder:
-    """A tiny encoder whose condition is its identity, negative, behind its expression."""
+    """A tiny encoder whose condition is its expression, followed by its negated identity."""
 
     def __init__(self) -> None:
         self.network = TinyEncoder().requires_grad_(False)
@@ -179,7 +179,7 @@ def test_a_result_that_is_not_nearer_or_another_person_gets_a_warning(
     registry.put_transfer(generator=TinyGenerator(tiny, reach=-0.5))
     answer = ExpressionTransfer(server).transfer(*people)
     assert answer.metrics.nearer < 0
-    assert any("no nearer to the expression" in warning for warning in answer.warnings)
+    assert any("no nearer to the requested expression" in warning for warning in answer.warnings)
     assert answer.sentence == "This result fails its own check."
     registry.put_transfer(2, generator=drawing(lambda faces, _: 1 - faces))
     someone = ExpressionTransfer(ModelServer(poll_seconds=None)).transfer(*people, strength=-0.5)

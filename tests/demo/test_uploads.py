@@ -33,7 +33,7 @@ FORGED = {
 
 @pytest.fixture(scope="module")
 def page() -> Iterator[Page]:
-    """Yield a page over an empty registry: photos are taken all the same."""
+    """Yield a page over an empty registry, which takes photos all the same."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(versions, "resolve", FakeRegistry().resolve)
         server = ModelServer(poll_seconds=None)

@@ -71,7 +71,7 @@ def test_a_failure_is_one_sentence_with_its_cause(
 
 @pytest.mark.parametrize(
     "error",
-    [ZeroDivisionError("not the store's"), BadVersion("Said already."), PermissionError],
+    [ZeroDivisionError("not the store's"), BadVersion("Already one sentence."), PermissionError],
 )
 def test_what_is_no_failure_of_the_store_passes_through(
     fresh_store: Path, error: Exception | type[Exception]
@@ -130,7 +130,7 @@ def test_a_registration_that_fails_half_way_leaves_nothing_behind(
     assert register().number == 1
 
 
-def test_a_failure_that_can_not_be_undone_is_still_named(
+def test_a_failure_that_cannot_be_undone_is_still_named(
     register: Register, fresh_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object, **__: object) -> None:

@@ -199,7 +199,7 @@ class ShrinkingGenerator(Generator):
         (Generator(), ConditionEncoder(), "The generator of pix2pixhd fails on faces of 32 px"),
     ],
 )
-def test_a_pair_that_can_not_be_served_leaves_nothing_behind(
+def test_a_pair_that_cannot_be_served_leaves_nothing_behind(
     transfer: RegisterTransfer,
     fresh_store: Path,
     network: nn.Module,

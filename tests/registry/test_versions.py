@@ -60,7 +60,7 @@ def test_a_version_carries_all_its_user_has_to_know(register: Register) -> None:
     assert versions.measurements(version) == [ACCURACY]
 
 
-def test_what_rebuilds_the_network_lies_beside_the_graph(register: Register, tiny: Tiny) -> None:
+def test_what_rebuilds_the_network_is_stored_with_the_graph(register: Register, tiny: Tiny) -> None:
     version = register()
     again = Tiny()
     again.load_state_dict(versions.weights("dln/1"))
@@ -149,7 +149,7 @@ class Random(Tiny):
 
 
 @pytest.mark.parametrize("kind", [Branching, Nameless, Failing, Endless, Random])
-def test_a_network_that_can_not_be_served_leaves_nothing_behind(
+def test_a_network_that_cannot_be_served_leaves_nothing_behind(
     register: Register, fresh_store: Path, kind: type[Tiny]
 ) -> None:
     with pytest.raises(BadVersion, match="not registered"):
@@ -175,7 +175,7 @@ def test_shape_checks_stay_out_of_the_graph_and_in_the_network(register: Registe
         network(torch.rand(3, 32, 32))
 
 
-def test_a_version_is_exported_in_float32_whatever_surrounds_it(
+def test_a_version_is_exported_in_float32_also_under_autocast(
     register: Register, tiny: Tiny
 ) -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
