@@ -80,7 +80,7 @@ def promote_in_mlflow(visitor: Visitor, number: int) -> None:
     page.goto(visitor.site.mlflow_url())
     page.get_by_text("Model training", exact=True).first.click()
     page.get_by_role("link", name="Model registry").first.click()
-    page.get_by_role("button", name="Try it now").click()  # what is new; shown once
+    page.get_by_role("button", name="Try it now").click()  # MLflow's news, shown once
     page.get_by_role("link", name="dln", exact=True).first.click()
     page.get_by_role("link", name=f"Version {number}").first.click()
     page.get_by_role("button", name="Add", exact=True).first.click()
@@ -135,7 +135,7 @@ def test_faces_are_chosen_by_keyboard(visitor: Visitor, two_people: Path) -> Non
     assert len(values) == 8
     assert values == sorted(values, reverse=True)
     page.get_by_role("radio", name="1").focus()
-    page.keyboard.press("Tab")  # Gradio makes each choice a stop of its own
+    page.keyboard.press("Tab")  # in Gradio, Tab stops at each choice
     page.keyboard.press("Space")
     expect(page.locator(EMOTION)).to_contain_text("Face 2:")
     expect(page.locator("#emotion-answer .provenance")).to_contain_text("emotion, version 1")

@@ -1,4 +1,4 @@
-"""A transfer as a visitor makes one: consent, the picture, its strength, the file to keep."""
+"""A transfer by a visitor: consent, the picture, its strength, the file to download."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,14 +61,14 @@ def test_two_photos_give_a_picture_after_consent_and_again_at_another_strength(
     half = page.locator("#transfer-answer .share").all_inner_texts()
     assert 0 < float(half[1]) < float(half[0])
     page.get_by_role("button", name="Model card of pix2pixhd").click()
-    expect(page.locator(".sheet")).to_contain_text("What pix2pixhd version 1 makes")
+    expect(page.locator(".sheet")).to_contain_text("Results of pix2pixhd version 1")
     expect(page.locator(".sheet img")).to_be_visible()
     page.get_by_role("radio", name="neutral").check()
     expect(page.locator("#transfer-answer .share")).to_have_count(3)
     expect(page.locator(".photo:visible")).to_have_count(1)
 
 
-def test_the_file_to_keep_is_a_marked_png_of_the_photos_size(
+def test_the_file_to_download_is_a_marked_png_of_the_photos_size(
     visitor: Visitor, people: list[Path], tmp_path: Path
 ) -> None:
     page = opened(visitor)
@@ -100,7 +100,7 @@ def test_a_transfer_fits_a_phone_and_its_words_are_legible(visitor: Visitor, dar
 
 @pytest.fixture
 def farther() -> Iterator[None]:
-    """Let a version answer that goes away from the expression, for one test."""
+    """Let a version answer that moves away from the expression, for one test."""
     networks.fill_transfer(reach=-0.5)
     yield
     promotion.promote(PIX2PIXHD.name, 1)

@@ -123,7 +123,7 @@ def test_photos_are_turned_upright(flag: Image.Image, orientation: int, kind: st
         3: Image.Transpose.ROTATE_180,
         4: Image.Transpose.FLIP_TOP_BOTTOM,
         5: Image.Transpose.TRANSPOSE,
-        6: Image.Transpose.ROTATE_90,  # what a camera that must be turned right has stored
+        6: Image.Transpose.ROTATE_90,  # orientation 6: to be turned clockwise
         7: Image.Transpose.TRANSVERSE,
         8: Image.Transpose.ROTATE_270,
     }
@@ -137,7 +137,7 @@ def test_photos_are_turned_upright(flag: Image.Image, orientation: int, kind: st
 
 def test_a_camera_held_upright_is_turned_clockwise() -> None:
     stored = np.zeros((40, 60, 3), np.uint8)
-    stored[:, :10] = WHITE  # left in the file: up on the wall
+    stored[:, :10] = WHITE  # left in the file, at the top when upright
     notes = Image.Exif()
     notes[0x0112] = 6
     pixels = read_photo(saved(Image.fromarray(stored), "PNG", exif=notes))
