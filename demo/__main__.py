@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-DONE, BAD_INPUT, NO_REGISTRY, INTERRUPTED = 0, 2, 3, 130
+DONE, FAILED, BAD_INPUT, NO_REGISTRY, INTERRUPTED = 0, 1, 2, 3, 130
 
 
 class NotWritten(OSError):
@@ -72,7 +72,7 @@ class PhotoFiles:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return 0, 2 for bad input, 3 for the registry, 130 for Ctrl-C."""
+    """Run one command; return 0, 1 for a fault of ours, 2 bad input, 3 the registry, 130 Ctrl-C."""
     from registry import logs
 
     try:
@@ -80,15 +80,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BadArguments as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
-    logs.log_to_file("demo")
+    log = logs.log_to_file("demo")
     _quiet_libraries()
     try:
         return run(command)
     except KeyboardInterrupt:
         return INTERRUPTED
-    except Exception:
+    except Exception as error:
+        from registry.errors import first_line
+
         logger.exception("python -m demo failed.")
-        raise
+        print(
+            f"The command failed: {first_line(error)}. The traceback is in {log}.", file=sys.stderr
+        )
+        return FAILED
 
 
 def run(command: Command) -> int:

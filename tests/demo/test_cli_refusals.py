@@ -185,15 +185,20 @@ def test_help_shows_defaults_and_an_example(
 
 
 @pytest.mark.usefixtures("registry")
-def test_an_unexpected_failure_leaves_its_traceback_in_the_log(
-    photos: list[str], log_folder: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_unexpected_failure_is_one_sentence_and_leaves_its_traceback_in_the_log(
+    photos: list[str],
+    log_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     def fail(*_: object) -> None:
         raise RuntimeError("CUDA out of memory")
 
     monkeypatch.setattr(EmotionRecognizer, "recognise", fail)
-    with pytest.raises(RuntimeError):
-        main(["emotion", photos[0]])
+    assert main(["emotion", photos[0]]) == 1
+    shown = capsys.readouterr().err
+    assert "The command failed: CUDA out of memory. The traceback is in" in shown
+    assert "Traceback" not in shown
     log = (log_folder / "demo.log").read_text()
     assert "Traceback" in log
     assert "RuntimeError: CUDA out of memory" in log
