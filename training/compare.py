@@ -1,5 +1,6 @@
 """Comparing two embeddings on the same triplets and people: versions, or recipes trained alike."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -47,8 +48,10 @@ def compare_versions(first: str, second: str, data: Sequence[Prepared], split: S
 
     Raises:
         RegistryError: there is no such version.
-        RecipeError: the sets hold nothing to compare on.
+        RecipeError: there is no set, or the sets hold nothing to compare on.
     """
+    if not data:
+        raise RecipeError("Versions are compared on prepared data: name it with --data DEST.")
     return _rows([versions.resolve(first)], [versions.resolve(second)], data, split)
 
 
@@ -62,6 +65,8 @@ def compare_recipes(
     Raises:
         RecipeError: a recipe doesn't exist or learns no triplets, or there is nothing to compare.
     """
+    if seeds < 1 or (epochs is not None and epochs < 1):
+        raise RecipeError("A comparison needs at least 1 seed and 1 epoch; see --seeds, --epochs.")
     of_first, of_second = (
         [_trained(name, _seeded(name, data, seed, epochs)) for seed in range(seeds)]
         for name in (first, second)
@@ -115,7 +120,7 @@ def _trained(name: str, recipe: Recipe) -> Version:
     run_id = finished(model, run_folder(name, recipe).name)
     version = versions.find(model, run_id=run_id) if run_id else None
     if version is None:
-        folders = " ".join(map(str, recipe.data))
+        folders = shlex.join(map(str, recipe.data))
         no_toy = "--no-toy " if RECIPES[name].toy else ""
         data = f"{no_toy}--data {folders} " if folders else ""
         options = f"{data}--seed {recipe.seed} --epochs {recipe.epochs}"
