@@ -64,7 +64,7 @@ def test_a_read_only_folder_gives_one_sentence_with_the_reason(
     with read_only(copy), pytest.raises(PreparedError) as error:
         cut(Prepared.open(copy))
     assert str(error.value) == (
-        f"{copy}/cache can't be written: Permission denied: '{copy}/cache'; mend that and run the "
+        f"{copy}/cache can't be written: Permission denied: '{copy}/cache'; fix that and run the "
         "same command again."
     )
 
@@ -76,7 +76,7 @@ def test_what_is_cached_is_read_from_a_read_only_folder(copy: Path) -> None:
 
 
 def test_an_index_that_may_not_be_read_gives_the_reason(copy: Path) -> None:
-    sentence = r"index.parquet can't be read: .*ermission denied.*; mend that or prepare the set"
+    sentence = r"index.parquet can't be read: .*ermission denied.*; fix that or prepare the set"
     with mode([copy / "index.parquet"], 0), pytest.raises(PreparedError, match=sentence):
         Prepared.open(copy)
 
@@ -98,13 +98,13 @@ def test_the_reason_of_an_error_is_never_empty(
 
     assert reason_of(error) == reason
     monkeypatch.setattr(prepared, "cached_array", fail)
-    with pytest.raises(PreparedError, match=f": {reason}; mend that"):
+    with pytest.raises(PreparedError, match=f": {reason}; fix that"):
         Prepared.open(folder).faces(SPEC)
 
 
 def test_a_runs_folder_below_a_file_gives_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
-    with pytest.raises(PreparedError, match=r"runs can't be written: Not a directory: .*; mend"):
+    with pytest.raises(PreparedError, match=r"runs can't be written: Not a directory: .*; fix"):
         toy_set(tmp_path / "file" / "runs")
 
 
