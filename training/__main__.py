@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 def main(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code.
 
-    0: done. 1: a bug in this program. 2: bad input. 3: the registry. 130: stopped by Ctrl-C. A failure
+    0: done. 1: a bug here. 2: bad input. 3: the registry. 130: stopped by Ctrl-C. A failure
     prints one sentence; its traceback goes into a log file.
     """
     name = tyro.extras.subcommand_cli_from_dict(

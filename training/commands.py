@@ -78,7 +78,7 @@ def evaluate(arguments: Arguments) -> None:
 
 
 def compare(arguments: Arguments) -> None:
-    """Compare two recipes, trained in the same way, or two versions, on the same triplets and persons.
+    """Compare two recipes, which are trained first, or two versions, on triplets and persons.
 
     Examples:
       python -m training compare dln-compact fecnet-compact --data data/ferplus

@@ -67,7 +67,7 @@ def _align(data: Prepared, spec: CropSpec, faces: UInt8[np.ndarray, "n size size
 def _still_points(
     crop: UInt8[np.ndarray, "side side 3"], landmarker: Landmarker
 ) -> Complex[np.ndarray, "points"]:
-    """Return points that expressions hardly move, x + iy as fractions of the side; NaN if not found."""
+    """Return points that expressions hardly move, x + iy as fractions of the side; NaN if none."""
     found = landmarker.landmarks(crop)
     if found is None:
         return np.full(len(STILL), np.nan + 0j)

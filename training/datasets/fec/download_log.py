@@ -53,7 +53,7 @@ class DownloadLog:
                 os.fsync(file.fileno())
 
     def write(self, address: str, status: Status) -> None:
-        """Write an address's status; it survives a kill, but a power cut can lose the last seconds."""
+        """Write an address's status; a kill can't lose it, a power cut only the last seconds."""
         if self.statuses.get(address) == status:
             return
         self.statuses[address] = status

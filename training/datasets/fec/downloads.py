@@ -190,7 +190,7 @@ class _Session:
         return Status.OK
 
     async def _try(self, address: str) -> None:
-        """Download and add a picture; on failure pause its host for as long as the server demands."""
+        """Download and add a picture; on failure pause its host as long as the server demands."""
         try:
             content, complete = await self._fetch(address)
             await self._add(address, content, complete=complete)

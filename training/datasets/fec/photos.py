@@ -1,4 +1,4 @@
-"""FEC's photos, downloaded or from a folder: the faces of each are cut out as soon as it arrives."""
+"""FEC's photos, downloaded or from a folder: their faces are cut out as soon as they arrive."""
 
 import hashlib
 import os

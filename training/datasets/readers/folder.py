@@ -55,9 +55,7 @@ def read(path: Path | None) -> RawDataset:
         others = f"{len(found) - len(members):,} other files are ignored"
         dataset.notes.append(f"{others}; pictures end in {', '.join(SUFFIXES)}.")
     if root:
-        dataset.notes.append(
-            f"The folder {root!r} contains everything, so its name is no person's."
-        )
+        dataset.notes.append(f"The folder {root!r} contains everything, so it names nobody.")
     return dataset
 
 

@@ -35,8 +35,8 @@ PICTURES = {
         ("fer0000022", 5, [0, 0, 0, 0, 0, 0, 0, 0, 2, 8]),
     ],
 }
-"""Name, seed of the drawn person, votes in FER+'s order: neutral, happiness, surprise, sadness, anger,
-disgust, fear, contempt, unknown, no face."""
+"""Name, seed of the drawn person, votes in FER+'s order: neutral, happiness, surprise, sadness,
+anger, disgust, fear, contempt, unknown, no face."""
 
 
 @pytest.fixture

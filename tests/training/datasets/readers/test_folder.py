@@ -53,10 +53,7 @@ def test_expressions_with_pictures_of_unknown_people(tmp_path: Path) -> None:
         assert all(p.digest for p in dataset.pictures)
         note = next(note for note in dataset.notes if note.startswith("Of 40 pictures"))
         assert note.endswith("drawn by digest.")
-    assert (
-        "The folder 'download/set' contains everything, so its name is no person's."
-        in dataset.notes
-    )
+    assert "The folder 'download/set' contains everything, so it names nobody." in dataset.notes
 
 
 def test_an_identical_picture_counts_once_and_not_under_two_expressions(tmp_path: Path) -> None:

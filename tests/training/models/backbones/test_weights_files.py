@@ -113,9 +113,9 @@ def test_a_pickled_object_is_refused_and_not_run(zipped: bool, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
-        ("weights.pt", b"no pickle", "is damaged or no plain state dict"),
-        ("weights.pt", b"", "is damaged or no plain state dict"),
-        ("weights.safetensors", b"{}", "is damaged or no plain state dict"),
+        ("weights.pt", b"no pickle", "is damaged or not a plain state dict"),
+        ("weights.pt", b"", "is damaged or not a plain state dict"),
+        ("weights.safetensors", b"{}", "is damaged or not a plain state dict"),
         ("weights.h5", b"", r"their names end in \.safetensors or \.pt"),
         ("weights.pt", None, "There are no weights at .*; published: vggface2, casia-webface"),
     ],
@@ -133,7 +133,7 @@ def test_what_is_no_state_is_refused(
 @pytest.mark.parametrize("nested", [[torch.zeros(1)], {"state_dict": {"a": torch.zeros(1)}}])
 def test_tensors_without_a_name_each_are_refused(nested: object, tmp_path: Path) -> None:
     torch.save(nested, tmp_path / "weights.pt")
-    with pytest.raises(RecipeError, match="no plain state dict"):
+    with pytest.raises(RecipeError, match="not a plain state dict"):
         read(tmp_path / "weights.pt")
 
 
