@@ -28,7 +28,7 @@ def verification_auc(
         rows: rows of the set's index.
 
     Returns:
-        The area under the ROC curve; None if no person has two pictures or there is one person only.
+        The area under the ROC curve; None if no person has two pictures or all are of one person.
     """
     has_person = data.index["person"].notna().to_numpy()[rows]
     person, vectors = data.index["person"].to_numpy()[rows[has_person]], vectors[has_person]

@@ -120,7 +120,7 @@ READERS: Mapping[str, Callable[[Path], Any]] = {
 
 def _not_weights(path: Path) -> RecipeError:
     return RecipeError(
-        f"{path} is damaged or not a plain state dict: only tensors by their names are read, because "
+        f"{path} is damaged or not a plain state dict: only tensors by name are read, because "
         "reading other objects can run code."
     )
 

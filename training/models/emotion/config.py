@@ -93,4 +93,4 @@ RECIPES = {
     "emotion-alone-compact": ALONE,
     "emotion-smoke": SMOKE,
 }
-"""The paper's classifier, the starter's, the face branch alone, and a smoke test of a few seconds."""
+"""The paper's classifier, the starter's, the face branch alone, and a smoke test."""

@@ -31,7 +31,7 @@ class OnnxTeacher:
     """A face recognition network in ONNX, run face by face: published ones take batches of one.
 
     Raises:
-        RecipeError: the file can't be read or isn't an ONNX network, or onnxruntime isn't installed.
+        RecipeError: the file can't be read or isn't an ONNX network, or onnxruntime is missing.
     """
 
     def __init__(self, path: Path) -> None:

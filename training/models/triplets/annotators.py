@@ -19,9 +19,9 @@ def annotator_biases(
     """Return each annotator's weight per emotion, log-normal with median 1.
 
     Args:
-        annotators: how many.
-        strength: standard deviation of the log weights; 0 gives all weights 1.
-        seed: of the draw.
+        annotators: number of annotators.
+        strength: std of the log weights; 0 gives all weights 1.
+        seed: seed of the draw.
     """
     generator = torch.Generator().manual_seed(seed)
     return (torch.randn(annotators, len(EMOTIONS), generator=generator) * strength).exp()
