@@ -139,7 +139,7 @@ def nearest_face(faces: Sequence[Face], point: tuple[float, float]) -> Face:
 def _central_square(
     photo: UInt8[np.ndarray, "h w 3"], margin: float
 ) -> tuple[UInt8[np.ndarray, "size size 3"], dict[str, Any]]:
-    """Take the central square of a picture that shows nothing but a face with `margin`."""
+    """Cut the central square out of a picture that shows only a face with `margin`."""
     h, w = photo.shape[:2]
     side = min(h, w)
     left, top = (w - side) // 2, (h - side) // 2

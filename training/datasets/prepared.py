@@ -163,7 +163,7 @@ class Prepared:
         """Return the array in cache/`name`.npy as a read-only memory map, made if it is absent.
 
         Args:
-            name: of the file, without its suffix.
+            name: name of the file, without its suffix.
             write: writes the array to a path, its argument.
 
         Raises:

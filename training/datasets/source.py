@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 @dataclass(frozen=True, kw_only=True)
 class PictureRecord:
-    """A picture of a data set and what its annotators know about it; None where unknown."""
+    """A picture of a data set and its annotations; None if unknown."""
 
     member: str
     """Its key in the source: a path with forward slashes, or another key for `Source.read`."""

@@ -10,7 +10,7 @@ from training.engine.task import Networks
 
 
 class TrainingNetworks:
-    """Networks on their devices, wrapped by Accelerate where they have weights to learn.
+    """Networks on their devices, wrapped by Accelerate if they have weights to learn.
 
     Args:
         networks: the task's, by name.

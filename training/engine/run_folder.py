@@ -28,7 +28,7 @@ def run_folder(name: str, recipe: Recipe) -> Path:
 
     Args:
         name: name of the recipe.
-        recipe: as it was typed, its references not resolved.
+        recipe: the recipe as typed, its references not resolved.
     """
     config = json.dumps(asdict(recipe) | {"runs": ""}, sort_keys=True, default=str)
     return recipe.runs / f"{name}-{hashlib.sha256(config.encode()).hexdigest()[:10]}"

@@ -169,7 +169,7 @@ def annotate(version: Version, rows: Sequence[Measurement], items: pd.DataFrame,
     """Log measurements and the outcome of each item to the run of a version, and as its tags.
 
     Args:
-        version: what was measured.
+        version: the version that was measured.
         rows: measurements; they become rows of the run's table, metrics of the run, and tags.
         items: a row for each face, triplet or transfer.
         name: the start of the items' file name; the version's number follows.

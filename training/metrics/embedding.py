@@ -91,7 +91,7 @@ def evaluate_vectors(
     """Measure embeddings of any origin on one split of a set.
 
     Args:
-        vectors: in the index's order; only the rows of `rows_to_embed` are read.
+        vectors: embeddings in the index's order; only the rows of `rows_to_embed` are read.
         data: a prepared set.
         split: train, validation or test.
     """

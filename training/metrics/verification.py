@@ -16,7 +16,7 @@ PICTURES_OF_PERSON = 10
 def verification_auc(
     vectors: Float[np.ndarray, "faces d"], data: Prepared, rows: Int[np.ndarray, "faces"]
 ) -> float | None:
-    """Return how well cosines tell one person's pairs from two persons' (ROC AUC; 0.5 is chance).
+    """Return how well cosines separate one person's pairs from two persons' (ROC AUC; 0.5: chance).
 
     All pairs of one person against the same number of pairs of different people. At most ten
     pictures of a person are used: otherwise one person with 198 pictures has 84 % of the pairs of

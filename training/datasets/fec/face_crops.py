@@ -23,7 +23,7 @@ longer side of the box is taken as the face's side."""
 LARGEST_PX = math.ceil(LARGEST_CROP_PX * (1 + MARGIN) / (1 + WIDEST_MARGIN))
 SUFFIXES = (".jpg", ".png")
 Box = tuple[float, float, float, float]
-"""Left, right, top, bottom as parts of the photo's width and height, as FEC has them."""
+"""Left, right, top, bottom as fractions of the photo's width and height, as in FEC's files."""
 
 
 @dataclass(frozen=True)

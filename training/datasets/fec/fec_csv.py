@@ -148,7 +148,7 @@ def _malformed_line(line: int, text: str) -> Fault:
 
 
 def _pad(lines: pa.Array, columns: pa.Array) -> pa.Array:
-    """Return the lines with all columns, empty ones where there are fewer annotators."""
+    """Return the lines with all columns; those of missing annotators are empty."""
     commas = pc.binary_repeat(",", pc.subtract(len(COLUMNS), columns))
     return pc.binary_join_element_wise(lines, commas, "")
 

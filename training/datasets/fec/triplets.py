@@ -47,7 +47,7 @@ class _Rows:
 
     @property
     def digests(self) -> UInt64[np.ndarray, "rows"]:
-        """A digest of each row's three faces, whatever their order."""
+        """A digest of each row's three faces, independent of their order."""
         numbers = np.array([int(name, 16) for name in self.faces["name"]], np.uint64)
         return np.asarray(numbers[self.face_numbers].sum(axis=1, dtype=np.uint64))
 
@@ -136,7 +136,7 @@ def _agreed_answers(
     """Return the face that most answers name, 1 to 3; 0 for a tie or too few equal answers.
 
     Args:
-        answers: 1 to 3; 0 where there is none.
+        answers: 1 to 3; 0 for none.
         needed: how many of six answers must be equal; the same share if there are fewer.
     """
     votes = np.stack([(answers == i).sum(axis=1) for i in PLACES], axis=1)

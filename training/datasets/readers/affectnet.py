@@ -70,7 +70,7 @@ def read(path: Path | None) -> RawDataset:
 
 
 def _open(path: Path | None) -> DatasetFiles:
-    """Return the source, rooted at the numbered folders if it has them; lists may lie anywhere."""
+    """Return the source, rooted at the numbered folders if it has them; lists may be in any folder."""
     places = (LABEL_FOLDER, f"Manually_Annotated/{IMAGES}", IMAGES)
     source = DatasetFiles.locate(path, "affectnet", *places)
     return source if _is_numbered(source) else DatasetFiles(source.path)
@@ -89,7 +89,7 @@ def _read_lists(source: DatasetFiles, rejected: RejectedRows) -> tuple[list[Labe
 def read_list(
     source: DatasetFiles, name: str, images: str, rejected: RejectedRows
 ) -> Iterator[LabelRow]:
-    """Yield the rows of the list `name`, wherever it lies; malformed ones go to `rejected`.
+    """Yield the rows of the list `name`, in any folder; malformed ones go to `rejected`.
 
     Raises:
         PreparedError: there is no such list, or it lacks columns.

@@ -45,7 +45,7 @@ class DatasetFiles:
 
         Args:
             path: a zip or a folder; the set may lie in folders of it.
-            set_name: for messages.
+            set_name: name of the set, for messages.
             needs: files or folders of which the set has at least one; the first that is found
                 determines the root of the set.
 

@@ -34,7 +34,7 @@ def read(path: Path | None) -> RawDataset:
     """Return the pictures of a folder or zip.
 
     Persons, or pictures of unknown persons, are drawn by their digests: 10 % for
-    validation, 10 % for the test, and all for training where there are fewer than ten.
+    validation, 10 % for the test, and all for training if there are fewer than ten.
 
     Raises:
         PreparedError: there are none, their folders fit no layout, or a word is unknown.

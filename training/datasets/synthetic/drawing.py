@@ -150,7 +150,7 @@ def draw(
     """Return a drawn person's face, RGB; equal arguments give equal pixels.
 
     Args:
-        identity_seed: of the person.
+        identity_seed: seed of the person.
         emotion: index into EMOTIONS.
         variant: 0, 1, 2, ...: its strength cycles through INTENSITIES; head and light move.
         size_px: side of the square picture.

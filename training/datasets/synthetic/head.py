@@ -25,7 +25,7 @@ FACE, HEAD, MOUTH, SOCKETS = (
 )
 GUMS, TEETH = slice(14062, 17039), slice(17039, 21451)
 EYES = {"L": slice(21451, 22221), "R": slice(23021, 23791)}
-"""Outer shells, with the cornea; the inner ones lie behind them."""
+"""Outer shells, with the cornea; the inner ones are behind them."""
 HIDDEN = (slice(22221, 23021), slice(23791, 26719))
 """Inner eyes; then fluid, blend, occlusion and lashes, which need transparency."""
 GAZE_DEGREES = 28.0
@@ -85,8 +85,8 @@ class Head:
         """Return the vertices of a person with an expression.
 
         Args:
-            coefficients: of the identity's components, in std of the scanned people.
-            weights: of blendshapes by their names; 1 is as far as the mesh was modelled.
+            coefficients: those of the identity's components, in std of the scanned people.
+            weights: weights of blendshapes by name; 1 is as far as the mesh was modelled.
 
         Raises:
             KeyError: there is no shape of that name.

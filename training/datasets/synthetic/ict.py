@@ -82,7 +82,7 @@ def open_head(
 
     Args:
         path: the file or its folder.
-        set_name: for messages.
+        set_name: name of the set, for messages.
         portrait: returns the picture for a head and a name.
 
     Raises:
@@ -127,7 +127,7 @@ def portrait(
         head: the mesh.
         name: ictPERSON_EMOTION_VARIANT, like ict017_happy_1.
         size_px: side of the square picture.
-        margin: what the picture adds to the face's own square; see `CropSpec`.
+        margin: margin of the picture around the face's square; see `CropSpec`.
     """
     person, emotion, _ = name.split("_")
     rng = rng_for(name)

@@ -74,7 +74,7 @@ def portrait(
         head: the mesh.
         name: ictPERSON_SESSION_EMOTION_VARIANT, like ict017_1_happy_07.
         size_px: side of the square picture.
-        margin: what the picture adds to the face's own square; see `CropSpec`.
+        margin: margin of the picture around the face's square; see `CropSpec`.
     """
     person = name.partition("_")[0]
     vertices, to_crop, light, background = _draw_scene(head, name, size_px, margin)

@@ -72,7 +72,7 @@ class Deviation(NamedTuple):
     """The pair's outputs for a batch of faces."""
 
     difference: Float[Tensor, "batch width"]
-    """V_face - V_id; V_face where the pair doesn't subtract."""
+    """V_face - V_id; only V_face if the pair doesn't subtract."""
     identity: Float[Tensor, "batch width"]
     """V_id, a unit vector."""
 

@@ -46,8 +46,8 @@ def pixels(
     """Return the weighted mean L1 distance to the truth; our addition.
 
     Args:
-        picture: what was generated, in [0, 1].
-        truth: what it should be.
+        picture: the generated picture, in [0, 1].
+        truth: the true picture.
         source: the generator's input.
         changed_share: share of a pixel's weight, 0 to 1, that is proportional to how much truth and
             source differ in the 5 x 5 pixels around; where they do not differ at all it is 0.
@@ -67,9 +67,9 @@ def flow_error(
 
     Args:
         flow: how far each pixel of the result is fetched from, in half sides.
-        source: where the points lie in the source, x and y in -1 to 1.
-        target: where the same points lie in the truth. Points outside the picture or NaN are left
-            out.
+        source: positions of the points in the source, x and y in -1 to 1.
+        target: positions of the same points in the truth. Points outside the picture or NaN are
+            left out.
     """
     inside = (target.abs() < 1).all(2)
     source, target = (points.nan_to_num() for points in (source, target))

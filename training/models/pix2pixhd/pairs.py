@@ -101,11 +101,11 @@ class Drivers:
         self.rows = [shown.groupby(shown).indices for shown in self.shown]
 
     def like(self, which: int, row: int, rng: np.random.Generator) -> int:
-        """Return a row of set `which` where another person shows what `row` shows, else `row`."""
+        """Return a row of set `which` of another person with `row`'s expression, else `row`."""
         return self._draw(which, row, self.shown[which].get(row), rng)
 
     def other(self, which: int, row: int, rng: np.random.Generator) -> int:
-        """Return a row of set `which` where another person shows something else, else `row`.
+        """Return a row of set `which` of another person with another expression, else `row`.
 
         The expression is drawn first, so that rare emotions come as often as others.
         """
@@ -116,7 +116,7 @@ class Drivers:
         return self._draw(which, row, others[int(rng.integers(len(others)))], rng)
 
     def _draw(self, which: int, row: int, shown: object, rng: np.random.Generator) -> int:
-        """Return a row of another person who shows `shown`; `row` if none is found in TRIES."""
+        """Return a row of another person with expression `shown`; `row` if TRIES draws find none."""
         positions = self.rows[which].get(shown, ())
         for _ in range(self.TRIES if len(positions) else 0):
             drawn = int(self.shown[which].index[positions[int(rng.integers(len(positions)))]])

@@ -66,7 +66,7 @@ class GeneratorLoss:
         yield Term(name="mask_penalty", value=self.weights.mask * batch.result.mask.mean())
 
     def _truth(self, batch: TransferBatch) -> Iterator[Term]:
-        """Yield the distances to the truth, where there is one."""
+        """Yield the distances to the truth, if there is one."""
         known = batch.known
         if bool(known.any()):
             picture = batch.result.picture[known]

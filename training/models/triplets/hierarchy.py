@@ -1,4 +1,4 @@
-"""Triplets at two levels from emotion labels: between groups of emotions, and within a group.
+"""Triplets at two levels, from emotion labels: between groups of emotions, and within a group.
 
 The paper names a hierarchical annotation for augmentation and gives no recipe for it; this is our
 decision. Emotions are grouped by valence, surprise apart since it may be pleasant or not. A coarse
