@@ -70,7 +70,7 @@ def read(path: Path | None) -> RawDataset:
 
 
 def _open(path: Path | None) -> DatasetFiles:
-    """Return the source, rooted at the numbered folders if it has them; lists may be in any folder."""
+    """Return the source, rooted at the numbered folders if it has them; lists may be anywhere."""
     places = (LABEL_FOLDER, f"Manually_Annotated/{IMAGES}", IMAGES)
     source = DatasetFiles.locate(path, "affectnet", *places)
     return source if _is_numbered(source) else DatasetFiles(source.path)

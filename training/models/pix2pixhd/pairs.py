@@ -116,7 +116,7 @@ class Drivers:
         return self._draw(which, row, others[int(rng.integers(len(others)))], rng)
 
     def _draw(self, which: int, row: int, shown: object, rng: np.random.Generator) -> int:
-        """Return a row of another person with expression `shown`; `row` if TRIES draws find none."""
+        """Return a row of another person who shows `shown`; `row` if TRIES draws find none."""
         positions = self.rows[which].get(shown, ())
         for _ in range(self.TRIES if len(positions) else 0):
             drawn = int(self.shown[which].index[positions[int(rng.integers(len(positions)))]])
