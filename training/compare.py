@@ -1,4 +1,4 @@
-"""Comparing two embeddings on the same triplets and people: versions, or recipes trained alike."""
+"""Comparison of two embeddings on the same triplets and people: two versions or two recipes."""
 
 import shlex
 from collections.abc import Sequence
@@ -42,9 +42,9 @@ class Row(NamedTuple):
 
 
 def compare_versions(first: str, second: str, data: Sequence[Prepared], split: Split) -> list[Row]:
-    """Return what both versions reach on the sets' triplets and people.
+    """Return the metrics of both versions on the sets' triplets and people.
 
-    Of an emotion classifier the square root of its softmax is compared.
+    The embedding of an emotion classifier is the square root of its softmax.
 
     Raises:
         RegistryError: there is no such version.
@@ -60,7 +60,7 @@ def compare_recipes(
 ) -> list[Row]:
     """Train both recipes with seeds 0, 1, ... on the same data and compare their means.
 
-    A training that an earlier, stopped comparison finished is not repeated.
+    Trainings that an earlier, stopped comparison finished are not repeated.
 
     Raises:
         RecipeError: a recipe doesn't exist or learns no triplets, or there is nothing to compare.
@@ -105,7 +105,7 @@ def _seeded(name: str, data: Sequence[Path], seed: int, epochs: int | None) -> R
     recipe = RECIPES.get(name)
     if not isinstance(recipe, TripletRecipe):
         fit = ", ".join(n for n, known in RECIPES.items() if isinstance(known, TripletRecipe))
-        raise RecipeError(f"{name} is no recipe that learns triplets; choose from {fit}.")
+        raise RecipeError(f"{name} doesn't learn from triplets; choose from {fit}.")
     return replace(
         recipe,
         data=tuple(data),
@@ -126,7 +126,7 @@ def _trained(name: str, recipe: Recipe) -> Version:
         options = f"{data}--seed {recipe.seed} --epochs {recipe.epochs}"
         version = train(name, recipe, f"python -m training train {name} {options}")
     if version is None:
-        raise RecipeError(f"{name} leaves no version to compare.")
+        raise RecipeError(f"{name} registers no version, so there is nothing to compare.")
     return version
 
 
