@@ -146,6 +146,15 @@ def test_a_host_with_a_long_retry_after_or_many_failures_is_skipped(
     assert {known[address] for address in down} == {Status.UNREACHABLE}
 
 
+@pytest.fixture
+def heeds_ctrl_c() -> Iterator[None]:
+    """Raise KeyboardInterrupt at Ctrl-C, which background jobs of a shell ignore."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
 def test_ctrl_c_stops_at_once_and_logged_statuses_stay(
     server: PhotoServer, photo: bytes, tmp_path: Path
 ) -> None:
