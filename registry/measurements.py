@@ -3,8 +3,8 @@
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
-from contextlib import nullcontext
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -105,9 +105,24 @@ def write(run_id: str, measurements: Iterable[Measurement]) -> None:
     Raises:
         Unreachable: the store does not answer, or the table can't be read; nothing is written.
     """
-    folder = store.folder()
-    with FileLock(folder / "measurements.lock") if folder else nullcontext():
+    with lock():
         _write(run_id, measurements)
+
+
+@contextmanager
+def lock() -> Iterator[None]:
+    """Let one process at a time change the tables and cards of a local store.
+
+    Not to be entered twice by one thread.
+
+    Raises:
+        Unreachable: the store can't be written.
+    """
+    with ExitStack() as stack:
+        if folder := store.folder():
+            with store.answering():
+                stack.enter_context(FileLock(folder / "measurements.lock"))
+        yield
 
 
 def _write(run_id: str, measurements: Iterable[Measurement]) -> None:

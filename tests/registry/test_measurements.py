@@ -98,6 +98,14 @@ def test_a_table_that_cannot_be_fetched_is_never_replaced(
     assert measurements.read(run_id) == rows
 
 
+def test_a_store_whose_lock_cannot_be_written_is_one_sentence(
+    run_id: str, fresh_store: Path
+) -> None:
+    (fresh_store / "measurements.lock").mkdir()
+    with pytest.raises(Unreachable, match="Is a directory"):
+        measurements.write(run_id, [LEAK])
+
+
 def test_mlflow_shows_the_table_as_a_table(run_id: str) -> None:
     measurements.write(run_id, [ACCURACY, LEAK])
     client = store.connect()
