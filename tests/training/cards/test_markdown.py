@@ -1,4 +1,4 @@
-"""The model card: one form for every model, every number once, at a length MLflow keeps."""
+"""The model card: one form for every model, every number once, in a length MLflow stores."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -11,6 +11,7 @@ import pytest
 
 from registry import entries, measurements, signature, versions
 from registry.catalog import CATALOG
+from registry.errors import Unreachable
 from registry.export import number
 from registry.measurements import Measurement
 from tests.registry.conftest import CROP, SPEC, Tiny
@@ -73,7 +74,7 @@ def test_every_model_that_trains_has_every_heading_filled_in_order(model: str) -
     assert "python -m training train" in section(text, "How it was made")
 
 
-def test_the_trainings_before_this_one_come_first() -> None:
+def test_earlier_trainings_are_listed_first() -> None:
     earlier = {"command": "train first", "seed": 3, "minutes": 9.0, "epochs": 4, "machine": "GPU"}
     made = section(markdown(card(before=[earlier]), []), "How it was made")
     assert "`train first`: seed 3, 4 epochs, 9.0 minutes, GPU." in made
@@ -83,7 +84,7 @@ def test_the_trainings_before_this_one_come_first() -> None:
     assert "on CPU, 2 threads" in section(markdown(card(), []), "How it was made")
 
 
-def test_earlier_trainings_make_way_for_results() -> None:
+def test_earlier_trainings_are_left_out_if_results_need_the_space() -> None:
     earlier = {"command": "first " * 500, "seed": 3, "minutes": 9.0, "epochs": 4, "machine": "GPU"}
     text = markdown(card(before=[earlier]), rows("test", range(30)))
     assert "first first" not in text
@@ -104,7 +105,7 @@ def test_licences_decisions_and_failures_are_those_of_this_version() -> None:
     assert "luminance" not in markdown(card(config=published), [])
 
 
-def test_a_long_card_shows_the_test_and_says_how_to_see_the_rest() -> None:
+def test_a_long_card_shows_the_test_split_and_where_to_see_the_rest() -> None:
     tests = rows("test", range(70))
     text = markdown(card(), [*tests, *rows("validation", range(900, 970))])
     assert len(text) <= LONGEST
@@ -151,7 +152,7 @@ def run(fresh_store: Path) -> Tracker:
     return run
 
 
-def test_what_is_measured_later_enters_the_card_and_nothing_else_changes(run: Tracker) -> None:
+def test_later_measurements_are_added_to_the_card_and_nothing_else_changes(run: Tracker) -> None:
     before = markdown(card(), [ACCURACY])
     version = register(before, run)
     refresh(version)
@@ -243,6 +244,14 @@ def test_of_two_evaluations_at_once_both_enter_the_card(
     text = versions.card(version)
     assert "| triplet accuracy | 0.650 |" in text
     assert "| leak auc, sex: male | 0.730 |" in text
+
+
+def test_a_damaged_run_card_is_an_error(run: Tracker, fresh_store: Path) -> None:
+    version = register(markdown(card(), [ACCURACY]), run)
+    (path,) = fresh_store.rglob("card.json")
+    path.write_text('{"model": "dl')
+    with pytest.raises(Unreachable, match=r"card\.json of run"):
+        refresh(version)
 
 
 def test_a_version_without_a_card_keeps_its_description(fresh_store: Path) -> None:

@@ -35,7 +35,7 @@ with RunFolder(Path(sys.argv[1])).locked():
 
 @contextmanager
 def held(folder: Path) -> Iterator[int]:
-    """Let another process hold the lock of a folder, and give its id."""
+    """Let another process hold the lock of a folder, and yield its id."""
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(folder)], text=True,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -55,7 +55,7 @@ def data(runs: Path, tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def test_the_same_command_says_that_another_process_is_at_it(
+def test_the_same_command_is_refused_while_another_process_runs_it(
     line: type[LineTask], runs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = run_folder("line", replace(RECIPES["line"], seed=77))
@@ -69,7 +69,7 @@ def test_the_same_command_says_that_another_process_is_at_it(
     assert not folder.exists()
 
 
-def test_data_that_was_prepared_again_with_other_faces_is_not_gone_on_with(
+def test_a_training_does_not_resume_with_changed_data(
     line: type[LineTask], recipe: LineRecipe, data: Path
 ) -> None:
     recipe = replace(recipe, toy=False, data=(data,))
@@ -106,7 +106,7 @@ def test_a_data_folder_that_cannot_be_written_is_named(
     assert fresh_store.is_dir()
 
 
-def test_a_disk_without_room_for_a_checkpoint_keeps_the_last_one_and_says_why(
+def test_a_full_disk_keeps_the_last_checkpoint_and_is_reported(
     line: type[LineTask], recipe: LineRecipe
 ) -> None:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
