@@ -83,7 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     log = logs.log_to_file("app")
     if options.command == "seed":
         return 0 if seed() else 3
-    print(f"Warnings and failures are logged in {log}")
+    if logs.can_write(log):
+        print(f"Warnings and failures are logged in {log}")
     return serve(options)
 
 

@@ -90,9 +90,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from registry.errors import first_line
 
         logger.exception("python -m demo failed.")
-        print(
-            f"The command failed: {first_line(error)}. The traceback is in {log}.", file=sys.stderr
-        )
+        sentence = f"The command failed: {first_line(error)}. {logs.traceback_note(log)}"
+        print(sentence.rstrip(), file=sys.stderr)
         return FAILED
 
 

@@ -1,5 +1,6 @@
 """python -m registry list | show | promote: the versions that training made and the demo serves."""
 
+import logging
 import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from registry.entries import Version
     from registry.measurements import Measurement
 
-BAD_INPUT, NO_ANSWER = 2, 3
+FAILED, BAD_INPUT, NO_ANSWER = 1, 2, 3
 SPLITS_IN_LIST = ("test", "validation")
 """`list` shows the measurements of the first of them that has any."""
 DESCRIPTION = """The registered versions of each model.
@@ -23,20 +24,32 @@ Examples:
   python -m registry list
   python -m registry show dln@production
   python -m registry promote dln 2"""
+logger = logging.getLogger(__name__)
 app = tyro.extras.SubcommandApp()
 Model = Annotated[str, Positional, tyro.conf.arg(metavar="NAME")]
 Reference = Annotated[str, Positional, tyro.conf.arg(metavar="NAME[@alias|/version]")]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return 0, 2 for bad input, 3 when the registry is empty or unreachable."""
-    from registry.errors import BadVersion, RegistryError
+    """Run one command and return its exit code.
 
+    0: done. 1: a fault of ours, whose traceback goes into a log file. 2: bad input. 3: the registry
+    is empty or unreachable.
+    """
+    from registry import logs
+    from registry.errors import BadVersion, RegistryError, first_line
+
+    log = logs.log_to_file("registry")
     try:
         app.cli(args=arguments, prog="python -m registry", description=DESCRIPTION)
     except RegistryError as error:
         print(error, file=sys.stderr)
         return BAD_INPUT if isinstance(error, BadVersion) else NO_ANSWER
+    except Exception as error:
+        logger.exception("python -m registry failed.")
+        sentence = f"The command failed: {first_line(error)}. {logs.traceback_note(log)}"
+        print(sentence.rstrip(), file=sys.stderr)
+        return FAILED
     return 0
 
 

@@ -22,6 +22,13 @@ def folder() -> Path:
     return local / "logs" if local else Path(tempfile.gettempdir()) / "expression-studio-logs"
 
 
+class SilentFileHandler(RotatingFileHandler):
+    """Writes to a file; a message that can't be written, as on a full disk, is dropped."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Do nothing, where logging prints a traceback by default."""
+
+
 def log_to_file(program: str) -> Path:
     """Write warnings and errors of all loggers to a file, and return its path.
 
@@ -44,13 +51,28 @@ def log_to_file(program: str) -> Path:
     return path
 
 
+def can_write(path: Path) -> bool:
+    """Return whether a log file can be written; its folder is made where there is none."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        place = path if path.exists() else path.parent
+        return not path.is_dir() and os.access(place, os.W_OK)
+    except OSError:
+        return False
+
+
+def traceback_note(path: Path) -> str:
+    """Return the sentence that names a log file; empty if nothing could be written to it."""
+    with suppress(OSError):
+        if path.stat().st_size:
+            return f"The traceback is in {path}."
+    return ""
+
+
 def _handler(path: Path) -> logging.Handler:
     """Return a handler that writes to a file, or drops everything if the file can't be written."""
-    with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    place = path if path.exists() else path.parent
-    if path.is_dir() or not path.parent.is_dir() or not os.access(place, os.W_OK):
+    if not can_write(path):
         return logging.NullHandler()
-    return RotatingFileHandler(
+    return SilentFileHandler(
         path, maxBytes=LARGEST_BYTES, backupCount=OLDER_FILES, encoding="utf-8", delay=True
     )

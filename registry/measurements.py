@@ -3,16 +3,14 @@
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
-from contextlib import nullcontext
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from filelock import FileLock
 
-from registry import store
+from registry import artifacts, store
 
 COLUMNS = ("split", "set", "metric", "group", "value", "low", "high", "protocol")
 FILE = "measurements.json"
@@ -86,21 +84,16 @@ def read(run_id: str) -> list[Measurement]:
     """Return the table of a run; empty where nothing was measured or the run was deleted.
 
     Raises:
-        Unreachable: the store does not answer.
+        Unreachable: the store does not answer, or the table is there and can't be read.
     """
-    from mlflow.exceptions import MlflowException
-
-    client = store.connect()
-    try:
-        with store.answering(), TemporaryDirectory() as folder:
-            if FILE not in [file.path for file in client.list_artifacts(run_id)]:
-                return []
-            path = Path(client.download_artifacts(run_id, FILE, folder))
-            table = json.loads(path.read_text(encoding="utf-8"))
-    except MlflowException:  # there is no such run any more, only its version
+    table = artifacts.fetch_json(run_id, FILE)
+    if table is None:
         return []
-    rows = [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
-    return from_rows({**row, "value": _or_nan(row["value"])} for row in rows)
+    try:
+        rows = [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
+        return from_rows({**row, "value": _or_nan(row["value"])} for row in rows)
+    except (KeyError, TypeError, ValueError) as error:
+        raise artifacts.unreadable(run_id, FILE, "it is no table of measurements") from error
 
 
 def write(run_id: str, measurements: Iterable[Measurement]) -> None:
@@ -110,11 +103,26 @@ def write(run_id: str, measurements: Iterable[Measurement]) -> None:
     Processes that write to a local store at once wait for each other.
 
     Raises:
-        Unreachable: the store does not answer.
+        Unreachable: the store does not answer, or the table can't be read; nothing is written.
     """
-    folder = store.folder()
-    with FileLock(folder / "measurements.lock") if folder else nullcontext():
+    with lock():
         _write(run_id, measurements)
+
+
+@contextmanager
+def lock() -> Iterator[None]:
+    """Let one process at a time change the tables and cards of a local store.
+
+    Not to be entered twice by one thread.
+
+    Raises:
+        Unreachable: the store can't be written.
+    """
+    with ExitStack() as stack:
+        if folder := store.folder():
+            with store.answering():
+                stack.enter_context(FileLock(folder / "measurements.lock"))
+        yield
 
 
 def _write(run_id: str, measurements: Iterable[Measurement]) -> None:

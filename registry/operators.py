@@ -1,8 +1,9 @@
 """The operators that an exported graph may hold: they only compute.
 
-None of them reads or writes a file, returns uninitialised memory, or runs other code; only dropout
-can draw random numbers. Each is allowed with all its overloads (`add.Tensor`, `add.Scalar`)
-and in place (`relu_`).
+None of them reads or writes a file, returns uninitialised memory, or runs other code. Random
+numbers are drawn only for dropout: by the dropout operators, and by `lstm`, `gru`, `rnn_relu`,
+`rnn_tanh` and `scaled_dot_product_attention`, which have an argument for dropout. Each is allowed
+with all its overloads (`add.Tensor`, `add.Scalar`) and in place (`relu_`).
 """
 
 import re

@@ -6,22 +6,27 @@ from registry import store
 from registry.entries import Version
 
 TAG = "card_sha256"
-"""Tag of a version's run: SHA-256 of the card that was written last."""
+"""Tag of a version's run: SHA-256 of each card that a program may have written last."""
 
 
-def sign(run_id: str, card: str) -> None:
-    """Store the digest of a card that is written as the description of a run's version.
+def sign(run_id: str, *cards: str) -> None:
+    """Store the digests of cards, each of which counts as written by a program from now on.
+
+    Args:
+        run_id: the run of the version.
+        cards: the card that is about to be written as the version's description, after the one
+            that it replaces: so a program that is stopped in between leaves a signed card.
 
     Raises:
         Unreachable: the store does not answer.
     """
     client = store.connect()
     with store.answering():
-        client.set_tag(run_id, TAG, _digest(card))
+        client.set_tag(run_id, TAG, " ".join(map(_digest, cards)))
 
 
 def is_signed(version: Version) -> bool:
-    """Tell whether a version's description is the card that was written last, word for word.
+    """Tell whether a version's description is a card that a program wrote, word for word.
 
     Raises:
         Unreachable: the store does not answer.
@@ -34,7 +39,7 @@ def is_signed(version: Version) -> bool:
             tags = client.get_run(version.run_id).data.tags
     except MlflowException:  # there is no such run any more, only its version
         return False
-    return bool(tags.get(TAG) == _digest(version.description))
+    return _digest(version.description) in tags.get(TAG, "").split()
 
 
 def _digest(text: str) -> str:

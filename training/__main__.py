@@ -7,7 +7,7 @@ from pathlib import Path
 
 import tyro
 
-from registry.logs import log_to_file
+from registry.logs import log_to_file, traceback_note
 from training.commands import COMMANDS, PROGRAM
 
 FAILED, BAD_INPUT, NO_REGISTRY, STOPPED = 1, 2, 3, 130
@@ -77,7 +77,7 @@ def _report(name: str, error: Exception, log: Path) -> int:
         )
     else:
         sentence, code = f"`{PROGRAM} {name}` failed: {first_line(error)}.", FAILED
-    print(f"{sentence}\nThe traceback is in {log}.", file=sys.stderr)
+    print("\n".join(filter(None, [sentence, traceback_note(log)])), file=sys.stderr)
     return code
 
 

@@ -10,9 +10,9 @@ import tyro
 from safetensors.torch import load_file
 from torch import Tensor
 
-from registry import measurements, versions
+from registry import artifacts, measurements, versions
 from registry.versions import RegistryError
-from training.engine.tracking import artifact, card_of
+from training.engine.tracking import card_of
 from training.starters import files
 
 BAD_INPUT, NO_REGISTRY = 2, 3
@@ -42,7 +42,7 @@ def pack(source: Source) -> None:
 
 def _weights(run_id: str) -> dict[str, Tensor]:
     with tempfile.TemporaryDirectory() as folder:
-        path = artifact(run_id, "weights.safetensors", Path(folder))
+        path = artifacts.fetch(run_id, "weights.safetensors", Path(folder))
         if path is None:
             raise ValueError(f"Run {run_id} has no weights: name its version, such as dln/3.")
         state: dict[str, Tensor] = load_file(path)

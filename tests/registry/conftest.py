@@ -1,6 +1,7 @@
 """A network of a few numbers and what is needed to register it."""
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -67,3 +68,15 @@ def register(fresh_store: Path, tiny: Tiny) -> Register:
         return versions.register(SPEC, network, **(arguments | changes))
 
     return _register
+
+
+@pytest.fixture
+def restored_logging() -> Iterator[None]:
+    """Remove the handlers that a test adds to the root logger."""
+    logger = logging.getLogger()
+    before = list(logger.handlers)
+    yield
+    for handler in set(logger.handlers) - set(before):
+        logger.removeHandler(handler)
+        handler.close()
+    logging.captureWarnings(False)

@@ -21,6 +21,9 @@ LATER = Measurement(
 )
 
 
+pytestmark = pytest.mark.usefixtures("restored_logging")
+
+
 @pytest.fixture(autouse=True)
 def wide(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
@@ -160,3 +163,18 @@ def test_help_gives_an_example_and_imports_no_heavy_library(command: list[str]) 
         [sys.executable, "-c", code], cwd=store.PROJECT, capture_output=True, text=True, check=True
     )
     assert f"python -m registry {(command or ['show'])[0]}" in ended.stdout
+
+
+def test_an_unexpected_failure_is_one_sentence_and_leaves_its_traceback_in_the_log(
+    fresh_store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_: object) -> None:
+        raise ZeroDivisionError("by nothing")
+
+    monkeypatch.setattr(versions, "list_versions", fail)
+    assert main(["list"]) == 1
+    log = fresh_store / "logs" / "registry.log"
+    assert capsys.readouterr().err == (
+        f"The command failed: by nothing. The traceback is in {log}.\n"
+    )
+    assert "Traceback" in log.read_text()

@@ -1,25 +1,20 @@
 """Warnings and tracebacks of a program are in its log file."""
 
 import logging
+import os
+import subprocess
+import sys
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import app
 from registry.logs import log_to_file
+from training.__main__ import main as training_main
+from training.commands import COMMANDS
 
-
-@pytest.fixture(autouse=True)
-def restored_logging() -> Iterator[None]:
-    """Remove the handlers that a test adds to the root logger."""
-    logger = logging.getLogger()
-    before = list(logger.handlers)
-    yield
-    for handler in set(logger.handlers) - set(before):
-        logger.removeHandler(handler)
-        handler.close()
-    logging.captureWarnings(False)
+pytestmark = pytest.mark.usefixtures("restored_logging")
 
 
 def test_a_failure_leaves_its_traceback_in_the_file(
@@ -66,3 +61,40 @@ def test_a_program_that_begins_twice_logs_once(
     assert log_to_file("training") == path
     logging.getLogger("training").error("Once.")
     assert path.read_text().count("Once.") == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_on_a_full_disk_logging_prints_nothing(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "app.log").symlink_to("/dev/full")
+    program = (
+        "import logging; from registry.logs import log_to_file, traceback_note; "
+        "path = log_to_file('app'); logging.error('Lost.'); print(traceback_note(path))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | {"EXPRESSION_STUDIO_STORE": str(tmp_path)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "\n", "")
+
+
+def test_a_program_names_its_log_file_only_if_it_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_: object) -> None:
+        raise ZeroDivisionError("by nothing")
+
+    monkeypatch.setitem(COMMANDS, "summary", fail)
+    monkeypatch.setattr(app, "serve", lambda _: 0)
+    closed, ready = tmp_path / "closed", tmp_path / "ready"
+    closed.mkdir()
+    (closed / "logs").write_text("a file")
+    for store, named in ((closed, False), (ready, True)):
+        monkeypatch.setenv("EXPRESSION_STUDIO_STORE", str(store))
+        assert training_main(["summary"]) == 1
+        assert app.main([]) == 0
+        printed = capsys.readouterr()
+        assert "failed: by nothing." in printed.err
+        assert (str(store / "logs" / "training.log") in printed.err) == named
+        assert (str(store / "logs" / "app.log") in printed.out) == named

@@ -1,7 +1,10 @@
 """Rows of measurements survive JSON and MLflow, and measuring again replaces what was measured."""
 
+import errno
 import json
 import math
+import os
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from registry import measurements, store
+from registry.errors import Unreachable
 from registry.measurements import Measurement, from_rows, merged, to_rows
 
 ACCURACY = Measurement(
@@ -65,6 +69,41 @@ def test_nothing_is_lost_when_several_write_at_once(run_id: str) -> None:
     with ThreadPoolExecutor(len(rows)) as pool:
         list(pool.map(lambda row: measurements.write(run_id, [row]), rows))
     assert measurements.read(run_id) == rows
+
+
+@pytest.mark.parametrize("text", ['{"columns": ["spl', "[]", '{"columns": ["a"], "data": [[1]]}'])
+def test_a_damaged_table_is_never_replaced(run_id: str, fresh_store: Path, text: str) -> None:
+    measurements.write(run_id, [ACCURACY])
+    (path,) = fresh_store.rglob(measurements.FILE)
+    path.write_text(text)
+    with pytest.raises(Unreachable, match=f"{measurements.FILE} of run {run_id} can't be read"):
+        measurements.write(run_id, [LEAK])
+    assert path.read_text() == text
+
+
+def test_a_table_that_cannot_be_fetched_is_never_replaced(
+    run_id: str, fresh_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def copy_or_fail(source: str, target: str) -> None:
+        if Path(source).is_relative_to(fresh_store):
+            raise OSError(errno.EIO, os.strerror(errno.EIO), "/data/measurements")
+        shutil.copyfile(source, target)
+
+    rows = [replace(LEAK, set=f"set {n}") for n in range(3)]
+    measurements.write(run_id, rows)
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.copy2", copy_or_fail)
+        with pytest.raises(Unreachable, match="Input/output error: '/data/measurements'"):
+            measurements.write(run_id, [ACCURACY])
+    assert measurements.read(run_id) == rows
+
+
+def test_a_store_whose_lock_cannot_be_written_is_one_sentence(
+    run_id: str, fresh_store: Path
+) -> None:
+    (fresh_store / "measurements.lock").mkdir()
+    with pytest.raises(Unreachable, match="Is a directory"):
+        measurements.write(run_id, [LEAK])
 
 
 def test_mlflow_shows_the_table_as_a_table(run_id: str) -> None:

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from registry import measurements, store, versions
+from registry.artifacts import fetch
 from registry.catalog import EMOTION
 from registry.crops import CropSpec
 from training.datasets.prepare import prepare
 from training.datasets.prepared import Prepared
 from training.engine.recipe import RecipeError
-from training.engine.tracking import artifact
 from training.evaluate import evaluate
 from training.metrics.robustness import CHANGES
 
@@ -61,7 +61,7 @@ def test_each_number_is_a_row_of_the_table_a_metric_and_a_tag(
     assert all(tags[row.name] == f"{row.value:.4f}" for row in rows)
 
     value = {row.name: row.value for row in rows}
-    path = artifact(version.run_id, "evaluation/test-toy-version-1.parquet", tmp_path)
+    path = fetch(version.run_id, "evaluation/test-toy-version-1.parquet", tmp_path)
     assert path is not None
     faces = pd.read_parquet(path)
     right = faces["answer"] == faces["emotion"]

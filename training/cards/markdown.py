@@ -8,7 +8,7 @@ from typing import Any
 
 from registry import entries, signature, versions
 from registry.catalog import CATALOG
-from registry.measurements import Measurement
+from registry.measurements import Measurement, lock
 from registry.versions import Version
 from training.cards.run_card import RunCard
 from training.cards.tables import by_group, overall
@@ -55,17 +55,19 @@ def refresh(version: Version) -> None:
     """Write the card of a version again, with all measurements so far.
 
     A description that a person wrote or changed stays, as does that of a run without a card.
+    Processes that write to a local store at once wait for each other.
 
     Raises:
         Unreachable: the store does not answer.
     """
-    version = versions.resolve(f"{version.name}/{version.number}")
-    card = tracking.card_of(version.run_id)
-    if card is None or not signature.is_signed(version):
-        return
-    text = markdown(RunCard.read(card), versions.measurements(version))
-    entries.describe(version, text)
-    signature.sign(version.run_id, text)
+    with lock():
+        version = versions.resolve(f"{version.name}/{version.number}")
+        card = tracking.card_of(version.run_id)
+        if card is None or not signature.is_signed(version):
+            return
+        text = markdown(RunCard.read(card), versions.measurements(version))
+        signature.sign(version.run_id, version.description, text)
+        entries.describe(version, text)
 
 
 def _text(card: RunCard, measurements: Sequence[Measurement], note: str, made: str) -> str:

@@ -7,14 +7,14 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
-from registry import measurements, signature, store
+from registry import artifacts, measurements, signature, store
 from registry.measurements import Measurement
 from registry.versions import Version
 from training.datasets.counts import counts
@@ -204,28 +204,7 @@ def card_of(run_id: str) -> dict[str, Any] | None:
     """Return the run card of a run; None if there is no such run, or no card in it.
 
     Raises:
-        Unreachable: the store does not answer.
+        Unreachable: the store does not answer, or the card is there and can't be read.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        path = artifact(run_id, CARD, Path(folder))
-        card: dict[str, Any] | None = json.loads(path.read_text()) if path else None
+    card: dict[str, Any] | None = artifacts.fetch_json(run_id, CARD)
     return card
-
-
-def artifact(run_id: str, file: str, folder: Path) -> Path | None:
-    """Fetch an artifact of a run into `folder` and return its path; None if there is none.
-
-    Raises:
-        Unreachable: the store does not answer.
-    """
-    from mlflow.exceptions import MlflowException
-
-    client, parent = store.connect(), str(PurePosixPath(file).parent)
-    try:
-        with store.answering():
-            beside = client.list_artifacts(run_id, None if parent == "." else parent)
-            if file not in [each.path for each in beside]:
-                return None
-            return Path(client.download_artifacts(run_id, file, str(folder)))
-    except MlflowException:  # there is no such run
-        return None

@@ -1,14 +1,17 @@
 """The model card: one form for every model, every number once, in a length MLflow stores."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 
 from registry import entries, measurements, signature, versions
 from registry.catalog import CATALOG
+from registry.errors import Unreachable
 from registry.export import number
 from registry.measurements import Measurement
 from tests.registry.conftest import CROP, SPEC, Tiny
@@ -176,6 +179,79 @@ def test_a_description_that_a_person_wrote_or_changed_stays(
     measurements.write(run.run_id, [LEAK])
     refresh(version)
     assert versions.card(version) == edit(text)
+
+
+def test_a_stop_after_the_card_was_written_leaves_it_signed(
+    run: Tracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def describe_and_stop(*arguments: Any) -> None:
+        describe(*arguments)
+        raise KeyboardInterrupt
+
+    version = register(markdown(card(), [ACCURACY]), run)
+    measurements.write(run.run_id, [replace(ACCURACY, value=0.65)])
+    describe = entries.describe
+    with monkeypatch.context() as patch:
+        patch.setattr(entries, "describe", describe_and_stop)
+        with pytest.raises(KeyboardInterrupt):
+            refresh(version)
+    measurements.write(run.run_id, [LEAK])
+    refresh(version)
+    assert "| leak auc, sex: male | 0.730 |" in versions.card(version)
+
+
+def test_a_stop_before_the_card_is_written_leaves_the_earlier_one_signed(
+    run: Tracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    version = register(markdown(card(), [ACCURACY]), run)
+    measurements.write(run.run_id, [LEAK])
+    with monkeypatch.context() as patch:
+        patch.setattr(entries, "describe", stop)
+        with pytest.raises(KeyboardInterrupt):
+            refresh(version)
+    refresh(version)
+    assert "| leak auc, sex: male | 0.730 |" in versions.card(version)
+
+
+def test_of_two_evaluations_at_once_both_enter_the_card(
+    run: Tracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = register(markdown(card(), [ACCURACY]), run)
+    describe, first_describes, goes_on = entries.describe, Event(), Event()
+
+    def describe_slowly(*arguments: Any) -> None:
+        if not first_describes.is_set():
+            first_describes.set()
+            goes_on.wait(20)
+        describe(*arguments)
+
+    def evaluate(row: Measurement) -> None:
+        measurements.write(run.run_id, [row])
+        refresh(version)
+
+    monkeypatch.setattr(entries, "describe", describe_slowly)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(evaluate, replace(ACCURACY, value=0.65))
+        assert first_describes.wait(20)
+        second = pool.submit(evaluate, LEAK)
+        wait([second], timeout=3)
+        goes_on.set()
+        first.result()
+        second.result()
+    text = versions.card(version)
+    assert "| triplet accuracy | 0.650 |" in text
+    assert "| leak auc, sex: male | 0.730 |" in text
+
+
+def test_a_damaged_run_card_is_an_error(run: Tracker, fresh_store: Path) -> None:
+    version = register(markdown(card(), [ACCURACY]), run)
+    (path,) = fresh_store.rglob("card.json")
+    path.write_text('{"model": "dl')
+    with pytest.raises(Unreachable, match=r"card\.json of run"):
+        refresh(version)
 
 
 def test_a_version_without_a_card_keeps_its_description(fresh_store: Path) -> None:

@@ -16,11 +16,11 @@ from PIL import Image
 from torch.optim.swa_utils import AveragedModel
 
 from registry import store, versions
+from registry.artifacts import fetch
 from registry.catalog import EMOTIONS
 from training.datasets.prepare import prepare
 from training.datasets.prepared import Prepared
 from training.engine.optimisers import averaging
-from training.engine.tracking import artifact
 from training.recipes import RECIPES, task_of
 
 pytestmark = pytest.mark.xdist_group("trainings")
@@ -105,16 +105,16 @@ def test_a_run_shows_its_data_and_its_recipe(
     assert tags["mlflow.data.context"] == "test"
     assert json.loads(tags["emotions"]) == dict.fromkeys(EMOTIONS, 6)
     assert json.loads(tags["triplets"]) == {"TWO_CLASS_TRIPLET": 120}
-    report = artifact(unbroken.run_id, "data/toy/report.md", tmp_path).read_text()
+    report = fetch(unbroken.run_id, "data/toy/report.md", tmp_path).read_text()
     assert toy.digest in report
     assert unbroken.data == {"toy": toy.digest}
     assert run.data.params["recipe"] == "dln-smoke"
     assert run.data.params["batch_size"] == "24"
-    recipe = json.loads(artifact(unbroken.run_id, "config.json", tmp_path).read_text())
+    recipe = json.loads(fetch(unbroken.run_id, "config.json", tmp_path).read_text())
     assert recipe["network"]["backbone"]["name"] == "compact"
-    card = json.loads(artifact(unbroken.run_id, "card.json", tmp_path).read_text())
+    card = json.loads(fetch(unbroken.run_id, "card.json", tmp_path).read_text())
     assert "--batch-size 24" in card["command"]
-    with Image.open(artifact(unbroken.run_id, "faces.png", tmp_path)) as sheet:
+    with Image.open(fetch(unbroken.run_id, "faces.png", tmp_path)) as sheet:
         assert sheet.width > 300
 
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from registry import store, versions
+from registry.artifacts import fetch
 from tests.training.datasets.trees import Tree, pack, photo, plant
 from training.datasets.prepared import Prepared
 from training.datasets.readers.label_maps import RAFDB
-from training.engine.tracking import artifact
 
 Run = Callable[..., str]
 PEOPLE = 6
@@ -99,7 +99,7 @@ def test_emotions_are_learned_from_affectnet_and_rafdb_together(run: Run, tmp_pa
     sets = {name: Prepared.open(tmp_path / "data" / name) for name in ("affectnet", "rafdb")}
     assert version.data == {name: data.digest for name, data in sets.items()}
     assert version.labels == ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger")
-    recipe = json.loads(artifact(version.run_id, "config.json", tmp_path).read_text())
+    recipe = json.loads(fetch(version.run_id, "config.json", tmp_path).read_text())
     supplement = {"optimiser": "sgd", "learning_rate": 0.001, "batch_size": 30, "class_weight": 1.0}
     assert supplement.items() <= recipe.items()
     given = store.connect().get_run(version.run_id).inputs.dataset_inputs

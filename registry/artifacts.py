@@ -1,0 +1,68 @@
+"""Files that were logged to a run, fetched from the store."""
+
+import json
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from registry import store
+from registry.errors import Unreachable
+
+
+def fetch(run_id: str, file: str, folder: Path) -> Path | None:
+    """Fetch an artifact of a run into `folder` and return its path; None where there is none.
+
+    Args:
+        run_id: the run; None is returned where it doesn't exist, too.
+        file: path of the artifact in the run, such as `evaluation/items.parquet`.
+        folder: where the copy is written.
+
+    Raises:
+        Unreachable: the store does not answer, or the artifact is there and can't be read.
+    """
+    from mlflow.artifacts import download_artifacts
+    from mlflow.exceptions import MlflowException
+
+    with store.answering():
+        if file not in _listed(run_id, file):
+            return None
+        try:
+            place = store.connect().get_run(run_id).info.artifact_uri
+            return Path(download_artifacts(artifact_uri=f"{place}/{file}", dst_path=str(folder)))
+        except MlflowException as error:  # its last line is the cause, its code may be wrong
+            raise unreadable(run_id, file, str(error).strip().splitlines()[-1]) from error
+
+
+def fetch_json(run_id: str, file: str) -> Any:
+    """Return the content of an artifact that is JSON; None where there is no such artifact.
+
+    Raises:
+        Unreachable: the store does not answer, or the artifact is there and can't be read.
+    """
+    with TemporaryDirectory() as folder:
+        path = fetch(run_id, file, Path(folder))
+        try:
+            return None if path is None else json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise unreadable(run_id, file, str(error)) from error
+
+
+def unreadable(run_id: str, file: str, cause: str) -> Unreachable:
+    """Return the error for an artifact that is there and can't be read."""
+    return Unreachable(
+        f"{file} of run {run_id} can't be read ({cause}): mend that and run the same command again."
+    )
+
+
+def _listed(run_id: str, file: str) -> list[str]:
+    """Return the paths of the artifacts in the folder of `file`; none where there is no run."""
+    from mlflow.exceptions import MlflowException
+
+    parent = str(PurePosixPath(file).parent)
+    try:
+        listed = store.connect().list_artifacts(run_id, None if parent == "." else parent)
+    except MlflowException as error:
+        if error.error_code in store.ANSWERS:
+            return []
+        raise
+    return [artifact.path for artifact in listed]
