@@ -180,8 +180,9 @@ class Loop:
 
     def _check_finite(self) -> None:
         """Keep what isn't finite out of checkpoints, validations and versions."""
-        networks = self.networks.wrapped | self.networks.averages
-        self._require_finite(nonfinite_values(self.recent) + nonfinite_weights(networks))
+        nonfinite = nonfinite_values(self.recent) + nonfinite_weights(self.networks.wrapped)
+        averages = {f"average of {n}": a.module for n, a in self.networks.averages.items()}
+        self._require_finite(nonfinite + nonfinite_weights(averages))
 
     def _require_finite(self, nonfinite: list[str]) -> None:
         """Raise in all processes if one of them has found something that isn't finite."""
