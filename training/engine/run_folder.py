@@ -65,7 +65,10 @@ class RunFolder:
             lock.release()
 
     def _is_running(self) -> str:
-        holder = (self.path / "lock").read_text().strip()
+        try:
+            holder = (self.path / "lock").read_text().strip()
+        except OSError:  # it has just finished
+            holder = ""
         return (
             f"This training is running already ({holder or 'another process'}) in {self.path}. "
             "Wait for it, or stop it: the same command then goes on from its last checkpoint."

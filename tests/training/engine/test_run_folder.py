@@ -8,15 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import pyarrow.parquet as pq
 import pytest
+from filelock import FileLock, Timeout
 from torch import nn
 
 from tests.training.engine.line import LineRecipe, LineTask
 from training.__main__ import main
 from training.engine.recipe import RecipeError
-from training.engine.run_folder import run_folder
+from training.engine.run_folder import RunFolder, run_folder
 from training.engine.task import TrainingError
 from training.recipes import RECIPES
 from training.train import train
@@ -67,6 +69,20 @@ def test_the_same_command_says_that_another_process_is_at_it(
     assert not line.tasks
     assert main(["train", "line", "--seed", "77", "--runs", str(runs)]) == 0
     assert not folder.exists()
+
+
+def test_a_process_that_finishes_during_the_check_is_another_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def time_out(lock: FileLock, **_: object) -> NoReturn:
+        raise Timeout(str(lock.lock_file))
+
+    monkeypatch.setattr(FileLock, "acquire", time_out)
+    with (
+        pytest.raises(RecipeError, match=r"is running already \(another process\)"),
+        RunFolder(tmp_path / "line").locked(),
+    ):
+        pass
 
 
 def test_data_that_was_prepared_again_with_other_faces_is_not_gone_on_with(
