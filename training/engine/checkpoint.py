@@ -21,6 +21,9 @@ from training.engine.tracking import Metric
 NEWEST = 2
 """Checkpoints that a run keeps."""
 PATTERN = "step-*[0-9]"
+REFERENCES, DATA = "references.json", "data.json"
+ORIGIN_FILES = (REFERENCES, DATA)
+"""Files of a run folder: the versions and the data that the training began with."""
 
 
 @dataclass(kw_only=True)

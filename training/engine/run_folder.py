@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from registry.errors import first_line
 from registry.files import atomic_write
 from training.datasets.prepared import Prepared
-from training.engine.checkpoint import checkpoint_in
+from training.engine.checkpoint import DATA, ORIGIN_FILES, REFERENCES, Checkpoints, checkpoint_in
 from training.engine.recipe import Recipe, RecipeError
 from training.engine.references import numbered, references, with_references
 
@@ -44,6 +44,9 @@ class RunFolder:
     def locked(self) -> Iterator[None]:
         """Make the folder and keep it to this process until the block ends.
 
+        References and data of an earlier attempt count only with a checkpoint of it. A block that
+        fails before its first checkpoint leaves no folder behind.
+
         Raises:
             RecipeError: another process trains there, or the folder can't be written.
         """
@@ -60,9 +63,20 @@ class RunFolder:
             ) from error
         try:
             Path(lock.lock_file).write_text(f"process {os.getpid()} on {socket.gethostname()}")
+            if not self._has_checkpoint:
+                for name in ORIGIN_FILES:
+                    (self.path / name).unlink(missing_ok=True)
             yield
+        except BaseException:
+            if not self._has_checkpoint:
+                self.remove()
+            raise
         finally:
             lock.release()
+
+    @property
+    def _has_checkpoint(self) -> bool:
+        return Checkpoints(self.path).latest() is not None
 
     def _is_running(self) -> str:
         try:
@@ -85,15 +99,15 @@ class RunFolder:
             RegistryError: there is no such version.
         """
         typed = references(recipe)
-        known = self._read("references.json")
+        known = self._read(REFERENCES)
         if recipe.resume_from and not known:
-            known = RunFolder(checkpoint_in(recipe.resume_from).parent)._read("references.json")
+            known = RunFolder(checkpoint_in(recipe.resume_from).parent)._read(REFERENCES)
         chosen = {
             field: {"reference": reference, "version": _version(known.get(field), reference)}
             for field, reference in typed.items()
         }
         if chosen:
-            self._write("references.json", chosen)
+            self._write(REFERENCES, chosen)
         numbers = {field: each["version"] for field, each in chosen.items()}
         return with_references(recipe, numbers)
 
@@ -104,14 +118,14 @@ class RunFolder:
             RecipeError: one of them has other contents now.
         """
         digests = {str(data.folder): data.digest for data in sets}
-        known = self._read("data.json")
+        known = self._read(DATA)
         changed = [folder for folder in digests if known.get(folder, "") != digests[folder]]
         if known and changed:
             raise RecipeError(
                 f"{' and '.join(changed)} changed since this training began: prepare the same data "
                 f"again, or delete {self.path} to train from the beginning."
             )
-        self._write("data.json", digests)
+        self._write(DATA, digests)
 
     def remove(self) -> None:
         """Remove the folder: the training is finished and registered."""

@@ -21,5 +21,5 @@ def test_a_store_that_fails_during_the_search_for_a_run_is_a_sentence(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(fresh_store))
 
     monkeypatch.setattr(mlflow.MlflowClient, "search_runs", fail)
-    with pytest.raises(Unreachable, match="^No space left on device"):
+    with pytest.raises(Unreachable, match=r"^No space left on device"):
         finished("dln", "dln-0123456789")
