@@ -23,7 +23,8 @@ NEWEST = 2
 PATTERN = "step-*[0-9]"
 REFERENCES, DATA = "references.json", "data.json"
 ORIGIN_FILES = (REFERENCES, DATA)
-"""Files of a run folder: the versions and the data that the training began with."""
+"""Files of a run folder: the versions and the data that the training began with. Each checkpoint
+has copies, so that another training can resume from it wherever it lies."""
 
 
 @dataclass(kw_only=True)
@@ -90,6 +91,9 @@ class Checkpoints:
         accelerator.wait_for_everyone()
         if accelerator.is_main_process:
             (part / "progress.json").write_text(json.dumps(asdict(progress)))
+            for name in ORIGIN_FILES:
+                if (self.folder / name).exists():
+                    shutil.copy(self.folder / name, part / name)
             shutil.rmtree(target, ignore_errors=True)
             part.rename(target)
             for old in sorted(self.folder.glob(PATTERN))[:-NEWEST]:

@@ -10,6 +10,7 @@ from registry import promotion, store, versions
 from registry.errors import EmptyRegistry
 from tests.training.engine.line import LineRecipe, LineTask, Target, register
 from training.datasets.prepared import PreparedError
+from training.engine.checkpoint import checkpoint_in
 from training.engine.references import references, with_references
 from training.engine.run_folder import RunFolder, run_folder
 from training.models.pix2pixhd.config import Pix2pixHDRecipe
@@ -81,6 +82,23 @@ def test_an_alias_counts_as_it_was_at_the_first_attempt_that_left_a_checkpoint(
         train("line", recipe, "")
     assert line.tasks[-1].recipe.start == "dln/2"
     assert folder.path.exists()
+
+
+def test_a_copied_checkpoint_knows_what_an_alias_was_when_its_training_began(
+    line: type[LineTask], recipe: LineRecipe, tmp_path: Path
+) -> None:
+    register()
+    register()
+    promotion.promote("dln", 1)
+    recipe = replace(recipe, start="dln")
+    line.stop_at(5)
+    with pytest.raises(KeyboardInterrupt):
+        train("line", recipe, "")
+    shutil.copytree(checkpoint_in(run_folder("line", recipe)), tmp_path / "copy")
+    promotion.promote("dln", 2)
+    with pytest.raises(KeyboardInterrupt):
+        train("line", replace(recipe, resume_from=tmp_path / "copy"), "")
+    assert line.tasks[-1].recipe.start == "dln/1"
 
 
 def test_a_reference_to_nothing_is_refused_before_anything_is_trained(

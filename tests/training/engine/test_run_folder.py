@@ -97,6 +97,10 @@ def test_data_that_was_prepared_again_with_other_faces_is_not_gone_on_with(
     line.stop_at(None)
     with pytest.raises(RecipeError, match=f"{data} changed since this training began"):
         train("line", recipe, "")
+    folder = run_folder("line", recipe)
+    resumed = replace(recipe, epochs=4, resume_from=folder)
+    with pytest.raises(RecipeError, match=f"{data} changed since the training of {folder}/step-"):
+        train("line", resumed, "")
     pq.write_table(index, data / "index.parquet")
     assert train("line", recipe, "") is not None
 
