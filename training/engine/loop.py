@@ -15,7 +15,7 @@ from rich.progress import track
 from torch import Tensor, nn
 
 from registry.measurements import Measurement, to_rows
-from training.engine.checkpoint import Checkpoints, Progress, checkpoint_in, load_weights
+from training.engine.checkpoint import Checkpoints, Progress, bytes_of, checkpoint_in, load_weights
 from training.engine.finite import nonfinite_values, nonfinite_weights
 from training.engine.networks import TrainingNetworks
 from training.engine.recipe import Recipe
@@ -74,7 +74,8 @@ class Loop:
         """Train to the end and return the progress, all metrics committed.
 
         Raises:
-            TrainingError: a loss or a weight is no longer finite, or a checkpoint can't be written.
+            TrainingError: a loss or a weight is no longer finite, or a checkpoint can't be
+                written or read.
             RecipeError: there is no checkpoint where the recipe resumes from.
         """
         self.progress = self._restore()
@@ -235,7 +236,9 @@ class Loop:
         self.progress.seconds += now - self.clock
         self.clock = now
         self.progress.recent = {k: [float(v) for v in vs] for k, vs in self.recent.items()}
-        self.checkpoints.save(self.accelerator, self.progress)
+        modules = [*self.networks.prepared, *self.networks.averages.values()]
+        state_bytes = bytes_of(modules, self.optimisers.values())
+        self.checkpoints.save(self.accelerator, self.progress, state_bytes)
         self._commit()
 
     def _commit(self) -> None:

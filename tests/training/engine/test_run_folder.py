@@ -126,14 +126,20 @@ def test_a_data_folder_that_cannot_be_written_is_named(
     assert fresh_store.is_dir()
 
 
+@pytest.mark.parametrize(
+    ("limit_bytes", "averaging"),
+    [(3_000_000, 0.0), (8_001_000, 0.5)],
+    ids=["safetensors cannot write the weights", "torch cannot write the average"],
+)
 def test_a_disk_without_room_for_a_checkpoint_keeps_the_last_one_and_says_why(
-    line: type[LineTask], recipe: LineRecipe
+    line: type[LineTask], recipe: LineRecipe, limit_bytes: int, averaging: float
 ) -> None:
+    recipe = replace(recipe, averaging=averaging)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
 
     def fill(step: int, _: nn.Module) -> None:
         if step == 5:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, before[1]))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, before[1]))
 
     line.unused = 2_000_000
     line.before_step = staticmethod(fill)
@@ -147,3 +153,13 @@ def test_a_disk_without_room_for_a_checkpoint_keeps_the_last_one_and_says_why(
     assert "the last one is step-000000003" in str(error.value)
     folder = run_folder("line", recipe)
     assert [each.name for each in folder.glob("step-*")] == ["step-000000003"]
+
+
+def test_space_is_checked_before_a_checkpoint_is_written(
+    line: type[LineTask], recipe: LineRecipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(recipe.runs)._replace(free=15_000_000)
+    line.unused = 2_000_000
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(TrainingError, match=r"step 3 .*\(No space left on device\).* is none"):
+        train("line", recipe, "")
