@@ -86,8 +86,11 @@ class Loop:
             self._print(
                 f"Going on from step {self.progress.step}, epoch {self.progress.epoch + 1}."
             )
-        if not self._has_validation:
-            self._print("The data has no validation face, so no epoch will be validated.")
+        if not self.task.has_validation():
+            self._print(
+                "The data has no validation face that can be measured, so no epoch will be "
+                "validated."
+            )
         self._commit()
         self.clock = time.monotonic()
         while self.progress.epoch < self.recipe.epochs:
@@ -104,10 +107,6 @@ class Loop:
                 list(self.networks.averages.values()),
             )
         return progress or Progress()
-
-    @property
-    def _has_validation(self) -> bool:
-        return any(len(data.split("validation")) for data in self.task.sets)
 
     def _track(self) -> Tracker:
         spec = self.task.spec
@@ -208,7 +207,7 @@ class Loop:
     def _validate(self) -> None:
         self.networks.set_mode(train=False)
         measurements: list[Measurement] = []
-        if self.accelerator.is_main_process and self._has_validation:
+        if self.accelerator.is_main_process and self.task.has_validation():
             with torch.inference_mode():
                 networks = self.networks.for_validation()
                 measurements = self.task.validate(networks)
