@@ -80,6 +80,19 @@ def test_data_without_a_validation_face_is_said_before_the_first_epoch(
     assert progress.last == []
 
 
+def test_faces_that_the_task_cannot_measure_are_said_before_the_first_epoch(
+    line: type[LineTask], recipe: LineRecipe, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Unmeasured(line):  # type: ignore[valid-type, misc]
+        def has_validation(self) -> bool:
+            return False
+
+    progress = run(replace(recipe, epochs=1), Unmeasured(recipe))
+    err = capsys.readouterr().err
+    assert err.index("no validation face that can be measured") < err.index("epoch 1/")
+    assert progress.last == []
+
+
 def test_data_beside_drawn_faces_is_refused(
     line: type[LineTask], recipe: LineRecipe, runs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
