@@ -20,7 +20,7 @@ import tyro
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from registry import logs, store
-from registry.errors import RegistryError, first_line
+from registry.errors import RegistryError, app_command, first_line
 
 logger = logging.getLogger("app")
 
@@ -72,7 +72,7 @@ class Options:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until Ctrl-C, or seed; return the exit status."""
-    options = tyro.cli(Options, args=arguments, prog="python app.py", config=(FlagCreatePairsOff,))
+    options = tyro.cli(Options, args=arguments, prog=app_command(), config=(FlagCreatePairsOff,))
     if options.version:
         print(version("expression-studio"))
         return 0

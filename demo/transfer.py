@@ -18,7 +18,7 @@ from demo.predictors import BATCH, ModelProvider, Photo, read_photo_with_faces
 from demo.transfer_limits import LIMITS, warnings_about
 from registry.catalog import PIX2PIXHD
 from registry.crops import Crop, to_tensor
-from registry.errors import EmptyRegistry, RegistryError
+from registry.errors import EmptyRegistry, RegistryError, app_command
 from registry.files import atomic_write
 from registry.transfer_metrics import TransferMetrics, TransferThresholds
 
@@ -35,10 +35,6 @@ EXAMPLES = Path(__file__).parent / "examples"
 NEUTRAL_PEOPLE = ("sad_01.jpg", "sad_06.jpg")
 """The example people that look neutral, whatever they were drawn as."""
 
-NO_TRANSFER = (
-    f"No version of {PIX2PIXHD.name} is in production yet. `python app.py seed` puts the starter "
-    f"there, `python -m registry promote {PIX2PIXHD.name} VERSION` one of your own."
-)
 CONSENT = "Use only pictures of people who agree to it."
 GOOD, BAD = "{}, and still the same person.", "This result fails its own check."
 
@@ -198,7 +194,11 @@ class ExpressionTransfer:
         try:
             return self._server.model(PIX2PIXHD.name)
         except EmptyRegistry as error:
-            raise EmptyRegistry(NO_TRANSFER) from error
+            raise EmptyRegistry(
+                f"No version of {PIX2PIXHD.name} is in production yet. `{app_command()} seed` puts "
+                f"the starter there, `python -m registry promote {PIX2PIXHD.name} VERSION` one of "
+                "your own."
+            ) from error
 
     def _encode_face(self, model: Model, photo: Photo, index: int) -> EncodedCrop:
         """Return a face's crop and vectors; the encoder runs at the first call."""

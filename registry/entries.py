@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from registry import store
 from registry.catalog import EXPRESSION_DIMS
 from registry.crops import CropSpec
-from registry.errors import BadVersion
+from registry.errors import BadVersion, app_command
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -166,6 +166,6 @@ def _files_missing(version: Version, folder: Path) -> BadVersion:
     else:
         reason = (
             f"the store was moved and its files were registered in {folder}: move it back, or "
-            "register again (`python app.py seed` does it for the starters)"
+            f"register again (`{app_command()} seed` does it for the starters)"
         )
     return BadVersion(f"{version.title} can't be loaded, because {reason}.")

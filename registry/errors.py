@@ -1,7 +1,19 @@
 """What can be wrong with the registry; each message is one sentence a visitor may read."""
 
+from pathlib import Path
+
 LONGEST_REASON = 200
 """Letters of another program's error text that a message quotes."""
+
+
+def is_checkout() -> bool:
+    """Return whether this package runs from a checkout, and not from where a wheel put it."""
+    return (Path(__file__).parents[1] / "pyproject.toml").is_file()
+
+
+def app_command() -> str:
+    """Return what starts the app: `python app.py` in a checkout, the console script elsewhere."""
+    return "python app.py" if is_checkout() else "expression-studio"
 
 
 class RegistryError(RuntimeError):

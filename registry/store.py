@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from registry import store_errors
-from registry.errors import RegistryError
+from registry.errors import RegistryError, is_checkout
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -46,8 +46,7 @@ def folder() -> Path | None:
         return Path(chosen).expanduser().resolve()
     if os.environ.get("MLFLOW_TRACKING_URI"):
         return None
-    is_checkout = (PROJECT / "pyproject.toml").is_file()
-    return (PROJECT if is_checkout else Path.cwd()) / "mlruns"
+    return (PROJECT if is_checkout() else Path.cwd()) / "mlruns"
 
 
 def tracking_uri() -> str:

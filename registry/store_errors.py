@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from registry.errors import Unreachable, first_line
+from registry.errors import Unreachable, app_command, first_line
 
 FULL_CODES = (errno.ENOSPC, errno.EDQUOT)
 DENIED_CODES = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -86,7 +86,7 @@ def _database_problem(error: BaseException) -> str:
     if cause := _find(error, DAMAGED_TEXTS):
         return (
             f"can't be read ({first_line(cause)}): move the folder aside and run "
-            "`python app.py seed` for a fresh one"
+            f"`{app_command()} seed` for a fresh one"
         )
     return f"gives no answer ({first_line(error)}): mend that and run the same command again"
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from registry import entries, export, export_parts, graph, store
 from registry.catalog import CATALOG
 from registry.entries import Version
-from registry.errors import BadVersion, EmptyRegistry, RegistryError, Unreachable
+from registry.errors import BadVersion, EmptyRegistry, RegistryError, Unreachable, app_command
 from registry.measurements import Measurement
 from registry.measurements import read as read_measurements
 from registry.production import ProductionModel
@@ -243,7 +243,7 @@ def _no_version(name: str, number: str | None = None) -> RegistryError:
     if name not in CATALOG:
         return BadVersion(f"There is no model {name}; the models are {', '.join(CATALOG)}.")
     return EmptyRegistry(
-        f"No version of {name} is registered: `python app.py seed` registers the starters, "
+        f"No version of {name} is registered: `{app_command()} seed` registers the starters, "
         f"`python -m training train {name}` one of your own."
     )
 
@@ -254,5 +254,5 @@ def _none_in_production(name: str) -> RegistryError:
         return _no_version(name)
     return EmptyRegistry(
         f"No version of {name} is in production: `python -m registry promote {name} {known[0]}` "
-        "promotes the newest, `python app.py seed` the starter."
+        f"promotes the newest, `{app_command()} seed` the starter."
     )

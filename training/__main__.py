@@ -18,14 +18,14 @@ Examples:
   python -m training evaluate dln data/ferplus
   python -m training train --help"""
 RESUMED = ("train", "compare", "prepare")
-"""Commands that go on where they were stopped."""
+"""Commands that resume where they were stopped."""
 logger = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code.
 
-    0: done. 1: a fault of ours. 2: bad input. 3: the registry. 130: stopped by Ctrl-C. A failure
+    0: done. 1: a bug here. 2: bad input. 3: the registry. 130: stopped by Ctrl-C. A failure
     prints one sentence; its traceback goes into a log file.
     """
     name = tyro.extras.subcommand_cli_from_dict(
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         COMMANDS[name](arguments[1:])
     except KeyboardInterrupt:
-        resumed = "; the same command goes on where it was." if name in RESUMED else "."
+        resumed = "; run the same command again to continue." if name in RESUMED else "."
         print(f"Stopped{resumed}", file=sys.stderr)
         return STOPPED
     except Exception as error:

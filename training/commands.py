@@ -1,4 +1,4 @@
-"""The arguments of each command; what a command needs is imported when it runs."""
+"""The arguments of each command; a command imports its modules when it runs."""
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +18,7 @@ Reference = Annotated[str, Positional, tyro.conf.arg(metavar="NAME[@alias|/versi
 def train(arguments: Arguments) -> None:
     """Train a recipe and register the result as a version, without promoting it.
 
-    The same command goes on from the last checkpoint of a training that was stopped.
+    Run the same command again to resume a stopped training from its last checkpoint.
     `python -m training train RECIPE --help` lists a recipe's options with their defaults.
 
     Examples:
@@ -32,7 +32,7 @@ def train(arguments: Arguments) -> None:
     from training.train import train as run
 
     torch.set_flush_denormal(True)
-    # A resumed training gives the same numbers; what can't on a GPU warns.
+    # A resumed training computes the same numbers; GPU operations that can't do so only warn.
     torch.use_deterministic_algorithms(True, warn_only=True)
     configs = {name: (_summary(type(recipe)), recipe) for name, recipe in RECIPES.items()}
     name = next((argument for argument in arguments if argument in RECIPES), "")
@@ -78,7 +78,7 @@ def evaluate(arguments: Arguments) -> None:
 
 
 def compare(arguments: Arguments) -> None:
-    """Compare two recipes, trained alike, or two versions, on the same triplets and persons.
+    """Compare two recipes, which are trained first, or two versions, on triplets and persons.
 
     Examples:
       python -m training compare dln-compact fecnet-compact --data data/ferplus
@@ -99,7 +99,7 @@ def compare(arguments: Arguments) -> None:
 
         Args:
             first: a recipe such as dln-compact; with --versions a version such as dln/2.
-            second: what it is compared with.
+            second: the recipe or version to compare with.
             data: prepared folders to train and compare on; the smoke recipes need none.
             versions: compare registered versions; nothing is trained.
             seeds: trainings of each recipe, with seeds 0, 1, ...
@@ -139,7 +139,7 @@ def summary(arguments: Arguments) -> None:
         """Count.
 
         Args:
-            recipe: its name; `python -m training train --help` lists all.
+            recipe: name of the recipe; `python -m training train --help` lists all.
         """
         from training.engine.recipe import RecipeError
         from training.recipes import RECIPES, task_of
@@ -155,7 +155,7 @@ def summary(arguments: Arguments) -> None:
 def prepare(arguments: Arguments) -> None:
     """Cut the faces of a data set once, for every recipe.
 
-    It may be stopped at any time: the same command goes on where it was.
+    It may be stopped at any time: run the same command again to continue.
 
     Examples:
       python -m training prepare toy - data/toy
@@ -173,11 +173,11 @@ def prepare(arguments: Arguments) -> None:
         """Prepare a set.
 
         Args:
-            set: such as ferplus, folder or toy; an unknown one lists all.
-            source: the set as its publisher sends it, a zip or its folder; - for toy.
-            dest: a new folder, or that of an earlier run, which goes on.
-            workers: processes that look for faces; all cores by default.
-            options: for fec alone.
+            set: name of the set, such as ferplus, folder or toy; an unknown name lists all.
+            source: the set as published, a zip or its folder; - for toy.
+            dest: a new folder, or that of an earlier run, to continue it.
+            workers: number of processes that look for faces; all cores by default.
+            options: only for fec.
         """
         from training.datasets.prepare import prepare as run
 

@@ -1,5 +1,6 @@
-"""Comparing two embeddings on the same triplets and people: versions, or recipes trained alike."""
+"""Comparison of two embeddings on the same triplets and people: two versions or two recipes."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -41,14 +42,16 @@ class Row(NamedTuple):
 
 
 def compare_versions(first: str, second: str, data: Sequence[Prepared], split: Split) -> list[Row]:
-    """Return what both versions reach on the sets' triplets and people.
+    """Return the metrics of both versions on the sets' triplets and people.
 
-    Of an emotion classifier the square root of its softmax is compared.
+    The embedding of an emotion classifier is the square root of its softmax.
 
     Raises:
         RegistryError: there is no such version.
-        RecipeError: the sets hold nothing to compare on.
+        RecipeError: there is no set, or the sets hold nothing to compare on.
     """
+    if not data:
+        raise RecipeError("Versions are compared on prepared data: name it with --data DEST.")
     return _rows([versions.resolve(first)], [versions.resolve(second)], data, split)
 
 
@@ -57,11 +60,13 @@ def compare_recipes(
 ) -> list[Row]:
     """Train both recipes with seeds 0, 1, ... on the same data and compare their means.
 
-    A training that an earlier, stopped comparison finished is not repeated.
+    Trainings that an earlier, stopped comparison finished are not repeated.
 
     Raises:
         RecipeError: a recipe doesn't exist or learns no triplets, or there is nothing to compare.
     """
+    if seeds < 1 or (epochs is not None and epochs < 1):
+        raise RecipeError("A comparison needs at least 1 seed and 1 epoch; see --seeds, --epochs.")
     of_first, of_second = (
         [_trained(name, _seeded(name, data, seed, epochs)) for seed in range(seeds)]
         for name in (first, second)
@@ -100,7 +105,7 @@ def _seeded(name: str, data: Sequence[Path], seed: int, epochs: int | None) -> R
     recipe = RECIPES.get(name)
     if not isinstance(recipe, TripletRecipe):
         fit = ", ".join(n for n, known in RECIPES.items() if isinstance(known, TripletRecipe))
-        raise RecipeError(f"{name} is no recipe that learns triplets; choose from {fit}.")
+        raise RecipeError(f"{name} doesn't learn from triplets; choose from {fit}.")
     return replace(
         recipe,
         data=tuple(data),
@@ -115,13 +120,13 @@ def _trained(name: str, recipe: Recipe) -> Version:
     run_id = finished(model, run_folder(name, recipe).name)
     version = versions.find(model, run_id=run_id) if run_id else None
     if version is None:
-        folders = " ".join(map(str, recipe.data))
+        folders = shlex.join(map(str, recipe.data))
         no_toy = "--no-toy " if RECIPES[name].toy else ""
         data = f"{no_toy}--data {folders} " if folders else ""
         options = f"{data}--seed {recipe.seed} --epochs {recipe.epochs}"
         version = train(name, recipe, f"python -m training train {name} {options}")
     if version is None:
-        raise RecipeError(f"{name} leaves no version to compare.")
+        raise RecipeError(f"{name} registers no version, so there is nothing to compare.")
     return version
 
 

@@ -22,7 +22,7 @@ from training.metrics.triplet_accuracy import METRIC as TRIPLET_ACCURACY
 from training.models.pix2pixhd.validation import TransferValidation
 
 TRANSFERS = 500
-"""Of a set, at most."""
+"""Most transfers measured on a set."""
 Outcomes = tuple[list[Measurement], pd.DataFrame]
 """Measurements, and a row for each face, triplet or transfer."""
 
@@ -36,7 +36,7 @@ def evaluate(reference: str, data: Prepared, split: str = "test") -> list[Measur
         split: train, validation or test.
 
     Returns:
-        What was measured; of a network that takes one face also robustness, and latency on this
+        The measurements; for a network that takes one face also robustness, and latency on this
         machine.
 
     Raises:
@@ -145,7 +145,7 @@ def _recalls(items: pd.DataFrame, data: Prepared, split: str) -> list[Measuremen
 def _by_majority(
     logits: torch.Tensor, data: Prepared, faces: np.ndarray, split: str
 ) -> list[Measurement]:
-    """Measure on the faces on which a majority agrees, FER+'s second protocol."""
+    """Measure on the faces with a majority label, FER+'s second protocol."""
     truth = votes.majority(data.index.iloc[faces])
     agreed = ~np.isnan(truth)
     if not agreed.any():

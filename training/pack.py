@@ -25,13 +25,15 @@ def pack(source: Source) -> None:
     For example: python -m training.pack dln/3
 
     Args:
-        source: a version such as dln/3, or the id of a run whose model is no registered one.
+        source: a version such as dln/3, or the id of a run whose network isn't registered.
     """
     is_version = "/" in source or "@" in source
     run_id = versions.resolve(source).run_id if is_version else source
     card = card_of(run_id)
     if card is None:
-        raise ValueError(f"The run of {source} has no card: only networks we trained are packed.")
+        raise ValueError(
+            f"The run of {source} has no card: only networks trained by this program are packed."
+        )
     state = versions.weights(source) if is_version else _weights(run_id)
     measured = [row for row in measurements.read(run_id) if row.split in ("validation", "test")]
     path = files.write(card["recipe"], state, card, measured)

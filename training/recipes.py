@@ -1,4 +1,4 @@
-"""Every named recipe, and the task each kind of recipe stands for."""
+"""Every named recipe, and the task of each type of recipe."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

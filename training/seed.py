@@ -31,8 +31,8 @@ Card = Mapping[str, Any]
 def seed() -> list[str]:
     """Register every shipped starter that the registry lacks, and return a line for each change.
 
-    The alias `production` is set where a model has none, or where it points to an older starter of
-    ours; it stays on a version of somebody's own. Of two seeds at once the second waits.
+    The alias `production` is set if a model has none or if it points to an older starter; it stays
+    on a version that a user trained. If two processes seed at once, the second waits.
     """
     folder = store.folder() or Path(gettempdir())
     folder.mkdir(parents=True, exist_ok=True)

@@ -24,12 +24,12 @@ def train(name: str, recipe: Recipe, command: str) -> Version | None:
     """Train, register a version without promoting it, and remove the checkpoints.
 
     Args:
-        name: of the recipe.
-        recipe: as it was typed; its references to versions are resolved here, once.
-        command: for the card.
+        name: name of the recipe.
+        recipe: the recipe as typed; its references to versions are resolved here, once.
+        command: the command, for the card.
 
     Returns:
-        The version; None for a network that is no registered model: its weights are in its run.
+        The version; None for a network that isn't registered: its weights are in its run.
 
     Raises:
         RecipeError: the recipe can't run, its data changed, or it is being trained already.
@@ -79,7 +79,7 @@ def _register(loop: Loop, command: str) -> Version | None:
     if task.spec is None:
         tracker.card(card.to_dict())
         _log_weights(trained, tracker)
-        print(f"{loop.name} is no registered model: its weights are in run {tracker.run_id}.")
+        print(f"{loop.name} isn't a registered model: its weights are in run {tracker.run_id}.")
     else:
         text = markdown(card, measurements)
         tracker.card(card.to_dict(), text)

@@ -1,4 +1,4 @@
-"""What the commands say about themselves, and how quickly."""
+"""The commands' help, and its imports."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Two recipes trained alike and compared, stopped in between and gone on with."""
+"""Two recipes are trained in the same way and compared; finished trainings are not repeated."""
 
 from pathlib import Path
 
@@ -44,6 +44,23 @@ def test_two_recipes_are_trained_once_and_compared_on_the_same_triplets(
     assert main(["compare", "dln/1", "fecnet/1", "--versions", "--data", "toy"]) == 0
 
 
-def test_what_learns_no_triplets_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_recipe_that_does_not_learn_from_triplets_is_refused(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert main(["compare", "emotion", "dln-smoke"]) == 2
-    assert "emotion is no recipe that learns triplets; choose from" in capsys.readouterr().err
+    assert "emotion doesn't learn from triplets; choose from" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["dln-smoke", "fecnet-smoke", "--seeds", "0"], "at least 1 seed and 1 epoch"),
+        (["dln-smoke", "fecnet-smoke", "--epochs", "0"], "at least 1 seed and 1 epoch"),
+        (["dln/1", "dln/2", "--versions"], "name it with --data"),
+    ],
+)
+def test_a_comparison_of_nothing_is_refused(
+    options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compare", *options]) == 2
+    assert message in capsys.readouterr().err

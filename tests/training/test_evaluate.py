@@ -1,4 +1,4 @@
-"""Evaluating a version: rows of its table, outcomes of each face, and nothing to measure on."""
+"""Evaluating a version: rows of its table, outcomes of each face, data without labels."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ LABELS = EMOTION.labels
 
 
 class Brightness(nn.Module):
-    """Names an emotion by the mean of the picture."""
+    """Predicts an emotion from the mean of the picture."""
 
     def forward(self, faces: Tensor) -> dict[str, Tensor]:
         bright = faces.mean((1, 2, 3))[:, None]
@@ -78,7 +78,7 @@ def test_each_number_is_a_row_of_the_table_a_metric_and_a_tag(
     assert accuracy.low < accuracy.value < accuracy.high
 
 
-def test_splits_are_rows_of_their_own_and_measuring_again_replaces_a_split(
+def test_splits_have_separate_rows_and_measuring_again_replaces_a_split(
     version: versions.Version, toy: Prepared
 ) -> None:
     first = evaluate("emotion/1", toy)

@@ -1,4 +1,4 @@
-"""Packing a starter: what can't be packed is one sentence and an exit code."""
+"""Packing a starter: refusals are one sentence and an exit code."""
 
 from pathlib import Path
 

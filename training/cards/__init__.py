@@ -1,1 +1,1 @@
-"""Model cards: the data of a run, the fixed texts, and the Markdown made of both."""
+"""Model cards: the data of a run, the fixed texts, and the Markdown built from both."""

@@ -1,4 +1,4 @@
-"""The model card that people read: Markdown, made of a run card and of what was measured.
+"""The model card that people read: Markdown, built from a run card and measurements.
 
 One form for all models, after Mitchell et al., "Model Cards for Model Reporting" (2019).
 """
@@ -16,14 +16,14 @@ from training.cards.text import CONFIGURED, LICENCES, MISUSE, TEXTS, UNKNOWN_LIC
 from training.engine import tracking
 
 LONGEST = 5000
-"""Characters that MLflow keeps of a description in a database that limits them."""
+"""Longest description, in characters, that MLflow stores in a database with a limit."""
 TRAIN = "python -m training train"
 IN_THE_TABLE = "`python -m registry show VERSION --measurements` shows all"
 WITHOUT_VALIDATION = f"Validation and latency are left out to keep this card short; {IN_THE_TABLE}."
 WITHOUT_ROBUSTNESS = (
     f"Validation, latency and robustness are left out to keep this card short; {IN_THE_TABLE}."
 )
-WITHOUT_EARLIER = "The trainings before this one are left out here: card.json in its run has them."
+WITHOUT_EARLIER = "The trainings before this one are left out here: see card.json in its run."
 
 
 def markdown(card: RunCard, measurements: Sequence[Measurement]) -> str:
@@ -52,9 +52,9 @@ def markdown(card: RunCard, measurements: Sequence[Measurement]) -> str:
 
 
 def refresh(version: Version) -> None:
-    """Write the card of a version again, with all that was measured by now.
+    """Write the card of a version again, with all measurements so far.
 
-    A description that a person wrote or changed stays, and so does that of a run without a card.
+    A description that a person wrote or changed stays, as does that of a run without a card.
 
     Raises:
         Unreachable: the store does not answer.
@@ -78,7 +78,7 @@ def _text(card: RunCard, measurements: Sequence[Measurement], note: str, made: s
         "Data": _bullets(map(_set, card.data)),
         "How it was made": made,
         "Results": "\n\n".join(filter(None, results)),
-        "Results by group": by_group(measurements) or "No group was measured by itself yet.",
+        "Results by group": by_group(measurements) or "No group was measured separately yet.",
         "Known failures": _bullets([*text.failures, *map(_failure, card.failures)]),
         "Our decisions": _bullets([*text.decisions, *_configured(card.config)]),
     }
@@ -94,7 +94,7 @@ def _set(data: Mapping[str, Any]) -> str:
 
 
 def _trainings(card: RunCard) -> str:
-    """Return the trainings in their order: those this one started from, then itself."""
+    """Return the trainings in order: those this one started from, then this one."""
     trainings = [*card.before, card.to_dict()]
     machines = list(dict.fromkeys(each["machine"] for each in trainings))
     if len(machines) == 1:
@@ -108,7 +108,7 @@ def _trainings(card: RunCard) -> str:
 
 
 def _last_training(card: RunCard) -> str:
-    """Return the training itself, and that others came before it."""
+    """Return this training, and a note if there were earlier ones."""
     note = f"\n\n{WITHOUT_EARLIER}" if card.before else ""
     line = f"{_training(card.to_dict())}."
     return f"By `{TRAIN}` on {card.machine}:\n\n{_bullets([line])}{note}"
@@ -131,7 +131,7 @@ def _failure(failure: Mapping[str, str]) -> str:
 
 
 def _configured(config: Mapping[str, Any]) -> list[str]:
-    """Return the decisions that hold for this configuration of the network."""
+    """Return the decisions that apply to this configuration of the network."""
     network = config["network"]
     settings = {**config, **network, "backbone": network.get("backbone", {}).get("name")}
     return [line for (key, value), line in CONFIGURED.items() if settings.get(key) == value]

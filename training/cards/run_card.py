@@ -17,7 +17,7 @@ from training.engine.recipe import Recipe
 from training.engine.task import Task, TrainedModel
 
 EARLIER = ("command", "revision", "seed", "minutes", "epochs", "machine", "data")
-"""What a card holds of the trainings before its own."""
+"""Keys that a card stores for each earlier training."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,11 +25,11 @@ class RunCard:
     """How a network was trained; plain values that JSON can hold."""
 
     model: str
-    """Name of the registered model, or of the recipe where the network becomes no version."""
+    """Name of the registered model; of the recipe if the network is not registered."""
     recipe: str
     command: str
     revision: str | None = None
-    """Commit of the code, followed by `-dirty` where the code was changed since."""
+    """Commit of the code, followed by `-dirty` if the code was changed since."""
     before: Sequence[Mapping[str, Any]] = field(default_factory=list)
     """The trainings that led to the versions this one started from; each with EARLIER's keys."""
     data: Sequence[Mapping[str, Any]] = field(default_factory=list)
@@ -45,13 +45,13 @@ class RunCard:
     temperature: float | None = None
     thresholds: Mapping[str, float] = field(default_factory=dict)
     config: Mapping[str, Any]
-    """What rebuilds the network."""
+    """Settings that rebuild the network."""
     failures: Sequence[Mapping[str, str]] = field(default_factory=list)
     """Known wrong outputs, each with `picture`, `credit`, `answer` and `truth`."""
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> "RunCard":
-        """Return the card in an object of JSON; what isn't part of a card is left out.
+        """Return the card from a JSON object; unknown keys are ignored.
 
         Raises:
             TypeError: something is missing.
@@ -60,7 +60,7 @@ class RunCard:
         return cls(**{name: values[name] for name in names if name in values})
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the card as JSON can hold it."""
+        """Return the card as plain values that JSON can hold."""
         return asdict(self)
 
 
@@ -75,12 +75,12 @@ def run_card(
     """Return the card of a finished training.
 
     Args:
-        name: of the recipe.
-        command: that started the training.
-        recipe: as it was trained.
-        task: that was trained.
+        name: name of the recipe.
+        command: the command that started the training.
+        recipe: the recipe that was trained.
+        task: the task that was trained.
         trained: what the task exported.
-        progress: at the end of the training.
+        progress: progress at the end of the training.
     """
     values = {
         "model": task.spec.name if task.spec else name,

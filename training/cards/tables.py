@@ -9,9 +9,9 @@ ALL_SETS = "all sets"
 
 
 def overall(measurements: Sequence[Measurement]) -> str:
-    """Return as Markdown what holds for everybody: a table for each split, a column for each set.
+    """Return the results for all faces as Markdown: a table for each split, a column for each set.
 
-    What needs no data, such as latency, follows in a table of its own.
+    Results that need no data, such as latency, follow in a separate table.
     """
     tables = _tables(row for row in measurements if row.split and not row.is_subgroup)
     lines = [f"| {_label(row)} | {_cell(row)} |" for row in measurements if not row.split]
@@ -21,19 +21,19 @@ def overall(measurements: Sequence[Measurement]) -> str:
 
 
 def by_group(measurements: Sequence[Measurement]) -> str:
-    """Return as Markdown what holds for the faces of one sex, ethnicity or emotion."""
+    """Return the results for the faces of one sex, ethnicity or emotion as Markdown."""
     return "\n\n".join(_tables(row for row in measurements if row.split and row.is_subgroup))
 
 
 def lines(measurements: Iterable[Measurement]) -> Iterator[str]:
-    """Yield each measurement as a line: name, value, and the interval where there is one."""
+    """Yield each measurement as a line: name, value, and the interval if there is one."""
     for row in measurements:
         interval = "" if row.low is None else f"  ({row.low:.4f} to {row.high:.4f})"
         yield f"{row.name}  {row.value:.4f}{interval}"
 
 
 def as_published(measurements: Sequence[Measurement]) -> Iterator[str]:
-    """Yield a line for each split of each set, in the form in which papers print it.
+    """Yield a line for each split of each set, in the form used in papers.
 
     Triplets: accuracy by type and over all, and the number of triplets. Emotions: accuracy, and its
     mean over the classes (mean recall).
@@ -85,7 +85,7 @@ def _label(row: Measurement) -> str:
 
 
 def _cell(row: Measurement) -> str:
-    """Return the value, and the interval where there is one."""
+    """Return the value, and the interval if there is one."""
     if row.low is None or row.high is None:
         return number(row.value)
     return f"{number(row.value)} ({row.low:.2f} to {row.high:.2f})"

@@ -19,7 +19,7 @@ class CardText:
 
 
 MISUSE: Lines = (
-    "Telling what a person feels, thinks or intends: a face is not a feeling.",
+    "Inferring what a person feels, thinks or intends: a face is not a feeling.",
     "Deciding about anybody: hiring, policing, border control, credit, health, lie detection.",
     "Watching people at work or in education, where the EU's AI Act forbids inferring emotions "
     "(article 5(1)(f); exempt: medical or safety reasons).",
@@ -30,21 +30,19 @@ MISUSE: Lines = (
 _TRIPLETS = (
     "A triplet is right when the two faces people chose as alike are nearer to each other than "
     "both are to the third; chance is 0.333. `leak auc`: how well the expression vector tells "
-    "persons apart; 0.5 is not at all. In brackets: 95 % intervals by bootstrap over photos or "
+    "persons apart; chance is 0.5. In brackets: 95 % intervals by bootstrap over photos or "
     "persons."
 )
 _EMBEDDING: Lines = (
     "Comparing, sorting and searching faces by expression, in research.",
     "Studying how much of identity an expression embedding contains.",
 )
-_ALWAYS_ONE = (
-    "It always names an odd face, also of three faces that are all alike or all different."
-)
+_ALWAYS_ONE = "It always names an odd face, even if all three faces are alike or all are different."
 
 DLN = CardText(
     what="The features of a face network minus those of a frozen face recognition network; a "
-    "polynomial turns the difference into a unit vector. Vectors of like expressions are near each "
-    "other, whoever the people are. After Zhang et al., Learning a Facial Expression Embedding "
+    "polynomial turns the difference into a unit vector. Vectors of similar expressions are near "
+    "each other, also across people. After Zhang et al., Learning a Facial Expression Embedding "
     "Disentangled from Identity (CVPR 2021).",
     uses=_EMBEDDING,
     protocol=_TRIPLETS,
@@ -69,7 +67,10 @@ FECNET = CardText(
     "Facial Expression Similarity (CVPR 2019).",
     uses=("A comparison for `dln` on the same triplets.",),
     protocol=_TRIPLETS,
-    failures=("Two photos of one person are near each other whatever they show.", _ALWAYS_ONE),
+    failures=(
+        "Two photos of one person are near each other, whatever their expressions.",
+        _ALWAYS_ONE,
+    ),
     decisions=(
         "Features: the backbone's last map; the paper cuts FaceNet's NN2 after 4e.",
         "Loss: squared distances as in the paper; all annotators count as one.",
@@ -83,12 +84,12 @@ EMOTION = CardText(
     uses=("Labelling posed or clear expressions in research, together with the probabilities.",),
     protocol="The set's label counts as right: the emotion with most votes, or its annotator's; "
     "`majority`: on the faces where more than half of the votes agree. `mean recall` weighs every "
-    "emotion the same; `calibration error` is 0 where of answers given with probability p a share "
-    "of p is right. In brackets: 95 % intervals.",
+    "emotion the same; `calibration error` is 0 if a share p of the answers given with probability "
+    "p is right. In brackets: 95 % intervals.",
     failures=(
         "Most faces with rare emotions are missed: fear, disgust, contempt.",
         "Faint anger, sadness and surprise are called neutral.",
-        "A face that shows none of the labels still gets one.",
+        "A face without any of these emotions still gets a label.",
     ),
     decisions=(
         "Freely available sets replace AffectNet and RAF-DB; contempt is an eighth label.",
@@ -103,13 +104,13 @@ PIX2PIXHD = CardText(
     "(CVPR 2018), conditioned as in Zhang et al. (CVPR 2021).",
     uses=(
         "Research on what an expression embedding contains.",
-        "Pictures for studies of perception, of people who agreed to it.",
+        "Pictures for studies of perception, of people who agreed to them.",
     ),
     protocol="`nearer`: by what share the distance to the driver's expression shrank, measured by "
     "the version's own encoder. `identity`: cosine of the identity vectors of result and source. "
     "`ssim`: structural similarity of the result to the truth; `ssim untouched`: of the source. "
     "Independent networks measure it in benchmarks/transfer.py. Pictures: `sheets/` of its run "
-    "shows persons of its sets, the page a sheet of synthetic people.",
+    "shows persons of its sets; the page shows synthetic people.",
     misuse=(
         "Showing people with expressions they never made without their consent, or passing such "
         "pictures off as photos.",
@@ -147,7 +148,7 @@ CONFIGURED: Mapping[tuple[str, object], str] = {
     "the paper's replaces it.",
     ("flip_average", True): "The outputs are means over the face and its mirror image.",
 }
-"""Decisions that hold where a network's configuration says so."""
+"""Decisions that apply to networks with this setting."""
 
 LICENCES: Mapping[str, str] = {
     "fec": "annotations by Google (Vemulapalli and Agarwala, 2019) under their own terms; photos "
@@ -166,7 +167,7 @@ LICENCES: Mapping[str, str] = {
     "to be passed on",
     "ict": "rendered from ICT-FaceKit, MIT",
     "ict-pairs": "rendered from ICT-FaceKit, MIT",
-    "toy": "drawn by this project, shows nobody",
+    "toy": "drawn by this project, shows no real person",
 }
 """Where the pictures of a set come from and what may be done with them, by the set's name."""
 UNKNOWN_LICENCE = "a set of your own: look up its licence"

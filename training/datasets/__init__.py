@@ -1,1 +1,1 @@
-"""Data sets: readers of what others publish, and the prepared folders that training reads."""
+"""Data sets: readers of published data, and the prepared folders that training reads."""

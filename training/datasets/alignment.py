@@ -1,7 +1,7 @@
-"""Pictures of one session laid over each other, where faces had to be found.
+"""Aligns the pictures of each session, in sets whose faces were found by a detector.
 
 A session is all pictures of one person at one angle and gaze. A mouth that opens moves and scales
-the square that FaceCropper cuts; the positions of eyes and nose tell how to undo that.
+the square that FaceCropper cuts; the positions of eyes and nose are used to undo that.
 """
 
 from pathlib import Path
@@ -17,8 +17,8 @@ from training.datasets.pairs import SAME_IN_PAIR
 from training.datasets.prepared import Prepared, create_faces
 
 LARGEST_DISTANCE = 0.08
-"""Pictures with a point farther than this from the session's mean are left as they are, in parts of
-the crop's side: their landmarks are wrong."""
+"""As a fraction of the crop's side. Pictures with a point farther than this from the session's mean
+are not aligned: their landmarks are wrong."""
 
 console = Console(stderr=True)
 
@@ -32,9 +32,9 @@ def sessions(data: Prepared) -> list[np.ndarray]:
 
 
 def aligned(data: Prepared, spec: CropSpec) -> UInt8[np.ndarray, "n size size 3"]:
-    """Return every row's face as `Prepared.faces` does, with eyes and nose of a session in place.
+    """Return all faces as `Prepared.faces` does, but with eyes and nose of each session aligned.
 
-    Cut once, then read from disk. Pictures that came cropped already are taken as they are.
+    Computed once, then read from disk. Pictures that were cropped already are not changed.
 
     Raises:
         PreparedError: as `Prepared.faces`.
@@ -67,7 +67,7 @@ def _align(data: Prepared, spec: CropSpec, faces: UInt8[np.ndarray, "n size size
 def _still_points(
     crop: UInt8[np.ndarray, "side side 3"], landmarker: Landmarker
 ) -> Complex[np.ndarray, "points"]:
-    """Return points that expressions hardly move, x + iy as parts of the side; nan if not found."""
+    """Return points that expressions hardly move, x + iy as fractions of the side; NaN if none."""
     found = landmarker.landmarks(crop)
     if found is None:
         return np.full(len(STILL), np.nan + 0j)
@@ -83,15 +83,15 @@ def _map_to_crop(
 ) -> Float[np.ndarray, "2 3"]:
     """Return the affine map from pixels of a face of `spec` to those of its stored crop.
 
-    In the face the crop's points `own` come to lie at `target`. Least squares over rotation, scale
+    It moves the crop's points `own` to `target` in the face. Least squares over rotation, scale
     and translation (Umeyama, 1991).
 
     Args:
-        target: points as parts of the crop's side.
+        target: points as fractions of the crop's side.
         own: the same points of this crop.
-        margin: of the crop.
-        side: of the crop in pixels.
-        spec: of the face.
+        margin: margin of the crop.
+        side: side of the crop in pixels.
+        spec: how the face is cut.
     """
     share = (1 + spec.margin) / (1 + margin)
     centred = target - target.mean()

@@ -21,7 +21,7 @@ def draw_sheet(data: Prepared, split: str | None = None) -> Image.Image:
 
     Args:
         data: the set.
-        split: whose faces; None for all splits. They are taken at equal distances.
+        split: train, validation or test; None for all. Faces are taken at equal distances.
     """
     rows = [(word, chosen) for word, chosen in _choose_rows(data, split).items() if len(chosen)]
     tile = FACE_PX + CAPTION_PX

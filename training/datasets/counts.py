@@ -9,7 +9,7 @@ from training.datasets.prepared import Prepared
 
 
 def counts(data: Prepared, split: str) -> dict[str, Any]:
-    """Return how many of everything a split holds, ready for JSON.
+    """Return the counts of a split as plain values for JSON.
 
     `faces`; `persons` where known; `emotions`, `triplets` by type and `answers` by annotator, where
     there are any.

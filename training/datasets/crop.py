@@ -1,4 +1,4 @@
-"""One picture in, one crop on disk: what `prepare` does for each picture, in whatever process."""
+"""One picture in, one crop on disk: what `prepare` does for each picture, in any process."""
 
 import hashlib
 import io
@@ -29,7 +29,7 @@ from training.datasets.prepared import PreparedError
 from training.datasets.source import PictureRecord, Source
 
 WIDEST_MARGIN = max(spec.crop.margin for spec in CATALOG.values())
-"""The margin of crops of faces that were found: enough for every model."""
+"""Margin of the crops of detected faces: enough for every model."""
 LARGEST_CROP_PX = 320
 LARGEST_PNG_PX = 128
 """Crops up to this size are PNG files, since the blocks of JPEG would show in them."""
@@ -37,7 +37,7 @@ LARGEST_PNG_PX = 128
 
 @dataclass(frozen=True, kw_only=True)
 class StoredCrop:
-    """A crop on disk and how it was cut; the crop's own file carries this as its comment."""
+    """A crop on disk and how it was cut; also stored as the comment of the crop's file."""
 
     path: str
     digest: str
@@ -61,7 +61,7 @@ class PictureCropper:
     central_face: bool = False
 
     def __call__(self, picture: PictureRecord) -> StoredCrop | str:
-        """Return the picture's crop, cut now or in an earlier run, or why there is none.
+        """Return the picture's crop, cut now or in an earlier run, or the reason for having none.
 
         Raises:
             OSError: the crop can't be written.
@@ -125,7 +125,7 @@ def _found_face(
 
 
 def nearest_face(faces: Sequence[Face], point: tuple[float, float]) -> Face:
-    """Return the face whose centre is nearest to a point, and not farther than the face's side.
+    """Return the face whose centre is nearest to a point, at most one side of the face away.
 
     Raises:
         NoFace: there is none.
@@ -139,7 +139,7 @@ def nearest_face(faces: Sequence[Face], point: tuple[float, float]) -> Face:
 def _central_square(
     photo: UInt8[np.ndarray, "h w 3"], margin: float
 ) -> tuple[UInt8[np.ndarray, "size size 3"], dict[str, Any]]:
-    """Take the central square of a picture that shows nothing but a face with `margin`."""
+    """Cut the central square out of a picture that shows only a face with `margin`."""
     h, w = photo.shape[:2]
     side = min(h, w)
     left, top = (w - side) // 2, (h - side) // 2
@@ -155,7 +155,7 @@ def _face_cropper() -> FaceCropper:
 
 
 def _write_crop(path: Path, pixels: UInt8[np.ndarray, "size size 3"], crop: StoredCrop) -> None:
-    """Write a crop with its comment, in grey where all of it is grey."""
+    """Write a crop with its comment, as a grey picture if all pixels are grey."""
     grey = (pixels == pixels[..., :1]).all()
     picture = Image.fromarray(np.ascontiguousarray(pixels[..., 0]) if grey else pixels)
     comment, content = json.dumps(asdict(crop)), io.BytesIO()
@@ -170,7 +170,7 @@ def _write_crop(path: Path, pixels: UInt8[np.ndarray, "size size 3"], crop: Stor
 
 
 def read_crop_comment(path: Path) -> StoredCrop | None:
-    """Return how a crop was cut; None where there is no crop of ours."""
+    """Return how a crop was cut; None if there is no crop written by `prepare`."""
     if not path.exists():
         return None
     try:
@@ -182,7 +182,7 @@ def read_crop_comment(path: Path) -> StoredCrop | None:
 
 
 def start_workers(workers: int, *, find_faces: bool) -> Executor:
-    """Return processes for the slow search for faces, threads where only files are written."""
+    """Return a pool: processes if faces have to be found, threads if only files are written."""
     if not find_faces:
         return ThreadPoolExecutor(workers)
     return ProcessPoolExecutor(
@@ -193,9 +193,9 @@ def start_workers(workers: int, *, find_faces: bool) -> Executor:
 
 
 def _follow_parent() -> None:
-    """Leave Ctrl-C and messages to the parent process, and end when it ends, however it does."""
+    """Leave Ctrl-C and messages to the parent process, and end when it ends, even if killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # MediaPipe's C++ logs a lot; faults are raised
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # MediaPipe's C++ logs a lot; errors are raised
     parent = multiprocessing.parent_process()
     assert parent is not None
 

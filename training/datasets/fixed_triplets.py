@@ -11,7 +11,7 @@ FACES = ["name_1", "name_2", "name_3"]
 
 
 def answered(data: Prepared, split: str) -> tuple[pd.DataFrame, Int[np.ndarray, "triplets 3"]]:
-    """Return the set's triplets of `split` and the rows of their faces; none where it has no list.
+    """Return the set's triplets of `split` and the rows of their faces; empty if it has none.
 
     Triplets with a face that is not in the set, or on which too few people agree, are left out.
     """
@@ -21,7 +21,7 @@ def answered(data: Prepared, split: str) -> tuple[pd.DataFrame, Int[np.ndarray, 
 
 
 def listed(data: Prepared, split: str) -> tuple[pd.DataFrame, Int[np.ndarray, "triplets 3"]]:
-    """Return the same with the triplets on which too few people agree, numbered as in the set."""
+    """Like `answered`, with the triplets on which too few people agree, numbered as in the set."""
     if data.triplets is None:
         empty = pd.DataFrame({"type": [], "answer": []}, dtype=object)
         return empty, np.zeros((0, 3), dtype=np.int64)
@@ -35,7 +35,7 @@ def listed(data: Prepared, split: str) -> tuple[pd.DataFrame, Int[np.ndarray, "t
 def clusters(data: Prepared, faces: Int[np.ndarray, "triplets 3"]) -> Int[np.ndarray, "triplets 3"]:
     """Return the number of the person of each face, for intervals by bootstrap over persons.
 
-    The row of the photo instead, where a person is unknown or there are fewer than 20 of them.
+    The row of the photo instead, if a person is unknown or there are fewer than 20 persons.
     """
     person = data.index["person"].iloc[np.unique(faces)]
     if person.isna().any() or person.nunique() < FEWEST_PERSONS:

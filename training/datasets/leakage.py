@@ -1,4 +1,4 @@
-"""Keeps identical pictures and persons out of two splits, so that no test shows training data."""
+"""Keeps each picture and person in a single split, so that no test shows training data."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,7 @@ from training.datasets.source import PictureRecord
 
 SPLIT_ORDER = {"train": 0, "validation": 1, "test": 2}
 """A picture in several splits stays in the last of them."""
-IN_LATER_SPLIT = "the same picture stands in a later split"
+IN_LATER_SPLIT = "the same picture is in a later split"
 
 
 def remove_leaked_pictures(
@@ -21,7 +21,7 @@ def remove_leaked_pictures(
 
     Args:
         pictures: of all splits.
-        digests: of their bytes, in the same order.
+        digests: digests of their bytes, in the same order.
     """
     latest = _latest_splits((digest, p.split) for p, digest in zip(pictures, digests, strict=True))
     stays = [SPLIT_ORDER[p.split] == latest[d] for p, d in zip(pictures, digests, strict=True)]
@@ -29,8 +29,8 @@ def remove_leaked_pictures(
     groups = sum(count > 1 for count in Counter(digests).values())
     return [p for p, stay in zip(pictures, stays, strict=True) if stay], [
         f"{groups:,} groups of identical pictures.",
-        f"{removed['train']:,} dropped from train that stand in validation or test.",
-        f"{removed['validation']:,} dropped from validation that stand in test.",
+        f"{removed['train']:,} dropped from train that are also in validation or test.",
+        f"{removed['validation']:,} dropped from validation that are also in test.",
     ]
 
 
@@ -43,7 +43,7 @@ def drop_leaked_crops(
 
     Args:
         pictures: of all splits.
-        outcomes: of each picture, its crop or why there is none.
+        outcomes: for each picture, its crop or why there is none.
     """
     pairs = list(zip(pictures, outcomes, strict=True))
     latest = _latest_splits(
@@ -68,13 +68,13 @@ def check_splits_disjoint(crops: Sequence[tuple[PictureRecord, StoredCrop]]) -> 
     for places, what in ((persons, "persons"), (digests, "pictures")):
         if shared := _in_several_splits(places):
             raise PreparedError(
-                f"{len(shared)} {what} stand in several splits ({', '.join(sorted(shared)[:3])}); "
-                "give each a single one."
+                f"{len(shared)} {what} are in several splits ({', '.join(sorted(shared)[:3])}); "
+                "give each a single split."
             )
 
 
 def check_sets_disjoint(sets: Sequence[Prepared]) -> None:
-    """Refuse to train on sets together that have a picture in different splits.
+    """Refuse sets that have the same picture in different splits.
 
     Raises:
         PreparedError: with the first few.
@@ -87,21 +87,21 @@ def check_sets_disjoint(sets: Sequence[Prepared]) -> None:
     )
     if len(sets) > 1 and (shared := _in_several_splits(places)):
         raise PreparedError(
-            f"{len(shared)} pictures stand in several splits of these sets "
+            f"{len(shared)} pictures are in several splits of these sets "
             f"({', '.join(sorted(shared)[:3])}); take them out of one set's source and prepare it "
             "again, or train on one of the sets."
         )
 
 
 def _in_several_splits(places: Iterable[tuple[str, str, str]]) -> list[str]:
-    """Return the names of those keys that have several splits, of (key, split, name)."""
+    """Return the names of the keys that are in several splits; `places` are (key, split, name)."""
     first: dict[str, str] = {}
     several = {key: name for key, split, name in places if first.setdefault(key, split) != split}
     return list(several.values())
 
 
 def _latest_splits(places: Iterable[tuple[str, str]]) -> dict[str, int]:
-    """Return the place in SPLIT_ORDER of the latest split of each digest, of (digest, split)."""
+    """Return the latest split of each digest, as in SPLIT_ORDER; `places` are (digest, split)."""
     latest: dict[str, int] = {}
     for digest, split in places:
         latest[digest] = max(latest.get(digest, 0), SPLIT_ORDER[split])

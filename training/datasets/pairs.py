@@ -32,7 +32,7 @@ def pairs(data: Prepared, split: str) -> Int[np.ndarray, "pairs 2"]:
 
 
 def count_pairs(data: Prepared, split: str) -> int:
-    """Return the length of `pairs` without making them, as large sets have millions.
+    """Return the length of `pairs` without building them: large sets have millions.
 
     Raises:
         PreparedError: there is no such split.

@@ -1,4 +1,4 @@
-"""Photos to crops, once: `prepare` a set, `show` what a folder holds.
+"""Cuts photos into crops once (`prepare`) and shows what a folder holds (`show`).
 
 To add a data set, write its reader in `training.datasets.readers` and add a line to READERS.
 """
@@ -63,15 +63,15 @@ def prepare(
 ) -> Report:
     """Cut a set's faces into `dest` and write its index, its fixed triplets and a report.
 
-    It may be stopped at any time and started again: crops that exist are not cut again, and what
+    It may be stopped at any time and run again: crops that exist are not cut again, and what
     was downloaded isn't downloaded again.
 
     Args:
         set_name: one of `READERS`.
         source: the set's zip or its unpacked folder; None for drawn faces.
         dest: a new folder, or one of an earlier run.
-        workers: processes that look for faces; all cores by default.
-        options: for fec alone.
+        workers: number of processes that look for faces; all cores by default.
+        options: only for fec.
 
     Raises:
         PreparedError: an unknown set, a wrong source, a folder that holds something else, or one
@@ -122,13 +122,13 @@ def _command(set_name: str, source: Path | None, dest: Path, options: fec.FecOpt
 
 
 def _check_outside_source(set_name: str, source: Path | None, dest: Path) -> None:
-    """Refuse a folder in the source: the next run would take crops for pictures.
+    """Refuse a folder in the source: the next run would read crops as pictures.
 
     The source of fec holds no pictures.
     """
     if set_name != "fec" and source and source.resolve() in dest.resolve().parents:
         raise PreparedError(
-            f"{dest} lies in {source}, the source of {set_name}; name a folder beside it."
+            f"{dest} is inside {source}, the source of {set_name}; name a folder outside it."
         )
 
 
@@ -171,7 +171,7 @@ def _check_dest(dest: Path, set_name: str) -> None:
     if dest.exists() and not dest.is_dir():
         raise PreparedError(f"{dest} is a file; name a new folder.")
     if dest.is_dir() and any(not _is_expected(file) for file in dest.iterdir()):
-        raise PreparedError(f"{dest} holds other things; name a new folder.")
+        raise PreparedError(f"{dest} holds other files; name a new folder.")
     if set_name_of(dest) not in ("", set_name):
         raise PreparedError(f"{dest} holds another prepared set; name a new folder.")
 
@@ -181,7 +181,7 @@ def _is_expected(file: Path) -> bool:
 
 
 def _crop_all(dataset: RawDataset, dest: Path, workers: int) -> Iterator[StoredCrop | str]:
-    """Yield what became of each picture, in order, with a progress bar."""
+    """Yield each picture's crop, or why it has none, in order, with a progress bar."""
     cropper = PictureCropper(
         source=dataset.source,
         folder=dest,
@@ -199,8 +199,8 @@ def _crop_all(dataset: RawDataset, dest: Path, workers: int) -> Iterator[StoredC
             )
     except BrokenExecutor as error:
         raise PreparedError(
-            "A process that looks for faces was ended from outside, most likely for want of "
-            "memory. The same command with --workers 1 goes on where it was."
+            "A process that looks for faces was killed, most likely because memory ran out. Run "
+            "the same command with --workers 1 to continue."
         ) from error
 
 
@@ -227,7 +227,7 @@ def _write(
     if not crops:
         why = "; ".join(f"{n:,}: {why}" for why, n in Counter(map(str, outcomes)).items())
         raise PreparedError(
-            f"None of the pictures of {set_name} gave a face ({why}); is it the right one?"
+            f"None of the pictures of {set_name} could be cropped ({why}); is it the right set?"
         )
     check_splits_disjoint(crops)
     _delete_other_crops(dest, {crop.path for _, crop in crops})
@@ -235,7 +235,7 @@ def _write(
 
 
 def _delete_other_crops(dest: Path, paths: set[str]) -> None:
-    """Delete our crops that aren't in `paths`, which name them as the index does."""
+    """Delete crops of earlier runs that aren't in `paths`, which are written as in the index."""
     for file in (dest / "crops").iterdir():
         if f"crops/{file.name}" not in paths and read_crop_comment(file):
             file.unlink()

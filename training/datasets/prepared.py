@@ -100,7 +100,7 @@ class Prepared:
 
     @cached_property
     def digest(self) -> str:
-        """The sha256 of what the set holds, whatever its order, folder or machine."""
+        """SHA-256 of the set's contents; independent of order, folder and machine."""
         index = self.index.drop(columns=list(MEASURED_COLUMNS))
         tables = [index] if self.triplets is None else [index, self.triplets]
         lines = [line for table in tables for line in sorted(_json_lines(table))]
@@ -110,9 +110,9 @@ class Prepared:
 
     @cached_property
     def points(self) -> Float[np.ndarray, "n points 2"] | None:
-        """Where the same points of each row's face lie, x and y as parts of its crop's side.
+        """Positions of the same points of each row's face, x and y as fractions of its crop's side.
 
-        None where they are unknown.
+        None if they are unknown.
 
         Raises:
             PreparedError: the file can't be read.
@@ -141,16 +141,16 @@ class Prepared:
             PreparedError: `spec` has no roll, a crop can't be read, or the cache can't be written.
         """
         if not spec.roll:
-            raise PreparedError("Prepared faces are level already; ask for a crop with roll.")
+            raise PreparedError("Prepared faces are level already; use a crop with roll.")
         return self.cached_map(
             f"{spec.size_px}px-m{spec.margin:g}", lambda path: self._write_faces(spec, path)
         )
 
     def cached(self, name: str, compute: Callable[[], np.ndarray]) -> np.ndarray:
-        """Return what `compute` makes of the faces; computed once, then read from disk.
+        """Return the array that `compute` returns; computed once, then read from disk.
 
         Args:
-            name: tells it from all else that is cached, such as by the digest of a network.
+            name: unique among the cached arrays; it contains, for example, a network's digest.
             compute: returns the array.
 
         Raises:
@@ -163,8 +163,8 @@ class Prepared:
         """Return the array in cache/`name`.npy as a read-only memory map, made if it is absent.
 
         Args:
-            name: of the file, without its suffix.
-            write: writes the array to the path that it is given.
+            name: name of the file, without its suffix.
+            write: writes the array to a path, its argument.
 
         Raises:
             PreparedError: the cache can't be written.
@@ -215,7 +215,7 @@ def create_faces(path: Path, count: int, size_px: int) -> np.memmap:
 
 
 def set_name_of(folder: Path) -> str:
-    """Return the name of the set in a prepared folder; empty where there is none."""
+    """Return the name of the set in a prepared folder; empty if there is none."""
     try:
         metadata = pq.read_schema(folder / "index.parquet").metadata or {}
     except (pa.ArrowException, OSError):
@@ -225,7 +225,7 @@ def set_name_of(folder: Path) -> str:
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Turn errors of the operating system into a sentence, in a block that writes to `folder`.
+    """Turn an OSError of a block that writes to `folder` into a PreparedError.
 
     Raises:
         PreparedError: the block raised an OSError.
@@ -236,14 +236,14 @@ def writing(folder: Path) -> Iterator[None]:
         inside = Path(str(error.filename or folder)).is_relative_to(folder)
         what = f"{folder} can't be written" if inside else "A file can't be read or written"
         raise PreparedError(
-            f"{what}: {reason_of(error)}; mend that and run the same command again."
+            f"{what}: {reason_of(error)}; fix that and run the same command again."
         ) from error
 
 
 def reason_of(error: Exception) -> str:
-    """Return an error's text on one line, or its type where it has none.
+    """Return an error's text on one line, or its type if it has none.
 
-    Of an OSError, what the system says and of which file: `Permission denied: '/data/a.npy'`.
+    For an OSError: the system's message and the file, as in `Permission denied: '/data/a.npy'`.
     """
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {str(error.filename)!r}" if error.filename else error.strerror
@@ -266,7 +266,7 @@ def _read_table(path: Path, schema: pa.Schema) -> pa.Table:
         raise PreparedError(f"{path} can't be read; prepare the set again.") from error
     except OSError as error:
         raise PreparedError(
-            f"{path} can't be read: {reason_of(error)}; mend that or prepare the set again."
+            f"{path} can't be read: {reason_of(error)}; fix that or prepare the set again."
         ) from error
     if not table.schema.equals(schema):
         raise PreparedError(f"{path} was written by another version; prepare the set again.")
@@ -279,11 +279,11 @@ def _json_lines(table: pd.DataFrame) -> list[str]:
 
 
 def _digest_of_answers(answers: pd.DataFrame) -> str:
-    """Return the digest of millions of answers, in their order, which is that of the triplets."""
+    """Return the digest of the answers, ordered like the triplets; fast for millions."""
     rows = pd.util.hash_pandas_object(answers, index=False).to_numpy()
     return hashlib.sha256(rows.tobytes()).hexdigest()
 
 
 def _plain_values(column: pd.Series) -> list[object]:
-    """Return a column as JSON takes it: numbers as floats, arrays as lists, nothing as None."""
+    """Return a column's values for JSON: arrays as lists, missing values as None."""
     return [v.tolist() if isinstance(v, np.ndarray) else None if pd.isna(v) else v for v in column]

@@ -1,4 +1,4 @@
-"""What `prepare` did with a set, for people."""
+"""The report of `prepare` about a set."""
 
 from dataclasses import dataclass
 
@@ -12,9 +12,9 @@ class Report:
     offered: int
     """Number of pictures that the reader found."""
     dropped: dict[str, list[str]]
-    """Reason -> pictures that gave no crop or are in a later split too."""
+    """Reason -> pictures that have no crop or are in a later split too."""
     notes: list[str]
-    """What the reader took or dropped, a sentence each."""
+    """What the reader used or dropped, one sentence each."""
     seconds: float
     summary: str
     """What the prepared folder holds, in plain text."""
@@ -26,7 +26,7 @@ class Report:
 
     @property
     def sentences(self) -> list[str]:
-        """What was taken, what was dropped and why, a sentence each."""
+        """What was used, what was dropped and why, one sentence each."""
         taken = f"{self.faces:,} faces of {self.offered:,} pictures, in {self.seconds:.0f} s."
         dropped = [f"{len(files):,} dropped: {why}." for why, files in self.dropped.items()]
         return [taken, *dropped, *self.notes]

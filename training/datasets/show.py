@@ -37,7 +37,7 @@ def _count_emotions(index: pd.DataFrame) -> pd.DataFrame:
 
 
 def _count_by_split(data: Prepared, splits: list[str]) -> Iterator[str]:
-    """Yield the numbers of persons, pairs and triplets by split, where there are any."""
+    """Yield the numbers of persons, pairs and triplets by split, if there are any."""
     persons = data.index.groupby("split")["person"].nunique()
     if persons.any():
         yield "persons: " + ", ".join(f"{persons[split]:,} {split}" for split in splits)

@@ -12,10 +12,10 @@ from jaxtyping import Float
 
 @dataclass(frozen=True, kw_only=True)
 class PictureRecord:
-    """A picture of a data set and what its annotators know about it; None where unknown."""
+    """A picture of a data set and its annotations; None if unknown."""
 
     member: str
-    """Where the source has it: a path with forward slashes, or another key for `Source.read`."""
+    """Its key in the source: a path with forward slashes, or another key for `Source.read`."""
     name: str
     """Unique in its set; the crop's file is named after it."""
     split: str
@@ -34,12 +34,12 @@ class PictureRecord:
     face_centre: tuple[float, float] | None = None
     """Centre of the face to crop, x and y in pixels; None for the largest face."""
     digest: str | None = None
-    """The sha256 of its bytes, where the reader has computed it."""
+    """SHA-256 of its bytes, if the reader has computed it."""
 
 
 @runtime_checkable
 class Source(Protocol):
-    """Gives the bytes of pictures; is pickled for worker processes."""
+    """Reads the bytes of pictures; it is pickled for worker processes."""
 
     def read(self, member: str) -> bytes:
         """Return a member's bytes."""
@@ -50,9 +50,9 @@ class RawDataset:
     """A data set as its reader found it, before faces are cropped.
 
     Args:
-        source: gives the bytes of `pictures`.
+        source: reads the bytes of `pictures`.
         pictures: what to crop, in the order of the index.
-        cropped_margin: the margin of pictures that are level crops of faces already; None where
+        cropped_margin: the margin of pictures that are level crops of faces already; None if
             faces have to be found.
         fallback_margin: the margin to assume for a picture in which no face was found; None drops
             such pictures.
@@ -61,9 +61,9 @@ class RawDataset:
             is missing where too few people agree.
         answers: each annotator's own answers: triplet (its position in `triplets`), annotator,
             answer.
-        points: returns where the same points of a face lie in a member's picture, x and y as parts
-            of its side; for rendered faces.
-        notes: what was taken or dropped and why, a sentence each.
+        points: returns the positions of the same points of the face in a member's picture, x and y
+            as fractions of its side; for rendered faces.
+        notes: what was used or dropped and why, one sentence each.
     """
 
     source: Source

@@ -20,7 +20,7 @@ from training.datasets.source import PictureRecord, RawDataset
 
 FILES = ("index.parquet", "triplets.parquet", "answers.parquet", POINTS)
 ROWS_PER_WRITE = 10_000
-"""Rows of the index that are Python objects at once."""
+"""Rows of the index that are held as Python objects at once."""
 
 
 def write(
@@ -58,7 +58,7 @@ def _row(pair: tuple[PictureRecord, StoredCrop]) -> dict[str, Any]:
 
 
 def _save_rows(rows: Iterable[dict[str, Any]], schema: pa.Schema, path: Path) -> None:
-    """Write rows a few thousand at a time: as Python objects, all of a large set fill memory."""
+    """Write rows some thousand at a time: all rows of a large set would fill the memory."""
     remaining = iter(rows)
     with atomic_write(path) as part, pq.ParquetWriter(part, schema, compression="zstd") as file:
         while some := list(islice(remaining, ROWS_PER_WRITE)):
@@ -74,14 +74,14 @@ def _save(frame: pd.DataFrame, schema: pa.Schema, path: Path) -> None:
 def _write_points(
     points: Callable[[str], np.ndarray], pictures: list[PictureRecord], path: Path
 ) -> None:
-    """Write where the points of each picture's face lie, exact to a 2,000th of its side."""
+    """Write the points of each picture's face, exact to 1/2000 of its side."""
     members = track([p.member for p in pictures], "points", console=Console(stderr=True))
     with atomic_write(path) as part:
         np.save(part, np.stack([points(member) for member in members]).astype(np.float16))
 
 
 def _answers_about(triplets: pd.Index, answers: pd.DataFrame) -> pd.DataFrame:
-    """Return the answers about these triplets, numbered by their place among them.
+    """Return the answers about these triplets, numbered by their position among them.
 
     Args:
         triplets: positions of the triplets in the whole table.

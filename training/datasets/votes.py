@@ -12,10 +12,10 @@ MOST_AGAINST = 2
 
 
 def counts(index: pd.DataFrame) -> Float[np.ndarray, "faces emotions"]:
-    """Return the votes each face got for each emotion; all zero where there are none.
+    """Return the votes of each face for each emotion; all zero if there are none.
 
-    One person's vote against many is noise and dropped, as the FER+ authors do; a face with a label
-    and no votes counts as one vote; votes for unknown and for no face are left out.
+    Single votes are dropped as noise if another emotion has several, as the FER+ authors do; a face
+    with a label and no votes has one vote; votes for unknown and for no face are left out.
 
     Args:
         index: rows of a prepared set's index.
@@ -34,8 +34,8 @@ def counts(index: pd.DataFrame) -> Float[np.ndarray, "faces emotions"]:
 def is_clear(index: pd.DataFrame) -> Bool[np.ndarray, "faces"]:
     """Return which faces are clear enough for triplets.
 
-    A face with one label is. A face with several votes has at most 2 for unknown or no face and at
-    least 5 for emotions, the rule of the fixed FER+ triplets.
+    A face with a single label is clear. A face with votes is clear if at most 2 are for unknown or
+    no face and at least 5 for emotions, the rule of the fixed FER+ triplets.
 
     Args:
         index: rows of a prepared set's index.
@@ -51,9 +51,9 @@ def is_clear(index: pd.DataFrame) -> Bool[np.ndarray, "faces"]:
 
 
 def majority(index: pd.DataFrame) -> Float[np.ndarray, "faces"]:
-    """Return the emotion that more than half of the votes name, NaN where none does.
+    """Return the emotion with more than half of the votes, NaN if there is none.
 
-    Votes given by one person alone are dropped first; unknown and no face count as votes. After the
+    Emotions with a single vote are dropped first; unknown and no face count as votes. After the
     majority rule of Barsoum et al. (2016).
 
     Args:

@@ -1,4 +1,4 @@
-"""Checkpoints: a training that was killed goes on from its last one to the same numbers."""
+"""Checkpoints: a killed training resumes from its last one and computes the same numbers."""
 
 import json
 import pickle
@@ -97,7 +97,7 @@ class Checkpoints:
             raise TrainingError(
                 f"The checkpoint of step {progress.step} can't be written to {self.folder} "
                 f"({reason}); the last one is {last.name if last else 'none'}. "
-                "Once that is mended, the same command goes on from there."
+                "Fix that and run the same command again to resume from there."
             ) from error
 
     def _save(self, accelerator: Accelerator, progress: Progress, part: Path) -> None:
@@ -131,7 +131,7 @@ class Checkpoints:
             return Progress.read(latest)
         except BROKEN as error:
             older = sorted(self.folder.glob(PATTERN))[:-1]
-            start = f"goes on from {older[-1].name}" if older else "trains from the beginning"
+            start = f"resumes from {older[-1].name}" if older else "trains from the beginning"
             raise TrainingError(
                 f"The checkpoint {latest} is broken ({first_line(error)}): delete that folder; the "
                 f"same command then {start}."
@@ -163,10 +163,10 @@ def _disk_error(folder: Path) -> OSError | None:
 
 
 def checkpoint_in(folder: Path) -> Path:
-    """Return the checkpoint that a folder is, or the newest one in it.
+    """Return the folder itself if it is a checkpoint, or the newest checkpoint in it.
 
     Raises:
-        RecipeError: the folder neither is nor holds a checkpoint.
+        RecipeError: the folder is no checkpoint and holds none.
     """
     found = folder if (folder / "progress.json").is_file() else Checkpoints(folder).latest()
     if found is None:
@@ -185,8 +185,8 @@ def load_weights(
 ) -> Progress:
     """Restore weights, averages and progress of another run, and no settings of its optimisers.
 
-    Optimisers begin without momentum; schedules go on from the other run's step at their own rates.
-    Averages that the other run didn't compute begin with the restored weights.
+    Optimisers start without momentum; schedules resume at the other run's step at their own rates.
+    Averages that the other run didn't compute start with the restored weights.
 
     Args:
         checkpoint: a checkpoint of the other run.
@@ -218,7 +218,7 @@ def load_weights(
 
 
 def _advance(schedule: LRScheduler, checkpoint: Path, index: int) -> None:
-    """Put a schedule where the stored one was, with the learning rates it has now."""
+    """Advance a schedule to the stored step, keeping its own learning rates."""
     rates = list(schedule.base_lrs)
     load_custom_state(schedule, str(checkpoint), index)
     schedule.base_lrs = rates

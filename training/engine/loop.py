@@ -28,16 +28,16 @@ console = Console(stderr=True)
 
 
 class Loop:
-    """One training from its first or its last checkpoint to its end.
+    """One training, from its start or its last checkpoint to its end.
 
     Every step draws its random numbers from a seed of its own (run, step, process), and every epoch
-    its order, so that going on from a checkpoint gives the numbers of an unbroken run.
+    its order, so that a resumed run computes the same numbers as an uninterrupted one.
 
     Args:
-        name: of the recipe.
+        name: name of the recipe.
         recipe: its references to versions resolved to numbers.
-        task: what is trained.
-        folder: for the checkpoints; by default that of the recipe.
+        task: the task to train.
+        folder: folder of the checkpoints; by default that of the recipe.
     """
 
     def __init__(self, name: str, recipe: Recipe, task: Task, folder: Path | None = None) -> None:
@@ -84,7 +84,7 @@ class Loop:
             self.recent[key] = [torch.tensor(value) for value in values]
         if self.progress.step:
             self._print(
-                f"Going on from step {self.progress.step}, epoch {self.progress.epoch + 1}."
+                f"Resuming from step {self.progress.step}, epoch {self.progress.epoch + 1}."
             )
         if not self.task.has_validation():
             self._print(
@@ -179,20 +179,20 @@ class Loop:
         self.recent.clear()
 
     def _check_finite(self) -> None:
-        """Keep what isn't finite out of checkpoints, validations and versions."""
+        """Raise if a loss or weight isn't finite, before it gets into a checkpoint or version."""
         nonfinite = nonfinite_values(self.recent) + nonfinite_weights(self.networks.wrapped)
         averages = {f"average of {n}": a.module for n, a in self.networks.averages.items()}
         self._require_finite(nonfinite + nonfinite_weights(averages))
 
     def _require_finite(self, nonfinite: list[str]) -> None:
-        """Raise in all processes if one of them has found something that isn't finite."""
+        """Raise in all processes if one of them has found a value that isn't finite."""
         found = torch.tensor(float(len(nonfinite)), device=self.accelerator.device)
         if not float(self.accelerator.reduce(found, "sum")):
             return
         step, last = self.progress.step, self.checkpoints.latest()
         name = nonfinite[0] if nonfinite else "A loss or weight of another process"
         advice = (
-            f"Go on from the last finite checkpoint: add --resume-from {last}"
+            f"Resume from the last finite checkpoint: add --resume-from {last}"
             if last
             else "There is no checkpoint yet: start again"
         )
@@ -227,7 +227,7 @@ class Loop:
             self.tracker.picture(sheet, f"sheets/epoch-{self.progress.epoch:03}.png")
 
     def trained_networks(self) -> dict[str, nn.Module]:
-        """Return the networks in float32 and without any wrapper; they train no more after that."""
+        """Return the networks in float32 and without wrappers; they can't be trained after that."""
         return self.networks.for_export()
 
     def _checkpoint(self) -> None:

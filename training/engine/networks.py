@@ -10,12 +10,12 @@ from training.engine.task import Networks
 
 
 class TrainingNetworks:
-    """Networks on their devices, wrapped by Accelerate where they have weights to learn.
+    """Networks on their devices, wrapped by Accelerate if they have weights to learn.
 
     Args:
         networks: the task's, by name.
         accelerator: places and wraps them.
-        decay: of the running averages, 0 to 1; 0: none are made.
+        decay: decay of the running averages, 0 to 1; with 0 none are computed.
     """
 
     def __init__(self, networks: Networks, accelerator: Accelerator, decay: float) -> None:
@@ -28,7 +28,7 @@ class TrainingNetworks:
                 for name, network in networks.items()
             }
         self.prepared: list[nn.Module] = []
-        """Those that Accelerate checkpoints, in its order."""
+        """The networks that Accelerate checkpoints, in its order."""
         self.wrapped = {name: self._wrap(network) for name, network in networks.items()}
 
     def _wrap(self, network: nn.Module) -> nn.Module:
@@ -46,19 +46,19 @@ class TrainingNetworks:
             network.train(train)
 
     def update_averages(self) -> None:
-        """Take the present weights into the running averages."""
+        """Update the running averages with the current weights."""
         if self.averages:
             for name, network in self.unwrapped().items():
                 self.averages[name].update_parameters(network)
 
     def averaged(self) -> dict[str, nn.Module]:
-        """Return the averaged networks in eval mode; empty where no averages are made."""
+        """Return the averaged networks in eval mode; empty if no averages are computed."""
         return {name: average.module.eval() for name, average in self.averages.items()}
 
     def unwrapped(self, *, keep_fp32_wrapper: bool = True) -> dict[str, nn.Module]:
         """Return the networks without the wrappers of several processes.
 
-        Accelerate takes the wrapper of mixed precision off for good: never during training.
+        Removing the wrapper of mixed precision can't be undone: don't do it during training.
         """
         return {
             name: self.accelerator.unwrap_model(network, keep_fp32_wrapper=keep_fp32_wrapper)
@@ -66,9 +66,9 @@ class TrainingNetworks:
         }
 
     def for_validation(self) -> dict[str, nn.Module]:
-        """Return the averaged networks, or the present ones where no averages are made."""
+        """Return the averaged networks, or the current ones if no averages are computed."""
         return self.averaged() or self.unwrapped()
 
     def for_export(self) -> dict[str, nn.Module]:
-        """Return the same in float32 and without any wrapper; they train no more after that."""
+        """Return the same in float32 and without any wrapper; they can't be trained after that."""
         return self.averaged() or self.unwrapped(keep_fp32_wrapper=False)

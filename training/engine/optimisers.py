@@ -25,7 +25,7 @@ def optimisation(
     optimiser: OptimiserName,
     schedule: ScheduleName,
 ) -> Optimisation:
-    """Return an optimiser over `parameters`; weight decay leaves vectors and scalars alone.
+    """Return an optimiser over `parameters`; vectors and scalars get no weight decay.
 
     `sgd` has momentum 0.9. `cosine` rises over the first twentieth of the steps and falls to 0.
     """
@@ -53,9 +53,9 @@ def optimisation(
 def averaging(keep: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
     """Return the running average of a network's weights, for `AveragedModel`.
 
-    At first it keeps less than `keep`, (1 + n) / (10 + n) at the n-th step: else what a network
-    started with, such as the variances of fresh normalisation layers, would stay in for thousands.
-    Counters are taken as they are: a rounded mean of equal counters can be one less.
+    At first the decay is less than `keep`, (1 + n) / (10 + n) at the n-th step: otherwise initial
+    values, such as the variances of new normalisation layers, would remain for thousands of steps.
+    Counters are copied: a rounded mean of equal counters can be one less.
     """
 
     def average(averaged: Tensors, current: Tensors, steps: Tensor | int) -> None:

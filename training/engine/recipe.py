@@ -1,4 +1,4 @@
-"""What every recipe holds, whatever it trains, and the marker of fields that name a version."""
+"""The fields that all recipes share, and the marker of fields that name a version."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 
 class RecipeError(ValueError):
-    """A recipe cannot run as it stands; the message says why and what to do."""
+    """A recipe can't run as given; the message says why and what to do."""
 
 
 class NamesVersion:
@@ -25,24 +25,24 @@ class Recipe:
     data: tuple[Path, ...] = ()
     """Folders made by `python -m training prepare`."""
     toy: bool = False
-    """Learn from drawn faces, for which no --data is needed: a training of seconds."""
+    """Learn from drawn faces, without --data: the training takes seconds."""
     epochs: int = 10
     """Passes over the training split."""
     batch_size: int = 64
-    """Faces a step, on each process."""
+    """Faces per step on each process."""
     learning_rate: float = 1e-3
     """Highest learning rate of the schedule."""
     weight_decay: float = 5e-4
     """Decoupled for AdamW, L2 for SGD."""
     averaging: float = 0.0
     """Decay of the running average of the weights at each step, such as 0.999; the average is what
-    is validated and registered. 0 takes the last weights and computes no average."""
+    is validated and registered. 0 registers the last weights and computes no average."""
     seed: int = 0
     """Seeds weights, order, augmentation and sampling."""
     precision: Literal["no", "bf16", "fp16"] = "no"
     """Arithmetic of the networks' forward pass; weights stay float32."""
     device: Literal["auto", "cpu"] = "auto"
-    """`auto` takes a GPU if there is one."""
+    """`auto` uses a GPU if there is one."""
     workers: int = 0
     """Processes that read pictures ahead."""
     checkpoint_steps: int = 200
@@ -51,7 +51,7 @@ class Recipe:
     """Run folder or checkpoint of another training of the same network: start with its weights,
     averages and progress, but with the optimiser settings given here."""
     log_faces: bool = False
-    """Put a contact sheet of training faces into MLflow although they are persons."""
+    """Put a contact sheet of training faces into MLflow although it shows persons."""
 
     runs: Path = Path("runs")
-    """Folder for checkpoints of unfinished runs; the same command goes on from there."""
+    """Folder for checkpoints of unfinished runs; the same command resumes from there."""

@@ -54,7 +54,7 @@ def with_references(config: Config, chosen: Mapping[str, str]) -> Config:
 
 
 def numbered(reference: str) -> str:
-    """Return the version that a reference means now, as NAME/NUMBER.
+    """Return the version that a reference currently stands for, as NAME/NUMBER.
 
     Raises:
         RegistryError: there is no such version, or the registry does not answer.

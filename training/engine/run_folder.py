@@ -27,22 +27,22 @@ def run_folder(name: str, recipe: Recipe) -> Path:
     """Return the folder of a training's checkpoints: equal recipes share one.
 
     Args:
-        name: of the recipe.
-        recipe: as it was typed, its references not resolved.
+        name: name of the recipe.
+        recipe: the recipe as typed, its references not resolved.
     """
     config = json.dumps(asdict(recipe) | {"runs": ""}, sort_keys=True, default=str)
     return recipe.runs / f"{name}-{hashlib.sha256(config.encode()).hexdigest()[:10]}"
 
 
 class RunFolder:
-    """What a training keeps beside its checkpoints, so that it goes on as it began."""
+    """The files that a training keeps beside its checkpoints, to resume with equal settings."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Make the folder and keep it to this process until the block ends.
+        """Create the folder and lock it for this process until the block ends.
 
         References and data of an earlier attempt count only with a checkpoint of it. A block that
         fails before its first checkpoint leaves no folder behind.
@@ -85,14 +85,14 @@ class RunFolder:
             holder = ""
         return (
             f"This training is running already ({holder or 'another process'}) in {self.path}. "
-            "Wait for it, or stop it: the same command then goes on from its last checkpoint."
+            "Wait for it, or stop it: the same command then resumes from its last checkpoint."
         )
 
     def resolve(self, recipe: AnyRecipe) -> AnyRecipe:
         """Return the recipe with a number in place of each alias.
 
-        What a reference meant when the training began is stored in the folder and counts for good.
-        A training that resumes from another one's checkpoint takes over what counts there.
+        The version of each reference at the training's start is stored in the folder and stays.
+        A training that resumes from another one's checkpoint uses the versions stored there.
 
         Raises:
             RecipeError: `resume_from` holds no checkpoint.
@@ -160,7 +160,7 @@ def _check_source(digests: Mapping[str, str], checkpoint: Path) -> None:
 
 
 def _version(stored: dict[str, str] | None, reference: str) -> str:
-    """Return the stored number if it was stored for this reference, else that of now."""
+    """Return the stored number if it was stored for this reference, else the current one."""
     if stored and stored["reference"] == reference:
         return stored["version"]
     return numbered(reference)

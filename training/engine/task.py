@@ -1,4 +1,4 @@
-"""What a model gives the one loop: networks, optimisers, batches, a step, a validation."""
+"""The interface of a model to the loop: networks, optimisers, batches, step, validation."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
@@ -25,7 +25,7 @@ from training.engine.recipe import Recipe, RecipeError
 
 
 class TrainingError(RuntimeError):
-    """A training stopped itself; the message says why and what is left."""
+    """A training stopped itself; the message says why and what to do."""
 
 
 Networks = Mapping[str, nn.Module]
@@ -42,7 +42,7 @@ class Optimisation:
 
 @dataclass(frozen=True, kw_only=True)
 class Update:
-    """One move of one optimiser; a GAN's step yields two."""
+    """One update of one optimiser; a GAN's step yields two."""
 
     optimiser: str
     loss: Tensor
@@ -51,10 +51,10 @@ class Update:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedModel:
-    """What a finished training leaves behind: a network for the registry and what it needs to run.
+    """The result of a finished training: a network for the registry and what it needs to run.
 
     `network` maps RGB faces in [0, 1] to the outputs that its `ModelSpec` names; `config` rebuilds
-    it. `encoder` and `thresholds` go with a network that takes a change of expression too.
+    it. `encoder` and `thresholds` are for a network that also takes a change of expression.
     """
 
     network: nn.Module
@@ -67,7 +67,7 @@ class TrainedModel:
 
 
 class SummaryRow(NamedTuple):
-    """A part of a network as `summary` counts it: with what goes into it for one face."""
+    """A part of a network for `summary`, with its input for one face."""
 
     network: nn.Module
     example: Tensor | tuple[Tensor, ...]
@@ -75,10 +75,10 @@ class SummaryRow(NamedTuple):
 
 
 class Task(ABC):
-    """One model's side of a training."""
+    """One model's part of a training."""
 
     spec: ModelSpec | None
-    """The registered model; None for a network that only travels inside others."""
+    """The registered model; None for a network that is only part of others."""
     crop: CropSpec
 
     def __init__(self, recipe: Recipe) -> None:
@@ -89,8 +89,8 @@ class Task(ABC):
         """The prepared data, opened at first use.
 
         Raises:
-            RecipeError: the recipe names no data, or data beside drawn faces.
-            PreparedError: there is none, or a picture of it stands in several splits.
+            RecipeError: the recipe names no data, or names data although it uses drawn faces.
+            PreparedError: there is none, or a picture of it is in several splits.
         """
         if self.recipe.toy and self.recipe.data:
             raise RecipeError(
@@ -130,12 +130,12 @@ class Task(ABC):
         """Return the training batches; their order follows the sampler's epoch and seed."""
 
     def begin(self, epoch: int) -> None:
-        """Prepare for epoch `epoch`, counted from 0, which begins or goes on."""
+        """Prepare for epoch `epoch`, counted from 0, which starts or resumes."""
         del epoch
 
     @abstractmethod
     def step(self, networks: Networks, batch: Batch) -> Iterator[Update]:
-        """Yield this batch's updates; the loop applies each before it asks for the next."""
+        """Yield this batch's updates; the loop applies each before it takes the next."""
 
     @abstractmethod
     def validate(self, networks: Networks) -> list[Measurement]:

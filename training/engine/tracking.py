@@ -30,7 +30,7 @@ RUN_FOLDER = "run_folder"
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """One number of one step. Logging it twice leaves one point: its time is part of it."""
+    """One number of one step. Logging it twice adds one point only: its time is part of it."""
 
     key: str
     value: float
@@ -46,12 +46,12 @@ class Metric:
 class Tracker:
     """An MLflow run that is open.
 
-    All methods raise Unreachable where the store does not answer or its disk is full.
+    All methods raise Unreachable if the store does not answer or its disk is full.
 
     Args:
         experiment: name of the run's experiment.
-        name: of a new run.
-        run_id: of an earlier run to go on with; empty: a new one.
+        name: name of a new run.
+        run_id: id of an earlier run to continue; empty for a new one.
     """
 
     def __init__(self, experiment: str, name: str, run_id: str = "") -> None:
@@ -125,7 +125,7 @@ class Tracker:
 
         Args:
             card: how the network was trained, plain values.
-            text: the card as Markdown, where it becomes the description of a version.
+            text: the card as Markdown, if it becomes the description of a version.
 
         Raises:
             Unreachable: the store does not answer.
@@ -158,7 +158,7 @@ class Tracker:
 
 
 def _short(found: int | Mapping[str, int]) -> str:
-    """Return counts as JSON, their sum where there are too many for a tag."""
+    """Return counts as JSON, or their sum if there are too many for a tag."""
     whole = json.dumps(found)
     if isinstance(found, int) or len(whole) <= LONGEST_PARAM:
         return whole
@@ -169,10 +169,10 @@ def annotate(version: Version, rows: Sequence[Measurement], items: pd.DataFrame,
     """Log measurements and the outcome of each item to the run of a version, and as its tags.
 
     Args:
-        version: what was measured.
+        version: the version that was measured.
         rows: measurements; they become rows of the run's table, metrics of the run, and tags.
         items: a row for each face, triplet or transfer.
-        name: what the file of the items is called, before the version's number.
+        name: the start of the items' file name; the version's number follows.
 
     Raises:
         Unreachable: the store does not answer.
@@ -207,7 +207,7 @@ def finished(model: str, folder: str) -> str | None:
 
 
 def card_of(run_id: str) -> dict[str, Any] | None:
-    """Return the run card of a run; None where there is no such run, or no card in it.
+    """Return the run card of a run; None if there is no such run, or no card in it.
 
     Raises:
         Unreachable: the store does not answer.
@@ -219,7 +219,7 @@ def card_of(run_id: str) -> dict[str, Any] | None:
 
 
 def artifact(run_id: str, file: str, folder: Path) -> Path | None:
-    """Fetch an artifact of a run into `folder` and return its path; None where there is none.
+    """Fetch an artifact of a run into `folder` and return its path; None if there is none.
 
     Raises:
         Unreachable: the store does not answer.

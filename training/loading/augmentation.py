@@ -1,4 +1,4 @@
-"""Random changes of faces such as cameras make: drawn at each step, for a whole batch at once."""
+"""Random changes of faces, like those of cameras: drawn at each step for a whole batch."""
 
 import io
 import math
@@ -18,7 +18,7 @@ JPEG_QUALITIES = (20, 80)
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
-    """Ranges, drawn uniformly and for every face by itself; all zero leaves faces as they are."""
+    """Ranges of changes, drawn uniformly for each face; with all zero faces stay unchanged."""
 
     mirror: float = 0.5
     """Probability of a mirrored face."""
@@ -29,15 +29,15 @@ class Augmentation:
     shift: float = 0.06
     """Largest shift along each axis, as a share of the side."""
     light: float = 0.25
-    """Largest change of brightness (of 1) and of contrast (as a share)."""
+    """Largest change of brightness (for pixels in [0, 1]) and of contrast (as a share)."""
     gamma: float = 0.3
     """Largest change of the logarithm of gamma, the exponent of the pixels."""
     blur: float = 0.25
-    """Probability of a face with fewer pixels: at least a third of the side, one size a batch."""
+    """Probability of a face with fewer pixels: at least a third of the side, one size per batch."""
     jpeg: float = 0.15
     """Probability of JPEG compression, quality 20 to 80."""
     noise: float = 0.02
-    """Largest std of grey Gaussian noise, of 1."""
+    """Largest std of grey Gaussian noise, for pixels in [0, 1]."""
     grey: float = 0.2
     """Probability of a face without colour."""
     erase: float = 0.3
@@ -94,7 +94,7 @@ class Augmentation:
         return out
 
     def relight(self, x: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch 3 h w"]:
-        """Change gamma, contrast and brightness, add noise, and take the colour of some faces."""
+        """Change gamma, contrast and brightness, add noise, and turn some faces grey."""
         each = (len(x), 1, 1, 1)
         grey = torch.rand(each, device=x.device) < self.grey
         x = torch.where(grey, (x * x.new_tensor(LUMINANCE).view(1, 3, 1, 1)).sum(1, True), x)
@@ -126,4 +126,4 @@ def warp(
 GENTLE = Augmentation(
     rotation_degrees=10.0, light=0.2, gamma=0.2, blur=0.15, jpeg=0.1, noise=0.01, erase=0.2
 )
-"""For a few epochs on small faces: harder pictures would need longer to be learned."""
+"""For few epochs on small faces: stronger changes would need longer training."""

@@ -15,11 +15,11 @@ from training.datasets.prepared import Prepared
 
 
 class Items(Dataset[dict[str, Tensor]], ABC):
-    """What batches are made of; a batch is fetched in one go."""
+    """A data set that returns a whole batch in one call."""
 
     @abstractmethod
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return the number of items."""
 
     @abstractmethod
     def __getitems__(self, items: list[int]) -> dict[str, Tensor]:
@@ -37,7 +37,7 @@ class Faces(Items):
         sets: prepared sets.
         rows: for each set, the rows to take (its index's row numbers).
         spec: how faces are cut.
-        targets: name -> one value a face, in the order of `sets` and `rows`.
+        targets: name -> one value per face, in the order of `sets` and `rows`.
     """
 
     def __init__(
@@ -68,14 +68,14 @@ class Faces(Items):
 
 
 class WeightedSampler(Sampler[int]):
-    """Draws in proportion to weights; every epoch of every seed its own order.
+    """Draws items in proportion to weights; each epoch and seed has its own order.
 
     Equal weights draw each item once an epoch, others draw with replacement.
 
     Args:
-        weights: one an item.
-        seed: of the orders.
-        count: items drawn in an epoch; by default as many as there are weights.
+        weights: one per item.
+        seed: seed of the orders.
+        count: items drawn in an epoch; by default the number of weights.
     """
 
     def __init__(self, weights: np.ndarray, seed: int, count: int | None = None) -> None:
@@ -101,7 +101,7 @@ class WeightedSampler(Sampler[int]):
 
 
 def balanced(classes: Int[np.ndarray, "faces"], exponent: float) -> Float[np.ndarray, "faces"]:
-    """Return sampling weights: 0 as they come, 1 every class equally often."""
+    """Return sampling weights: exponent 0 keeps the frequencies, 1 makes all classes equal."""
     frequency = np.bincount(classes)[classes]
     weights: np.ndarray = 1.0 / frequency.astype(np.float64) ** exponent
     return weights

@@ -1,1 +1,1 @@
-"""Metrics, one a file, with their intervals."""
+"""Metrics, one per file, with their intervals."""

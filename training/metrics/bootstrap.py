@@ -20,15 +20,15 @@ def interval(
 
     The vertex bootstrap of Snijders and Borgatti (1999): photos are drawn with replacement, and a
     triplet's weight is the product of how often each of its photos was drawn. Triplets that share
-    photos are not independent, and this accounts for it; where they share none, the interval is too
-    wide rather than too narrow. For a paired interval, give the difference of two models' values.
+    photos are not independent, and this accounts for it; if they share none, the interval is too
+    wide rather than too narrow. For a paired interval, pass the difference of two models' values.
 
     Args:
         values: one number for each triplet, 1 where it is right.
         clusters: the number of the photo, or of the person, of each face of a triplet; a person
             with two faces in a triplet counts once in the product.
-        resamples: how many bootstrap samples are drawn.
-        seed: seeds the draw.
+        resamples: number of bootstrap samples.
+        seed: seed of the draw.
     """
     unique, inverse = np.unique(clusters, return_inverse=True)
     faces = np.sort(inverse.reshape(clusters.shape), axis=1)

@@ -43,10 +43,10 @@ def emotion_measurements(
     Args:
         logits: the classifier's outputs.
         truth: the right label of each face.
-        split: the split the faces are of.
+        split: the faces' split.
         of_set: name of the data set.
         protocol: how the labels were chosen; see `Measurement.protocol`.
-        resamples: how many bootstrap samples are drawn.
+        resamples: number of bootstrap samples.
     """
     rng = torch.Generator().manual_seed(0)
     metrics = emotion_metrics(logits, truth)
@@ -73,7 +73,7 @@ def emotion_measurements(
 def fitted_temperature(
     logits: Float[Tensor, "faces labels"], truth: Int[Tensor, "faces"]
 ) -> Float[Tensor, ""]:
-    """Return the T for which cross-entropy of logits / T is least.
+    """Return the T for which the cross-entropy of logits / T is lowest.
 
     Guo et al., "On Calibration of Modern Neural Networks" (ICML 2017).
     """

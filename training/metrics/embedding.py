@@ -1,4 +1,4 @@
-"""How good an expression embedding is: on fixed triplets, and in hiding who people are."""
+"""Metrics of an expression embedding: accuracy on fixed triplets, and leaked identity."""
 
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ from training.metrics.verification import verification_auc
 
 
 class EmbeddingMetrics(NamedTuple):
-    """What was measured of an embedding on one split of a set."""
+    """The metrics of an embedding on one split of a set."""
 
     split: str
     set: str
@@ -68,9 +68,9 @@ def evaluate_embedding(
     """Measure an embedding on one split of a set.
 
     Args:
-        network: gives `expression`, or `logits` whose `hellinger_embedding` is taken, and perhaps
+        network: outputs `expression`, or `logits` whose `hellinger_embedding` is used, and maybe
             `identity`; in eval mode.
-        data: a prepared set; its fixed triplets and identity trials are used where it has any.
+        data: a prepared set; its fixed triplets and identity trials are used if it has any.
         crop: how faces are cut for the network.
         split: train, validation or test.
     """
@@ -91,7 +91,7 @@ def evaluate_vectors(
     """Measure embeddings of any origin on one split of a set.
 
     Args:
-        vectors: in the index's order; only the rows of `rows_to_embed` are read.
+        vectors: embeddings in the index's order; only the rows of `rows_to_embed` are read.
         data: a prepared set.
         split: train, validation or test.
     """

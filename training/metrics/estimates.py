@@ -20,13 +20,13 @@ PERCENTILES = (2.5, 97.5)
 
 
 class Quantity(NamedTuple):
-    """What an estimate is of: a metric, for all triplets or pairs or for a group of them."""
+    """What an estimate measures: a metric on all triplets or pairs, or on a group of them."""
 
     metric: str
     group: str = ""
 
     def __str__(self) -> str:
-        """Return it as tables show it."""
+        """Return the text shown in tables."""
         return f"{self.metric}, {self.group}" if self.group else self.metric
 
 
@@ -90,7 +90,7 @@ class TripletAccuracy(Estimate):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RocAuc(Estimate):
-    """The area under the ROC curve of telling one person's pairs from two people's by distance."""
+    """ROC AUC of classifying pairs by distance: pairs of one person against pairs of two."""
 
     same: Float[np.ndarray, "seeds pairs"]
     """Distances of pairs of one person, a row for each seed."""
@@ -103,7 +103,7 @@ class RocAuc(Estimate):
 
     @property
     def value(self) -> float:
-        """The area: 1 for a perfect identity network, 0.5 where distances say nothing of people."""
+        """The area: 1 for a perfect identity network, 0.5 if distances contain no identity."""
         areas = [auc(same, other) for same, other in zip(self.same, self.other, strict=True)]
         return float(np.mean(areas))
 

@@ -1,8 +1,8 @@
-"""How much an expression embedding reveals of who a person is.
+"""How much an expression embedding reveals about the identity of a person.
 
 The main number is measured across expressions: can the distance alone tell one person in two
-expressions from two people in the same two? Pairs within one expression are measured too, but
-pictures of one sitting really look alike there.
+expressions from two people in the same two? Pairs with one expression are measured too, but
+there, pictures of one session do look alike.
 """
 
 from collections.abc import Iterator
@@ -19,13 +19,13 @@ from training.metrics.triplet_accuracy import outcomes
 LEAK = Quantity("leak_auc")
 ATTRIBUTES = ("sex", "ethnicity")
 FEWEST_PERSONS = 3
-"""Persons that a group must have to get a number of its own."""
+"""Fewest persons of a group with its own number."""
 
 
 def leak(
     vectors: Float[np.ndarray, "faces dims"], data: Prepared, trials: pd.DataFrame
 ) -> dict[Quantity, Estimate]:
-    """Return what the vectors reveal of identity.
+    """Return how much the vectors reveal about identity.
 
     Args:
         vectors: a vector for each row of the set's index that the trials name.
@@ -34,8 +34,8 @@ def leak(
 
     Returns:
         `leak_auc` (across expressions, 0.5 is perfect) and `leak_auc_same_expression`, both also by
-        sex and ethnicity where the set knows them (group `sex: female`), and the shares of
-        `adversarial` and `three_people` triplets whose pair is strictly the nearest; each where
+        sex and ethnicity if the set has them (group `sex: female`), and the shares of
+        `adversarial` and `three_people` triplets whose pair is strictly the nearest; each only if
         there are trials for it.
     """
     person = pd.factorize(data.index["person"])[0]

@@ -1,4 +1,4 @@
-"""Pairs and triplets of people on which an embedding is tested for what it reveals of identity.
+"""Pairs and triplets of people on which an embedding is tested for leaked identity.
 
     python -m training.metrics.identity_trials data/london data/lfw-emotion data/ict
 
@@ -27,7 +27,7 @@ PAIRS_OF_PERSON = 10
 OTHERS_OF_PAIR = 5
 MOST_TRIPLETS = 3000
 FRUITLESS_DRAWS = 300
-"""After so many draws in a row without a new triplet the drawing stops."""
+"""Number of draws in a row without a new triplet after which drawing stops."""
 LISTS = resources.files("training.datasets") / "lists"
 
 
@@ -65,7 +65,7 @@ def draw_trials(index: pd.DataFrame, split: str, seed: int = 0) -> pd.DataFrame:
     - three_people: the same with a third person for the odd face.
 
     At most 10 pairs for each person, 5 pairs of two people for each of these, and 3,000 triplets of
-    a kind. The first person of a triplet is drawn evenly, whoever has how many pictures.
+    a kind. The first person of a triplet is drawn uniformly, whatever their number of pictures.
     """
     usable = (index["split"] == split) & index["person"].notna() & index["emotion"].notna()
     people = _People(index[usable], np.random.default_rng(seed))
@@ -86,7 +86,7 @@ class _People:
         self.of_emotion = {e: np.flatnonzero(self.emotion == e) for e in set(self.emotion.tolist())}
 
     def pairs(self) -> Iterator[tuple[object, ...]]:
-        """Yield pairs of one person, each followed by pairs of two people like it."""
+        """Yield pairs of one person, each followed by similar pairs of two people."""
         for rows in self.of_person.values():
             both = np.array(list(combinations(rows, 2)), dtype=np.int64).reshape(-1, 2)
             alike = self.emotion[both[:, 0]] == self.emotion[both[:, 1]]

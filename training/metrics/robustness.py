@@ -23,7 +23,7 @@ Outputs = Mapping[str, Tensor]
 
 
 def moved(faces: Float[Tensor, "batch 3 h w"], share: float) -> Float[Tensor, "batch 3 h w"]:
-    """Return the faces as a crop moved right and down by a share of its side shows them."""
+    """Return the faces in a crop that is moved right and down by a share of its side."""
     by = round(share * faces.shape[3])
     wider: Tensor = functional.pad(faces, [0, 0, by, by], padding_mode="edge")
     return wider[..., by:, by:]
@@ -78,7 +78,7 @@ def robustness(network: nn.Module, data: Prepared, split: str, crop: CropSpec) -
 
 
 def latency(network: nn.Module, crop: CropSpec) -> list[Measurement]:
-    """Return milliseconds a face, alone and in a batch of 32, medians of 20 on this machine."""
+    """Return milliseconds per face, alone and in a batch of 32; medians of 20 runs."""
     rows = []
     for batch in (1, BATCH):
         faces = torch.rand(batch, 3, crop.size_px, crop.size_px)

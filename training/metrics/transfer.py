@@ -1,4 +1,4 @@
-"""Whether a transfer worked: nearer to the driver, still the person, like the truth."""
+"""Metrics of a transfer: distance to the driver's expression, identity, similarity to the truth."""
 
 from collections.abc import Callable, Mapping
 
@@ -9,7 +9,7 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 from registry.transfer_metrics import TransferMetrics
 
 Vectors = Mapping[str, Tensor]
-"""What an encoder gives for a batch of faces: unit vectors `expression` and `identity`."""
+"""An encoder's outputs for a batch of faces: unit vectors `expression` and `identity`."""
 
 
 def measure_transfers(

@@ -1,4 +1,4 @@
-"""How well vectors tell persons apart."""
+"""How well vectors distinguish persons."""
 
 from itertools import combinations
 
@@ -16,11 +16,11 @@ PICTURES_OF_PERSON = 10
 def verification_auc(
     vectors: Float[np.ndarray, "faces d"], data: Prepared, rows: Int[np.ndarray, "faces"]
 ) -> float | None:
-    """Return how well cosines tell one person's pairs from two persons' (ROC AUC; 0.5 is chance).
+    """Return how well cosines separate one person's pairs from two persons' (ROC AUC; 0.5: chance).
 
-    All pairs of one person against as many pairs of different people. Of a person of more than ten
-    pictures ten are drawn: else one of 198 gives 84 % of the pairs of lfw-emotion's validation
-    persons. Drawn with seed 0.
+    All pairs of one person against the same number of pairs of different people. At most ten
+    pictures of a person are used: otherwise one person with 198 pictures has 84 % of the pairs of
+    lfw-emotion's validation persons. Drawn with seed 0.
 
     Args:
         vectors: unit vectors of the faces in `rows`.
@@ -28,7 +28,7 @@ def verification_auc(
         rows: rows of the set's index.
 
     Returns:
-        The area under the ROC curve; None where no person has two pictures, or there is one person.
+        The area under the ROC curve; None if no person has two pictures or all are of one person.
     """
     has_person = data.index["person"].notna().to_numpy()[rows]
     person, vectors = data.index["person"].to_numpy()[rows[has_person]], vectors[has_person]

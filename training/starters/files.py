@@ -24,12 +24,12 @@ STARTERS = (DLN, EMOTION, PIX2PIXHD)
 CONTAINED = {DLN: (IDENTITY,), EMOTION: (IDENTITY,), PIX2PIXHD: (DLN, IDENTITY)}
 """Starters whose weights are part of each starter."""
 SIZE_LIMIT = 6_500_000
-"""Bytes that the weights of a starter may have."""
+"""Largest size of a starter's weights, in bytes."""
 LARGER_LIMITS = {PIX2PIXHD: 13_000_000}
 IDENTITY_PREFIX = "pair.identity."
-"""How the names of the frozen identity branch's weights begin."""
+"""Prefix of the names of the frozen identity branch's weights."""
 GENERATOR_PREFIX = "generator."
-"""How the names of a generator's weights begin in a version that has its encoder's, too."""
+"""Prefix of the names of a generator's weights in a version that also has its encoder's."""
 MEASUREMENTS = "measurements"
 """Key of the measurements beside the run card's."""
 
@@ -69,7 +69,7 @@ class Starter:
 
 
 def is_shipped(name: str) -> bool:
-    """Tell whether the starter's files are here."""
+    """Return whether the starter's files exist."""
     return (FOLDER / f"{name}.safetensors").exists() and (FOLDER / f"{name}.json").exists()
 
 

@@ -1,4 +1,4 @@
-"""The model card: one form for every model, every number once, at a length MLflow keeps."""
+"""The model card: one form for every model, every number once, in a length MLflow stores."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -71,7 +71,7 @@ def test_every_model_that_trains_has_every_heading_filled_in_order(model: str) -
     assert "python -m training train" in section(text, "How it was made")
 
 
-def test_the_trainings_before_this_one_come_first() -> None:
+def test_earlier_trainings_are_listed_first() -> None:
     earlier = {"command": "train first", "seed": 3, "minutes": 9.0, "epochs": 4, "machine": "GPU"}
     made = section(markdown(card(before=[earlier]), []), "How it was made")
     assert "`train first`: seed 3, 4 epochs, 9.0 minutes, GPU." in made
@@ -81,7 +81,7 @@ def test_the_trainings_before_this_one_come_first() -> None:
     assert "on CPU, 2 threads" in section(markdown(card(), []), "How it was made")
 
 
-def test_earlier_trainings_make_way_for_results() -> None:
+def test_earlier_trainings_are_left_out_if_results_need_the_space() -> None:
     earlier = {"command": "first " * 500, "seed": 3, "minutes": 9.0, "epochs": 4, "machine": "GPU"}
     text = markdown(card(before=[earlier]), rows("test", range(30)))
     assert "first first" not in text
@@ -102,7 +102,7 @@ def test_licences_decisions_and_failures_are_those_of_this_version() -> None:
     assert "luminance" not in markdown(card(config=published), [])
 
 
-def test_a_long_card_shows_the_test_and_says_how_to_see_the_rest() -> None:
+def test_a_long_card_shows_the_test_split_and_where_to_see_the_rest() -> None:
     tests = rows("test", range(70))
     text = markdown(card(), [*tests, *rows("validation", range(900, 970))])
     assert len(text) <= LONGEST
@@ -149,7 +149,7 @@ def run(fresh_store: Path) -> Tracker:
     return run
 
 
-def test_what_is_measured_later_enters_the_card_and_nothing_else_changes(run: Tracker) -> None:
+def test_later_measurements_are_added_to_the_card_and_nothing_else_changes(run: Tracker) -> None:
     before = markdown(card(), [ACCURACY])
     version = register(before, run)
     refresh(version)

@@ -1,4 +1,4 @@
-"""A run card survives JSON, and names what it lacks."""
+"""A run card survives JSON, and errors name missing fields."""
 
 import json
 
@@ -14,11 +14,11 @@ def test_a_card_survives_json() -> None:
     assert RunCard.read(json.loads(json.dumps(written.to_dict()))) == written
 
 
-def test_what_is_no_part_of_a_card_is_left_out() -> None:
+def test_unknown_keys_are_left_out() -> None:
     assert RunCard.read(card().to_dict() | {"metrics": {"test/accuracy": 0.5}}) == card()
 
 
-def test_an_incomplete_card_is_refused_by_what_it_lacks() -> None:
+def test_the_error_about_an_incomplete_card_names_the_missing_field() -> None:
     values = card().to_dict()
     del values["command"]
     with pytest.raises(TypeError, match="command"):

@@ -1,4 +1,4 @@
-"""Measurements as tables for people: a cell for each number, its interval in the same cell."""
+"""Measurements as tables: a cell for each number with its interval."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ ACCURACY = row("triplet_accuracy", 0.64, low=0.594, high=0.686)
 LATENCY = row("latency_ms", 4.5, split="", set="", group="batch 1")
 
 
-def test_a_column_is_a_set_and_an_interval_stands_in_the_cell_of_its_metric() -> None:
+def test_each_set_has_a_column_and_an_interval_is_in_the_cell_of_its_metric() -> None:
     shown = overall([ACCURACY, row("triplet_accuracy", 0.8, set="london")])
     assert shown == (
         "| test | ferplus | london |\n"
@@ -25,7 +25,7 @@ def test_a_column_is_a_set_and_an_interval_stands_in_the_cell_of_its_metric() ->
     )
 
 
-def test_splits_protocols_counts_and_the_machine_are_told_apart() -> None:
+def test_splits_protocols_counts_and_the_machine_are_separate() -> None:
     measurements = [
         row("accuracy", 0.61, split="validation", set=""),
         row("accuracy", 0.82),
@@ -39,7 +39,7 @@ def test_splits_protocols_counts_and_the_machine_are_told_apart() -> None:
     assert machine == "| on this machine | per face |\n|---|---|\n| latency ms, batch 1 | 4.500 |"
 
 
-def test_groups_of_people_and_emotions_have_tables_of_their_own() -> None:
+def test_groups_of_people_and_emotions_have_separate_tables() -> None:
     measurements = [
         row("leak_auc", 0.7, set="london"),
         row("leak_auc", 0.71, set="london", group="sex: female", low=0.66, high=0.76),

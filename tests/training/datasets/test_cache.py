@@ -38,7 +38,7 @@ def copy(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def mode(places: list[Path], bits: int) -> Iterator[None]:
-    """Change what files and folders allow, to root as well, who becomes nobody."""
+    """Change the mode of files and folders; root becomes the user nobody, so that it applies."""
     is_root = os.geteuid() == 0
     for place in places:
         place.chmod(bits)
@@ -58,25 +58,25 @@ def read_only(folder: Path) -> AbstractContextManager[None]:
 
 
 @pytest.mark.parametrize("cut", [lambda data: data.faces(SPEC), lambda data: aligned(data, SPEC)])
-def test_a_read_only_folder_gives_one_sentence_with_the_reason(
+def test_a_read_only_folder_is_reported_in_one_sentence_with_the_reason(
     cut: Callable[[Prepared], np.ndarray], copy: Path
 ) -> None:
     with read_only(copy), pytest.raises(PreparedError) as error:
         cut(Prepared.open(copy))
     assert str(error.value) == (
-        f"{copy}/cache can't be written: Permission denied: '{copy}/cache'; mend that and run the "
+        f"{copy}/cache can't be written: Permission denied: '{copy}/cache'; fix that and run the "
         "same command again."
     )
 
 
-def test_what_is_cached_is_read_from_a_read_only_folder(copy: Path) -> None:
+def test_cached_faces_are_read_from_a_read_only_folder(copy: Path) -> None:
     faces = np.array(Prepared.open(copy).faces(SPEC))
     with read_only(copy):
         assert np.array_equal(Prepared.open(copy).faces(SPEC), faces)
 
 
-def test_an_index_that_may_not_be_read_gives_the_reason(copy: Path) -> None:
-    sentence = r"index.parquet can't be read: .*ermission denied.*; mend that or prepare the set"
+def test_the_message_about_an_unreadable_index_has_the_reason(copy: Path) -> None:
+    sentence = r"index.parquet can't be read: .*ermission denied.*; fix that or prepare the set"
     with mode([copy / "index.parquet"], 0), pytest.raises(PreparedError, match=sentence):
         Prepared.open(copy)
 
@@ -98,17 +98,17 @@ def test_the_reason_of_an_error_is_never_empty(
 
     assert reason_of(error) == reason
     monkeypatch.setattr(prepared, "cached_array", fail)
-    with pytest.raises(PreparedError, match=f": {reason}; mend that"):
+    with pytest.raises(PreparedError, match=f": {reason}; fix that"):
         Prepared.open(folder).faces(SPEC)
 
 
-def test_a_runs_folder_below_a_file_gives_one_sentence(tmp_path: Path) -> None:
+def test_a_runs_folder_below_a_file_is_reported_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
-    with pytest.raises(PreparedError, match=r"runs can't be written: Not a directory: .*; mend"):
+    with pytest.raises(PreparedError, match=r"runs can't be written: Not a directory: .*; fix"):
         toy_set(tmp_path / "file" / "runs")
 
 
-def test_a_crop_that_is_missing_gives_one_sentence(copy: Path) -> None:
+def test_a_missing_crop_is_reported_in_one_sentence(copy: Path) -> None:
     data = Prepared.open(copy)
     (copy / data.index["path"][3]).unlink()
     with pytest.raises(PreparedError, match=r"can't be read: No such file .*; prepare the set ag"):

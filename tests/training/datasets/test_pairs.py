@@ -32,7 +32,7 @@ def test_a_pair_is_one_person_and_pose_in_two_emotions_both_ways() -> None:
     assert pairs(data, "test").shape == (0, 2)
 
 
-def test_unknown_poses_are_alike_and_unknown_people_are_nobody() -> None:
+def test_unknown_poses_are_equal_and_unknown_people_are_in_no_pair() -> None:
     data = prepared(
         [
             ("anna", NOTHING, None, 1.0, "train"),

@@ -19,7 +19,7 @@ from training.models.emotion.task import EmotionTask
 
 
 class Interrupted(toy.DrawnFaces):
-    """Reads a hundred pictures, then Ctrl-C."""
+    """Reads a hundred pictures, then is stopped by Ctrl-C."""
 
     left = 100
 
@@ -30,7 +30,7 @@ class Interrupted(toy.DrawnFaces):
         return super().read(member)
 
 
-def test_a_stopped_run_goes_on_where_it_was(
+def test_a_stopped_run_continues_where_it_was_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
@@ -53,7 +53,7 @@ def test_a_stopped_run_goes_on_where_it_was(
     assert Prepared.open(stopped).digest == Prepared.open(whole).digest
 
 
-def test_another_margin_cuts_again_and_forgets_what_was_cut_from_it(
+def test_another_margin_cuts_again_and_deletes_the_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from registry.crops import CropSpec
@@ -79,20 +79,20 @@ def test_the_report_counts_faces_and_names_the_command(tmp_path: Path) -> None:
     assert f"python -m training prepare toy - {tmp_path / 'toy'}" in text
 
 
-def test_a_folder_with_other_things_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_not_changed(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(PreparedError, match="holds other things"):
+    with pytest.raises(PreparedError, match="holds other files"):
         prepare("toy", None, tmp_path)
     assert [f.name for f in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-def test_a_folder_being_prepared_is_left_to_that_run(tmp_path: Path) -> None:
+def test_a_folder_that_another_run_prepares_is_refused(tmp_path: Path) -> None:
     with FileLock(tmp_path / ".lock"), pytest.raises(PreparedError, match="already"):
         prepare("toy", None, tmp_path)
 
 
 @pytest.mark.parametrize("name", [n for n in READERS if n != "toy"])
-def test_a_wrong_source_gives_a_sentence(name: str, tmp_path: Path) -> None:
+def test_a_wrong_source_is_refused_in_one_sentence(name: str, tmp_path: Path) -> None:
     text = tmp_path / "notes.txt"
     text.write_text("no zip")
     for wrong in (None, tmp_path / "nowhere", text, tmp_path):
@@ -109,7 +109,7 @@ def test_an_unknown_set_names_the_known_ones(tmp_path: Path) -> None:
         prepare("imagenet", None, tmp_path / "dest")
 
 
-def test_a_picture_of_the_test_is_taken_out_of_training(
+def test_a_test_picture_is_removed_from_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dataset = toy.read()
@@ -132,7 +132,7 @@ def test_a_person_or_picture_in_two_splits_stops_the_run(
     first, *rest = dataset.pictures
     split_person = replace(dataset, pictures=[replace(first, split="test"), *rest])
     monkeypatch.setitem(READERS, "toy", lambda _: split_person)
-    with pytest.raises(PreparedError, match=r"1 persons stand in several splits \(person00\)"):
+    with pytest.raises(PreparedError, match=r"1 persons are in several splits \(person00\)"):
         prepare("toy", None, tmp_path / "toy")
     with pytest.raises(PreparedError, match="prepare"):
         Prepared.open(tmp_path / "toy")
@@ -153,26 +153,28 @@ def test_sets_that_share_a_picture_in_different_splits_are_not_trained_on_togeth
         prepare(name, None, tmp_path / name)
         folders.append(tmp_path / name)
     assert len(EmotionTask(EmotionRecipe(data=(folders[0], folders[2]))).sets) == 2
-    sentence = r"^3 pictures stand in several splits of these sets \(other: 0-0-0, other: 0-0-1, "
+    sentence = r"^3 pictures are in several splits of these sets \(other: 0-0-0, other: 0-0-1, "
     with pytest.raises(PreparedError, match=sentence):
         _ = EmotionTask(EmotionRecipe(data=(folders[0], folders[1]))).sets
 
 
 def test_a_folder_inside_the_source_or_below_a_file_is_refused(tmp_path: Path) -> None:
     source = plant({"happy/1.jpg": photo()}, tmp_path / "mine")
-    with pytest.raises(PreparedError, match=r"out lies in .*mine, the source of folder; name a"):
+    with pytest.raises(PreparedError, match=r"out is inside .*mine, the source of folder; name a"):
         prepare("folder", source, source / "data" / "out")
-    with pytest.raises(PreparedError, match=r"can't be written: .*; mend that and run the same"):
+    with pytest.raises(PreparedError, match=r"can't be written: .*; fix that and run the same"):
         prepare("toy", None, source / "happy" / "1.jpg" / "out")
 
 
-def test_when_no_picture_gives_a_face_the_reasons_are_counted(tmp_path: Path) -> None:
+def test_if_no_picture_can_be_cropped_the_reasons_are_counted(tmp_path: Path) -> None:
     source = plant({"happy/1.jpg": b"-", "happy/2.jpg": b"--"}, tmp_path / "mine")
-    with pytest.raises(PreparedError, match=r"gave a face \(2: the picture can't be read\); is"):
+    with pytest.raises(
+        PreparedError, match=r"could be cropped \(2: the picture can't be read\); is"
+    ):
         prepare("folder", source, tmp_path / "data", workers=1)
 
 
-def test_a_full_disk_gives_one_sentence_with_the_reason(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_in_one_sentence_with_the_reason(tmp_path: Path) -> None:
     limited = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))\n"
         "from training.__main__ import main; sys.exit(main(sys.argv[1:]))"
@@ -182,23 +184,23 @@ def test_a_full_disk_gives_one_sentence_with_the_reason(tmp_path: Path) -> None:
     assert done.returncode == 2
     last = done.stderr.strip().splitlines()[-1]
     assert last.endswith(
-        "toy can't be written: File too large; mend that and run the same command again."
+        "toy can't be written: File too large; fix that and run the same command again."
     )
     assert "Traceback" not in done.stderr
 
 
-class Lethal(toy.DrawnFaces):
-    """Ends the process that reads."""
+class Killing(toy.DrawnFaces):
+    """Kills the process that reads."""
 
     def read(self, member: str) -> bytes:
         os.kill(os.getpid(), signal.SIGKILL)
         return super().read(member)
 
 
-def test_a_process_that_was_ended_gives_a_sentence(
+def test_a_killed_process_is_reported_in_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dataset = replace(toy.read(), source=Lethal(), cropped_margin=None)
+    dataset = replace(toy.read(), source=Killing(), cropped_margin=None)
     monkeypatch.setitem(READERS, "toy", lambda _: dataset)
-    with pytest.raises(PreparedError, match="--workers 1 goes on"):
+    with pytest.raises(PreparedError, match="--workers 1 to continue"):
         prepare("toy", None, tmp_path / "dest", workers=1)

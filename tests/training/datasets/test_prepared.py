@@ -63,7 +63,9 @@ def test_grey_crops_become_rgb(tmp_path: Path, folder: Path) -> None:
     assert (face == face[..., :1]).all()
 
 
-def test_digest_follows_content_and_not_place(tmp_path: Path, folder: Path) -> None:
+def test_the_digest_depends_on_the_content_and_not_on_the_folder(
+    tmp_path: Path, folder: Path
+) -> None:
     copy = tmp_path / "elsewhere"
     shutil.copytree(folder, copy)
     data, same = Prepared.open(folder), Prepared.open(copy)
@@ -72,7 +74,7 @@ def test_digest_follows_content_and_not_place(tmp_path: Path, folder: Path) -> N
     assert Prepared(copy, same.name, same.index, same.triplets).digest != data.digest
 
 
-def test_a_folder_without_a_prepared_set_gives_a_sentence(tmp_path: Path) -> None:
+def test_a_folder_without_a_prepared_set_is_refused_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(PreparedError, match="isn't a prepared set"):
         Prepared.open(tmp_path)
     (tmp_path / "index.parquet").write_text("hello")
@@ -100,6 +102,6 @@ def test_the_contact_sheet_shows_every_emotion(folder: Path) -> None:
     assert (picture[row - CAPTION_PX : row, :FACE_PX] < 128).any(), "it has a caption"
 
 
-def test_a_sheet_that_cannot_be_written_gives_a_sentence(folder: Path) -> None:
+def test_a_sheet_that_cannot_be_written_is_reported_in_one_sentence(folder: Path) -> None:
     with pytest.raises(PreparedError, match=r"sheet\.png can't be written: No such file"):
         write_sheet(Prepared.open(folder), folder / "nowhere" / "sheet.png")

@@ -38,7 +38,7 @@ def pack(tree: Tree, path: Path, top: str = "") -> Path:
 
 
 def everywhere(tree: Tree, tmp_path: Path) -> Iterator[Path]:
-    """Give the tree as a folder, in a folder, as a zip and as a zip with a folder around it."""
+    """Yield the tree as a folder, in a folder, as a zip and as a zip with a folder around it."""
     yield plant(tree, tmp_path / "bare")
     yield plant({f"a/b/{name}": content for name, content in tree.items()}, tmp_path / "deep")
     yield pack(tree, tmp_path / "bare.zip")

@@ -1,4 +1,4 @@
-"""The smallest task: a line through points, trained in a second."""
+"""The smallest task: fit a line to points, trained in a second."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ STEPS = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """What is learned."""
+    """The target of the fit."""
 
     teacher: VersionReference | None = None
 
@@ -59,7 +59,7 @@ class Points(Items):
 
 
 class Line(nn.Module):
-    """A line, and a parameter that has no part in it."""
+    """A line, and a parameter that isn't used."""
 
     def __init__(self, unused: int = 1) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ class Line(nn.Module):
 
 
 class LineTask(Task):
-    """Fits a line; a test may add what happens before a step."""
+    """Fits a line; a test may set a function that runs before each step."""
 
     spec = SPEC
     crop = CROP
@@ -80,9 +80,9 @@ class LineTask(Task):
     before_step: Callable[[int, nn.Module], None] = staticmethod(lambda _step, _line: None)
     loss_factor: Callable[[int], float] = staticmethod(lambda _step: 1.0)
     unused = 1
-    """Weights of the network that have no part in its line."""
+    """Number of the network's unused weights."""
     tasks: "list[LineTask]" = []  # noqa: RUF012
-    """Those that a test has made."""
+    """The tasks that a test has created."""
 
     def __init__(self, recipe: LineRecipe) -> None:
         super().__init__(recipe)
@@ -91,7 +91,7 @@ class LineTask(Task):
 
     @classmethod
     def stop_at(cls, step: int | None) -> None:
-        """Let Ctrl-C come before a step of each task, counted from 1."""
+        """Simulate Ctrl-C before a step of each task, counted from 1."""
 
         def stop(at: int, _: nn.Module) -> None:
             if at == step:

@@ -30,7 +30,7 @@ def failed(recipe: LineRecipe, sentence: str) -> Path:
 
 
 @pytest.mark.parametrize("averaging", [0.0, 0.5])
-def test_a_loss_that_is_no_number_ends_at_the_last_finite_checkpoint(
+def test_a_nan_loss_stops_the_training_after_the_last_finite_checkpoint(
     line: type[LineTask], recipe: LineRecipe, averaging: float
 ) -> None:
     recipe = replace(recipe, averaging=averaging)
@@ -43,7 +43,7 @@ def test_a_loss_that_is_no_number_ends_at_the_last_finite_checkpoint(
 
 
 @pytest.mark.parametrize("averaging", [0.0, 0.5])
-def test_a_weight_that_is_infinite_under_a_finite_loss_reaches_no_checkpoint(
+def test_an_infinite_weight_with_a_finite_loss_gets_into_no_checkpoint(
     line: type[LineTask], recipe: LineRecipe, averaging: float
 ) -> None:
     recipe = replace(recipe, averaging=averaging)
@@ -57,7 +57,7 @@ def test_a_weight_that_is_infinite_under_a_finite_loss_reaches_no_checkpoint(
     assert failed(recipe, sentence).name == "step-000000003"
 
 
-def test_another_learning_rate_goes_on_from_a_checkpoint(
+def test_a_training_resumes_from_a_checkpoint_with_another_learning_rate(
     line: type[LineTask], recipe: LineRecipe, capsys: pytest.CaptureFixture[str]
 ) -> None:
     recipe = replace(recipe, averaging=0.5)
@@ -68,7 +68,7 @@ def test_another_learning_rate_goes_on_from_a_checkpoint(
     still = replace(recipe, averaging=0.0, learning_rate=0.0, resume_from=checkpoint)
     train("line", still, "")
     err = capsys.readouterr().err
-    assert "Going on from step 6, epoch 1." in err
+    assert "Resuming from step 6, epoch 1." in err
     assert f"line/slope {float(weight):.4f}" in err, "the weights of the checkpoint, at rate 0"
 
     for resume_from in (checkpoint, checkpoint.parent):

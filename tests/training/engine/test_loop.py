@@ -60,7 +60,7 @@ def history(number: int) -> dict[str, list[tuple[int, float]]]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder of a store in use, beside which trainings keep their checkpoints."""
+    """The folder of the store in use and of the trainings' checkpoints."""
     folder = tmp_path_factory.mktemp("trainings")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EXPRESSION_STUDIO_STORE", str(folder / "store"))
@@ -75,13 +75,13 @@ def unbroken(folder: Path) -> versions.Version:
 
 
 @pytest.mark.timeout(400)
-def test_a_killed_training_ends_with_the_weights_and_metrics_of_an_unbroken_one(
+def test_a_killed_and_resumed_training_equals_an_uninterrupted_one(
     folder: Path, unbroken: versions.Version
 ) -> None:
     broken = start(folder / "broken", folder / "store")
     kill_in_the_second_epoch(broken, folder / "broken")
     out, err = start(folder / "broken", folder / "store").communicate(timeout=180)
-    assert "Going on from step" in err
+    assert "Resuming from step" in err
     assert "Registered dln version 2." in out, err
     first, second = versions.weights("dln/1"), versions.weights("dln/2")
     assert first.keys() == second.keys()
@@ -118,7 +118,7 @@ def test_a_run_shows_its_data_and_its_recipe(
         assert sheet.width > 300
 
 
-def test_persons_are_put_into_mlflow_only_with_log_faces(folder: Path, tmp_path: Path) -> None:
+def test_faces_of_persons_are_logged_only_with_log_faces(folder: Path, tmp_path: Path) -> None:
     prepare("toy", None, tmp_path / "people")
     recipe = replace(RECIPES["dln-compact"], data=(tmp_path / "people",), runs=folder)
     assert task_of(recipe).sheet() is None
@@ -137,7 +137,7 @@ def test_a_recipe_without_data_says_what_to_do(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("keep", [0.9, 0.999])
-def test_the_average_of_the_weights_forgets_what_the_network_started_with(keep: float) -> None:
+def test_the_average_of_the_weights_forgets_the_initial_weights(keep: float) -> None:
     network = torch.nn.BatchNorm1d(1)
     average = AveragedModel(network, multi_avg_fn=averaging(keep), use_buffers=True)
     average.update_parameters(network)

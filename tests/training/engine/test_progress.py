@@ -1,4 +1,4 @@
-"""What a training says and doesn't do: validation without faces, averages, data beside toy."""
+"""A training's messages and logs: validation, averages, --data with a toy recipe, errors."""
 
 import shutil
 from dataclasses import replace
@@ -36,9 +36,7 @@ def run(recipe: LineRecipe, task: LineTask) -> Progress:
             loop.tracker.close()
 
 
-def test_no_network_is_copied_where_no_averages_are_made(
-    line: type[LineTask], recipe: LineRecipe
-) -> None:
+def test_no_network_is_copied_without_averages(line: type[LineTask], recipe: LineRecipe) -> None:
     task = line(recipe)
     vars(task)["line"] = Uncopied()
     assert run(recipe, task).epoch == recipe.epochs
@@ -49,7 +47,7 @@ def test_no_network_is_copied_where_no_averages_are_made(
         run(averaging, task)
 
 
-def test_measurements_of_an_epoch_are_logged_by_their_names_and_kept_as_rows(
+def test_measurements_of_an_epoch_are_logged_by_their_names_and_stored_as_rows(
     line: type[LineTask], recipe: LineRecipe, capsys: pytest.CaptureFixture[str]
 ) -> None:
     progress = run(recipe, line(recipe))
@@ -61,7 +59,7 @@ def test_measurements_of_an_epoch_are_logged_by_their_names_and_kept_as_rows(
     assert f" s  line/slope {row.value:.4f}\n" in capsys.readouterr().err
 
 
-def test_data_without_a_validation_face_is_said_before_the_first_epoch(
+def test_a_message_before_the_first_epoch_says_that_no_validation_face_exists(
     line: type[LineTask],
     recipe: LineRecipe,
     runs: Path,
@@ -93,7 +91,7 @@ def test_faces_that_the_task_cannot_measure_are_said_before_the_first_epoch(
     assert progress.last == []
 
 
-def test_data_beside_drawn_faces_is_refused(
+def test_data_together_with_drawn_faces_is_refused(
     line: type[LineTask], recipe: LineRecipe, runs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(RecipeError, match="add --no-toy"):

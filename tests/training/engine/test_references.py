@@ -1,4 +1,4 @@
-"""What a recipe's references to versions mean is settled once, when its training begins."""
+"""A recipe's references to versions are resolved once, when its training begins."""
 
 import shutil
 from dataclasses import replace
@@ -31,7 +31,7 @@ def test_references_are_found_by_their_type_in_nested_configs_too() -> None:
     }
 
 
-def test_an_alias_that_moves_during_a_training_is_what_it_was_at_its_start(
+def test_an_alias_that_moves_during_a_training_keeps_its_first_version(
     line: type[LineTask], recipe: LineRecipe
 ) -> None:
     register()

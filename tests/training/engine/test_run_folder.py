@@ -37,7 +37,7 @@ with RunFolder(Path(sys.argv[1])).locked():
 
 @contextmanager
 def held(folder: Path) -> Iterator[int]:
-    """Let another process hold the lock of a folder, and give its id."""
+    """Let another process hold the lock of a folder, and yield its id."""
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(folder)], text=True,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -57,7 +57,7 @@ def data(runs: Path, tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def test_the_same_command_says_that_another_process_is_at_it(
+def test_the_same_command_is_refused_while_another_process_runs_it(
     line: type[LineTask], runs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = run_folder("line", replace(RECIPES["line"], seed=77))
@@ -85,7 +85,7 @@ def test_a_process_that_finishes_during_the_check_is_another_process(
         pass
 
 
-def test_data_that_was_prepared_again_with_other_faces_is_not_gone_on_with(
+def test_a_training_does_not_resume_with_changed_data(
     line: type[LineTask], recipe: LineRecipe, data: Path
 ) -> None:
     recipe = replace(recipe, toy=False, data=(data,))
@@ -131,7 +131,7 @@ def test_a_data_folder_that_cannot_be_written_is_named(
     [(3_000_000, 0.0), (8_001_000, 0.5)],
     ids=["safetensors cannot write the weights", "torch cannot write the average"],
 )
-def test_a_disk_without_room_for_a_checkpoint_keeps_the_last_one_and_says_why(
+def test_a_full_disk_keeps_the_last_checkpoint_and_is_reported(
     line: type[LineTask], recipe: LineRecipe, limit_bytes: int, averaging: float
 ) -> None:
     recipe = replace(recipe, averaging=averaging)

@@ -1,4 +1,4 @@
-"""Each option of the augmentation alone: what it does, and how far it goes at most."""
+"""Each option of the augmentation alone: what it changes, and by how much at most."""
 
 import math
 from dataclasses import fields, replace
@@ -12,7 +12,7 @@ from training.loading.augmentation import LUMINANCE, Augmentation
 NONE = Augmentation(**{one.name: 0.0 for one in fields(Augmentation)})
 SIDE = 64
 MANY = 200
-"""Faces of one batch: enough to come near both ends of a range."""
+"""Faces of one batch: enough to get near both ends of a range."""
 
 
 def only(**options: float) -> Augmentation:
@@ -50,13 +50,13 @@ def drawn(augmentation: Augmentation, faces: Tensor, seed: int = 0) -> Tensor:
 
 
 def assert_fills(values: Tensor, low: float, high: float, slack: float = 0.0) -> None:
-    """Assert that values lie in a range, allowing a measuring error, and come near both ends."""
+    """Assert that values are in a range, up to a measuring error, and get near both ends."""
     margin = 0.15 * (high - low)
     assert low - slack <= float(values.min()) <= low + margin
     assert high - margin <= float(values.max()) <= high + slack
 
 
-def test_nothing_allowed_changes_nothing() -> None:
+def test_with_all_options_zero_nothing_changes() -> None:
     faces = colours()
     torch.testing.assert_close(NONE(faces), faces.float() / 255, atol=1e-5, rtol=0)
 
@@ -101,7 +101,7 @@ def test_light_changes_brightness_and_contrast_of_all_pixels_alike() -> None:
     assert_fills((bright + dark) / 2 - 0.5, -0.25, 0.25, slack=1e-4)
 
 
-def test_gamma_bends_the_grey_between_black_and_white() -> None:
+def test_gamma_changes_grey_but_not_black_and_white() -> None:
     grey = drawn(only(gamma=0.3), flat(64))[:, 0, 0, 0]
     assert_fills((grey.log() / math.log(64 / 255)).log(), -0.3, 0.3, slack=1e-4)
     for end in (0, 255):
@@ -139,7 +139,7 @@ def test_an_erased_patch_is_one_rectangle_of_mean_grey_up_to_a_third_of_each_sid
     assert 0.15 < float(share.float().mean()) < 0.45
 
 
-def test_a_face_of_fewer_pixels_loses_detail_and_keeps_its_mean() -> None:
+def test_a_face_with_fewer_pixels_loses_detail_and_keeps_its_mean() -> None:
     faces = colours(8).float() / 255
     for seed in range(5):
         coarse = drawn(only(blur=1.0), colours(8), seed)
@@ -156,7 +156,7 @@ def test_jpeg_changes_its_share_of_the_faces_a_little() -> None:
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_no_face_of_fewer_pixels_is_no_error_on_a_gpu() -> None:
+def test_a_batch_without_blurred_faces_works_on_a_gpu() -> None:
     faces = colours(4).cuda()
     assert bool((only(blur=0.0).lower_resolution(faces.float()) == faces).all())
 
@@ -168,7 +168,7 @@ def test_every_changed_face_stays_at_its_place_in_the_batch(option: str) -> None
     torch.testing.assert_close(changed, shades.float() / 255, atol=0.01, rtol=0)
 
 
-def test_faces_stay_pictures_and_the_seed_decides() -> None:
+def test_faces_stay_in_range_and_depend_on_the_seed() -> None:
     faces = torch.randint(256, (8, 3, 48, 48), dtype=torch.uint8)
     first = drawn(Augmentation(), faces, seed=3)
     assert torch.equal(first, drawn(Augmentation(), faces, seed=3))

@@ -1,4 +1,4 @@
-"""Intervals against a plain loop, and against the truth they should cover."""
+"""Intervals against a plain loop, and against the true value they should contain."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ def test_the_interval_is_the_vertex_bootstraps() -> None:
     assert interval(values, faces, resamples=50) == pytest.approx(tuple(expected))
 
 
-def test_shared_photos_widen_it_and_the_truth_lies_inside() -> None:
+def test_shared_photos_widen_the_interval_and_it_contains_the_true_value() -> None:
     rng = np.random.default_rng(2)
     hard = rng.random(60) < 0.3
 
@@ -46,7 +46,7 @@ def test_shared_photos_widen_it_and_the_truth_lies_inside() -> None:
     assert few_low < (1 - hard.mean()) ** 3 < few_high
 
 
-def test_persons_are_drawn_where_there_are_enough_of_them() -> None:
+def test_persons_are_drawn_if_there_are_enough_of_them() -> None:
     def drawn(people: list[str | None]) -> list[int]:
         data = Prepared(Path(), "toy", pd.DataFrame({"person": people}), None)
         faces = np.arange(len(people) // 3 * 3).reshape(-1, 3)
@@ -58,5 +58,5 @@ def test_persons_are_drawn_where_there_are_enough_of_them() -> None:
     assert drawn([*many[:-1], None]) == list(range(60))
 
 
-def test_no_difference_gives_zero() -> None:
+def test_the_interval_of_no_difference_is_zero() -> None:
     assert interval(np.zeros(9), np.arange(27).reshape(9, 3), resamples=20) == (0.0, 0.0)

@@ -35,7 +35,7 @@ def prepared() -> Prepared:
     return Prepared(Path("nowhere"), "made-up", index(), None)
 
 
-def test_trials_keep_their_rules_and_their_seed() -> None:
+def test_trials_follow_their_rules_and_their_seed() -> None:
     data = prepared()
     trials = identity_trials.trials(data, "test")
     person, emotion = data.index["person"], data.index["emotion"]
@@ -59,7 +59,7 @@ def test_trials_keep_their_rules_and_their_seed() -> None:
 
 
 @pytest.mark.parametrize("name", ["london", "lfw-emotion", "ict"])
-def test_the_committed_lists_name_no_person_of_a_training(name: str) -> None:
+def test_the_committed_lists_name_no_training_person(name: str) -> None:
     with (identity_trials.LISTS / f"people_{name}.parquet").open("rb") as file:
         table = pd.read_parquet(file)
     assert set(table["split"]) == {"validation", "test"}
@@ -95,7 +95,7 @@ def test_an_identity_network_leaks_all_and_an_expression_network_nothing() -> No
     assert collapsed[ADVERSARIAL].value == 0.0
 
 
-def test_the_area_is_the_share_of_won_comparisons_of_weighted_pairs() -> None:
+def test_auc_is_the_weighted_share_of_correctly_ordered_pairs() -> None:
     rng = np.random.default_rng(1)
     same, other = rng.integers(0, 5, 9).astype(float), rng.integers(0, 5, 11).astype(float)
     weight, against = rng.integers(0, 3, 9).astype(float), rng.integers(0, 3, 11).astype(float)

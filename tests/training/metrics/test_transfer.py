@@ -29,7 +29,7 @@ def test_metrics_are_distances_and_cosines_of_the_encoders_vectors() -> None:
         assert metrics.driver_likeness == pytest.approx(cosine, abs=1e-5)
 
 
-def test_a_source_that_shows_the_expression_can_not_come_nearer() -> None:
+def test_a_source_with_the_drivers_expression_can_not_get_nearer() -> None:
     encode = TinyEncoder().requires_grad_(False)
     source, result = torch.rand(2, 2, 3, 32, 32)
     found = measure_transfers(encode, source, result, encode(source))

@@ -1,4 +1,4 @@
-"""The shipped networks still compute what they computed when they were trained.
+"""The shipped networks compute the same outputs as when they were trained.
 
 outputs.npz was made at commit f4217dc with torch 2.15 on a CPU, denormals flushed to zero, by the
 same calls as below: each starter's network in eval mode on the noise of `inputs`, whole vectors and
@@ -41,7 +41,7 @@ def inputs(starter: files.Starter) -> tuple[Tensor, ...]:
 
 
 @pytest.mark.parametrize("name", files.STARTERS)
-def test_a_starter_computes_what_it_computed_before(name: str) -> None:
+def test_a_starters_outputs_are_unchanged(name: str) -> None:
     starter = files.Starter.open(name)
     network = seed.NETWORKS[name](starter.card)
     network.load_state_dict(starter.weights())

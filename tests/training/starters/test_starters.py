@@ -1,4 +1,4 @@
-"""Shipped weights: packed small, whole again when opened, and put into a registry once."""
+"""Shipped weights: stored without shared parts, complete when opened, registered once."""
 
 import subprocess
 import sys
@@ -67,7 +67,7 @@ def identity_of(network: DLN) -> dict[str, Tensor]:
 
 @pytest.fixture
 def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DLN:
-    """A network packed as the only starters there are."""
+    """A network packed as the only starter."""
     monkeypatch.setattr(files, "FOLDER", tmp_path)
     monkeypatch.setattr(files, "STARTERS", ("dln-compact",))
     network = trained()
@@ -76,7 +76,7 @@ def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DLN:
     return network
 
 
-def test_a_packed_network_comes_back_whole_its_frozen_branch_stored_once(
+def test_a_packed_network_is_complete_when_opened_and_its_frozen_branch_is_stored_once(
     network: DLN, tmp_path: Path
 ) -> None:
     packed = load_file(tmp_path / "dln-compact.safetensors")
@@ -96,14 +96,14 @@ def test_a_packed_network_comes_back_whole_its_frozen_branch_stored_once(
             assert torch.nn.functional.cosine_similarity(vectors, again).min() > 0.999
 
 
-def test_a_network_on_another_frozen_branch_is_not_packed(network: DLN) -> None:
+def test_a_network_with_another_frozen_branch_is_not_packed(network: DLN) -> None:
     state = dict(network.state_dict())
     state["pair.identity.last_linear.weight"] = state["pair.identity.last_linear.weight"] + 1
     with pytest.raises(ValueError, match="train it with the shipped one"):
         files.write("dln-compact", state, DLN_CARD, [])
 
 
-def test_too_large_a_network_leaves_the_starter_of_before(
+def test_a_network_that_is_too_large_does_not_replace_the_starter(
     network: DLN, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = (tmp_path / "dln-compact.safetensors").read_bytes()
@@ -113,7 +113,7 @@ def test_too_large_a_network_leaves_the_starter_of_before(
     assert (tmp_path / "dln-compact.safetensors").read_bytes() == before
 
 
-def test_a_starter_enters_a_registry_once_and_a_newer_one_takes_its_place(
+def test_a_starter_is_registered_once_and_a_newer_one_replaces_it(
     network: DLN, fresh_store: Path
 ) -> None:
     assert fresh_store.is_dir()
@@ -156,7 +156,7 @@ class Older(DLN):
         return {name: outputs[name] for name in ("expression", "identity")}
 
 
-def test_somebodys_own_version_stays_in_production(network: DLN, fresh_store: Path) -> None:
+def test_a_users_version_stays_in_production(network: DLN, fresh_store: Path) -> None:
     assert fresh_store.is_dir()
     run = store.connect().create_run(store.experiment("dln"))
     versions.register(
@@ -228,7 +228,7 @@ def test_the_shipped_starters_are_small_and_their_cards_say_how_they_were_made()
 
 
 @pytest.mark.timeout(400)
-def test_two_that_seed_at_once_seed_once(fresh_store: Path) -> None:
+def test_two_processes_that_seed_at_once_register_once(fresh_store: Path) -> None:
     assert fresh_store.is_dir()
     seeds = [
         subprocess.Popen([sys.executable, "app.py", "seed"], cwd=PROJECT, stdout=subprocess.PIPE)

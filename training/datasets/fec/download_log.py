@@ -16,7 +16,7 @@ class Status(StrEnum):
 
     OK = "ok"
     GONE = "gone"
-    """404 or 410, or Flickr's picture that says so."""
+    """404 or 410, or Flickr's placeholder for a removed photo."""
     REFUSED = "refused"
     """401, 403, or a redirect that isn't followed."""
     NO_PICTURE = "no picture"
@@ -24,9 +24,9 @@ class Status(StrEnum):
     BUSY = "busy"
     """429 or an error of the server, at each try."""
     UNREACHABLE = "unreachable"
-    """No connection, no answer in time, or one that breaks off."""
-    MISSING = "not at hand"
-    """Not in the folder of photos."""
+    """No connection, no answer in time, or a connection that breaks off."""
+    MISSING = "not in the folder"
+    """The folder of photos has no such file."""
 
 
 FINAL = {Status.GONE, Status.REFUSED, Status.NO_PICTURE, Status.TOO_LARGE}
@@ -53,7 +53,7 @@ class DownloadLog:
                 os.fsync(file.fileno())
 
     def write(self, address: str, status: Status) -> None:
-        """Write an address's status; a kill can't lose it, a power cut only within seconds."""
+        """Write an address's status; a kill can't lose it, a power cut only the last seconds."""
         if self.statuses.get(address) == status:
             return
         self.statuses[address] = status

@@ -41,29 +41,29 @@ class RateLimits:
     connections: int = 16
     connections_per_host: int = 4
     interval_seconds: float = 0.05
-    """Between two requests to one host."""
+    """Shortest time between two requests to one host."""
     answer_within_seconds: float = 20.0
-    """For each read from a connection."""
+    """Time limit of each read from a connection."""
     whole_within_seconds: float = 90.0
-    """For a whole picture."""
+    """Time limit of a whole picture."""
     tries: int = 4
     first_delay_seconds: float = 1.0
-    """Before the second try; doubled before each one after it."""
+    """Delay before the second try; doubled before each later one."""
     longest_delay_seconds: float = 120.0
-    """A host that demands a longer one is left alone until the next run."""
+    """A host that demands a longer delay is skipped until the next run."""
     largest_bytes: int = 30_000_000
     redirects: int = 4
     failures_of_a_host: int = 10
-    """Addresses that fail in a row before the host is left alone until the next run."""
+    """Addresses that fail in a row before the host is skipped until the next run."""
 
 
 class _DownloadError(Exception):
     """A download that failed.
 
     Args:
-        status: of the address.
+        status: status of the address.
         retry: whether another try may help.
-        wait: seconds that the server demands before it.
+        wait: seconds that the server demands before the next try.
     """
 
     def __init__(self, status: Status, *, retry: bool = False, wait: float = 0.0) -> None:
@@ -79,7 +79,7 @@ class _Host:
     free_at: float = 0.0
     """Time before which nothing is requested, by `time.monotonic`."""
     failures: int = 0
-    """Addresses in a row."""
+    """Number of addresses that failed in a row."""
     connections: asyncio.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
@@ -105,7 +105,7 @@ class _Host:
         self.failures = self.failures + 1 if failed else 0
 
     def pause(self, seconds: float) -> None:
-        """Request nothing for so long; nothing more in this run if that is too long."""
+        """Request nothing for some seconds; nothing more in this run if that is too long."""
         if seconds > self.rate_limits.longest_delay_seconds:
             self.failures = self.rate_limits.failures_of_a_host
         else:
@@ -122,9 +122,9 @@ def download(
 
     Args:
         addresses: what to download.
-        add: takes an address and its content, in some thread; raises PhotoError if that is no
+        add: takes an address and its content, in any thread; raises PhotoError if that is no
             picture.
-        log: gets the statuses.
+        log: receives the statuses.
         rate_limits: the defaults if None.
 
     Raises:
@@ -174,7 +174,7 @@ class _Session:
         return self.hosts.setdefault(address.split("/")[2].lower(), _Host(self.rate_limits))
 
     async def _download(self, address: str) -> Status:
-        """Try an address as often as it may help, and return its status."""
+        """Try an address until it succeeds or more tries can't help, and return its status."""
         host, limits = self._host(address), self.rate_limits
         attempts = stop_after_attempt(limits.tries)
         retrying = AsyncRetrying(
@@ -190,7 +190,7 @@ class _Session:
         return Status.OK
 
     async def _try(self, address: str) -> None:
-        """Download and add a picture; let its host rest for as long as the server demands."""
+        """Download and add a picture; on failure pause its host as long as the server demands."""
         try:
             content, complete = await self._fetch(address)
             await self._add(address, content, complete=complete)
@@ -199,7 +199,7 @@ class _Session:
             raise
 
     async def _add(self, address: str, content: bytes, *, complete: bool) -> None:
-        """Add a picture; what broke off is added if it is a picture even so."""
+        """Add a picture; an incomplete download is added too if it can be read as a picture."""
         try:
             await asyncio.to_thread(self.add, address, content)
         except PhotoError as error:
@@ -231,7 +231,7 @@ class _Session:
         raise _DownloadError(Status.REFUSED)
 
     async def _read_body(self, response: httpx.Response) -> tuple[bytes, bool]:
-        """Read as many bytes as come, whatever the headers say about number and type."""
+        """Read all bytes that arrive, whatever the headers say about their number and type."""
         body = bytearray()
         try:
             async for chunk in response.aiter_raw():
@@ -274,7 +274,7 @@ def _check_status(response: httpx.Response) -> None:
 
 
 def _parse_retry_after(header: str) -> float:
-    """Return the seconds of a Retry-After header: their number, or a date; 0 for anything else."""
+    """Return the seconds to wait by a Retry-After header, a number or date; 0 for anything else."""
     if header.isascii() and header.isdigit():
         return float(header)
     with suppress(ValueError, OverflowError):

@@ -17,13 +17,13 @@ from training.datasets.crop import LARGEST_CROP_PX, LARGEST_PNG_PX, WIDEST_MARGI
 from training.datasets.prepared import PreparedError
 
 MARGIN = 0.8
-"""What the square adds to the longer side of its box: 40 % on each side, enough for a crop as wide
-as WIDEST_MARGIN of a head that is tilted by 20 degrees. Where no face is found in the square, the
-longer side counts as the bare face's."""
+"""Added to the longer side of a box to get the square's side: 40 % on each side, enough for a crop
+with WIDEST_MARGIN of a head that is tilted by 20 degrees. If no face is found in the square, the
+longer side of the box is taken as the face's side."""
 LARGEST_PX = math.ceil(LARGEST_CROP_PX * (1 + MARGIN) / (1 + WIDEST_MARGIN))
 SUFFIXES = (".jpg", ".png")
 Box = tuple[float, float, float, float]
-"""Left, right, top, bottom as parts of the photo's width and height, as FEC has them."""
+"""Left, right, top, bottom as fractions of the photo's width and height, as in FEC's files."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class FaceCrops:
         raise PreparedError(f"There is no picture of {member}; run the same command again.")
 
     def names(self) -> set[str]:
-        """Return the names of the faces that have a picture; delete what a killed run left."""
+        """Return the names of the faces that have a picture; delete unfinished files."""
         remove_unfinished(self.folder)
         return {
             Path(file.name).stem
@@ -57,9 +57,9 @@ class FaceCrops:
         """Cut a face out of its photo and write it.
 
         Args:
-            name: from `name_of`.
+            name: the face's name; see `name_of`.
             photo: RGB.
-            box: of the face.
+            box: box of the face.
 
         Raises:
             OSError: it can't be written.
@@ -86,7 +86,7 @@ def name_of(key: str) -> str:
 
 
 def cut_square(photo: UInt8[np.ndarray, "h w 3"], box: Box) -> Image.Image:
-    """Return the square with a box in its centre; outside the photo its edge is repeated."""
+    """Return the square with a box in its centre; outside the photo, edge pixels are repeated."""
     largest = max(_sides(photo, box)) * (1 + MARGIN)
     factor = max(1, int(largest / (2 * LARGEST_PX)))
     reduced = np.asarray(Image.fromarray(photo).reduce(factor))

@@ -20,18 +20,18 @@ from jaxtyping import Bool, Float
 
 TYPES = ("ONE_CLASS_TRIPLET", "TWO_CLASS_TRIPLET", "THREE_CLASS_TRIPLET")
 PLACES = (1, 2, 3)
-"""Of the faces in a triplet."""
+"""Positions of the faces in a triplet."""
 EDGES = ("left", "right", "top", "bottom")
-"""Of a face's box, in fractions of the photo's width and height."""
+"""Edges of a face's box, as fractions of the photo's width and height."""
 ANNOTATORS = range(1, 7)
-"""Places of a triplet's annotators in its row."""
+"""Positions of a triplet's annotators in its row."""
 COLUMNS = (
     *(f"{what}_{i}" for i in PLACES for what in ("url", *EDGES)),
     "type",
     *(f"{what}_{j}" for j in ANNOTATORS for what in ("annotator", "answer")),
 )
 FEWEST_COLUMNS = COLUMNS.index("answer_1") + 1
-"""Of a row with a single annotator."""
+"""Number of columns of a row with a single annotator."""
 ADDRESS = r"^(?i:https?)://[^/?#@\s\x00-\x20]+(?:[/?#][^\s\x00-\x20]*)?$"
 NUMBER = r"^(?:[0-9]{1,20}\.?[0-9]{0,20}|\.[0-9]{1,20})(?:[eE][-+]?[0-9]{1,2})?$"
 QUOTED = r'"[^"\r]*"'
@@ -41,7 +41,7 @@ BLOCK_BYTES = 1 << 24
 MOST_NAMED = 20
 """Number of faults that are named; the rest are counted."""
 MOST_LETTERS = 80
-"""Letters of a faulty value that are shown."""
+"""Characters of a faulty value that are shown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,10 +55,10 @@ class Fault:
 
 @dataclass(frozen=True, kw_only=True)
 class FecCsv:
-    """A CSV file's usable rows, and the first of those that aren't.
+    """A CSV file's usable rows, and the faults of the first unusable ones.
 
     `table` has COLUMNS: addresses, types and annotators as dictionaries, edges as float64, answers
-    as int8, 0 where there is none.
+    as int8, 0 for none.
     """
 
     name: str
@@ -72,14 +72,14 @@ class FecCsv:
         total = f"{self.name}: {len(self.table) + self.dropped:,} rows, {self.dropped:,} dropped."
         named = [f"{self.name}, line {f.line:,}: {f.reason}: {f.value!r}." for f in self.faults]
         more = self.dropped - len(self.faults)
-        return [total, *named, *([f"{self.name}: and {more:,} rows more."] if more else [])]
+        return [total, *named, *([f"{self.name}: and {more:,} more rows."] if more else [])]
 
 
 def parse_csv(name: str, file: BufferedIOBase) -> FecCsv:
     """Return the rows of a CSV file, read block by block.
 
     Args:
-        name: of the file, for messages.
+        name: name of the file, for messages.
         file: opened for reading bytes.
     """
     tables: list[pa.Table] = [_convert(_split_cells(pa.array([], pa.string())))]
@@ -96,7 +96,7 @@ def parse_csv(name: str, file: BufferedIOBase) -> FecCsv:
 
 
 def _read_blocks(file: BufferedIOBase) -> Iterator[str]:
-    """Yield some MB of whole lines at a time."""
+    """Yield whole lines, some MB at a time."""
     for number in count():
         block = file.read(BLOCK_BYTES)
         if not block:
@@ -109,8 +109,8 @@ def _parse_lines(lines: pa.Array, first: int) -> tuple[pa.Table, list[Fault], in
     """Return the usable rows, the first faults in order, and the number of all faults.
 
     Args:
-        lines: of the file, one after another.
-        first: line number of the first of them.
+        lines: consecutive lines of the file.
+        first: line number of the first one.
     """
     numbers = np.arange(first, first + len(lines))
     lines = pc.utf8_rtrim(lines, "\r")
@@ -148,7 +148,7 @@ def _malformed_line(line: int, text: str) -> Fault:
 
 
 def _pad(lines: pa.Array, columns: pa.Array) -> pa.Array:
-    """Return the lines with all columns, empty ones where there are fewer annotators."""
+    """Return the lines with all columns; those of missing annotators are empty."""
     commas = pc.binary_repeat(",", pc.subtract(len(COLUMNS), columns))
     return pc.binary_join_element_wise(lines, commas, "")
 
@@ -191,7 +191,7 @@ def _to_numbers(texts: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _first_reasons(cells: pa.Table) -> np.ndarray:
-    """Return the first thing that is wrong with each row; empty where nothing is."""
+    """Return the first fault of each row; an empty string if there is none."""
     reasons = np.full(len(cells), "", object)
     for reason, wrong in _checks(cells):
         reasons[wrong & (reasons == "")] = reason
@@ -202,17 +202,17 @@ def _checks(cells: pa.Table) -> Iterator[tuple[str, Bool[np.ndarray, "rows"]]]:
     """Yield each reason why a row can't be used, and the rows that it applies to."""
     boxes = {i: _box(cells, i) for i in PLACES}
     for i in PLACES:
-        yield f"url_{i} is no http or https address", ~_matches(cells[f"url_{i}"], ADDRESS)
+        yield f"url_{i} isn't an http or https address", ~_matches(cells[f"url_{i}"], ADDRESS)
         yield f"box_{i} isn't left < right, top < bottom in [0, 1]", ~_is_box(boxes[i])
     for i, j in ((1, 2), (1, 3), (2, 3)):
         same = pc.equal(cells[f"url_{i}"], cells[f"url_{j}"]).to_numpy(zero_copy_only=False)
-        yield f"url_{i} shows the same face twice", same & (boxes[i] == boxes[j]).all(1)
+        yield f"url_{i} is the same face as url_{j}", same & (boxes[i] == boxes[j]).all(1)
     yield "type is unknown", ~_matches(cells["type"], f"^(?:{'|'.join(TYPES)})$")
     named = {j: _matches(cells[f"annotator_{j}"], "[^ ]") for j in ANNOTATORS}
     for j in ANNOTATORS:
         valid = _matches(cells[f"answer_{j}"], "^[123]$")
         empty = ~named[j] & ~_matches(cells[f"answer_{j}"], "[^ ]")
-        yield f"answer_{j} isn't an annotator's 1, 2 or 3", ~(empty | named[j] & valid)
+        yield f"answer_{j} isn't 1, 2 or 3 by a named annotator", ~(empty | named[j] & valid)
     yield "annotator_1 and all others are missing", ~np.any(list(named.values()), axis=0)
 
 
@@ -231,7 +231,7 @@ def _is_box(box: Float[np.ndarray, "rows 4"]) -> Bool[np.ndarray, "rows"]:
 
 
 def _wrong_cell(row: pa.Table, line: int, reason: str) -> Fault:
-    """Return a fault with the value of the column, or box, that its reason begins with."""
+    """Return a fault with the value of the column or box that its reason names first."""
     column = reason.split()[0]
     names = [f"{edge}_{column[-1]}" for edge in EDGES] if column.startswith("box") else [column]
     value = ", ".join(row[name][0].as_py() for name in names)
@@ -239,7 +239,7 @@ def _wrong_cell(row: pa.Table, line: int, reason: str) -> Fault:
 
 
 def stack_columns(table: pa.Table, columns: list[str]) -> pd.Categorical:
-    """Return dictionary columns as one, the second below the first and so on."""
+    """Return dictionary columns as one column, the second below the first and so on."""
     chunks = [chunk for column in columns for chunk in table[column].chunks]
     stacked = pa.chunked_array(chunks, pa.dictionary(pa.int32(), pa.string()))
     joined = stacked.unify_dictionaries().combine_chunks()

@@ -4,17 +4,17 @@ import numpy as np
 from jaxtyping import Bool, Int, UInt64
 
 LARGEST_VALIDATION_SHARE = 0.03
-"""Of the triplets, that become validation."""
+"""Largest share of the triplets that becomes validation."""
 LARGEST_DROPPED_SHARE = 0.10
-"""Of the triplets, that are dropped because they show a photo of validation beside others."""
+"""Largest share of the triplets dropped because only some of their photos are held out."""
 
 
 def draw_held_out(
     photos: Int[np.ndarray, "triplets 3"], digests: UInt64[np.ndarray, "triplets"]
 ) -> Bool[np.ndarray, "photos"]:
-    """Return which photos are held out; triplets that show them beside others have to be dropped.
+    """Return which photos are held out; triplets with only some photos held out must be dropped.
 
-    A rule of ours. No photo may be in two splits, but a photo of FEC is in 17 triplets on average,
+    Our own rule. No photo may be in two splits, but a photo of FEC is in 17 triplets on average,
     and these connect almost all photos: no group of triplets is separate from the rest, and a draw
     of photos rarely has all three of a triplet. So triplets are drawn, in the order of their
     digests, and their photos held out, until LARGEST_DROPPED_SHARE of all triplets would be dropped
@@ -23,8 +23,8 @@ def draw_held_out(
     so that an accuracy of 80 % is known to 3 points; a draw of photos drops 27 % for 490 held out.
 
     Args:
-        photos: of each triplet's faces, as numbers from 0.
-        digests: of each triplet; the smallest is drawn first.
+        photos: photo of each face of each triplet, numbered from 0.
+        digests: digest of each triplet; the smallest is drawn first.
     """
     order = np.argsort(digests, kind="stable")
     rank = np.empty(len(order), np.int64)

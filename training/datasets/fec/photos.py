@@ -1,4 +1,4 @@
-"""FEC's photos, downloaded or from a folder: each is cut at its boxes as soon as it is there."""
+"""FEC's photos, downloaded or from a folder: their faces are cut out as soon as they arrive."""
 
 import hashlib
 import os
@@ -39,8 +39,8 @@ class Photos:
         """Cut a photo's faces out of it and write them.
 
         Args:
-            address: of the photo.
-            content: bytes of its file.
+            address: address of the photo.
+            content: bytes of the photo's file.
 
         Raises:
             PhotoError: it can't be read.
@@ -56,7 +56,7 @@ class Photos:
             self.face_crops.write(name, photo, box)
 
     def download(self, log_path: Path, rate_limits: RateLimits | None = None) -> Counter[Status]:
-        """Download the photos that miss a face, and return how many photos have each status."""
+        """Download the photos that aren't done yet, and return how many photos have each status."""
         done = self._done()
         with DownloadLog.opened(log_path) as log:
             missing = [
@@ -70,7 +70,7 @@ class Photos:
             return Counter(Status.OK if a in done else log.statuses[a] for a in self.faces)
 
     def read_folder(self, folder: Path) -> Counter[Status]:
-        """Take the photos in `folder`, and return how many photos have each status.
+        """Read the photos in `folder`, and return how many photos have each status.
 
         A photo's file is named after the last part of its address, if no other photo's address ends
         in the same, or after the SHA-256 of its address, with any suffix.
@@ -97,9 +97,9 @@ class Photos:
         return Status.OK
 
     def _done(self) -> set[str]:
-        """Return the photos all of whose faces are written, and the whole photo where it must be.
+        """Return the photos whose faces are all written, and whose originals are too if wanted.
 
-        What a killed run left half-written is deleted.
+        Unfinished files of a killed run are deleted.
         """
         names = self.face_crops.names()
         originals: set[str] = set()

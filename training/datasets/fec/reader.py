@@ -33,10 +33,10 @@ PARTS = {
 FETCHED = ("photos", "originals", "downloads.tsv")
 """What this set adds to a prepared folder: squares of faces, whole photos, and a download log."""
 VALIDATION_RULE = (
-    "Validation is drawn from the train file by a rule of ours: triplets are held out with all "
+    "Validation is drawn from the train file by our own rule: triplets are held out with all "
     "their photos, in the order of their digests, until they are "
     f"{100 * LARGEST_VALIDATION_SHARE:.0f} % of all or {100 * LARGEST_DROPPED_SHARE:.0f} % are "
-    "dropped because they show such photos beside others."
+    "dropped because only some of their photos are held out."
 )
 EXPECTED_SOURCE = "It should be the zip or folder of FEC's CSV files, or one of them."
 
@@ -47,9 +47,9 @@ class FecOptions:
 
     photos: Path | None = None
     """fec: a folder of photos to use instead of downloading any; their names are the last parts of
-    their addresses, or the SHA-256 of these."""
+    their addresses, or the SHA-256 of their addresses."""
     limit: int | None = None
-    """fec: take so many triplets of each CSV file; the same ones each time."""
+    """fec: number of triplets to take of each CSV file; always the same ones."""
     min_agreement: int = 4
     """fec: how many of six people must agree on the answer of a triplet for validation or test."""
     keep_photos: bool = False
@@ -124,7 +124,7 @@ class FecDataset:
             return photos.download(dest / "downloads.tsv")
         except OSError as error:
             raise PreparedError(
-                f"Photos can't be read or written: {reason_of(error)}; mend that and run the same "
+                f"Photos can't be read or written: {reason_of(error)}; fix that and run the same "
                 "command again."
             ) from error
 
@@ -137,17 +137,17 @@ class FecDataset:
         return faces
 
     def _no_photo(self, statuses: Mapping[Status, int]) -> str:
-        sentence = f"No photo of fec could be had: {_count_statuses(statuses)}; "
+        sentence = f"No photo of fec is available: {_count_statuses(statuses)}; "
         if self.options.photos is not None:
             folder = self.options.photos
-            return f"{sentence}are they in {folder}, called after their addresses?"
-        return f"{sentence}look at the connection and run the same command again, or name --photos."
+            return f"{sentence}are they in {folder}, named after their addresses?"
+        return f"{sentence}check the connection and run the same command again, or use --photos."
 
     def _note_rest(self, names: set[str]) -> Iterator[str]:
-        """Yield what is left of each split: an accuracy on this set is about these triplets alone.
+        """Yield how much of each split was found: accuracies on this set cover only these triplets.
 
         Args:
-            names: of the faces that were found.
+            names: names of the faces that were found.
         """
         faces, triplets = self.triplets.faces, self.triplets.table
         found = faces["name"].isin(names)
@@ -163,7 +163,7 @@ class FecDataset:
             ]
             answered = (complete & rows & triplets["answer"].notna()).sum()
             yield (
-                f"Of {split} survive {photos[in_split].nunique():,} of "
+                f"Found of {split}: {photos[in_split].nunique():,} of "
                 f"{faces['url'][in_split].nunique():,} photos, {(found & in_split).sum():,} of "
                 f"{in_split.sum():,} faces and {(complete & rows).sum():,} of {rows.sum():,} "
                 f"triplets, {answered:,} of these with an answer ({', '.join(types)})."
@@ -173,10 +173,10 @@ class FecDataset:
 def read(path: Path | None, options: FecOptions = DEFAULT) -> FecDataset:
     """Return FEC from its zip, its folder, or one of the two CSV files.
 
-    Train and validation are of the train file, test is the other one: photos that are in both are
+    Train and validation come from the train file, test from the other one: photos in both are
     test photos. VALIDATION_RULE says which photos of the train file are for validation. Triplets
     whose faces are in different splits are dropped, as are triplets of the train file that show
-    only test photos: the test is the published one.
+    only test photos: the test stays as published.
 
     Raises:
         PreparedError: `path` holds something else, or no usable row.
@@ -190,7 +190,7 @@ def read(path: Path | None, options: FecOptions = DEFAULT) -> FecDataset:
     notes = [note for part in parts.values() for note in part.notes]
     notes += [VALIDATION_RULE] if "train" in parts else []
     not_level = (
-        "Where no face is found in the middle of a box, the box is cut as it is, not levelled: its "
+        "If no face is found in the middle of a box, the box is cut as it is, not levelled: its "
         "`face_confidence` is empty."
     )
     notes += [*triplets.notes, not_level]
@@ -226,8 +226,8 @@ def _parse_part(name: str, opener: Opener) -> FecCsv:
     if not len(part.table):
         first = f" Line {part.faults[0].line}: {part.faults[0].reason}." if part.faults else ""
         raise PreparedError(
-            f"{name} isn't fec: none of its {part.dropped:,} rows is one.{first} "
-            "Take FEC's own file."
+            f"{name} isn't fec: none of its {part.dropped:,} rows is valid.{first} "
+            "Use FEC's own file."
         )
     return part
 

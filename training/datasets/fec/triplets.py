@@ -15,18 +15,18 @@ from training.datasets.prepared import SPLITS
 
 MOST_ANSWERS = len(ANNOTATORS)
 TRAIN, VALIDATION, TEST = range(3)
-"""Places in SPLITS."""
+"""Indices into SPLITS."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FecTriplets:
-    """All that FEC's files say about faces.
+    """The contents of FEC's files.
 
     Args:
         faces: url, left, right, top, bottom, member, name, split.
         table: fixed triplets; see `RawDataset.triplets`.
         answers: see `RawDataset.answers`.
-        notes: what was dropped, a sentence each.
+        notes: what was dropped, one sentence each.
     """
 
     faces: pd.DataFrame
@@ -43,11 +43,11 @@ class _Rows:
     is_test: Bool[np.ndarray, "rows"]
     faces: pd.DataFrame
     face_numbers: Int[np.ndarray, "rows 3"]
-    """Places of the three faces in `faces`."""
+    """Row numbers of the three faces in `faces`."""
 
     @property
     def digests(self) -> UInt64[np.ndarray, "rows"]:
-        """A digest of each row's three faces, whatever their order."""
+        """A digest of each row's three faces, independent of their order."""
         numbers = np.array([int(name, 16) for name in self.faces["name"]], np.uint64)
         return np.asarray(numbers[self.face_numbers].sum(axis=1, dtype=np.uint64))
 
@@ -60,7 +60,7 @@ def build_triplets(
     Args:
         tables: split of a file, train or test -> its usable rows.
         min_agreement: how many of six annotators must agree on the answer of a triplet for
-            validation or test; the same share where there are fewer. In train only ties have no
+            validation or test; the same share if there are fewer. In train only ties have no
             answer.
         limit: number of rows to take of each table, those with the smallest digests.
     """
@@ -133,11 +133,11 @@ def _answers(table: pa.Table) -> Int[np.ndarray, "rows annotators"]:
 def _agreed_answers(
     answers: Int[np.ndarray, "rows annotators"], needed: Int[np.ndarray, "rows"]
 ) -> Int[np.ndarray, "rows"]:
-    """Return the odd face by most answers, 1 to 3; 0 for a tie or too few answers.
+    """Return the face that most answers name, 1 to 3; 0 for a tie or too few equal answers.
 
     Args:
-        answers: 1 to 3; 0 where there is none.
-        needed: of six answers; the same share where there are fewer.
+        answers: 1 to 3; 0 for none.
+        needed: how many of six answers must be equal; the same share if there are fewer.
     """
     votes = np.stack([(answers == i).sum(axis=1) for i in PLACES], axis=1)
     most = votes.max(axis=1)
@@ -165,7 +165,7 @@ def _triplet_table(
 
 
 def _answer_table(table: pa.Table, answers: Int[np.ndarray, "rows annotators"]) -> pd.DataFrame:
-    """Return each annotator's answer about each triplet, also where they tie."""
+    """Return each annotator's answer about each triplet, including ties."""
     names = stack_columns(table, [f"annotator_{j}" for j in ANNOTATORS])
     codes = names.codes.reshape(MOST_ANSWERS, -1).T
     triplet, place = np.nonzero(answers)
@@ -189,7 +189,7 @@ def _note_dropped(table: pa.Table, usable: Bool[np.ndarray, "rows"]) -> str:
 
 
 def _note_unanswered(triplets: pd.DataFrame) -> list[str]:
-    """Return the number of triplets of each split without an agreed answer, a sentence each."""
+    """Return the number of triplets of each split without an agreed answer, one sentence each."""
     unanswered = triplets["answer"].isna().groupby(triplets["split"]).sum()
     return [
         f"{count:,} triplets of {split} have no answer: a tie"

@@ -1,4 +1,4 @@
-"""AffectNet: faces of the web with an emotion each (Mollahosseini, Hasani, Mahoor, 2017).
+"""AffectNet: faces from the web with an emotion each (Mollahosseini, Hasani, Mahoor, 2017).
 
 Both published forms are read: the lists of 2017 (training.csv, validation.csv beside
 Manually_Annotated_Images) and the numbered folders of 2021 (train_set, val_set).
@@ -30,7 +30,7 @@ from training.datasets.source import RawDataset
 
 IMAGES = "Manually_Annotated_Images"
 LISTS = {"validation.csv": "test", "training.csv": "train"}
-"""The test comes first: pictures of it that training repeats are dropped from training."""
+"""The test comes first: test pictures that training repeats are dropped from training."""
 BOX_COLUMNS = ("face_x", "face_y", "face_width", "face_height")
 COLUMNS = ("subDirectory_filePath", "expression", *BOX_COLUMNS)
 AUTOMATIC = ("Automatically_Annotated", "Automatically_annotated_file_list")
@@ -38,7 +38,7 @@ LISTED_PATH = re.compile(r"[0-9]+/[0-9A-Za-z_-]+\.[A-Za-z]+")
 NUMBERED_FOLDERS = {"val_set": "test", "train_set": "train"}
 LABEL_FOLDER = "train_set/annotations"
 LARGEST_LABEL_BYTES = 1024
-"""Of a label's file; the published ones have less than 200."""
+"""Largest size of a label file; the published ones have less than 200 bytes."""
 
 
 def read(path: Path | None) -> RawDataset:
@@ -70,7 +70,7 @@ def read(path: Path | None) -> RawDataset:
 
 
 def _open(path: Path | None) -> DatasetFiles:
-    """Return the source, rooted at the numbered folders if it has them; lists may lie anywhere."""
+    """Return the source, rooted at the numbered folders if it has them; lists may be anywhere."""
     places = (LABEL_FOLDER, f"Manually_Annotated/{IMAGES}", IMAGES)
     source = DatasetFiles.locate(path, "affectnet", *places)
     return source if _is_numbered(source) else DatasetFiles(source.path)
@@ -89,7 +89,7 @@ def _read_lists(source: DatasetFiles, rejected: RejectedRows) -> tuple[list[Labe
 def read_list(
     source: DatasetFiles, name: str, images: str, rejected: RejectedRows
 ) -> Iterator[LabelRow]:
-    """Yield the rows of the list `name`, wherever it lies; malformed ones go to `rejected`.
+    """Yield the rows of the list `name`, in any folder; malformed ones go to `rejected`.
 
     Raises:
         PreparedError: there is no such list, or it lacks columns.
@@ -108,10 +108,10 @@ def read_list(
                 crop = file.rpartition(".")[0].replace("/", "_")
                 yield LabelRow(location, images + file, crop, label, LISTS[name], _centre(box))
             else:
-                rejected.reject("no picture's name", location, file)
+                rejected.reject("not a picture's path", location, file)
     except csv.Error as error:
         raise PreparedError(
-            f"{name} line {table.line_num} is no CSV: {error}; get that file again."
+            f"{name} line {table.line_num} isn't valid CSV: {error}; get that file again."
         ) from error
 
 
@@ -130,14 +130,14 @@ def _column_places(header: list[str], name: str) -> list[int]:
     missing = [column for column in COLUMNS if column not in header]
     if missing:
         raise PreparedError(
-            f"{name} has no column {', '.join(missing)}; take AffectNet's own list, whose first "
+            f"{name} has no column {', '.join(missing)}; use AffectNet's own list, whose first "
             "line names its columns."
         )
     return [header.index(column) for column in COLUMNS]
 
 
 def _centre(box: list[str]) -> tuple[float, float] | None:
-    """Return the centre of left, top, width and height; None where they are no box."""
+    """Return the centre of left, top, width and height; None if they aren't a box."""
     try:
         left, top, width, height = map(float, box)
     except ValueError:
@@ -151,7 +151,7 @@ def _notes_on_lists(source: DatasetFiles, labelled: list[tuple[LabelRow, int]]) 
     if count:
         yield f"{count:,} faces have no box: the largest in the picture is taken."
     if any(source.root_of(folder) is not None for folder in AUTOMATIC):
-        yield "What was annotated automatically isn't read: nobody looked at it."
+        yield "Automatic annotations aren't read: no person checked them."
 
 
 def _read_numbered(source: DatasetFiles, rejected: RejectedRows) -> tuple[list[LabelRow], set[str]]:
@@ -202,11 +202,15 @@ def _read_label(source: DatasetFiles, member: str) -> str:
 
 @lru_cache(maxsize=256)
 def parse_label(content: bytes) -> str:
-    """Return the single value of a .npy file, an integer or its text; else what is wrong."""
+    """Return the single value of a .npy file, an integer or its text; otherwise what is wrong."""
     if len(content) > LARGEST_LABEL_BYTES:
-        return "no label's file"
+        return "not a label file"
     try:
         value: np.ndarray = read_array(io.BytesIO(content), allow_pickle=False)  # type: ignore[no-untyped-call]
     except Exception:  # NumPy raises errors of many kinds for broken files
-        return "no array"
-    return str(value.item()) if value.size == 1 and value.dtype.kind in "iuU" else "no single value"
+        return "not an array"
+    return (
+        str(value.item())
+        if value.size == 1 and value.dtype.kind in "iuU"
+        else "not a single integer"
+    )

@@ -18,7 +18,7 @@ import pandas as pd
 from training.datasets.prepared import PreparedError, reason_of
 
 LARGEST_DEPTH = 3
-"""How many folders may lie around a set."""
+"""How many levels of folders may be around a set."""
 READ_ERRORS = (OSError, KeyError, BadZipFile, EOFError, RuntimeError, zlib.error)
 """Raised when a damaged, encrypted or missing member is read."""
 
@@ -45,13 +45,13 @@ class DatasetFiles:
 
         Args:
             path: a zip or a folder; the set may lie in folders of it.
-            set_name: for messages.
-            needs: files or folders of which the set has at least one; the first that is found tells
-                the root of the set.
+            set_name: name of the set, for messages.
+            needs: files or folders of which the set has at least one; the first that is found
+                determines the root of the set.
 
         Raises:
             PreparedError: there is nothing at `path`, it is no zip or folder, the zip isn't safe,
-                or none or several of what it needs are found.
+                or none of `needs` is found, or one of them in several places.
         """
         if path is None:
             raise PreparedError(f"The set {set_name} needs its source: name its zip or folder.")
@@ -67,7 +67,7 @@ class DatasetFiles:
         if root is None:
             raise PreparedError(
                 f"{path} isn't {set_name}: it has no {' or '.join(needs)}; name the zip or folder "
-                "as its publisher sends it."
+                "as published."
             )
         return cls(path, root)
 
@@ -150,7 +150,7 @@ class DatasetFiles:
             table = pd.read_csv(text, header=first, dtype=str, keep_default_na=False)
         except ValueError as error:
             raise PreparedError(
-                f"{member} of {self.path} is no CSV: {reason_of(error)}; get that file again."
+                f"{member} of {self.path} isn't valid CSV: {reason_of(error)}; get that file again."
             ) from error
         if missing := [column for column in needs if column not in table]:
             raise PreparedError(
@@ -198,7 +198,7 @@ def _is_hidden(member: str) -> bool:
 
 
 def _check_zip(path: Path) -> None:
-    """Refuse a zip with members that lead out of it, links or a password."""
+    """Refuse a zip with members outside of it, links or a password."""
     try:
         members = _opened(path).infolist()
     except READ_ERRORS as error:
@@ -208,7 +208,7 @@ def _check_zip(path: Path) -> None:
     for member in members:
         parts = member.filename.replace("\\", "/").split("/")
         if parts[0] == "" or ".." in parts or re.match("[A-Za-z]:", parts[0]):
-            why = f"its member {member.filename!r} leads out of it"
+            why = f"its member {member.filename!r} points outside of it"
         elif stat.S_ISLNK(member.external_attr >> 16):
             why = f"its member {member.filename!r} is a link"
         elif member.flag_bits & 1:

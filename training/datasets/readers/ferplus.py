@@ -58,7 +58,7 @@ def _pictures(source: DatasetFiles, folder: str, split: str) -> list[PictureReco
     if len(odd):
         line = f"line {odd.index[0] + 1}: {', '.join(odd.iloc[0])}"
         raise PreparedError(
-            f"{folder}/label.csv isn't FER+: votes are no numbers in {line}; get that file again."
+            f"{folder}/label.csv isn't FER+: votes aren't numbers in {line}; get that file again."
         )
     votes = votes.astype(int)
     winner = [FERPLUS[i] for i in votes.to_numpy().argmax(1)]
@@ -78,4 +78,4 @@ def _pictures(source: DatasetFiles, folder: str, split: str) -> list[PictureReco
 def _note_unlabelled(pictures: list[PictureRecord]) -> str:
     counts = Counter(p.split for p in pictures if p.emotion is None)
     by_split = ", ".join(f"{counts[split]} in {split}" for split in SPLIT_ORDER)
-    return f"No emotion where unknown or no face has the most votes: {by_split}."
+    return f"No emotion, because `unknown` or `no face` has the most votes: {by_split}."

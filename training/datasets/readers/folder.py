@@ -27,14 +27,14 @@ LAYOUTS = "PERSON/EXPRESSION.jpg, PERSON/EXPRESSION/FILE.jpg or EXPRESSION/FILE.
 FEWEST_TO_SPLIT = 10
 """With fewer persons, or pictures of unknown persons, all are for training."""
 NAME_LETTERS = 40
-"""Letters of a picture's path that go into its name."""
+"""Characters of a picture's path that go into its name."""
 
 
 def read(path: Path | None) -> RawDataset:
     """Return the pictures of a folder or zip.
 
     Persons, or pictures of unknown persons, are drawn by their digests: 10 % for
-    validation, 10 % for the test, and all for training where there are fewer than ten.
+    validation, 10 % for the test, and all for training if there are fewer than ten.
 
     Raises:
         PreparedError: there are none, their folders fit no layout, or a word is unknown.
@@ -52,15 +52,15 @@ def read(path: Path | None) -> RawDataset:
     read_pictures = _read_persons if _has_persons(inside) else _read_expressions
     dataset = read_pictures(source, inside)
     if len(found) > len(members):
-        others = f"{len(found) - len(members):,} other files aren't looked at"
+        others = f"{len(found) - len(members):,} other files are ignored"
         dataset.notes.append(f"{others}; pictures end in {', '.join(SUFFIXES)}.")
     if root:
-        dataset.notes.append(f"The folder {root!r} lies around everything and names nobody.")
+        dataset.notes.append(f"The folder {root!r} contains everything, so it names nobody.")
     return dataset
 
 
 def _common_folder(members: list[str]) -> str:
-    """Return the folders around all pictures, but at least one folder stays below it for each."""
+    """Return the folders around all pictures; each picture keeps at least one folder below them."""
     parts = [PurePosixPath(member).parts for member in members]
     deepest = min(map(len, parts)) - 2
     depth = 0
@@ -85,12 +85,12 @@ def _has_persons(inside: Mapping[str, PurePosixPath]) -> bool:
     if fitting:
         wrong = next(iter(inside))
         raise PreparedError(
-            f"{wrong} may be a person's or an expression's; name the outer folders after people "
-            f"or the files after anything but: {', '.join(WORDS)}."
+            f"The outer folder of {wrong} may be a person or an expression; name outer folders "
+            f"after people, or name no file by one of these words: {', '.join(WORDS)}."
         )
     wrong = min(unknown.values(), key=len)[0]
     raise PreparedError(
-        f"{wrong} names no expression that is known; sort pictures as {LAYOUTS}, with the words "
+        f"{wrong} names no known expression; sort pictures as {LAYOUTS}, with the words "
         f"{', '.join(WORDS)}."
     )
 
@@ -107,7 +107,7 @@ def word_of_folder(path: PurePosixPath) -> str:
 
 
 def _read_persons(source: DatasetFiles, inside: Mapping[str, PurePosixPath]) -> RawDataset:
-    """Take each picture once, and none that is of two persons or under two expressions."""
+    """Read each picture once, without those of two persons or with two expressions."""
     rejected, person = RejectedRows(), {member: path.parts[0] for member, path in inside.items()}
     digests = {member: _digest(source, member) for member in inside}
     shared = _shared_by_persons(digests, person, rejected)
@@ -139,12 +139,12 @@ def _shared_by_persons(
     shared = {d for m, d in digests.items() if d and first.setdefault(d, person[m]) != person[m]}
     for member, digest in digests.items():
         if digest in shared:
-            rejected.reject("the picture of several persons", member, person[member])
+            rejected.reject("in folders of several persons", member, person[member])
     return shared
 
 
 def _read_expressions(source: DatasetFiles, inside: Mapping[str, PurePosixPath]) -> RawDataset:
-    """Take each picture once, by its bytes, and none that is under two expressions."""
+    """Read each picture once, by its bytes, without those with two expressions."""
     digests = {member: _digest(source, member) for member in inside}
     rows = [LabelRow(m, m, digests[m] or m, word_of_folder(path)) for m, path in inside.items()]
     rejected = RejectedRows()
@@ -166,7 +166,7 @@ def _read_expressions(source: DatasetFiles, inside: Mapping[str, PurePosixPath])
 
 
 def _digest(source: DatasetFiles, member: str) -> str | None:
-    """Return the sha256 of a picture's bytes; None where they can't be read."""
+    """Return the sha256 of a picture's bytes; None if they can't be read."""
     try:
         return source.digest(member)
     except PreparedError:
@@ -176,7 +176,7 @@ def _digest(source: DatasetFiles, member: str) -> str | None:
 def _draw(keys: set[str], what: str) -> tuple[dict[str, str], str]:
     """Return key -> validation or test of those that aren't for training, and a note about it."""
     if len(keys) < FEWEST_TO_SPLIT:
-        return {}, f"{len(keys)} {what} are too few to keep some back: all are for training."
+        return {}, f"{len(keys)} {what} are too few to split: all are for training."
     split = draw_splits(keys, validation=0.1, test=0.1)
     count = Counter(split.values())
     return split, (

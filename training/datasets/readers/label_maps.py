@@ -41,4 +41,4 @@ WORDS: Mapping[str, int] = {
     for emotion, others in _WORDS.items()
     for word in (emotion, *others)
 }
-"""Words that people name files, folders and labels by, in small letters."""
+"""Words used as names of files, folders and labels, in lower case."""

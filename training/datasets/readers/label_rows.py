@@ -12,10 +12,10 @@ from training.datasets.splits import draw_splits
 MOST_NAMED = 20
 """Number of faulty rows of a kind that are named; the rest are counted."""
 MOST_LETTERS = 60
-"""Letters of a faulty value that are shown."""
+"""Characters of a faulty value that are shown."""
 VALIDATION_SHARE = 0.05
 """Share of a published training set that is our validation split."""
-PERSONS_UNKNOWN = "Who is on a picture isn't known: a person may stand in several splits."
+PERSONS_UNKNOWN = "The persons are unknown: one person may be in several splits."
 
 
 class LabelRow(NamedTuple):
@@ -49,7 +49,7 @@ class RejectedRows:
         Args:
             reason: a few words.
             location: file and line, or the file.
-            value: what is wrong there.
+            value: the faulty value.
         """
         reason = f"dropped, {reason}"
         self.counts[reason] += 1
@@ -77,9 +77,9 @@ def filter_rows(
     """Return the rows that can be used, each with its emotion.
 
     Args:
-        rows: all that the set lists; of rows with the same name the first one is used.
+        rows: all rows of the set; if several have the same name, the first one is used.
         label_map: label -> index into EMOTIONS.
-        members: those that the source has.
+        members: the files of the source.
         rejected: counts the rows that can't be used.
         excluded: label -> why pictures with it have no emotion.
 
@@ -98,7 +98,7 @@ def filter_rows(
         elif row.label in excluded:
             rejected.exclude(excluded[row.label])
         elif row.member not in members:
-            rejected.reject("the photo isn't there", row.location, row.member)
+            rejected.reject("the photo is missing", row.location, row.member)
         else:
             usable.append((row, label_map[row.label]))
     if not usable:
@@ -126,7 +126,7 @@ def picture_records(labelled: Sequence[tuple[LabelRow, int]]) -> list[PictureRec
 
 
 def box_centre(left: float, top: float, right: float, bottom: float) -> tuple[float, float] | None:
-    """Return the centre of a face's box, x and y; None where the box is empty or not finite."""
+    """Return the centre of a face's box, x and y; None if the box is empty or not finite."""
     x, y = (left + right) / 2, (top + bottom) / 2
     return (x, y) if math.isfinite(x + y) and left < right and top < bottom else None
 
@@ -134,20 +134,20 @@ def box_centre(left: float, top: float, right: float, bottom: float) -> tuple[fl
 def _fault(
     row: LabelRow, labels: Container[str], contradicting: Container[str], names: Container[str]
 ) -> tuple[str, str, str] | None:
-    """Return reason, location and value of a row's fault; None where there is none.
+    """Return reason, location and value of a row's fault; None if there is none.
 
     Args:
-        row: to be checked.
-        labels: all that are known.
+        row: the row to check.
+        labels: all known labels.
         contradicting: names of rows whose labels contradict each other.
-        names: of the rows before this one.
+        names: names of the rows before this one.
     """
     if row.label not in labels:
-        return "no such label", row.location, row.label
+        return "unknown label", row.location, row.label
     if row.name in contradicting:
         return "contradicting labels", row.location, row.label
     if row.name in names:
-        return "a repetition", row.location, row.member
+        return "a duplicate", row.location, row.member
     return None
 
 

@@ -1,4 +1,4 @@
-"""Faces of the news, named and with an emotion each (github.com/muxspace/facial_expressions)."""
+"""Faces from the news, named and with an emotion each (github.com/muxspace/facial_expressions)."""
 
 from collections import Counter
 from pathlib import Path, PurePosixPath
@@ -47,13 +47,16 @@ def read_labels(legend: pd.DataFrame) -> tuple[dict[str, int], list[str]]:
     contradicted = known["picture"].nunique() - len(agreed)
     emotions = {p: int(emotion) for p, emotion in agreed.itertuples(index=False)}
     return emotions, [
-        f"{contradicted} pictures with contradicting emotions count as without one.",
-        *(f"{n} rows say {word!r}, which is no emotion of ours." for word, n in unknown.items()),
+        f"{contradicted} pictures with contradicting emotions get no emotion.",
+        *(
+            f"{n} rows say {word!r}, which isn't one of our emotions."
+            for word, n in unknown.items()
+        ),
     ]
 
 
 def person_of(picture: str) -> str:
-    """Return who is on a picture: `Aaron_Eckhart` of `Aaron_Eckhart_0001`."""
+    """Return the person's name: `Aaron_Eckhart` for `Aaron_Eckhart_0001`."""
     return picture.rpartition("_")[0]
 
 

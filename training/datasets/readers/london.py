@@ -36,7 +36,7 @@ def read(path: Path | None) -> RawDataset:
         pictures=pictures,
         notes=[
             f"{len(people)} people, neutral and smiling; {missing} pictures are missing.",
-            *([f"{repeated} dropped, a repetition."] if repeated else []),
+            *([f"{repeated} dropped, a duplicate."] if repeated else []),
         ],
     )
 

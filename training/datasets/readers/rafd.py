@@ -21,26 +21,26 @@ NAME = re.compile(
 FRONT = 90
 """The camera that people face; the others stand 45 and 90 degrees to either side."""
 SUFFIXES = (".jpg", ".jpeg", ".png")
-"""Of files whose names are checked; others are no pictures."""
+"""Files with these suffixes are pictures, whose names are checked; others are ignored."""
 ANGLES = (
-    "`angle` is the camera's number less 90: 0 from the front, -90 and 90 in profile; profiles in "
+    "`angle` is the camera's number minus 90: 0 from the front, -90 and 90 in profile; profiles in "
     "which no face is found are dropped."
 )
 GAZES = {"frontal": "front", "left": "left", "right": "right"}
 
 
 def read(path: Path | None, *, frontal: bool = False) -> RawDataset:
-    """Return the set from a folder or zip that holds its pictures, in whatever folders.
+    """Return the set from a folder or zip that holds its pictures, in any folders.
 
     Persons are drawn by their numbers: 10 % for validation, 10 % for the test.
 
     Args:
         path: the folder or zip.
-        frontal: return only pictures taken from the front of people who look there: 8 of each
-            person. The persons of each split are the same.
+        frontal: return only pictures from the front in which the person looks at the camera: 8 of
+            each person. The persons of each split are the same.
 
     Raises:
-        PreparedError: no picture is named as this set names them.
+        PreparedError: no picture has a name in this set's form.
     """
     set_name = "rafd-frontal" if frontal else "rafd"
     source, rejected = DatasetFiles.locate(path, set_name), RejectedRows()
@@ -62,7 +62,7 @@ def read(path: Path | None, *, frontal: bool = False) -> RawDataset:
         pictures=chosen,
         notes=[
             "Whole persons are drawn by their numbers: 10 % for validation, 10 % for the test.",
-            f"{omitted:,} left out: not from the front or not looking there."
+            f"{omitted:,} left out: not from the front or not looking at the camera."
             if frontal
             else ANGLES,
             "`Kid` stands for the ethnicity of children, as in the names.",
@@ -80,7 +80,7 @@ def parse_names(members: list[str], rejected: RejectedRows) -> list[LabelRow]:
         if parts:
             rows.append(LabelRow(member, member, name.removesuffix(".jpg"), parts["word"]))
         else:
-            rejected.reject("a name off the pattern", member, name)
+            rejected.reject("unexpected name", member, name)
     return rows
 
 

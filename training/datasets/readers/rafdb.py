@@ -1,4 +1,4 @@
-"""RAF-DB, basic emotions: faces of the web, each labelled by 40 people (Li, Deng, Du, 2017)."""
+"""RAF-DB, basic emotions: faces from the web, each labelled by 40 people (Li, Deng, Du, 2017)."""
 
 import re
 from collections.abc import Iterator
@@ -30,8 +30,8 @@ def read(path: Path | None) -> RawDataset:
     """Return RAF-DB from its folder or a zip of it.
 
     The published test set is our test split; 5 % of the training set, drawn by name, are our
-    validation split. Originals are cut as the demo cuts photos; aligned pictures are taken where
-    there are fewer originals.
+    validation split. Originals are cut as the demo cuts photos; aligned pictures are used if there
+    are fewer originals.
 
     Raises:
         PreparedError: `path` holds something else.
@@ -69,7 +69,7 @@ def _open(path: Path | None) -> tuple[DatasetFiles, str]:
 
 
 def _choose_kind(rows: list[LabelRow], base: str, members: set[str]) -> str:
-    """Return ORIGINAL, or ALIGNED where the source has more of these."""
+    """Return ORIGINAL, or ALIGNED if the source has more of these."""
     has = {k: sum(base + k.format(r.name) in members for r in rows) for k in (ORIGINAL, ALIGNED)}
     return ORIGINAL if has[ORIGINAL] >= has[ALIGNED] else ALIGNED
 
@@ -81,7 +81,7 @@ def _with_picture(row: LabelRow, source: DatasetFiles, base: str, kind: str) -> 
 
 
 def _face_centre(source: DatasetFiles, member: str) -> tuple[float, float] | None:
-    """Return the centre of the labelled face, from its box file; None where no box is given."""
+    """Return the centre of the labelled face, from its box file; None if there is no box."""
     if not source.has(member):
         return None
     try:
@@ -98,10 +98,10 @@ def _notes(kind: str, rows: list[LabelRow]) -> list[str]:
         "the validation split.",
         PERSONS_UNKNOWN,
         *(
-            ["Aligned pictures were taken; one in which no face was found is framed as in FER+."]
+            ["Aligned pictures were taken; if no face was found, they are framed as in FER+."]
             if kind == ALIGNED
             else [
-                "Originals were taken, and of several faces the one in the published box; "
+                "Originals were taken; of several faces in a photo, the one in the published box; "
                 f"{boxless:,} photos have no box: their largest face is taken."
             ]
         ),

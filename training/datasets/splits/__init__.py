@@ -22,8 +22,8 @@ def person_splits(set_name: str) -> dict[str, str]:
 def draw_splits(keys: Iterable[str], *, validation: float, test: float = 0.0) -> dict[str, str]:
     """Return key -> validation or test, drawn by the keys' digests; all others are for training.
 
-    A key keeps its split when other keys are added or removed. The exception are sets so small
-    that a split would be empty: then the first keys in the order of the draw are taken, as long as
+    A key keeps its split when other keys are added or removed. The exception is a set so small
+    that a split would be empty: then it gets the first keys in the order of the draw, as long as
     one is left for training.
 
     Args:

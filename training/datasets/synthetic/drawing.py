@@ -130,7 +130,7 @@ class Canvas:
         self._draw.ellipse((self._at(x - rx, y - ry), self._at(x + rx, y + ry)), fill=color)
 
     def ring(self, x: float, y: float, radius: float, width: float, color: Color) -> None:
-        """Draw a circle's line."""
+        """Draw the outline of a circle."""
         corners = (self._at(x - radius, y - radius), self._at(x + radius, y + radius))
         self._draw.ellipse(corners, outline=color, width=round(width * self._half))
 
@@ -150,7 +150,7 @@ def draw(
     """Return a drawn person's face, RGB; equal arguments give equal pixels.
 
     Args:
-        identity_seed: of the person.
+        identity_seed: seed of the person.
         emotion: index into EMOTIONS.
         variant: 0, 1, 2, ...: its strength cycles through INTENSITIES; head and light move.
         size_px: side of the square picture.

@@ -14,9 +14,9 @@ from training.datasets.synthetic.head import Head
 SMALLEST_STRENGTH = 0.6
 """Smallest factor of a prototype's weights in a picture; the largest is 1."""
 LARGEST_WEIGHT = 2.0
-"""Of a shape; 1 is as far as the mesh was modelled, but brows move farther."""
+"""Largest weight of a shape; 1 is as far as the mesh was modelled, but brows move farther."""
 JAW_CLOSING = 0.03
-"""Taken from the weight of jawOpen, since the neutral mesh parts its lips."""
+"""Subtracted from the weight of jawOpen, because the neutral mesh's lips are apart."""
 
 Weights = Mapping[str, float]
 PROTOTYPES: Mapping[str, tuple[Weights, ...]] = {
@@ -93,7 +93,7 @@ NOISE_SHAPES = (
 def rng_for(*words: str) -> np.random.Generator:
     """Return a random generator seeded by words alone: equal words give equal numbers.
 
-    Other words, such as a new name for a part of a picture, would change the pictures of the sets.
+    Changing the words of a call, such as the name of a part, changes the pictures of the sets.
     """
     digest = hashlib.sha256("/".join(words).encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:8], "little"))
@@ -107,7 +107,7 @@ def expression_strength(emotion: str, name: str) -> float:
 
 
 def draw_weights(head: Head, emotion: str, name: str) -> dict[str, float]:
-    """Return the weights of the blendshapes in the picture of a name, without those that are 0.
+    """Return the weights of the blendshapes in the picture with this name, without zeros.
 
     Args:
         head: the mesh.

@@ -25,11 +25,11 @@ FACE, HEAD, MOUTH, SOCKETS = (
 )
 GUMS, TEETH = slice(14062, 17039), slice(17039, 21451)
 EYES = {"L": slice(21451, 22221), "R": slice(23021, 23791)}
-"""Outer shells, with the cornea; the inner ones lie behind them."""
+"""Outer shells, with the cornea; the inner ones are behind them."""
 HIDDEN = (slice(22221, 23021), slice(23791, 26719))
 """Inner eyes; then fluid, blend, occlusion and lashes, which need transparency."""
 GAZE_DEGREES = 28.0
-"""How far an eye turns at full weight."""
+"""Degrees by which an eye turns at full weight."""
 LIPS_MEET = -3.45
 """Height of the line between the lips, on the neutral head."""
 BROW = np.array([[0.9, 4.95], [2.0, 5.5], [3.4, 5.95], [4.7, 5.75], [5.7, 5.0]])
@@ -85,8 +85,8 @@ class Head:
         """Return the vertices of a person with an expression.
 
         Args:
-            coefficients: of the identity's components, in std of the people scanned.
-            weights: of blendshapes by their names; 1 is as far as the mesh was modelled.
+            coefficients: those of the identity's components, in std of the scanned people.
+            weights: weights of blendshapes by name; 1 is as far as the mesh was modelled.
 
         Raises:
             KeyError: there is no shape of that name.
@@ -97,13 +97,13 @@ class Head:
         return vertices
 
     def offsets(self, weights: Mapping[str, float]) -> Float[np.ndarray, "v 3"]:
-        """Return what an expression adds to each vertex; see `shape` for `weights`."""
+        """Return the offset of each vertex by an expression; see `shape` for `weights`."""
         shapes = self.expression[[self.shape_index[name] for name in weights]]
         return np.tensordot(np.array(list(weights.values()), np.float32), shapes, 1)
 
     @cached_property
     def shape_index(self) -> dict[str, int]:
-        """Place of each blendshape in `expression` by its name."""
+        """Index of each blendshape in `expression` by its name."""
         return {name: i for i, name in enumerate(self.names)}
 
     @cached_property
@@ -169,7 +169,7 @@ class Head:
 
     @cached_property
     def openness(self) -> Float[np.ndarray, "vertices"]:
-        """How much light reaches each vertex, 0 to 1: little inside the mouth, less under lids."""
+        """How much light reaches each vertex, 0 to 1: little inside the mouth, 0.8 at the eyes."""
         inside = self._within(MOUTH) + self._within(GUMS) + self._within(TEETH)
         depth = _smoothstep(self.neutral[:, 2], 7.5, 10.8)
         shade = 0.15 + 0.8 * depth - 0.3 * self._within(MOUTH) * depth
@@ -253,7 +253,7 @@ def _loaded(file: Path) -> Head:
         with np.load(file) as opened:
             arrays = {name: opened[name] for name in ARRAYS}
     except (OSError, KeyError, ValueError, BadZipFile) as error:
-        raise PreparedError(f"{file} isn't the head of ict: take ICT-FaceKit's {FILE}.") from error
+        raise PreparedError(f"{file} isn't the head of ict: use ICT-FaceKit's {FILE}.") from error
     faces = arrays["faces"]
     visible = np.ones(len(arrays["neutral"]), bool)
     for part in HIDDEN:

@@ -27,10 +27,10 @@ PERSONS = {"train": range(110), "validation": range(110, 125), "test": range(125
 SIZE_PX = 112
 VOTERS = 10
 IDENTITY_STD = 0.9
-"""Of the identity's coefficients; 1 is that of the people scanned."""
+"""Std of the identity's coefficients; 1 is that of the scanned people."""
 FOUND_SIDE = 0.97
-"""Side of a face as FaceCropper finds it, over the side from the mesh's landmarks: the median of 80
-wide renders."""
+"""Ratio of a face's side found by FaceCropper to its side from the mesh's landmarks: the median of
+80 wide renders."""
 LARGEST_YAW, LARGEST_PITCH = 25.0, 12.0
 """Degrees by which a head is turned to a side or nodded."""
 SKINS = (
@@ -78,12 +78,12 @@ class Rendered:
 def open_head(
     path: Path | None, set_name: str, portrait: Callable[[Head, str], np.ndarray]
 ) -> Rendered:
-    """Return a source of pictures, which `portrait` renders of the head in ict_deltas.npz.
+    """Return a source of pictures, rendered by `portrait` from the head in ict_deltas.npz.
 
     Args:
         path: the file or its folder.
-        set_name: for messages.
-        portrait: returns the picture of a head and a name.
+        set_name: name of the set, for messages.
+        portrait: returns the picture for a head and a name.
 
     Raises:
         PreparedError: `path` holds something else.
@@ -121,13 +121,13 @@ def read(path: Path | None) -> RawDataset:
 def portrait(
     head: Head, name: str, size_px: int = SIZE_PX, margin: float = DLN.crop.margin
 ) -> UInt8[np.ndarray, "size size 3"]:
-    """Return the picture of a name, RGB; equal names give equal pixels.
+    """Return the picture with this name, RGB; equal names give equal pixels.
 
     Args:
         head: the mesh.
         name: ictPERSON_EMOTION_VARIANT, like ict017_happy_1.
         size_px: side of the square picture.
-        margin: what the picture adds to the face's own square; see `CropSpec`.
+        margin: margin of the picture around the face's square; see `CropSpec`.
     """
     person, emotion, _ = name.split("_")
     rng = rng_for(name)
@@ -191,9 +191,9 @@ def draw_placement(
 
     Args:
         head: the mesh.
-        vertices: of the head, turned.
+        vertices: vertices of the rotated head.
         rng: draws shift, turn and scale.
-        side_px: side of the square that FaceCropper shall find.
+        side_px: side of the square that FaceCropper should find.
         size_px: side of the picture.
     """
     eyes_mouth = project(head.landmarks(vertices))

@@ -1,6 +1,6 @@
 """ICT-FaceKit's people in sessions: one light, one pose, one background, all eight emotions.
 
-Two pictures of a session differ in the expression alone, so each is the exact target of a transfer
+Two pictures of a session differ only in the expression, so each is the exact target of a transfer
 of its expression to the other. Each emotion is shown in VARIANTS variants, and the same variant has
 the same blendshape weights on every person: another person's picture of it is a driver whose target
 is known.
@@ -25,14 +25,14 @@ PERSONS = {
 }
 """The same people as in `ict` keep the same split; training has 200 more."""
 SESSIONS = 2
-"""Of each person."""
+"""Sessions of each person."""
 VARIANTS = 24
-"""Of each emotion: its prototype, strength and noise."""
+"""Variants of each emotion: prototype, strength and noise."""
 SIZE_PX = 160
 FRONT_DEPTH = 6.0
-"""Depth of the mesh from which on the face looks forward, in the mesh's unit."""
+"""Vertices deeper than this are the front of the face, in the mesh's unit; z grows forward."""
 POINT_STEP = 8
-"""Every such vertex of the front of the face is a point."""
+"""One of so many vertices of the front of the face is a point."""
 
 
 def read(path: Path | None) -> RawDataset:
@@ -55,7 +55,7 @@ def read(path: Path | None) -> RawDataset:
         points=lambda member: points(Head.load(source.path), member),
         notes=[
             "Rendered heads: no hair, lashes or wrinkles, and expressions by prototypes.",
-            f"Each person sits {SESSIONS} times for all emotions, in one pose and one light.",
+            f"Each person has {SESSIONS} sessions with all emotions, in one pose and light each.",
         ],
     )
 
@@ -68,13 +68,13 @@ def expression_of(name: str) -> str:
 def portrait(
     head: Head, name: str, size_px: int = SIZE_PX, margin: float = PIX2PIXHD.crop.margin
 ) -> UInt8[np.ndarray, "size size 3"]:
-    """Return the picture of a name, RGB; equal names give equal pixels.
+    """Return the picture with this name, RGB; equal names give equal pixels.
 
     Args:
         head: the mesh.
         name: ictPERSON_SESSION_EMOTION_VARIANT, like ict017_1_happy_07.
         size_px: side of the square picture.
-        margin: what the picture adds to the face's own square; see `CropSpec`.
+        margin: margin of the picture around the face's square; see `CropSpec`.
     """
     person = name.partition("_")[0]
     vertices, to_crop, light, background = _draw_scene(head, name, size_px, margin)
@@ -89,7 +89,7 @@ def portrait(
 
 
 def points(head: Head, name: str) -> Float[np.ndarray, "points 2"]:
-    """Return where points of the face lie in the picture of a name, x and y as parts of its side.
+    """Return points of the face in the picture with this name, x and y as fractions of its side.
 
     They are the same in every picture: every eighth vertex of the front of the face.
     """

@@ -16,9 +16,9 @@ SUPERSAMPLING = 2
 """Rendered this many times larger, then averaged."""
 GAMMA = 2.2
 CAMERA_DISTANCE = 70.0
-"""From the origin of the mesh, in its unit."""
+"""Distance from the origin of the mesh, in the mesh's unit."""
 CREASE_PX = 5
-"""How far around a pixel, at 112 px, nearer surface darkens it."""
+"""Radius, at 112 px, within which nearer surfaces darken a pixel."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -131,7 +131,7 @@ class _Fragments:
 def _front_faces(
     quads: Int[np.ndarray, "quads 4"], screen: Float[np.ndarray, "v 2"]
 ) -> Int[np.ndarray, "triangles 3"]:
-    """Return the quads' halves that face the camera: counterclockwise, with down growing."""
+    """Return the quads' triangles that face the camera: negative area, as y grows downwards."""
     triangles = np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
     facing: np.ndarray = triangles[
         _doubled_area(*(screen[triangles[:, i]].T for i in range(3))) < -1e-6
@@ -140,7 +140,7 @@ def _front_faces(
 
 
 def _doubled_area(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
-    """Return twice the signed area of triangles; corners lead with x and y."""
+    """Return twice the signed area of triangles; corners begin with x and y."""
     area: np.ndarray = (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
     return area
 
@@ -167,7 +167,7 @@ def _visible(
 def _fragments(
     triangles: Int[np.ndarray, "triangles 3"], screen: Float[np.ndarray, "v 2"], size: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Yield pixels, their triangles and weights, for triangles of about one extent at a time."""
+    """Yield pixels, their triangles and weights, for triangles of about the same size at a time."""
     corners = np.stack([screen[triangles[:, i]].T for i in range(3)]).astype(np.float32)
     low = np.ceil(corners.min(0) - 0.5).clip(0, size).astype(int)
     high = np.floor(corners.max(0) - 0.5).clip(-1, size - 1).astype(int)
@@ -217,7 +217,7 @@ def _normals(mesh: Mesh) -> Float[np.ndarray, "v 3"]:
 def _crease_light(
     pixel: Int[np.ndarray, "n"], depth: Float[np.ndarray, "n"], size: int
 ) -> Float[np.ndarray, "n"]:
-    """Return how much light reaches a pixel: 1, and less where its surroundings are nearer."""
+    """Return how much light reaches a pixel: 1, or less if its surroundings are nearer."""
     around = max(1, CREASE_PX * size // 224)
     low, span = float(depth.min()), max(float(np.ptp(depth)), 1e-6)
     level = np.zeros((2, size * size), np.float32)

@@ -17,7 +17,7 @@ from training.models.backbones.inception_resnet_v1 import InceptionResnetV1
 
 
 class Backbone(Protocol):
-    """Face -> unit vector of `width` numbers; `taps` gives the feature maps."""
+    """Face -> unit vector of `width` numbers; `taps` returns the feature maps."""
 
     width: int
     features: int
@@ -72,7 +72,7 @@ class Deviation(NamedTuple):
     """The pair's outputs for a batch of faces."""
 
     difference: Float[Tensor, "batch width"]
-    """V_face - V_id; V_face where the pair doesn't subtract."""
+    """V_face - V_id; only V_face if the pair doesn't subtract."""
     identity: Float[Tensor, "batch width"]
     """V_id, a unit vector."""
 
@@ -125,9 +125,9 @@ class DeviationPair(nn.Module):
         )
 
     def averaged_inputs(self, faces: Float[Tensor, "batch 3 h w"]) -> tuple[Tensor, ...]:
-        """Return the inputs to average the outputs over: the faces, and perhaps mirror images.
+        """Return the inputs over which outputs are averaged: the faces, and maybe mirror images.
 
-        Mirror images come with `flip_average`, in eval mode only.
+        Mirror images are added with `flip_average`, in eval mode only.
         """
         flip = self.config.flip_average and not self.training
         return (faces, faces.flip(3)) if flip else (faces,)

@@ -15,7 +15,7 @@ from training.starters import files
 def start_from(network: nn.Module, reference: str) -> None:
     """Load a registered version's branches, and its normalisation, into a network.
 
-    Of a version that doesn't subtract only the face branch is loaded: the rest wasn't trained.
+    If the version doesn't subtract, only its face branch is loaded: the rest wasn't trained.
 
     Args:
         network: has a `pair` and a `norm`.
@@ -46,7 +46,7 @@ def identity_state(
     """
     if weights is not None:
         if str(weights) in published.PUBLISHED and backbone.name != "inception_resnet_v1":
-            raise RecipeError(f"{weights} fits inception_resnet_v1 alone, not {backbone.name}.")
+            raise RecipeError(f"{weights} fits only inception_resnet_v1, not {backbone.name}.")
         return published.weights(weights)
     if backbone.name == "compact" and files.is_shipped(files.IDENTITY):
         return files.Starter.open(files.IDENTITY).weights()

@@ -1,4 +1,4 @@
-"""Face recognition weights made elsewhere: a file by its path, or a published one by its name.
+"""Face recognition weights trained elsewhere: a file by its path, or a published one by its name.
 
 facenet-pytorch publishes two InceptionResnetV1, trained on VGGFace2 and on CASIA-WebFace. A name
 stands for one of them: it is downloaded once into a cache, and its digest is checked at every use.
@@ -93,7 +93,9 @@ def read(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise RecipeError(f"There are no weights at {path}; published: {', '.join(PUBLISHED)}.")
     if path.suffix not in READERS:
-        raise RecipeError(f"{path} can't be weights: their names end in {' or '.join(READERS)}.")
+        raise RecipeError(
+            f"{path} isn't a weights file: their names end in {' or '.join(READERS)}."
+        )
     try:
         state = READERS[path.suffix](path)
     except Exception as error:  # a damaged pickle can raise anything
@@ -118,7 +120,7 @@ READERS: Mapping[str, Callable[[Path], Any]] = {
 
 def _not_weights(path: Path) -> RecipeError:
     return RecipeError(
-        f"{path} is damaged or no plain state dict: only tensors by their names are read, because "
+        f"{path} is damaged or not a plain state dict: only tensors by name are read, because "
         "reading other objects can run code."
     )
 
@@ -132,7 +134,7 @@ def load_into(network: nn.Module, state: Mapping[str, Tensor], source: str) -> N
     Args:
         network: is changed in place.
         state: the weights by name.
-        source: where they are from, for error messages.
+        source: file or name of the weights, for error messages.
 
     Raises:
         RecipeError: they don't match; the network is unchanged.
@@ -161,7 +163,7 @@ def _shape(tensor: Tensor) -> str:
 def fetch(published: Published, cache: Path) -> Path:
     """Return the path of a published file in `cache`; it is downloaded if absent or damaged.
 
-    A lock file lets one process download at a time. Of a failed download nothing is left.
+    A lock file lets one process download at a time. A failed download leaves no file.
 
     Raises:
         RecipeError: it can't be downloaded, or its digest differs.

@@ -39,4 +39,4 @@ RECIPES = {
     "dln-compact": DLNRecipe(network=SMALL, learning_rate=2e-3, **COMPACT),
     "dln-smoke": DLNRecipe(network=SMALL, **SMOKE),
 }
-"""The paper's network, the starter's (tuned: docs/fecnet.md), and a try of a few seconds."""
+"""The paper's network, the starter's (tuned: docs/fecnet.md), and a smoke test of a few seconds."""

@@ -19,16 +19,16 @@ class CrowdLayer(nn.Module):
     layer of their own after the shared output: a matrix (their MW), a factor per dimension (VW), an
     addend per dimension (VB), or both (VW+B). All start as the identity.
 
-    Our decisions, since the paper gives no form: the vectors are normalised after W_r, else W_r
+    Our decisions, as the paper gives no formula: the vectors are normalised after W_r, else W_r
     could grow past the margin (for the same reason there is no single factor for all dimensions);
     the first annotator keeps the identity, else all matrices are free up to a common rotation; a
     penalty draws the others towards the identity. What is learned is the difference from the
     identity, so that weight decay draws towards it too.
 
     Args:
-        annotators: how many.
+        annotators: number of annotators.
         dims: length of the embedding.
-        kind: what each annotator has.
+        kind: what is learned for each annotator.
     """
 
     identity: Tensor
@@ -46,7 +46,7 @@ class CrowdLayer(nn.Module):
     def forward(self, embeddings: Float[Tensor, "faces dims"]) -> AnnotatorEmbeddings:
         """Return each face's embedding for each annotator, and the penalty.
 
-        The first annotator's embeddings are the given ones. The penalty is the mean over the others
+        The first annotator's embeddings are the input. The penalty is the mean over the others
         of the squared distance of their weights and bias from the identity.
         """
         others = embeddings.expand(self.others, -1, -1)

@@ -15,7 +15,7 @@ class EmotionRecipe(Recipe):
 
     start: VersionReference | None = None
     """Version whose branches to start from, such as models:/dln@production, as the paper does.
-    Without one: the shipped identity weights in both branches, or seeded random weights where no
+    Without one: the shipped identity weights in both branches, or seeded random weights if no
     starter has the backbone's shape."""
     network: PairConfig = field(default_factory=PairConfig)
     augmentation: Augmentation = field(default_factory=Augmentation)
@@ -33,14 +33,14 @@ class EmotionRecipe(Recipe):
     source_balance: float = 0.0
     """0 draws faces as often as they occur, 1 those of every data set equally often."""
     class_weight: float = 1.0
-    """Exponent of the cross-entropy's inverse frequency weights; 0 weighs every face the same."""
+    """Exponent of the cross-entropy's inverse frequency weights; 0 gives all faces equal weight."""
     contempt: bool = False
-    """Add contempt to the paper's seven labels, where the data has it."""
+    """Add contempt to the paper's seven labels, if the data has it."""
     soft_labels: bool = False
     """Use the distribution of the votes as target instead of the most voted emotion."""
     teacher: VersionReference | None = None
     """Registered classifier whose probabilities are part of the targets, such as
-    models:/emotion@production; it evens out that annotators of different sets label differently."""
+    models:/emotion@production; it reduces the differences between annotators of different sets."""
     teacher_share: float = 0.5
     """Share of the teacher in each target, 0 to 1; the rest is the label or the votes."""
     optimiser: OptimiserName = "sgd"
@@ -93,4 +93,4 @@ RECIPES = {
     "emotion-alone-compact": ALONE,
     "emotion-smoke": SMOKE,
 }
-"""The paper's classifier, the starter's, the face branch alone, and a try of a few seconds."""
+"""The paper's classifier, the starter's, the face branch alone, and a smoke test."""

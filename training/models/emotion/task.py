@@ -54,7 +54,7 @@ class EmotionTask(Task):
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
-        """The paper's seven emotions, and contempt where the recipe and the data have it."""
+        """The paper's seven emotions, and contempt if the recipe and the data have it."""
         if not self.recipe.contempt:
             return EMOTIONS[:CONTEMPT]
         found = {int(e) for data in self.sets for e in data.index["emotion"].dropna().unique()}
@@ -222,7 +222,7 @@ class EmotionTask(Task):
 def teacher_probabilities(
     reference: str, labels: Sequence[str], data: Prepared, rows: np.ndarray
 ) -> Float[np.ndarray, "faces labels"]:
-    """Return the probabilities that a registered classifier gives for some faces.
+    """Return the probabilities that a registered classifier predicts for some faces.
 
     Raises:
         RecipeError: its labels differ from `labels`.
@@ -231,8 +231,8 @@ def teacher_probabilities(
     version = versions.resolve(reference)
     if tuple(version.labels) != tuple(labels):
         raise RecipeError(
-            f"{version.title} knows {', '.join(version.labels) or 'no labels'}; a teacher of this "
-            f"data has to know {', '.join(labels)}."
+            f"{version.title} has the labels {', '.join(version.labels) or 'of no emotion'}; a "
+            f"teacher of this data must have {', '.join(labels)}."
         )
     logits = outputs(GraphModule(versions.load(version)), data, rows, version.crop)["logits"]
     found: np.ndarray = torch.from_numpy(logits).softmax(1).numpy()

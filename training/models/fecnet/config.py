@@ -39,4 +39,4 @@ RECIPES = {
     "fecnet-compact": FECNetRecipe(network=SMALL, learning_rate=4e-3, **COMPACT),
     "fecnet-smoke": FECNetRecipe(network=SMALL, **SMOKE),
 }
-"""FECNet on the paper's backbone, on the starters' (tuned: docs/fecnet.md), a try of seconds."""
+"""FECNet on the paper's backbone, on the starters' (tuned: docs/fecnet.md), a smoke test."""

@@ -4,7 +4,7 @@ Vemulapalli & Agarwala, "A Compact Embedding for Facial Expression Similarity" (
 of a face recognition network, a 1x1 convolution, a dense block, average pooling, a fully connected
 layer and the embedding. Batch normalisation and ReLU6 follow each convolution and the hidden layer.
 Departures, our decisions: the features are the last map of InceptionResnetV1 (or of the compact
-network) where the paper cuts FaceNet's NN2 after its inception 4e.
+network), while the paper cuts FaceNet's NN2 after its inception 4e.
 """
 
 from collections.abc import Iterator

@@ -11,12 +11,12 @@ from training.models.backbones.deviation import BackboneConfig
 
 @dataclass(frozen=True, kw_only=True)
 class IdentityRecipe(Recipe):
-    """Learn to give a face the vector that a larger face recognition network gives it."""
+    """Learn to output the vectors of a larger face recognition network."""
 
     teacher: Path | None = None
     """ONNX face recognition network: (batch, 3, 112, 112) RGB, normalised by
     ImageNet's mean and std -> (batch, 128). Without one, the teacher is the shipped compact
-    network, or one with seeded random weights where none is shipped."""
+    network, or one with seeded random weights if none is shipped."""
     backbone: BackboneConfig = field(default_factory=lambda: BackboneConfig(name="compact"))
     augmentation: Augmentation = field(
         default_factory=lambda: Augmentation(rotation_degrees=8.0, erase=0.2)
@@ -35,4 +35,4 @@ RECIPES = {
     "identity-compact": IdentityRecipe(precision="bf16"),
     "identity-smoke": IdentityRecipe(toy=True, size_px=48, batch_size=48, epochs=2),
 }
-"""The identity branch of the shipped networks, and a try of a few seconds."""
+"""The identity branch of the shipped networks, and a smoke test of a few seconds."""

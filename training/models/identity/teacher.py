@@ -31,7 +31,7 @@ class OnnxTeacher:
     """A face recognition network in ONNX, run face by face: published ones take batches of one.
 
     Raises:
-        RecipeError: the file can't be read or is no ONNX network, or onnxruntime isn't installed.
+        RecipeError: the file can't be read or isn't an ONNX network, or onnxruntime is missing.
     """
 
     def __init__(self, path: Path) -> None:
@@ -47,11 +47,11 @@ class OnnxTeacher:
             raise RecipeError(f"The teacher {path} can't be read: {error.strerror}.") from error
         self.digest = hashlib.sha256(content).hexdigest()[:12]
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1  # one face at a time on each core beats one on all
+        options.intra_op_num_threads = 1  # one face per core is faster than one face on all cores
         try:
             self.session = onnxruntime.InferenceSession(content, options)
-        except Exception as error:  # onnxruntime has an exception for each fault, of no common kind
-            raise RecipeError(f"The teacher {path} is damaged or no ONNX network.") from error
+        except Exception as error:  # onnxruntime's exceptions share no base class
+            raise RecipeError(f"The teacher {path} is damaged or not an ONNX network.") from error
         self.input = self.session.get_inputs()[0].name
 
     def __call__(self, faces: UInt8[np.ndarray, "batch 112 112 3"]) -> Float[np.ndarray, "batch d"]:

@@ -1,4 +1,4 @@
-"""The expression that each face of a training batch is to take on."""
+"""The expression that each face of a training batch should get."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -21,7 +21,7 @@ class ConditionBatch(NamedTuple):
     """The conditions of a batch."""
 
     change: Float[Tensor, "batch dims"]
-    """The driver's condition less the source's."""
+    """The driver's condition minus the source's."""
     wanted: Float[Tensor, "batch dims"]
     """The driver's condition."""
     known: Bool[Tensor, "batch"]
@@ -37,7 +37,7 @@ class ConditionSampler:
         sets: prepared sets.
         pairs: their pairs and single faces.
         spec: how faces are cut.
-        encoder: gives the conditions.
+        encoder: computes the conditions.
         sampling: how often a driver is another person.
     """
 

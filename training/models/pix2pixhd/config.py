@@ -18,7 +18,7 @@ MIRRORED = Augmentation(
     rotation_degrees=0.0, scale=0.0, shift=0.0, light=0.0, gamma=0.0, blur=0.0, jpeg=0.0, noise=0.0,
     grey=0.0, erase=0.0,
 )  # fmt: skip
-"""What pix2pixHD does to its pictures."""
+"""The augmentation of pix2pixHD: only mirror images."""
 CAMERAS = replace(
     MIRRORED,
     rotation_degrees=8.0,
@@ -33,7 +33,7 @@ CAMERAS = replace(
 
 @dataclass(frozen=True, kw_only=True)
 class WarmupConfig:
-    """Smaller and therefore faster pictures in the first epochs; ours."""
+    """Smaller and therefore faster pictures in the first epochs; our addition."""
 
     px: int | None = None
     """Side of the pictures in these epochs; None for no warm-up."""
@@ -43,21 +43,21 @@ class WarmupConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class DiscriminatorConfig:
-    """The discriminators, and what of the pictures they get."""
+    """The discriminators, and their input."""
 
     count: int = 2
-    """Discriminators of pixels, each at half the side of the one before. Of perceptual maps there
-    is always one for each map."""
+    """Number of discriminators of pixels, each at half the side of the one before. With
+    perceptual maps there is always one for each map."""
     channels: int = 64
     """Channels of a discriminator's first layer."""
     input: Literal["pixels", "perceptual"] = "pixels"
     """The picture itself, or the maps of the perceptual network, from which discriminators learn
-    within hundreds of steps what a mouth is; ours (docs/generator.md)."""
+    within hundreds of steps what a mouth is; our addition (docs/generator.md)."""
     window: Window = (0.0, 1.0, 0.0, 1.0)
     """The score window: top, bottom, left and right of the part they get, in sides of the picture;
-    ours: a mouth is only 3 % of a face."""
+    our addition: a mouth is only 3 % of a face."""
     start_share: float = 0.0
-    """Share of the epochs without discriminators at the start, 0 to 1."""
+    """Share of the epochs at the start that have no discriminators, 0 to 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,26 +76,26 @@ class LossWeights:
     """Weights of the generator's losses; a loss of weight 0 is not computed."""
 
     adversarial: float = 1.0
-    """Of the least-squares GAN loss; 0 trains without discriminators."""
+    """Weight of the least-squares GAN loss; 0 trains without discriminators."""
     feature_matching: float = 10.0
-    """Of the L1 distance of the discriminators' feature maps to those of the truth."""
+    """Weight of the L1 distance of the discriminators' feature maps to those of the truth."""
     perceptual: float = 10.0
-    """Of the L1 distance of the perceptual network's maps to those of the truth."""
+    """Weight of the L1 distance of the perceptual network's maps to those of the truth."""
     pixels: float = 0.0
-    """Of the L1 distance of the pixels to the truth; ours."""
+    """Weight of the L1 distance of the pixels to the truth; our addition."""
     changed_share: float = 0.0
     """Share of the pixel loss, 0 to 1, in which a pixel weighs in proportion to how much the truth
     differs from the source there; in the rest all pixels weigh the same."""
     flow: float = 0.0
-    """Of the L1 distance of the warp to where points of rendered faces really moved; ours."""
+    """Weight of the L1 distance of the warp to the true motion of rendered points; our addition."""
     expression: float = 0.0
-    """Of the squared distance of the result's expression vector to the driver's; ours."""
+    """Weight of the squared distance of the result's expression to the driver's; our addition."""
     cycle: float = 0.0
-    """Of the way back, for faces without a truth; ours. The result is given the source's own
-    expression again, and the pixel and perceptual losses compare that with the source. No gradient
-    flows through the result, so that nothing of the source can be hidden in it."""
+    """Weight of the cycle loss, for faces without a truth; our addition. The result gets the
+    source's expression again, and the pixel and perceptual losses compare that with the source. No
+    gradient flows through the result, so that nothing of the source can be hidden in it."""
     mask: float = 0.0
-    """Of the mask's mean, so that pixels that need not change stay the source's own; ours."""
+    """Weight of the mask's mean, so that pixels stay the source's where possible; our addition."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,27 +103,27 @@ class PairSampling:
     """Which pairs and single faces are drawn, and whose expression they get."""
 
     single_share: float = 0.0
-    """Share of single faces among all drawn, 0 to 1; the others are pairs of one sitting."""
+    """Share of single faces among all drawn, 0 to 1; the others are pairs of one session."""
     unpaired_share: float = 0.0
     """Share of the single faces that get another person's expression, without a truth; the others
-    get their own and are to stay as they are."""
+    get their own and should not change."""
     cross_driver_share: float = 0.0
-    """Share of the pairs whose driver is another person who shows the same as the target."""
+    """Share of the pairs whose driver is another person with the target's expression."""
     pairs_per_epoch: int | None = None
-    """Pairs and single faces of an epoch, every set equally often; None for as many as there
-    are."""
+    """Pairs and single faces drawn in an epoch, every set equally often; None: the number that
+    exists."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pix2pixHDRecipe(Recipe):
     """pix2pixHD between two faces of one person; its losses, optimiser and schedule.
 
-    The paper of the DLN says neither the pictures' size nor how the expression comes in: 256 px and
-    planes are our decision.
+    The paper of the DLN states neither the pictures' size nor how the expression is fed in: 256 px
+    and planes are our decision.
     """
 
     encoder: VersionReference = "dln@production"
-    """Version of dln that gives the expression vectors; it becomes part of the version."""
+    """Version of dln that computes the expression vectors; it becomes part of the version."""
     condition: Condition = "expression"
     """The vector whose change the generator gets; `network.dims` is its length."""
     network: GeneratorConfig = field(default_factory=GeneratorConfig)
@@ -131,7 +131,7 @@ class Pix2pixHDRecipe(Recipe):
     """Version of pix2pixhd to start from, such as pix2pixhd/1; an enhancer may be put around it,
     and its condition may grow longer."""
     augmentation: Augmentation = MIRRORED
-    """The same for all faces of a pair."""
+    """Random changes, the same for all faces of a pair."""
     size_px: int = PIX2PIXHD.crop.size_px
     """Side of the pictures."""
     warmup: WarmupConfig = field(default_factory=WarmupConfig)
@@ -140,8 +140,8 @@ class Pix2pixHDRecipe(Recipe):
     losses: LossWeights = field(default_factory=LossWeights)
     sampling: PairSampling = field(default_factory=PairSampling)
     log_faces: bool = True
-    """Put a sheet of results into MLflow after each epoch although it shows persons: a generator
-    has to be looked at."""
+    """Put a sheet of results into MLflow after each epoch although it shows persons: people have to
+    look at a generator's results."""
     epochs: int = 200
     """Passes over the pairs; the learning rate falls evenly to 0 over the second half."""
     batch_size: int = 1
@@ -157,8 +157,8 @@ def check_recipe(recipe: Pix2pixHDRecipe) -> None:
     network, window = recipe.network, recipe.discriminators.window
     if network.enhancer == "added" and (network.working_px or recipe.size_px) >= recipe.size_px:
         raise RecipeError(
-            "An enhancer that is added draws what a smaller copy leaves out: say "
-            f"--network.working-px, less than the pictures' {recipe.size_px}."
+            "An added enhancer draws what a smaller copy leaves out: use --network.working-px "
+            f"below the pictures' {recipe.size_px}."
         )
     top, bottom, left, right = window
     if not (0 <= top < bottom <= 1 and 0 <= left < right <= 1):
@@ -220,4 +220,4 @@ SMOKE = Pix2pixHDRecipe(
     batch_size=8,
 )
 RECIPES = {"pix2pixhd": Pix2pixHDRecipe(), "pix2pixhd-compact": COMPACT, "pix2pixhd-smoke": SMOKE}
-"""pix2pixHD's own, the starter's, and one of a few seconds."""
+"""pix2pixHD's own, the starter's, and a smoke test of a few seconds."""

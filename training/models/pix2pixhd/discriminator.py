@@ -48,7 +48,7 @@ class Discriminator(nn.Module):
 
     Args:
         dims: length of the expression; 0 for none.
-        count: how many discriminators.
+        count: number of discriminators.
         channels: channels of each discriminator's first layer.
     """
 
@@ -82,9 +82,9 @@ class ProjectedDiscriminator(nn.Module):
         perceptual: pictures in [0, 1] to maps, fine to coarse; it is not trained and not part of
             this network's state.
         widths: the channels of these maps. The finest and the coarsest map are left out: the first
-            is nearly the pixels, and of a part of a face the last has only a few positions.
+            is nearly the pixels, and the last has only a few positions for a part of a face.
         dims: length of the expression.
-        channels: of each discriminator.
+        channels: channels of each discriminator.
     """
 
     def __init__(

@@ -10,7 +10,7 @@ from training.models.pix2pixhd.transfers import DiscriminatorBatch
 WON = 1e-3
 """Loss below which the discriminators have won: the generator learns nothing from them."""
 PATIENCE = 500
-"""Steps in a row that they may win."""
+"""Most steps in a row that they may win."""
 
 
 class DiscriminatorLoss:

@@ -14,8 +14,8 @@ from training.starters.files import weights_digest
 
 Condition = Literal["expression", "deviation"]
 """The vector whose change a generator gets: the expression alone, or the expression followed by the
-deviation it is computed from. The paper shows a vector and doesn't say which one; of 16 numbers a
-polynomial leaves little of brows and lids (docs/generator.md)."""
+deviation it is computed from. The paper shows a vector and doesn't say which one; the 16 numbers of
+the expression contain little about brows and lids (docs/generator.md)."""
 
 
 class Encoder(nn.Module):
@@ -26,7 +26,7 @@ class Encoder(nn.Module):
     Args:
         graph: a DLN's exported graph.
         inner: how the DLN's faces are cut.
-        crop: how the generator's are.
+        crop: how the generator's faces are cut.
         condition: which outputs make the condition.
     """
 
@@ -64,7 +64,7 @@ class Encoder(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where it computes."""
+        """Device of its weights."""
         return next(self.dln.parameters()).device
 
     @property
@@ -79,29 +79,29 @@ class Encoder(nn.Module):
 def encoder_of(
     reference: str, crop: CropSpec, device: str, condition: Condition = "expression"
 ) -> Encoder:
-    """Return the encoder that a registered DLN makes for faces cut by `crop`.
+    """Return an encoder of a registered DLN for faces cut by `crop`.
 
     Raises:
-        RecipeError: the version gives no expression and identity, or no deviation where that is the
-            condition, or its crop is wider than the generator's.
+        RecipeError: the version has no output expression or identity, or no deviation if that is
+            the condition, or its crop is wider than the generator's.
         RegistryError: there is no such version.
     """
     version = versions.resolve(reference)
     if not {"expression", "identity"} <= set(version.outputs):
         raise RecipeError(
-            f"{version.title} gives no expression and identity; an encoder is a version of dln."
+            f"{version.title} lacks an output expression or identity; use a version of dln."
         )
     if version.crop.margin > crop.margin:
-        raise RecipeError(f"{version.title} sees more of a face than the generator draws.")
+        raise RecipeError(f"{version.title} needs a wider crop than the generator draws.")
     if condition not in version.outputs:
         raise RecipeError(
-            f"{version.title} gives no {condition}: take --condition expression, or train it again."
+            f"{version.title} has no {condition}: use --condition expression, or train it again."
         )
     return Encoder(versions.load(version, device).network, version.crop, crop, condition)
 
 
 def origin(reference: str) -> dict[str, str]:
-    """Return which version an encoder is made of, and the digest of its weights.
+    """Return the version of an encoder, and the digest of its weights.
 
     Raises:
         RegistryError: there is no such version.

@@ -10,16 +10,16 @@ from training.models.pix2pixhd.generator_config import GeneratorConfig, Upsampli
 from training.models.pix2pixhd.resampling import enlarge
 
 STYLE_STD = 0.7
-"""Of the first weights of a block's style. A change of an expression is a vector about 1 long; with
+"""Std of a block's initial style weights. A change of an expression is a vector about 1 long; with
 this std its effect on a map is as large as the map itself. With PyTorch's own initialisation, a
 fifth of that, the generator did not learn in 500 steps to use the expression."""
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions over reflected edges, beside a plain shortcut.
+    """Two 3x3 convolutions with reflection padding, beside a plain shortcut.
 
     Args:
-        channels: of the map.
+        channels: channels of the map.
         dims: length of the condition that scales and shifts the maps; 0 for none.
     """
 

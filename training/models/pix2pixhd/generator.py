@@ -17,7 +17,7 @@ from training.models.pix2pixhd.generator_config import GeneratorConfig
 from training.models.pix2pixhd.resampling import enlarge, smooth, warped
 
 MAX_FLOW = 0.3
-"""The longest way that a pixel is moved, in half sides of the picture."""
+"""Largest distance that a pixel is moved, in half sides of the picture."""
 LOGIT_SCALE = 0.1
 """Factor of the logits of mask and flow. They are sums over many maps: without it, one step of the
 optimiser would change them by too much."""
@@ -26,7 +26,7 @@ FIRST_MASK_LOGIT = -2.0
 
 
 class Transferred(NamedTuple):
-    """What a generator gives for a batch."""
+    """A generator's outputs for a batch."""
 
     picture: Float[Tensor, "batch 3 h w"]
     """RGB in [0, 1]."""
@@ -69,7 +69,7 @@ class Generator(nn.Module):
     ) -> Transferred:
         """Return pictures and masks in [0, 1] for RGB sources in [0, 1].
 
-        Sides are multiples of 2 to the power of all halvings. Without mask and warp every pixel is
+        Sides must be multiples of 2 to the number of halvings. Without mask and warp every pixel is
         new, and the mask is 1.
         """
         drawn, mask, flow = self._logits(source, expression)

@@ -37,7 +37,7 @@ class GeneratorConfig:
     itself. Its mask, flow and pixels are enlarged, and the flow moves the picture's own pixels."""
     enhancer: Enhancer = "none"
     """The local enhancer, with half as many channels, at full size. `whole`: as published, it draws
-    the picture from the features of the global generator, which sees faces of half the side.
-    `added`: its pixels and mask are added to those of the global generator, which sees the copy of
-    `working_px`, and the flow stays; ours. At first it adds 0, so that it can start from a trained
-    global generator."""
+    the picture from the features of the global generator, which gets faces of half the side.
+    `added`: its pixels and mask are added to those of the global generator, which gets the copy of
+    `working_px`, and the flow stays; our addition. At first it adds 0, so that it can start from a
+    trained global generator."""

@@ -26,8 +26,8 @@ def adversarial(scales: Sequence[Features], *, real: bool) -> Float[Tensor, ""]:
 def feature_matching(generated: Sequence[Features], real: Sequence[Features]) -> Float[Tensor, ""]:
     """Return the L1 distance of the discriminators' maps before the score, averaged over scales.
 
-    Each layer weighs 4 / (layers + 1) as published, `layers` being those before the score less one.
-    No gradient flows to the real picture's maps.
+    Each layer weighs 4 / (layers + 1) as published; `layers` is their number before the score minus
+    one. No gradient flows to the real picture's maps.
     """
     terms = [
         (4 / len(theirs[:-1])) * (mine - true.detach()).abs().mean()
@@ -43,11 +43,11 @@ def pixels(
     source: Float[Tensor, "batch 3 h w"],
     changed_share: float,
 ) -> Float[Tensor, ""]:
-    """Return the weighted mean L1 distance to the truth; ours.
+    """Return the weighted mean L1 distance to the truth; our addition.
 
     Args:
-        picture: what was generated, in [0, 1].
-        truth: what it should be.
+        picture: the generated picture, in [0, 1].
+        truth: the true picture.
         source: the generator's input.
         changed_share: share of a pixel's weight, 0 to 1, that is proportional to how much truth and
             source differ in the 5 x 5 pixels around; where they do not differ at all it is 0.
@@ -63,13 +63,13 @@ def flow_error(
     source: Float[Tensor, "batch points 2"],
     target: Float[Tensor, "batch points 2"],
 ) -> Float[Tensor, ""]:
-    """Return the mean L1 distance of a flow to where points of faces really came from; ours.
+    """Return the mean L1 distance of a flow to the true motion of points of faces; our addition.
 
     Args:
         flow: how far each pixel of the result is fetched from, in half sides.
-        source: where the points lie in the source, x and y in -1 to 1.
-        target: where the same points lie in the truth. Points outside the picture or NaN are left
-            out.
+        source: positions of the points in the source, x and y in -1 to 1.
+        target: positions of the same points in the truth. Points outside the picture or NaN are
+            left out.
     """
     inside = (target.abs() < 1).all(2)
     source, target = (points.nan_to_num() for points in (source, target))
@@ -79,10 +79,10 @@ def flow_error(
 
 
 def expression(difference: Float[Tensor, "batch dims"]) -> Float[Tensor, ""]:
-    """Return the mean squared distance of results' expression vectors to the wanted ones; ours.
+    """Return the mean squared distance of expression vectors to the wanted ones; our addition.
 
     Args:
-        difference: conditions of results less the wanted ones; each begins with the expression.
+        difference: conditions of results minus the wanted ones; each begins with the expression.
     """
     return difference[:, :EXPRESSION_DIMS].square().sum(1).mean()
 
@@ -92,7 +92,7 @@ def perceptual(
 ) -> Float[Tensor, ""]:
     """Return the weighted L1 distance of two pictures' feature maps, fine to coarse.
 
-    If there are fewer maps than weights, the last weights are taken. No gradient flows to the real
+    If there are fewer maps than weights, the last weights are used. No gradient flows to the real
     picture's maps.
     """
     terms = [

@@ -1,4 +1,4 @@
-"""Generator and discriminators as training begins them, and the generator as it is registered."""
+"""Initial generator and discriminators of a training, and the generator for the registry."""
 
 from dataclasses import replace
 from typing import TypeVar
@@ -65,8 +65,8 @@ def build_projected_discriminators(
     """
     if perceptual is None:
         raise RecipeError(
-            "Discriminators of perceptual maps need a perceptual network: name it by "
-            "--perceptual.network, or say --discriminators.input pixels."
+            "Discriminators of perceptual maps need a perceptual network: name it with "
+            "--perceptual.network, or use --discriminators.input pixels."
         )
     return ProjectedDiscriminator(perceptual, widths(perceptual), EXPRESSION_DIMS, config.channels)
 
@@ -82,15 +82,15 @@ def initialise(network: Network) -> Network:
 def start_from(generator: Generator, reference: str) -> None:
     """Load the weights of a trained version into a generator.
 
-    The version may lack an enhancer that is added: that keeps its first weights. The condition may
+    The version may lack an added enhancer, which keeps its initial weights then. The condition may
     be longer than the version's: the further numbers get weight 0. `working_px` may differ.
 
     Raises:
-        RecipeError: the version is no generator of this shape.
+        RecipeError: the version isn't a generator of this shape.
         RegistryError: there is no such version.
     """
     if versions.resolve(reference).name != PIX2PIXHD.name:
-        raise RecipeError(f"{reference} is no generator to start from.")
+        raise RecipeError(f"{reference} is not a generator to start from.")
     if not _fits(_config(reference), generator.config):
         raise RecipeError(f"{reference} is a generator of another shape than --network's.")
     wrapper = GeneratorWrapper(generator)
@@ -108,8 +108,8 @@ def _config(reference: str) -> GeneratorConfig:
         return GeneratorConfig(**versions.config(reference)["network"])
     except TypeError as error:
         raise RecipeError(
-            f"{reference} describes its network in words that this program does not know: it was "
-            "trained by another version of it."
+            f"{reference} has network settings that this program does not know: it was trained by "
+            "another version of this program."
         ) from error
 
 
@@ -122,7 +122,7 @@ def _fits(trained: GeneratorConfig, wanted: GeneratorConfig) -> bool:
 
 
 def _widened(weight: Tensor, like: Tensor) -> Tensor:
-    """Return a weight with as many inputs as another, 0 for those it lacks."""
+    """Return a weight, padded with 0 to the number of inputs of another."""
     if weight.ndim < 2 or weight.shape[1] >= like.shape[1]:
         return weight
     lacking = like.shape[1] - weight.shape[1]

@@ -10,7 +10,7 @@ from torch.nn import functional
 from training.loading.augmentation import Augmentation, warp
 
 Points = Float[Tensor, "batch 2 points 2"]
-"""Of source and target: x and y in -1 to 1; NaN where they are unknown."""
+"""Points of source and target: x and y in -1 to 1; NaN if unknown."""
 
 
 def augment_alike(
@@ -23,7 +23,7 @@ def augment_alike(
     Args:
         augmentation: its ranges; JPEG's blocks and covered patches are left out.
         faces: several batches. The faces at one place of all batches are changed in the same way.
-        points: move with the faces; None where no set knows any.
+        points: move with the faces; None if no set has any.
     """
     seed = int(torch.randint(2**31, ()))
     pixels = [each.float() / 255 for each in faces]

@@ -1,4 +1,4 @@
-"""The generator's training faces: pairs of one sitting, and single faces; and their drivers."""
+"""The generator's training faces: pairs of one session, and single faces; and their drivers."""
 
 from collections.abc import Sequence
 
@@ -19,14 +19,14 @@ ICT_PAIRS = "ict-pairs"
 
 
 class Pairs(Items):
-    """Sources and targets of prepared sets: pairs of one sitting first, then single faces.
+    """Sources and targets of prepared sets: pairs of one session first, then single faces.
 
     A single face is its own target.
 
     Args:
         sets: prepared sets.
         spec: how faces are cut.
-        split: whose faces.
+        split: split of the faces.
     """
 
     def __init__(self, sets: Sequence[Prepared], spec: CropSpec, split: str) -> None:
@@ -50,7 +50,7 @@ class Pairs(Items):
     def __getitems__(self, items: list[int]) -> dict[str, Tensor]:
         """Return `source` and `target` (batch, 3, h, w), uint8 RGB, and `index`.
 
-        If a set knows points of its faces, also `points` (batch, 2, points, 2): x and y in -1 to 1
+        If a set has points of its faces, also `points` (batch, 2, points, 2): x and y in -1 to 1
         in source and target; NaN for the faces of other sets.
         """
         faces = {
@@ -87,7 +87,7 @@ class Pairs(Items):
 
 
 class Drivers:
-    """Faces of other persons that show the same as a face, or something else.
+    """Faces of other persons with the same expression as a face, or another one.
 
     Rendered people show the same if the weights of all shapes are equal; others if the emotion is.
     """
@@ -96,18 +96,18 @@ class Drivers:
 
     def __init__(self, sets: Sequence[Prepared], split: str) -> None:
         self.shown = [_shown(data, split) for data in sets]
-        """For each set, what each row shows."""
+        """For each set, the expression of each row."""
         self.person = [data.index["person"].fillna(data.index["name"]).to_numpy() for data in sets]
         self.rows = [shown.groupby(shown).indices for shown in self.shown]
 
     def like(self, which: int, row: int, rng: np.random.Generator) -> int:
-        """Return a row of set `which` where another person shows what `row` shows, else `row`."""
+        """Return a row of set `which` of another person with `row`'s expression, else `row`."""
         return self._draw(which, row, self.shown[which].get(row), rng)
 
     def other(self, which: int, row: int, rng: np.random.Generator) -> int:
-        """Return a row of set `which` where another person shows something else, else `row`.
+        """Return a row of set `which` of another person with another expression, else `row`.
 
-        First it is drawn what is shown, so that rare emotions come as often as others.
+        The expression is drawn first, so that rare emotions come as often as others.
         """
         own = self.shown[which].get(row)
         others = [shown for shown in self.rows[which] if shown != own]
@@ -116,7 +116,7 @@ class Drivers:
         return self._draw(which, row, others[int(rng.integers(len(others)))], rng)
 
     def _draw(self, which: int, row: int, shown: object, rng: np.random.Generator) -> int:
-        """Return a row of another person who shows `shown`; `row` if none is found in TRIES."""
+        """Return a row of another person who shows `shown`; `row` if TRIES draws find none."""
         positions = self.rows[which].get(shown, ())
         for _ in range(self.TRIES if len(positions) else 0):
             drawn = int(self.shown[which].index[positions[int(rng.integers(len(positions)))]])
@@ -126,7 +126,7 @@ class Drivers:
 
 
 def _shown(data: Prepared, split: str) -> pd.Series:
-    """Return what the faces of a split show, by row; rows without that knowledge are left out."""
+    """Return the expressions of a split's faces, by row; rows with unknown ones are left out."""
     index = data.index.iloc[data.split(split)]
     shown = (
         index["name"].map(ict_pairs.expression_of) if data.name == ICT_PAIRS else index["emotion"]
@@ -135,7 +135,7 @@ def _shown(data: Prepared, split: str) -> pd.Series:
 
 
 def in_one_frame(data: Prepared, split: str) -> Int[np.ndarray, "pairs 2"]:
-    """Return the pairs of sittings whose angle is known, so that pixels can be compared."""
+    """Return the pairs of sessions whose angle is known, so that pixels can be compared."""
     found = pairs(data, split)
     known = data.index["angle"].notna().to_numpy()
     return np.asarray(found[known[found[:, 0]]])

@@ -1,4 +1,4 @@
-"""Frozen networks whose maps tell how alike two pictures look (Johnson et al., ECCV 2016)."""
+"""Frozen networks whose maps measure how alike pictures look (Johnson et al., ECCV 2016)."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -44,7 +44,7 @@ class Perceptual(nn.Module):
         layers: the network.
         taps: indices of the layers whose outputs are returned.
         mean: subtracted from the input, RGB in [0, 1].
-        std: the input is divided by it then.
+        std: the input is divided by it afterwards.
         bgr: whether the network takes blue first.
         scales: each returned map is divided by its number; None for no division.
     """
@@ -107,8 +107,8 @@ def perceptual_network(
     """Return the network that a recipe names; None for `none`.
 
     Args:
-        name: of the network.
-        weights: their file; None downloads vgg19's.
+        name: name of the network.
+        weights: file of the weights; None downloads vgg19's.
         encoder: version of dln whose frozen branch is the network `identity`.
 
     Raises:
@@ -121,7 +121,9 @@ def perceptual_network(
     if name == "vgg19":
         return vgg(weights or published.fetch(VGG, published.folder()))
     if weights is None:
-        raise RecipeError("squeezenet needs its weights: name their file by --perceptual.weights.")
+        raise RecipeError(
+            "squeezenet needs its weights: name their file with --perceptual.weights."
+        )
     return squeezenet(weights)
 
 
@@ -136,7 +138,7 @@ def identity(encoder: str) -> IdentityTaps:
     if config["name"] == "compact":
         raise RecipeError(
             f"The identity branch of {encoder} was distilled from mobilefacenet, which evaluates "
-            "the results: take --perceptual.network vgg19 or squeezenet."
+            "the results: use --perceptual.network vgg19 or squeezenet."
         )
     backbone, prefix = BackboneConfig(**config).build(), "pair.identity."
     weights = versions.weights(encoder)

@@ -15,7 +15,7 @@ def enlarge(
 
 
 def smooth(flow: Float[Tensor, "batch 2 h w"]) -> Float[Tensor, "batch 2 h w"]:
-    """Return a flow without what is finer than four pixels."""
+    """Return a flow without details finer than four pixels."""
     coarse = functional.avg_pool2d(flow, 4)
     return functional.interpolate(coarse, scale_factor=4, mode="bilinear")
 

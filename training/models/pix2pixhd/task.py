@@ -90,13 +90,13 @@ class Pix2pixHDTask(Task):
         if encoder.dims != recipe.network.dims:
             raise RecipeError(
                 f"The condition of {recipe.encoder} has {encoder.dims} numbers, the generator takes"
-                f" {recipe.network.dims}: say --network.dims {encoder.dims}."
+                f" {recipe.network.dims}: use --network.dims {encoder.dims}."
             )
         return encoder
 
     @cached_property
     def perceptual(self) -> nn.Module | None:
-        """The frozen perceptual network, on the encoder's device; None without."""
+        """The frozen perceptual network, on the encoder's device; None if there is none."""
         config = self.recipe.perceptual
         network = perceptual_network(config.network, config.weights, self.recipe.encoder)
         return network.to(self.encoder.device) if network else None
@@ -123,13 +123,13 @@ class Pix2pixHDTask(Task):
             raise RecipeError(
                 "Expressions are transferred between two pictures of one person in one pose; the "
                 "data has no such pair. Prepare rafd, london, ict-pairs, or another set that "
-                "knows persons and the angle of their faces."
+                "has persons and the angle of their faces."
             )
         return pairs
 
     @cached_property
     def conditions(self) -> ConditionSampler:
-        """Draws the expression that each training face is to take on."""
+        """Draws the expression that each training face should get."""
         return ConditionSampler(
             self.sets, self.pairs, self.crop, self.encoder, self.recipe.sampling
         )

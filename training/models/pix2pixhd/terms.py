@@ -28,7 +28,7 @@ class Term:
     name: str
     """The metric's name."""
     value: Scalar
-    """Weighted."""
+    """The weighted value."""
 
 
 def total(terms: Sequence[Term]) -> Scalar:
@@ -45,7 +45,7 @@ class GeneratorLoss:
     """The perceptual network; None for no perceptual loss."""
     encoder: Encoder
     window: Window
-    """Of the discriminators."""
+    """Score window of the discriminators."""
 
     def terms(
         self, batch: TransferBatch, generator: nn.Module, discriminator: nn.Module | None
@@ -53,7 +53,7 @@ class GeneratorLoss:
         """Yield the terms of a batch.
 
         Args:
-            batch: with the generator's result.
+            batch: faces, conditions and the generator's result.
             generator: computes the way back.
             discriminator: None in epochs without discriminators.
         """
@@ -66,7 +66,7 @@ class GeneratorLoss:
         yield Term(name="mask_penalty", value=self.weights.mask * batch.result.mask.mean())
 
     def _truth(self, batch: TransferBatch) -> Iterator[Term]:
-        """Yield the distances to the truth, where there is one."""
+        """Yield the distances to the truth, if there is one."""
         known = batch.known
         if bool(known.any()):
             picture = batch.result.picture[known]
@@ -105,12 +105,12 @@ class GeneratorLoss:
     def _cycle(
         self, batch: TransferBatch, generator: nn.Module, difference: Tensor
     ) -> Iterator[Term]:
-        """Yield how far from the sources the results end when they get the sources' expression.
+        """Yield the distances to the sources after the results got the sources' expressions again.
 
         Args:
-            batch: of which those without a truth are taken.
+            batch: only its faces without a truth are used.
             generator: computes the way back.
-            difference: the results' conditions less the wanted ones.
+            difference: the results' conditions minus the wanted ones.
         """
         unknown = ~batch.known
         result, source = batch.result.picture[unknown].detach(), batch.source[unknown]

@@ -23,7 +23,7 @@ class TransferBatch:
     driver: Float[Tensor, "batch 3 h w"]
     points: Points | None
     change: Float[Tensor, "batch dims"]
-    """The driver's condition less the source's."""
+    """The driver's condition minus the source's."""
     wanted: Float[Tensor, "batch dims"]
     """The driver's condition."""
     known: Bool[Tensor, "batch"]
@@ -47,7 +47,7 @@ def discriminator_batch(batch: TransferBatch, window: Window) -> DiscriminatorBa
 
     With a truth: the source, the change of the expression, and the truth as the real picture.
     Without one, our decision: no source (zeros), the driver's expression, and the driver as the
-    real picture. The question is then only whether somebody shows that expression.
+    real picture: they then only decide whether somebody shows that expression.
     """
     rows, numbers = batch.known[:, None, None, None], slice(EXPRESSION_DIMS)
     condition = torch.where(

@@ -19,12 +19,12 @@ from training.metrics.transfer import measure_transfers, ssim
 from training.models.pix2pixhd.pairs import Drivers, in_one_frame
 
 CASES_PER_SET = 48
-"""Transfers of a set, at most."""
+"""Largest number of transfers of a set."""
 SHEET_ROWS = 4
-"""Transfers of a set on the sheet, at most."""
+"""Largest number of transfers of a set on the sheet."""
 BATCH = 16
 REAL_PAIRS = 500
-"""Pairs of real pictures of one person, of each set at most, for the threshold `same_person`."""
+"""Largest number of real pairs of one person per set, for the threshold `same_person`."""
 Generate = Callable[[Tensor, Tensor], Tensor]
 """Faces on the CPU and changes of their condition -> pictures in [0, 1], on any device."""
 Encode = Callable[[Tensor], Mapping[str, Tensor]]
@@ -38,9 +38,9 @@ class TransferCase:
     source: int
     """The face that is changed."""
     driver: int
-    """The face whose expression it takes on."""
+    """The face whose expression it gets."""
     truth: int | None
-    """The source's person with the driver's expression, where there is such a picture."""
+    """The source's person with the driver's expression, if there is such a picture."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -51,7 +51,7 @@ class TransferValidation:
     split: str
     spec: CropSpec
     cases: Sequence[Sequence[TransferCase]]
-    """Of each set."""
+    """The transfers of each set."""
 
     @classmethod
     def of(
@@ -64,9 +64,9 @@ class TransferValidation:
     ) -> "TransferValidation":
         """Return up to `each` transfers of each set, the same at every call.
 
-        Where a set has pairs of one sitting, the source is one picture, the truth the other, and
-        the driver another person who shows the same as the truth. In other sets the driver shows
-        anything else, and there is no truth.
+        If a set has pairs of one session, the source is one picture, the truth the other, and the
+        driver is another person with the truth's expression. In other sets the driver shows
+        another expression than the source, and there is no truth.
         """
         drivers = Drivers(sets, split)
         cases = [_cases(data, which, split, drivers, each) for which, data in enumerate(sets)]
@@ -76,7 +76,7 @@ class TransferValidation:
         """Return a row for each transfer: set, source, driver, truth (names) and its metrics.
 
         `nearer` is the share by which the expression came nearer to the driver's, `identity` the
-        cosine similarity to the source. Where there is a truth, `ssim` compares the result with it
+        cosine similarity to the source. If there is a truth, `ssim` compares the result with it
         and `ssim_untouched` the source.
         """
         rows: list[dict[str, object]] = []
@@ -155,7 +155,7 @@ class TransferValidation:
             )
 
     def _real(self, data: Prepared, encode: Encode) -> Iterator[float]:
-        """Yield how like each other real pictures of one person are."""
+        """Yield the cosine similarities of real pictures of one person."""
         found = pairs(data, self.split)
         found = found[found[:, 0] < found[:, 1]]
         chosen = np.random.default_rng(0).permutation(len(found))[:REAL_PAIRS]

@@ -1,6 +1,6 @@
 """Simulated annotators for data without named ones; each annotator has a constant bias.
 
-FEC names its annotators. FER+ does not: it only gives ten votes per photo. Our decision: a
+FEC names its annotators. FER+ does not: it only has ten votes per photo. Our decision: a
 simulated annotator draws a few votes from a photo's vote distribution, weighted by their bias per
 emotion, and compares three faces by the drawn votes. So the answers of two annotators differ
 systematically, and the crowd layer has something to learn.
@@ -19,9 +19,9 @@ def annotator_biases(
     """Return each annotator's weight per emotion, log-normal with median 1.
 
     Args:
-        annotators: how many.
-        strength: standard deviation of the log weights; 0 gives all weights 1.
-        seed: of the draw.
+        annotators: number of annotators.
+        strength: std of the log weights; 0 gives all weights 1.
+        seed: seed of the draw.
     """
     generator = torch.Generator().manual_seed(seed)
     return (torch.randn(annotators, len(EMOTIONS), generator=generator) * strength).exp()

@@ -20,7 +20,7 @@ class TripletRecipe(Recipe):
     identity_weights: IdentityWeights | None = None
     """Face recognition weights that the backbones start from: a .safetensors or .pt file, or the
     name of published ones, downloaded once (112 or 116 MB). Without them: the shipped starter, or
-    seeded random weights where no starter has the backbone's shape."""
+    seeded random weights if no starter has the backbone's shape."""
     size_px: int = DLN.crop.size_px
     """Side of the network's input, in pixels."""
     margin: float = 0.2
@@ -35,7 +35,7 @@ class TripletRecipe(Recipe):
     """0 draws labelled faces as often as they occur, 1 those of every data set equally often."""
     annotated_share: float = 0.5
     """Share of a batch's faces that belong to triplets annotated by people, 0 to 1. The rest are
-    labelled faces, from which triplets are sampled. Without effect where the data has only one of
+    labelled faces, from which triplets are sampled. Without effect if the data has only one of
     the two."""
     label_distance_weight: float = 0.0
     """Weight of a loss term that makes the distances of embeddings follow those of the faces' vote

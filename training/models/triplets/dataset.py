@@ -28,7 +28,7 @@ class AnnotatedTriplets(NamedTuple):
     type: Int[np.ndarray, "triplets"]
     """One of `sampling.TRIPLET_TYPES`."""
     annotator: Int[np.ndarray, "triplets answers"]
-    """Who answered, NO_ANNOTATOR at the end of shorter rows."""
+    """Number of the annotator; NO_ANNOTATOR at the end of shorter rows."""
     answer: Int[np.ndarray, "triplets answers"]
     """The odd face, 1 to 3."""
 
@@ -82,7 +82,7 @@ class TripletDataset(Items):
 
     @property
     def annotators(self) -> int:
-        """How many annotators there are, simulated ones first."""
+        """Number of annotators; the simulated ones come first."""
         return len(self.annotator_names)
 
     def __len__(self) -> int:
@@ -97,7 +97,7 @@ class TripletDataset(Items):
             balance: 0 draws labelled faces as often as they occur, 1 every emotion equally often.
             source_balance: the same for the sets that the labelled faces belong to.
             annotated_share: share of a batch's faces that belong to annotated triplets, 0 to 1;
-                without effect where the data has labelled faces or annotated triplets only.
+                without effect if the data has only labelled faces or only annotated triplets.
         """
         single = balanced(self.emotions, balance) * balanced(self.sources, source_balance)
         triplets = np.ones(len(self.annotated.type))
@@ -116,7 +116,7 @@ class TripletDataset(Items):
     def __getitems__(self, items: list[int]) -> dict[str, Tensor]:
         """Return a batch: what `Faces` returns of all faces, and the annotated triplets.
 
-        Of the triplets: `triplet` (triplets, 3), the positions of their faces in the batch, and
+        The triplets are `triplet` (triplets, 3), the positions of their faces in the batch, and
         `type`, `annotator` and `answer` as in `AnnotatedTriplets`.
         """
         numbers = np.array(items)
@@ -179,7 +179,7 @@ def _answered(data: Prepared) -> tuple[AnnotatedTriplets, list[str]]:
 
 
 def _answers(data: Prepared, table: pd.DataFrame) -> pd.DataFrame:
-    """Return columns triplet, annotator, answer; without names, one annotator gave all answers."""
+    """Return columns triplet, annotator, answer; without names there is a single annotator."""
     if data.answers is not None:
         return data.answers.astype({"annotator": str})
     answered = table[table["answer"].notna()]
@@ -189,7 +189,7 @@ def _answers(data: Prepared, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _concatenated(sets: Sequence[AnnotatedTriplets]) -> AnnotatedTriplets:
-    """Return all triplets in one, rows of answers filled up to the same length."""
+    """Return the triplets of all sets, rows of answers filled up to the same length."""
     longest = max(each.annotator.shape[1] for each in sets)
 
     def filled(values: np.ndarray, filler: int) -> np.ndarray:

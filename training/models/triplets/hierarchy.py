@@ -1,4 +1,4 @@
-"""Triplets at two levels from emotion labels: between groups of emotions, and within a group.
+"""Triplets at two levels, from emotion labels: between groups of emotions, and within a group.
 
 The paper names a hierarchical annotation for augmentation and gives no recipe for it; this is our
 decision. Emotions are grouped by valence, surprise apart since it may be pleasant or not. A coarse
@@ -36,8 +36,8 @@ def draw(
     bias. Faces without an emotion of more than half of the votes are left out.
 
     Args:
-        embeddings: of the batch; no gradient flows into them from here.
-        shares: vote distributions of the batch.
+        embeddings: the batch's embeddings; no gradient flows into them from here.
+        shares: the batch's vote distributions.
     """
     clear = torch.nonzero(shares.max(1).values > 0.5).flatten()
     if len(clear) < 3:

@@ -19,7 +19,7 @@ class AnnotatorEmbeddings(NamedTuple):
     embeddings: Float[Tensor, "annotators faces dims"]
     """Unit vectors."""
     penalty: Float[Tensor, ""]
-    """Added to the loss; 0 where annotators have no biases."""
+    """Added to the loss; 0 if annotators have no biases."""
 
 
 def triplet_loss(
@@ -62,7 +62,7 @@ def label_distance_loss(
 ) -> Float[Tensor, ""]:
     """Return the mean of (|e_i - e_j| - |sqrt p_i - sqrt p_j|)^2 over the pairs of a batch.
 
-    Our decision: triplets only say which pair is nearer; where every photo has many votes, unit
+    Our decision: triplets only say which pair is nearer; if every photo has many votes, unit
     vectors can lie as far apart as the roots of their vote distributions do (sqrt 2 times their
     Hellinger distance).
 

@@ -50,7 +50,7 @@ class Sampling:
     votes_drawn: int = 5
     """Votes that an annotator draws from a photo's vote distribution before answering."""
     annotator_bias: float = 0.5
-    """Strength of the annotators' biases: standard deviation of the log weights per emotion."""
+    """Strength of the annotators' biases: std of the log weights per emotion."""
     candidates: int = 16384
     """Triplets drawn at random from a batch; those within both limits below are used."""
     max_pair_distance: float = 0.30
@@ -72,9 +72,9 @@ class Sampling:
 
         Args:
             shares: vote distribution of each face, sum 1.
-            single_vote: faces with one vote only. They are left out where all three faces have one
-                emotion, because a single vote can't say how they differ.
-            seed: of the annotators' biases.
+            single_vote: faces with one vote only. They are left out if all three faces have one
+                emotion, because single votes don't show how they differ.
+            seed: seed of the annotators' biases.
         """
         chosen = self._clear_candidates(shares, single_vote)
         biases = annotator_biases(self.annotators, self.annotator_bias, seed).to(shares.device)

@@ -65,8 +65,8 @@ class TripletTask(Task):
         dataset, recipe = self.dataset, self.recipe
         if len(dataset) < 3 and not len(dataset.annotated.type):
             raise RecipeError(
-                "Triplets come with a set or are made of labelled faces; the training split has "
-                "none of either."
+                "Triplets come with a set or are sampled from labelled faces; the training split "
+                "has neither."
             )
         weights = dataset.weights(recipe.balance, recipe.source_balance, recipe.annotated_share)
         return batches(

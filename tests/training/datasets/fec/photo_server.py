@@ -14,7 +14,7 @@ Answer = Callable[[BaseHTTPRequestHandler], None]
 
 @dataclass
 class PhotoServer:
-    """Answers each path as `answers` says, 404 for others; `hits` counts the requests."""
+    """Responds to each path by `answers`, and with 404 to others; `hits` counts the requests."""
 
     port: int
     answers: dict[str, Answer] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""CSV files as FEC publishes them, made up of few rows."""
+"""Small CSV files in the format that FEC publishes."""
 
 from pathlib import Path
 

@@ -45,7 +45,7 @@ def photo(examples: Path) -> bytes:
 
 
 class Album(dict[str, bytes]):
-    """Keeps photos that can be read."""
+    """Stores photos that can be read."""
 
     def add(self, address: str, content: bytes) -> None:
         read_photo(content)
@@ -61,7 +61,7 @@ def fetch(
     return log.statuses, album
 
 
-def test_every_answer_gets_its_status_and_as_many_tries_as_may_help(
+def test_every_response_has_its_status_and_number_of_tries(
     server: PhotoServer, photo: bytes, tmp_path: Path
 ) -> None:
     page = b"<!doctype html><title>jpeg</title>" * 100
@@ -133,7 +133,7 @@ def test_retry_after_is_honoured(server: PhotoServer, photo: bytes, tmp_path: Pa
     assert set(known.values()) == {Status.OK}
 
 
-def test_a_host_with_a_long_retry_after_or_many_failures_is_left_alone(
+def test_a_host_with_a_long_retry_after_or_many_failures_is_skipped(
     server: PhotoServer, tmp_path: Path
 ) -> None:
     one = RateLimits(connections=1, interval_seconds=0.0, tries=1, failures_of_a_host=3)
@@ -146,7 +146,7 @@ def test_a_host_with_a_long_retry_after_or_many_failures_is_left_alone(
     assert {known[address] for address in down} == {Status.UNREACHABLE}
 
 
-def test_ctrl_c_ends_at_once_and_what_was_logged_stays(
+def test_ctrl_c_stops_at_once_and_logged_statuses_stay(
     server: PhotoServer, photo: bytes, tmp_path: Path
 ) -> None:
     server.answers = {"/1": sending(photo), "/2": silent}
@@ -169,7 +169,7 @@ def test_ctrl_c_ends_at_once_and_what_was_logged_stays(
         assert opened.statuses == {server.at("/1"): Status.OK}
 
 
-def test_a_full_disk_is_no_fault_of_the_address(
+def test_a_full_disk_does_not_change_the_status_of_an_address(
     server: PhotoServer, photo: bytes, tmp_path: Path
 ) -> None:
     def full(*_: object) -> None:
@@ -184,7 +184,7 @@ def test_a_full_disk_is_no_fault_of_the_address(
     assert log.statuses == {}
 
 
-def test_a_line_cut_off_by_a_power_cut_counts_for_nothing(tmp_path: Path) -> None:
+def test_a_line_cut_off_by_a_power_cut_is_ignored(tmp_path: Path) -> None:
     path = tmp_path / "downloads.tsv"
     path.write_bytes(b"gone\thttp://a/1\nnonsense\nok\thttp://a/2\nok\thttp://a/1\ngone\thttp://a")
     with DownloadLog.opened(path) as log:

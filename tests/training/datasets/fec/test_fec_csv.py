@@ -15,15 +15,15 @@ BAD = {
     row(flickr(1, 2, 3)).rsplit(",", 1)[0]: "number of columns is wrong",
     row(flickr(1, 2, 3)) + ",5,1": "number of columns is wrong",
     '"' + row(flickr(1, 2, 3)): "quotes don't match",
-    row(flickr(1, 2, 3), "333334"): "answer_6 isn't an annotator's 1, 2 or 3: '4'",
-    row(flickr(1, 2, 3), "33333 "): "answer_6 isn't an annotator's 1, 2 or 3: ''",
+    row(flickr(1, 2, 3), "333334"): "answer_6 isn't 1, 2 or 3 by a named annotator: '4'",
+    row(flickr(1, 2, 3), "33333 "): "answer_6 isn't 1, 2 or 3 by a named annotator: ''",
     row(flickr(1, 2, 3), kind="FOUR"): "type is unknown: 'FOUR'",
     row(flickr(1, 2, 3), box="0.5,0.4,0.1,0.2"): "box_1 isn't left < right.*: '0.5, 0.4, 0.1, 0.2'",
     row(flickr(1, 2, 3), box="0.5,1.1,0.1,0.2"): "box_1 isn't",
     row(flickr(1, 2, 3), box="0.5,nan,0.1,0.2"): "box_1 isn't",
-    row(("ftp://a/b.jpg", *flickr(1, 2, 3)[1:])): "url_1 is no http or https address: 'ftp://",
-    row((*flickr(1, 2, 3)[:2], "file:///etc/passwd")): "url_3 is no http",
-    row(flickr(1, 2, 1)): "url_1 shows the same face twice",
+    row(("ftp://a/b.jpg", *flickr(1, 2, 3)[1:])): "url_1 isn't an http or https address: 'ftp://",
+    row((*flickr(1, 2, 3)[:2], "file:///etc/passwd")): "url_3 isn't an http",
+    row(flickr(1, 2, 1)): "url_1 is the same face as url_3",
     "h\u00e9\x00": "number of columns is wrong",
 }
 
@@ -41,12 +41,12 @@ def test_a_bad_row_is_dropped_and_named(line: str, reason: str, tmp_path: Path) 
     )
 
 
-def test_of_many_bad_rows_the_first_are_named_and_all_are_counted(tmp_path: Path) -> None:
+def test_the_first_bad_rows_are_named_and_all_are_counted(tmp_path: Path) -> None:
     lines = [row(flickr(1, 2, 3)), *["bad"] * 10, *[row(flickr(1, 2, 3), "9")] * 30]
     notes = reader.read(write_parts(tmp_path / "fec", train=lines)).notes
     assert f"{reader.PARTS['train']}: 41 rows, 40 dropped." in notes
     assert sum(", line " in note for note in notes) == MOST_NAMED
-    assert f"{reader.PARTS['train']}: and 20 rows more." in notes
+    assert f"{reader.PARTS['train']}: and 20 more rows." in notes
 
 
 CELLS = st.one_of(
@@ -70,7 +70,7 @@ LINES = st.one_of(
 
 @settings(max_examples=150, deadline=None)
 @given(st.one_of(st.lists(LINES, max_size=8).map(lambda r: "\n".join(r).encode()), st.binary()))
-def test_whatever_the_bytes_every_row_is_used_or_dropped(content: bytes) -> None:
+def test_every_row_of_any_bytes_is_used_or_dropped(content: bytes) -> None:
     part = parse_csv("any.csv", io.BytesIO(content))
     rows = content.decode("utf-8", "replace").removeprefix("\ufeff").split("\n")
     assert len(part.table) + part.dropped == sum(bool(row.strip(WHITE)) for row in rows)

@@ -58,7 +58,7 @@ def test_half_written_pictures_of_a_killed_run_are_deleted(tmp_path: Path) -> No
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch, examples: Path) -> Iterator[PhotoServer]:
-    """Send eight faces in many lights under many names; every fourth photo is gone."""
+    """Serve sixteen photos of eight faces, each of another brightness; every fourth is gone."""
     monkeypatch.setenv("no_proxy", "*")
     faces = [Image.open(file).convert("RGB") for file in sorted(examples.glob("*.jpg"))]
     with serving() as server:
@@ -70,14 +70,14 @@ def server(monkeypatch: pytest.MonkeyPatch, examples: Path) -> Iterator[PhotoSer
 
 
 def relight(face: Image.Image, number: int) -> bytes:
-    """Return a photo like no other: pictures in two splits would be dropped from one."""
+    """Return a photo that differs from all others: equal ones in two splits would be dropped."""
     content = io.BytesIO()
     ImageEnhance.Brightness(face).enhance(0.8 + number / 120).save(content, "JPEG", quality=95)
     return content.getvalue()
 
 
 def write_set(server: PhotoServer, folder: Path, count: int) -> Path:
-    """Return a set whose triplets name three neighbours each, two faces of a photo at times."""
+    """Return a set whose triplets show consecutive photos; one photo has two faces."""
     at = [server.at(f"/{n}_x_b.jpg") for n in range(count)]
     rows = [row((at[n], at[n + 1], at[n + 2])) for n in range(count - 2)]
     rows += [row((at[1], at[2], at[3]), box="0.1,0.9,0.1,0.9")]
@@ -105,7 +105,7 @@ def test_the_report_counts_triplets_whose_photos_are_gone(
     assert data.answers["triplet"].max() == 2
     text = (dest / "report.md").read_text()
     assert "Of 12 photos: 9 ok, 3 gone." in report.notes
-    assert "Of test survive 3 of 3 photos, 6 of 6 faces and 1 of 1 triplets" in text
+    assert "Found of test: 3 of 3 photos, 6 of 6 faces and 1 of 1 triplets" in text
     assert "--keep-photos" in text
     originals = {file.stem: file for file in (dest / "originals").iterdir()}
     assert len(originals) == 9
@@ -129,7 +129,7 @@ def test_photos_in_a_folder_are_named_after_the_last_part_of_their_address(
     (tmp_path / "photos" / "0005_ab_b.jpg").write_bytes(b"no picture")
     options = reader.FecOptions(photos=tmp_path / "photos")
     report = prepare("fec", source, tmp_path / "data", workers=1, options=options)
-    assert "Of 6 photos: 4 ok, 1 no picture, 1 not at hand." in report.notes
+    assert "Of 6 photos: 4 ok, 1 no picture, 1 not in the folder." in report.notes
     assert report.faces == 4, "also faces of incomplete triplets"
 
 
@@ -138,7 +138,9 @@ def test_a_file_name_that_fits_two_addresses_is_not_used(examples: Path, tmp_pat
     (tmp_path / "photos").mkdir()
     shutil.copy(examples / "sad_01.jpg", tmp_path / "photos" / "1.jpg")
     options = reader.FecOptions(photos=tmp_path / "photos")
-    with pytest.raises(PreparedError, match=r"^No photo of fec could be had: 3 not at hand; .*\?$"):
+    with pytest.raises(
+        PreparedError, match=r"^No photo of fec is available: 3 not in the folder; .*\?$"
+    ):
         prepare(
             "fec",
             write_parts(tmp_path / "fec", test=[row(two)]),
@@ -147,7 +149,7 @@ def test_a_file_name_that_fits_two_addresses_is_not_used(examples: Path, tmp_pat
         )
 
 
-def test_without_a_connection_one_sentence_says_so(
+def test_a_missing_connection_is_reported_in_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quick = RateLimits(first_delay_seconds=0.01, interval_seconds=0.0)
@@ -156,7 +158,7 @@ def test_without_a_connection_one_sentence_says_so(
     nobody = f"http://127.0.0.1:{unused_port()}"
     rows = [row(tuple(f"{nobody}/{3 * n + i}.jpg" for i in range(3))) for n in range(20)]
     source = write_parts(tmp_path / "fec", train=rows)
-    sentence = r"^No photo of fec could be had: 60 unreachable; look at the connection[^\n]*\.$"
+    sentence = r"^No photo of fec is available: 60 unreachable; check the connection[^\n]*\.$"
     with pytest.raises(PreparedError, match=sentence):
         prepare("fec", source, tmp_path / "data")
 
@@ -181,7 +183,7 @@ def test_the_central_face_is_cropped_not_the_largest(examples: Path, tmp_path: P
     assert left < 412 / 2 < right
 
 
-def test_a_killed_run_goes_on_and_downloads_nothing_twice(
+def test_a_killed_run_continues_and_downloads_nothing_twice(
     server: PhotoServer, tmp_path: Path
 ) -> None:
     source = write_set(server, tmp_path / "fec", 16)
@@ -215,6 +217,6 @@ def test_a_killed_run_goes_on_and_downloads_nothing_twice(
     assert "Of 16 photos: 12 ok, 4 gone." in done.stdout
     assert {name: server.hits[name] for name in before} == before
     assert server.hits.keys() == first_hits.keys()
-    assert max(server.hits.values()) <= 2, "what was under way may be requested again"
+    assert max(server.hits.values()) <= 2, "unfinished downloads may be requested again"
     assert Prepared.open(killed).digest == Prepared.open(whole).digest
     assert read_files(killed / "photos") == read_files(whole / "photos")

@@ -13,7 +13,7 @@ from training.datasets.prepare import prepare
 from training.datasets.prepared import PreparedError
 
 
-def test_the_published_layout_is_read_from_folder_zip_and_either_file(tmp_path: Path) -> None:
+def test_the_published_layout_is_read_from_a_folder_a_zip_or_one_file(tmp_path: Path) -> None:
     comma = ("http://a.example/one,two.jpg", *flickr(1, 2, 3)[1:])
     lines = [row(flickr(1, 2, 3), "112233"), row(comma, "1333", TYPES[2]), row(flickr(1, 2, 4))]
     folder = write_parts(tmp_path / "fec", train=lines, test=[row(flickr(7, 8, 9), "222133")])
@@ -71,7 +71,7 @@ def test_notes_say_how_validation_was_drawn_and_two_copies_of_a_file_are_refused
         ("32", 1, None),
     ],
 )
-def test_the_same_share_must_agree_where_fewer_than_six_answered(
+def test_the_same_share_must_agree_if_fewer_than_six_answered(
     answers: str, needed: int, agreed: int | None, tmp_path: Path
 ) -> None:
     source = write_parts(tmp_path / "fec", test=[row(flickr(1, 2, 3), answers)])
@@ -97,6 +97,6 @@ def test_options_out_of_range_are_refused(wrong: dict[str, object]) -> None:
         reader.FecOptions(**wrong)
 
 
-def test_other_sets_take_none_of_fecs_options(tmp_path: Path) -> None:
+def test_other_sets_refuse_fecs_options(tmp_path: Path) -> None:
     with pytest.raises(PreparedError, match=r"The set toy takes no --limit 3; only fec does\."):
         prepare("toy", None, tmp_path / "toy", options=reader.FecOptions(limit=3))

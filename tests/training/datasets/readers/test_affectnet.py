@@ -1,4 +1,4 @@
-"""AffectNet in both forms that were published."""
+"""AffectNet in both published forms."""
 
 import io
 from collections.abc import Mapping
@@ -88,23 +88,23 @@ def test_faulty_rows_of_its_lists_are_named_with_file_line_and_value(tmp_path: P
         "1 left out: none of the emotions.",
         "1 left out: uncertain.",
         "1 left out: no face.",
-        "1 dropped, no such label: training.csv line 8 ('11').",
-        "1 dropped, no picture's name: training.csv line 9 ('../../etc/passwd').",
-        f"1 dropped, the photo isn't there: training.csv line 10 ('{IMAGES}/2/gone.jpg').",
+        "1 dropped, unknown label: training.csv line 8 ('11').",
+        "1 dropped, not a picture's path: training.csv line 9 ('../../etc/passwd').",
+        f"1 dropped, the photo is missing: training.csv line 10 ('{IMAGES}/2/gone.jpg').",
         "1 dropped, not 9 values: training.csv line 11 ('2/short.jpg,10,20').",
         "1 faces have no box: the largest in the picture is taken.",
     ):
         assert note in notes
-    repeated = next(note for note in notes if "repetition" in note)
+    repeated = next(note for note in notes if "duplicate" in note)
     assert "training.csv line 3" in repeated
     assert "training.csv line 12" in repeated, "training repeats a picture of validation"
-    assert not any("automatically" in note for note in notes)
+    assert not any("Automatic" in note for note in notes)
 
 
-def test_what_was_annotated_automatically_is_left_out_and_noted(tmp_path: Path) -> None:
+def test_automatic_annotations_are_left_out_and_noted(tmp_path: Path) -> None:
     more = {"Automatically_Annotated/Automatically_Annotated_Images/9/zz.jpg": photo()}
     dataset = affectnet.read(plant(lists() | more, tmp_path))
-    assert any("automatically isn't read" in note for note in dataset.notes)
+    assert any("Automatic annotations aren't read" in note for note in dataset.notes)
     assert len(dataset.pictures) == 4
 
 
@@ -124,8 +124,8 @@ def test_the_numbered_files_of_2021_are_read_as_text_or_numbers(tmp_path: Path) 
         notes = " ".join(dataset.notes)
         assert "1 left out: none of the emotions." in dataset.notes
         assert "train_set/annotations/3_exp.npy ('12')" in notes
-        assert "train_set/annotations/4_exp.npy ('no single value')" in notes
-        assert "isn't there: train_set/annotations/5_exp.npy ('train_set/images/5.jpg')" in notes
+        assert "train_set/annotations/4_exp.npy ('not a single integer')" in notes
+        assert "is missing: train_set/annotations/5_exp.npy ('train_set/images/5.jpg')" in notes
         assert "no label: train_set/images/77.jpg ('77')" in notes
 
 
@@ -139,7 +139,7 @@ def test_a_twentieth_of_training_is_for_validation_the_same_ones_each_time(tmp_p
     assert [p.name for p in first if p.split == "test"] == ["val_set_0"]
 
 
-def test_lists_that_are_none_are_refused(tmp_path: Path) -> None:
+def test_files_that_are_not_the_published_lists_are_refused(tmp_path: Path) -> None:
     path = plant(lists(), tmp_path)
     (path / "training.csv").write_text("subDirectory_filePath,face_x,face_y\n1/aa.jpg,1,2\n")
     with pytest.raises(PreparedError, match=r"training\.csv has no column expression, face_width"):

@@ -11,7 +11,7 @@ from training.datasets.readers.archives import DatasetFiles
 TREE = {"lists/labels.txt": "a 1", "images/b.jpg": b"b", "images/a.jpg": b"a", "images/.c": b"-"}
 
 
-def test_a_set_is_found_in_folders_and_zips_whatever_lies_around_it(tmp_path: Path) -> None:
+def test_a_set_is_found_in_folders_and_zips_at_any_depth(tmp_path: Path) -> None:
     for path in everywhere(TREE, tmp_path):
         source = DatasetFiles.locate(path, "mine", "lists/labels.txt")
         assert source.has("images/a.jpg")
@@ -20,7 +20,7 @@ def test_a_set_is_found_in_folders_and_zips_whatever_lies_around_it(tmp_path: Pa
         assert list(source.members("images/")) == ["images/a.jpg", "images/b.jpg"]
 
 
-def test_folders_are_found_as_well_and_the_first_of_several_that_is_there(tmp_path: Path) -> None:
+def test_the_first_existing_file_or_folder_determines_the_root(tmp_path: Path) -> None:
     for path in everywhere(TREE, tmp_path):
         assert DatasetFiles.locate(path, "mine", "train", "images").has("images/a.jpg")
         assert (
@@ -31,7 +31,7 @@ def test_folders_are_found_as_well_and_the_first_of_several_that_is_there(tmp_pa
         )
 
 
-def test_of_two_sets_the_outer_one_is_meant_and_of_equal_ones_neither(tmp_path: Path) -> None:
+def test_the_outermost_set_is_used_and_two_at_one_depth_are_refused(tmp_path: Path) -> None:
     outer = plant({"labels.txt": "1", "old/labels.txt": "2"}, tmp_path / "outer")
     assert DatasetFiles.locate(outer, "mine", "labels.txt").read("labels.txt") == b"1"
     tree = {"basic/labels.txt": "1", "compound/labels.txt": "2"}
@@ -43,7 +43,7 @@ def test_of_two_sets_the_outer_one_is_meant_and_of_equal_ones_neither(tmp_path: 
         )
 
 
-def test_a_table_that_is_none_or_lacks_a_column_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_no_table_or_lacks_a_column_is_refused(tmp_path: Path) -> None:
     broken = {"empty.csv": "", "torn.csv": "a,b\n1,2,3\n1,2,3,4\n", "binary.csv": b"\x80"}
     source = DatasetFiles.locate(plant({"good.csv": "a,b\n1,NA\n", **broken}, tmp_path), "mine")
     assert source.read_csv("good.csv", ["b"]).to_dict("records") == [{"a": "1", "b": "NA"}]
@@ -52,14 +52,16 @@ def test_a_table_that_is_none_or_lacks_a_column_is_refused(tmp_path: Path) -> No
     ):
         source.read_csv("good.csv", ["a", "c", "d"])
     for name in broken:
-        with pytest.raises(PreparedError, match=rf"^{name} of .* is no CSV: [^\n]*\.$"):
+        with pytest.raises(PreparedError, match=rf"^{name} of .* isn't valid CSV: [^\n]*\.$"):
             source.read_csv(name)
 
 
 @pytest.mark.parametrize("member", ["../x.jpg", "a/../../x.jpg", "/x.jpg", "C:/x.jpg", "..\\x.jpg"])
-def test_a_zip_that_leads_out_of_itself_is_refused(member: str, tmp_path: Path) -> None:
+def test_a_zip_with_a_member_outside_of_it_is_refused(member: str, tmp_path: Path) -> None:
     path = pack({"labels.txt": "1", member: b"x"}, tmp_path / "set.zip")
-    with pytest.raises(PreparedError, match=r"isn't read: its member .* leads out of it; unpack"):
+    with pytest.raises(
+        PreparedError, match=r"isn't read: its member .* points outside of it; unpack"
+    ):
         DatasetFiles.locate(path, "mine", "labels.txt")
 
 
@@ -77,7 +79,7 @@ def test_links_and_passwords_in_a_zip_are_refused(tmp_path: Path) -> None:
         DatasetFiles.locate(tmp_path / "locked.zip", "mine")
 
 
-def test_a_damaged_member_gives_a_sentence(tmp_path: Path) -> None:
+def test_a_damaged_member_is_reported_in_one_sentence(tmp_path: Path) -> None:
     path = pack({"a.jpg": b"a picture"}, tmp_path / "set.zip")
     path.write_bytes(path.read_bytes().replace(b"a picture", b"a forgery"))
     with pytest.raises(PreparedError, match=r"a\.jpg can't be read from .*set\.zip"):

@@ -35,8 +35,8 @@ PICTURES = {
         ("fer0000022", 5, [0, 0, 0, 0, 0, 0, 0, 0, 2, 8]),
     ],
 }
-"""Name, whose drawing it is, votes in FER+'s order: neutral, happiness, surprise, sadness, anger,
-disgust, fear, contempt, unknown, no face."""
+"""Name, seed of the drawn person, votes in FER+'s order: neutral, happiness, surprise, sadness,
+anger, disgust, fear, contempt, unknown, no face."""
 
 
 @pytest.fixture
@@ -55,8 +55,8 @@ def source(tmp_path: Path) -> Path:
 def test_identical_pictures_stay_in_the_last_of_their_splits(source: Path, tmp_path: Path) -> None:
     report = prepare("ferplus", source, tmp_path / "data")
     index = Prepared.open(tmp_path / "data").index
-    assert "2 dropped from train that stand in validation or test." in report.notes
-    assert "1 dropped from validation that stand in test." in report.notes
+    assert "2 dropped from train that are also in validation or test." in report.notes
+    assert "1 dropped from validation that are also in test." in report.notes
     assert index.groupby("digest")["split"].nunique().max() == 1
     names = index.groupby("split")["name"].agg(list)
     assert names["train"] == ["fer0000000", "fer0000001", "fer0000002", "fer0000005"]
@@ -64,7 +64,7 @@ def test_identical_pictures_stay_in_the_last_of_their_splits(source: Path, tmp_p
     assert len(names["test"]) == 3
 
 
-def test_the_most_voted_column_is_the_label(source: Path, tmp_path: Path) -> None:
+def test_the_column_with_the_most_votes_is_the_label(source: Path, tmp_path: Path) -> None:
     prepare("ferplus", source, tmp_path / "data")
     index = Prepared.open(tmp_path / "data").index.set_index("name")
     words = index["emotion"].map(dict(enumerate(EMOTIONS)))
@@ -105,13 +105,13 @@ def test_a_missing_picture_is_dropped_and_counted(source: Path, tmp_path: Path) 
     assert "1 dropped: the picture can't be read." in report.text
 
 
-def test_labels_of_another_shape_are_refused(source: Path, tmp_path: Path) -> None:
+def test_label_files_with_other_columns_are_refused(source: Path, tmp_path: Path) -> None:
     (source / "FER2013Valid" / "label.csv").write_text("fer0000010.png,happy\n")
     with pytest.raises(PreparedError, match="should have 12 columns"):
         prepare("ferplus", source, tmp_path / "data")
     votes = "fer0000010.png,(0,0,48,48),1,2,3,4,,0,0,0,0,0\n"
     (source / "FER2013Valid" / "label.csv").write_text(votes.replace("(0,0,48,48)", "box"))
-    with pytest.raises(PreparedError, match=r"no numbers in line 1: 1, 2, 3, 4, , 0"):
+    with pytest.raises(PreparedError, match=r"aren't numbers in line 1: 1, 2, 3, 4, , 0"):
         prepare("ferplus", source, tmp_path / "data")
 
 

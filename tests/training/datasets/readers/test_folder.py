@@ -1,4 +1,4 @@
-"""Pictures of one's own, sorted into folders."""
+"""A user's own pictures, sorted into folders."""
 
 from collections import Counter
 from pathlib import Path
@@ -28,11 +28,11 @@ def test_people_with_a_picture_or_a_folder_for_each_expression(tmp_path: Path) -
         "Bo Ek/smiling.jpeg": photo(2, 1),
         "Bo Ek/AFRAID/1.webp": photo(2, 4),
         "Bo Ek/afraid/1.webp": photo(2, 4, 1),
-        "Bo Ek/notes.txt": "not looked at",
+        "Bo Ek/notes.txt": "ignored",
     }
     for path in everywhere(tree, tmp_path):
         dataset = folder.read(path)
-        assert any(note.startswith("1 other files aren't looked at") for note in dataset.notes)
+        assert any(note.startswith("1 other files are ignored") for note in dataset.notes)
         pictures = dataset.pictures
         found = sorted((p.person or "", p.emotion or 0) for p in pictures)
         assert found == [
@@ -43,7 +43,7 @@ def test_people_with_a_picture_or_a_folder_for_each_expression(tmp_path: Path) -
         assert len({p.name.lower() for p in pictures}) == len(pictures)
 
 
-def test_expressions_with_pictures_of_people_nobody_knows(tmp_path: Path) -> None:
+def test_expressions_with_pictures_of_unknown_people(tmp_path: Path) -> None:
     tree = {f"{word}/{i}.jpg": photo(i, e) for i in range(5) for e, word in enumerate(EMOTIONS)}
     for path in everywhere(tree, tmp_path):
         dataset = folder.read(path)
@@ -53,7 +53,7 @@ def test_expressions_with_pictures_of_people_nobody_knows(tmp_path: Path) -> Non
         assert all(p.digest for p in dataset.pictures)
         note = next(note for note in dataset.notes if note.startswith("Of 40 pictures"))
         assert note.endswith("drawn by digest.")
-    assert "The folder 'download/set' lies around everything and names nobody." in dataset.notes
+    assert "The folder 'download/set' contains everything, so it names nobody." in dataset.notes
 
 
 def test_an_identical_picture_counts_once_and_not_under_two_expressions(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_an_identical_picture_counts_once_and_not_under_two_expressions(tmp_path
     assert "2 dropped, contradicting labels: happy/4.jpg ('happy'), sad/both.jpg ('sad')." in (
         dataset.notes
     )
-    assert "1 dropped, a repetition: smile/again.jpg ('smile/again.jpg')." in dataset.notes
+    assert "1 dropped, a duplicate: smile/again.jpg ('smile/again.jpg')." in dataset.notes
 
 
 def test_a_picture_of_two_people_or_two_expressions_is_dropped(tmp_path: Path) -> None:
@@ -74,14 +74,14 @@ def test_a_picture_of_two_people_or_two_expressions_is_dropped(tmp_path: Path) -
     dataset = folder.read(plant(tree, tmp_path))
     assert {p.member for p in dataset.pictures} == {"bo/sad.jpg", "bo/fear/1.jpg"}
     for note in (
-        "2 dropped, the picture of several persons: anna/happy.jpg ('anna'), bo/happy.jpg ('bo').",
+        "2 dropped, in folders of several persons: anna/happy.jpg ('anna'), bo/happy.jpg ('bo').",
         "2 dropped, contradicting labels: anna/fear.jpg ('fear'), anna/sad.jpg ('sad').",
-        "1 dropped, a repetition: bo/fear/2.jpg ('bo/fear/2.jpg').",
+        "1 dropped, a duplicate: bo/fear/2.jpg ('bo/fear/2.jpg').",
     ):
         assert note in dataset.notes
 
 
-def test_whole_persons_are_drawn_and_keep_their_split_when_others_come(tmp_path: Path) -> None:
+def test_whole_persons_are_drawn_and_keep_their_split_when_others_are_added(tmp_path: Path) -> None:
     names = [f"person {number}" for number in range(60)]
     tree = {f"{n}/{word}.jpg": f"{n} {word}" for n in names for word in ("happy", "sad")}
     pictures = folder.read(plant(tree, tmp_path / "a")).pictures
@@ -93,7 +93,7 @@ def test_whole_persons_are_drawn_and_keep_their_split_when_others_come(tmp_path:
     assert all(people(pictures, split) <= people(later, split) for split in SPLITS)
 
 
-def test_one_person_or_one_expression_is_no_folder_around_everything(tmp_path: Path) -> None:
+def test_a_single_folder_may_be_a_person_or_an_expression(tmp_path: Path) -> None:
     one = folder.read(plant({"anna/happy.jpg": b"1", "anna/sad.jpg": b"2"}, tmp_path / "one"))
     assert people(one.pictures, "train") == {"anna"}
     same = folder.read(plant({"happy/1.jpg": b"1", "happy/2.jpg": b"2"}, tmp_path / "same"))
@@ -103,14 +103,23 @@ def test_one_person_or_one_expression_is_no_folder_around_everything(tmp_path: P
 @pytest.mark.parametrize(
     ("tree", "wrong"),
     [
-        ({"anna/happy.jpg": b"", "anna/bored.jpg": b""}, "anna/bored.jpg names no expression"),
-        ({"happy/1.jpg": b"", "sad/2.jpg": b"", "bored/3.jpg": b""}, "bored/3.jpg names no exp"),
-        ({"happy.jpg": b""}, "happy.jpg names no expression"),
-        ({"a/b/c/happy/1.jpg": b"", "d/e.jpg": b""}, "names no expression"),
-        ({"happy/sad.jpg": b"", "fear/smile.jpg": b""}, "fear/smile.jpg may be a person's or an"),
+        (
+            {"anna/happy.jpg": b"", "anna/bored.jpg": b""},
+            "anna/bored.jpg names no known expression",
+        ),
+        (
+            {"happy/1.jpg": b"", "sad/2.jpg": b"", "bored/3.jpg": b""},
+            "bored/3.jpg names no known exp",
+        ),
+        ({"happy.jpg": b""}, "happy.jpg names no known expression"),
+        ({"a/b/c/happy/1.jpg": b"", "d/e.jpg": b""}, "names no known expression"),
+        (
+            {"happy/sad.jpg": b"", "fear/smile.jpg": b""},
+            "folder of fear/smile.jpg may be a person or an",
+        ),
     ],
 )
-def test_an_unknown_word_is_named_beside_the_known_ones(
+def test_the_message_about_an_unknown_word_lists_the_known_ones(
     tree: dict[str, bytes], wrong: str, tmp_path: Path
 ) -> None:
     for path in (plant(tree, tmp_path / "tree"), pack(tree, tmp_path / "tree.zip")):
@@ -120,7 +129,7 @@ def test_an_unknown_word_is_named_beside_the_known_ones(
         assert str(error.value).endswith(".")
 
 
-def test_a_folder_without_pictures_says_what_counts_as_one(tmp_path: Path) -> None:
+def test_the_message_about_a_folder_without_pictures_lists_their_suffixes(tmp_path: Path) -> None:
     with pytest.raises(PreparedError, match=r"no pictures \(\.jpg, \.jpeg, \.png"):
         folder.read(plant({"happy/notes.txt": "-"}, tmp_path))
 
@@ -137,4 +146,4 @@ def test_faces_are_cut_from_a_handful_of_sorted_pictures(examples: Path, tmp_pat
     shown = Counter(EMOTIONS[emotion] for emotion in index["emotion"])
     assert shown == {"anger": 2, "happy": 2, "sad": 2, "surprise": 2}
     assert set(index["split"]) == {"train"}
-    assert "9 pictures are too few to keep some back: all are for training." in report.text
+    assert "9 pictures are too few to split: all are for training." in report.text

@@ -34,7 +34,7 @@ HEADER = (
 )
 
 
-def test_codes_of_other_sets_mean_what_was_published() -> None:
+def test_label_maps_agree_with_the_published_ones() -> None:
     words = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt")
     assert [EMOTIONS[AFFECTNET[str(code)]] for code in range(8)] == list(words)
     assert set(AFFECTNET_EXCLUDED) == {"8", "9", "10"}
@@ -45,7 +45,7 @@ def test_codes_of_other_sets_mean_what_was_published() -> None:
     assert {WORDS[w] for w in ("Happiness".lower(), "smile", "happy")} == {EMOTIONS.index("happy")}
 
 
-def test_faulty_rows_are_named_up_to_a_number_and_then_counted() -> None:
+def test_the_first_faulty_rows_are_named_and_the_others_counted() -> None:
     rows = [
         LabelRow(f"list line {i}", f"{i}.jpg", str(i), "7" if i else "1")
         for i in range(MOST_NAMED + 5)
@@ -53,11 +53,11 @@ def test_faulty_rows_are_named_up_to_a_number_and_then_counted() -> None:
     rejected = RejectedRows()
     assert len(filter_rows(rows, {"1": 0}, {row.member for row in rows}, rejected)) == 1
     (note,) = rejected.notes
-    assert note.startswith("24 dropped, no such label: list line 1 ('7'), list line 2 ('7')")
+    assert note.startswith("24 dropped, unknown label: list line 1 ('7'), list line 2 ('7')")
     assert note.endswith("list line 20 ('7'), and 4 more.")
 
 
-def test_repetitions_are_dropped_once_and_contradictions_altogether() -> None:
+def test_one_of_two_duplicates_is_dropped_and_both_of_two_contradictions() -> None:
     rows = [
         LabelRow("line 1", "a.jpg", "a", "1"),
         LabelRow("line 2", "a.jpg", "a", "1"),
@@ -70,12 +70,12 @@ def test_repetitions_are_dropped_once_and_contradictions_altogether() -> None:
     assert [(row.location, emotion) for row, emotion in usable] == [("line 1", 0)]
     assert rejected.notes == [
         "2 dropped, contradicting labels: line 3 ('1'), line 4 ('2').",
-        "1 dropped, a repetition: line 2 ('a.jpg').",
-        "1 dropped, the photo isn't there: line 5 ('c.jpg').",
+        "1 dropped, a duplicate: line 2 ('a.jpg').",
+        "1 dropped, the photo is missing: line 5 ('c.jpg').",
     ]
 
 
-def test_a_draw_has_its_shares_and_moves_nobody_when_others_come() -> None:
+def test_splits_have_the_given_shares_and_do_not_change_when_others_are_added() -> None:
     few, many = ([f"person {i}" for i in range(n)] for n in (2000, 4000))
     split, later = (
         draw_splits(few, validation=0.1, test=0.1),
@@ -132,7 +132,7 @@ def test_any_list_of_affectnet_is_used_or_counted(lines: list[list[str]], folder
 
 @settings(deadline=None)
 @given(content=st.binary(max_size=300))
-def test_any_bytes_as_a_list_of_affectnet_give_rows_or_a_sentence(
+def test_any_bytes_as_a_list_of_affectnet_are_counted_or_refused(
     content: bytes, folder: Path
 ) -> None:
     for start in (b"", HEADER.encode() + b"\n"):
@@ -147,7 +147,7 @@ def test_any_bytes_as_a_list_of_affectnet_give_rows_or_a_sentence(
 
 @settings(deadline=None)
 @given(content=st.binary(max_size=200))
-def test_any_bytes_as_a_label_of_affectnet_are_no_code(content: bytes) -> None:
+def test_any_bytes_as_a_label_of_affectnet_are_no_label(content: bytes) -> None:
     assert affectnet.parse_label(content) not in AFFECTNET
     assert affectnet.parse_label(b"\x93NUMPY\x01\x00" + content) not in AFFECTNET
 
@@ -158,10 +158,10 @@ def test_any_bytes_as_a_label_of_affectnet_are_no_code(content: bytes) -> None:
         (3, "3"),
         ("3", "3"),
         (np.array([10]), "10"),
-        (3.0, "no single value"),
-        (np.array([3, 3]), "no single value"),
-        (np.zeros(0, int), "no single value"),
-        (np.zeros(999), "no label's file"),
+        (3.0, "not a single integer"),
+        (np.array([3, 3]), "not a single integer"),
+        (np.zeros(0, int), "not a single integer"),
+        (np.zeros(999), "not a label file"),
     ],
 )
 def test_a_label_of_affectnet_is_one_whole_number_or_its_text(value: object, label: str) -> None:
@@ -170,10 +170,10 @@ def test_a_label_of_affectnet_is_one_whole_number_or_its_text(value: object, lab
     assert affectnet.parse_label(content.getvalue()) == label
 
 
-def test_a_pickled_label_isnt_opened() -> None:
+def test_a_pickled_label_is_not_unpickled() -> None:
     content = io.BytesIO()
     np.save(content, np.array([object()]), allow_pickle=True)
-    assert affectnet.parse_label(content.getvalue()) == "no array"
+    assert affectnet.parse_label(content.getvalue()) == "not an array"
 
 
 @settings(deadline=None)

@@ -1,4 +1,4 @@
-"""The paper's own runs on drawn faces in the exact layouts of the sets it used."""
+"""The paper's recipes on drawn faces, in the exact layouts of the data sets it used."""
 
 import io
 import json
@@ -124,7 +124,7 @@ def test_triplets_are_learned_from_fec_with_its_annotators(
     assert data.triplets is not None
     assert set(data.answers["annotator"]) == {str(41207 + i) for i in range(6)}
     report = (tmp_path / "data" / "fec" / "report.md").read_text()
-    assert "Of test survive 12 of 13 photos" in report, output
+    assert "Found of test: 12 of 13 photos" in report, output
     trained = run("train", model, "--data", "data/fec", *SMALL)
     assert f"Registered {model} version 1." in trained
     version = versions.resolve(f"{model}/1")

@@ -22,7 +22,7 @@ TREE = {
 }
 
 
-def test_all_that_a_name_says_is_read(tmp_path: Path) -> None:
+def test_all_parts_of_a_name_are_read(tmp_path: Path) -> None:
     for path in everywhere(TREE, tmp_path):
         dataset = rafd.read(path)
         found = {
@@ -61,18 +61,18 @@ def test_frontal_pictures_alone_have_the_same_people_in_each_split(
     assert {(p.person, p.split) for p in frontal.pictures} == {
         (p.person, p.split) for p in whole.pictures
     }
-    assert "7,504 left out: not from the front or not looking there." in frontal.notes
+    assert "7,504 left out: not from the front or not looking at the camera." in frontal.notes
 
 
-def test_names_off_the_pattern_are_reported(tmp_path: Path) -> None:
+def test_unexpected_names_are_reported(tmp_path: Path) -> None:
     notes = rafd.read(plant(TREE, tmp_path)).notes
-    odd = next(note for note in notes if "pattern" in note)
-    assert odd.startswith("3 dropped, a name off the pattern: ")
+    odd = next(note for note in notes if "unexpected name" in note)
+    assert odd.startswith("3 dropped, unexpected name: ")
     assert "'holiday.jpg'" in odd
     assert "'Rafd090_64_Kid_male_sad_frontal.JPG'" in odd
     assert "'Rafd091_01_Caucasian_female_happy_frontal.jpg'" in odd
-    assert any("no such label" in note and "('bored')" in note for note in notes)
-    assert any("a repetition: kids/Rafd090_01" in note for note in notes)
+    assert any("unknown label" in note and "('bored')" in note for note in notes)
+    assert any("a duplicate: kids/Rafd090_01" in note for note in notes)
 
 
 def test_splits_share_no_person(tmp_path: Path) -> None:

@@ -51,11 +51,11 @@ def test_faulty_lines_are_named_with_line_and_value(tmp_path: Path) -> None:
     notes = rafdb.read(plant(LIST | ALIGNED, tmp_path)).notes
     listed = "EmoLabel/list_patition_label.txt line"
     for note in (
-        f"1 dropped, no such label: {listed} 11 ('8').",
-        f"1 dropped, a repetition: {listed} 12 ('Image/aligned/train_00001_aligned.jpg').",
+        f"1 dropped, unknown label: {listed} 11 ('8').",
+        f"1 dropped, a duplicate: {listed} 12 ('Image/aligned/train_00001_aligned.jpg').",
         f"2 dropped, not like `train_00001.jpg 5`: {listed} 13 ('holiday.jpg 4'), "
         f"{listed} 14 ('train_00009.jpg').",
-        f"1 dropped, the photo isn't there: {listed} 15 ('Image/aligned/test_0003_aligned.jpg').",
+        f"1 dropped, the photo is missing: {listed} 15 ('Image/aligned/test_0003_aligned.jpg').",
     ):
         assert note in notes
 
@@ -70,7 +70,7 @@ def test_originals_are_preferred_with_the_centre_of_the_labelled_face(tmp_path: 
     assert any("8 photos have no box" in note for note in dataset.notes)
 
 
-def test_aligned_pictures_are_taken_where_there_are_more_of_them(tmp_path: Path) -> None:
+def test_aligned_pictures_are_taken_if_there_are_more_of_them(tmp_path: Path) -> None:
     few = dict(list(ORIGINALS.items())[:3])
     dataset = rafdb.read(plant(LIST | ALIGNED | few, tmp_path))
     assert {p.member.split("/")[1] for p in dataset.pictures} == {"aligned"}
@@ -89,7 +89,7 @@ def face(x: float, y: float, eyes: float) -> Face:
     return Face(box=(x - eyes, y - eyes, x + eyes, y + eyes), keypoints=keypoints, confidence=1.0)
 
 
-def test_of_several_faces_the_one_with_the_label_is_taken_or_none() -> None:
+def test_the_labelled_one_of_several_faces_is_taken_or_none() -> None:
     large, small = face(100.0, 100.0, 60.0), face(300.0, 120.0, 20.0)
     assert nearest_face([large, small], (305.0, 118.0)) is small
     assert nearest_face([large, small], (90.0, 110.0)) is large

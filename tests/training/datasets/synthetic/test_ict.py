@@ -85,7 +85,7 @@ def mesh_of(head: Head, weights: dict[str, float]) -> Mesh:
     )
 
 
-def test_the_nearer_surface_hides_the_farther_one_whichever_comes_first() -> None:
+def test_the_nearer_surface_hides_the_farther_one_in_either_order() -> None:
     red, blue = square(2.0, 3.0, (0.9, 0.1, 0.1)), square(-2.0, 6.0, (0.1, 0.1, 0.9))
     for mesh in (join(red, blue), join(blue, red)):
         picture = render_flat(mesh)
@@ -99,7 +99,7 @@ def test_the_back_of_a_surface_is_not_rendered() -> None:
     assert (render_flat(replace(front, quads=front.quads[:, ::-1])) == 128).all()
 
 
-def test_a_square_covers_the_pixels_that_its_size_says() -> None:
+def test_a_square_covers_as_many_pixels_as_its_area() -> None:
     covered = (render_flat(square(0.0, 5.0, (0.9, 0.1, 0.1))) != 128).any(-1)
     assert covered.sum() == (2 * 5 * PER_UNIT_PX) ** 2
 
@@ -171,7 +171,7 @@ def test_persons_have_all_emotions_in_one_split_and_votes_follow_the_strength(do
     assert set(votes[pictures["emotion"] > 0].max(1)) == {6, 7, 8, 9, 10}
 
 
-def test_a_source_without_the_head_is_refused_in_a_sentence(tmp_path: Path) -> None:
+def test_a_source_without_the_head_is_refused_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(PreparedError, match="needs its source"):
         ict.read(None)
     with pytest.raises(PreparedError, match=r"There is no .*ict_deltas\.npz"):

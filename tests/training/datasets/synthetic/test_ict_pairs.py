@@ -1,4 +1,4 @@
-"""People in sessions: what two pictures of a session share, and where points of a face lie."""
+"""Sessions of people: what two pictures of a session share, and the points of a face."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def test_every_session_has_all_emotions_and_every_person_one_split(shared_data: 
     assert len(emotions) == ict_pairs.SESSIONS * len(split)
 
 
-def test_pictures_of_a_session_differ_in_the_face_alone(head: Head) -> None:
+def test_pictures_of_a_session_differ_only_in_the_face(head: Head) -> None:
     neutral, surprise = (ict_pairs.portrait(head, name) for name in SESSION)
     assert (neutral == ict_pairs.portrait(head, SESSION[0])).all()
     changed = np.abs(neutral.astype(int) - surprise).max(2) > 8
@@ -70,6 +70,6 @@ def test_a_variant_is_the_same_expression_on_every_person(head: Head) -> None:
     assert np.corrcoef(one, other)[0, 1] > 0.8
 
 
-def test_without_its_source_it_says_what_to_name() -> None:
+def test_without_a_source_the_message_says_what_to_name() -> None:
     with pytest.raises(PreparedError, match=r"ict_deltas\.npz"):
         ict_pairs.read(None)

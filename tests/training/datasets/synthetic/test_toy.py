@@ -89,7 +89,7 @@ def test_votes_say_how_strong_the_expression_is(toy: Prepared) -> None:
     assert set(votes.max(1)) == {10, 8, 6}
 
 
-def test_show_counts_what_a_folder_holds(toy: Prepared) -> None:
+def test_show_counts_the_faces_of_a_folder(toy: Prepared) -> None:
     text = show(toy.folder)
     assert "288 faces" in text
     assert "8 train, 2 validation, 2 test" in text

@@ -35,7 +35,7 @@ def test_the_papers_backbone_has_the_published_size_and_names(published: Incepti
     assert {name: tuple(state[name].shape) for name in NAMES} == NAMES
 
 
-def test_the_compact_backbone_is_small_and_blind_to_tint_and_light() -> None:
+def test_the_compact_backbone_is_small_and_invariant_to_tint_and_light() -> None:
     network = CompactResNet().eval()
     assert 2_500_000 < parameters(network) < 3_500_000
     grey = torch.rand(2, 1, 64, 64).expand(-1, 3, -1, -1)
@@ -68,7 +68,7 @@ def test_the_identity_branch_gets_no_gradient_and_never_leaves_eval() -> None:
     assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in face.parameters())
 
 
-def test_the_difference_is_the_branches_difference() -> None:
+def test_the_deviation_is_the_difference_of_the_branches() -> None:
     branches: list[nn.Module] = [nn.Flatten(), nn.Sequential(nn.Flatten(), nn.Tanh())]
     faces = torch.randn(2, 3, 4, 4)
     plain = DeviationPair(*branches)(faces)

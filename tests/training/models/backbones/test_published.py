@@ -1,4 +1,4 @@
-"""Published weights are downloaded once, whole and unchanged, or not at all."""
+"""Published weights are downloaded once; incomplete or changed files are refused."""
 
 import errno
 import hashlib
@@ -107,7 +107,9 @@ def test_a_broken_download_and_other_bytes_are_refused_and_nothing_is_left(
     assert files(tmp_path) == {"weights.pt"}
 
 
-def test_a_failed_download_leaves_the_file_that_was_there(server: Server, tmp_path: Path) -> None:
+def test_a_failed_download_does_not_change_the_existing_file(
+    server: Server, tmp_path: Path
+) -> None:
     path = fetch(server.published(), tmp_path)
     with pytest.raises(RecipeError, match="not the published file"):
         fetch(server.published(OTHER), tmp_path)
@@ -128,7 +130,7 @@ def test_offline_the_message_says_where_to_download_by_hand(
     assert files(tmp_path) == set()
 
 
-def test_a_missing_file_and_a_cache_that_is_no_folder_are_said_in_one_sentence(
+def test_a_missing_file_and_a_cache_that_is_no_folder_are_reported_in_one_sentence(
     server: Server, tmp_path: Path
 ) -> None:
     server.status = 404
@@ -153,7 +155,7 @@ def test_published_weights_of_another_backbone_are_refused_before_the_download(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    with pytest.raises(RecipeError, match="vggface2 fits inception_resnet_v1 alone, not compact"):
+    with pytest.raises(RecipeError, match="vggface2 fits only inception_resnet_v1, not compact"):
         start_face(CompactResNet(), BackboneConfig(name="compact"), "vggface2")
     assert published.folder().parent == tmp_path
     assert files(tmp_path) == set()

@@ -59,7 +59,7 @@ def test_either_format_starts_a_network(name: str, tmp_path: Path) -> None:
     assert all(torch.equal(value, state[key]) for key, value in network.state_dict().items())
 
 
-def test_weights_that_do_not_fit_are_refused_by_what_does_not(tmp_path: Path) -> None:
+def test_the_error_about_weights_that_do_not_fit_names_them(tmp_path: Path) -> None:
     network, path = CompactResNet(), tmp_path / "weights.pt"
     before = {key: value.clone() for key, value in network.state_dict().items()}
     missing, reshaped, *others = [key for key in before if not key.endswith("_tracked")]
@@ -75,7 +75,9 @@ def test_weights_that_do_not_fit_are_refused_by_what_does_not(tmp_path: Path) ->
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
 
 
-def test_of_many_faults_a_few_are_named(casia: tuple[Path, dict[str, torch.Tensor]]) -> None:
+def test_only_the_first_of_many_faults_are_named(
+    casia: tuple[Path, dict[str, torch.Tensor]],
+) -> None:
     with pytest.raises(RecipeError, match=r"^it holds [^;]*(; [^;]*){2}; and \d{3,4} more\.$"):
         load_into(CompactResNet(), casia[1], "it")
 
@@ -89,7 +91,7 @@ def test_batch_counters_may_be_absent() -> None:
 
 
 class Touches:
-    """Makes a file when it is unpickled."""
+    """Creates a file when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -103,7 +105,7 @@ def test_a_pickled_object_is_refused_and_not_run(zipped: bool, tmp_path: Path) -
     path, touched = tmp_path / "weights.pt", tmp_path / "touched"
     state = {"logits.bias": torch.zeros(1), "conv": Touches(touched)}
     torch.save(state, path, _use_new_zipfile_serialization=zipped)
-    with pytest.raises(RecipeError, match="only tensors by their names are read"):
+    with pytest.raises(RecipeError, match="only tensors by name are read"):
         read(path)
     assert not touched.exists()
     torch.load(path, weights_only=False)
@@ -113,14 +115,14 @@ def test_a_pickled_object_is_refused_and_not_run(zipped: bool, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
-        ("weights.pt", b"no pickle", "is damaged or no plain state dict"),
-        ("weights.pt", b"", "is damaged or no plain state dict"),
-        ("weights.safetensors", b"{}", "is damaged or no plain state dict"),
+        ("weights.pt", b"no pickle", "is damaged or not a plain state dict"),
+        ("weights.pt", b"", "is damaged or not a plain state dict"),
+        ("weights.safetensors", b"{}", "is damaged or not a plain state dict"),
         ("weights.h5", b"", r"their names end in \.safetensors or \.pt"),
         ("weights.pt", None, "There are no weights at .*; published: vggface2, casia-webface"),
     ],
 )
-def test_what_is_no_state_is_refused(
+def test_files_without_weights_are_refused(
     name: str, content: bytes | None, sentence: str, tmp_path: Path
 ) -> None:
     path = tmp_path / name
@@ -131,9 +133,9 @@ def test_what_is_no_state_is_refused(
 
 
 @pytest.mark.parametrize("nested", [[torch.zeros(1)], {"state_dict": {"a": torch.zeros(1)}}])
-def test_tensors_without_a_name_each_are_refused(nested: object, tmp_path: Path) -> None:
+def test_unnamed_tensors_are_refused(nested: object, tmp_path: Path) -> None:
     torch.save(nested, tmp_path / "weights.pt")
-    with pytest.raises(RecipeError, match="no plain state dict"):
+    with pytest.raises(RecipeError, match="not a plain state dict"):
         read(tmp_path / "weights.pt")
 
 

@@ -30,7 +30,7 @@ def test_the_summary_agrees_with_the_papers_supplement() -> None:
     assert output.count("unused, not exported") == 2
 
 
-def test_the_head_is_the_polynomial() -> None:
+def test_the_head_is_the_formula() -> None:
     head = PolynomialHead(5, 3, order=3)
     x = torch.randn(4, 5)
     matrices = [term.weight for term in head.terms]
@@ -43,7 +43,7 @@ def test_the_head_is_the_polynomial() -> None:
 
 
 @pytest.mark.parametrize("kind", get_args(CrowdKind))
-def test_each_annotator_has_weights_of_their_own_and_the_first_the_identity(
+def test_each_annotator_has_its_own_weights_and_the_first_has_the_identity(
     kind: CrowdKind,
 ) -> None:
     crowd, annotators = CrowdLayer(3, 4, kind), range(1, 3)
@@ -67,7 +67,7 @@ def test_each_annotator_has_weights_of_their_own_and_the_first_the_identity(
 
 @pytest.mark.parametrize("optimiser", get_args(OptimiserName))
 @pytest.mark.parametrize("kind", get_args(CrowdKind))
-def test_weight_decay_draws_every_annotator_to_the_identity(
+def test_weight_decay_moves_every_annotator_to_the_identity(
     kind: CrowdKind, optimiser: OptimiserName
 ) -> None:
     torch.manual_seed(0)

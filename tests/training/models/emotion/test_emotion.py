@@ -22,7 +22,7 @@ SMOKE = RECIPES["emotion-smoke"]
 
 
 class Constant(nn.Module):
-    """Gives the same emotion the logit `size` for every face, and all others 0."""
+    """Outputs, for every face, the logit `size` for one emotion and 0 for all others."""
 
     def __init__(self, emotion: int, labels: int, size: float = 40.0) -> None:
         super().__init__()
@@ -44,12 +44,12 @@ def registered(emotion: int, labels: tuple[str, ...]) -> str:
 
 
 @pytest.mark.usefixtures("store")
-def test_a_teacher_takes_its_share_of_every_target(tmp_path: Path) -> None:
+def test_a_teacher_contributes_its_share_to_every_target(tmp_path: Path) -> None:
     teacher = registered(EMOTIONS.index("fear"), EMOTIONS)
     recipe = replace(SMOKE, runs=tmp_path, teacher=teacher, teacher_share=0.25)
-    task, untaught = EmotionTask(recipe), EmotionTask(replace(recipe, teacher=None))
+    task, without = EmotionTask(recipe), EmotionTask(replace(recipe, teacher=None))
     targets = task.loader().dataset.targets["target"]  # type: ignore[attr-defined]
-    annotated = untaught.loader().dataset.targets["target"]  # type: ignore[attr-defined]
+    annotated = without.loader().dataset.targets["target"]  # type: ignore[attr-defined]
     predicted = torch.eye(len(EMOTIONS))[EMOTIONS.index("fear")]
     torch.testing.assert_close(targets, 0.75 * annotated + 0.25 * predicted)
 
@@ -57,7 +57,7 @@ def test_a_teacher_takes_its_share_of_every_target(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("store")
 def test_a_teacher_of_other_emotions_is_refused(tmp_path: Path) -> None:
     teacher = registered(0, EMOTIONS[:7])
-    with pytest.raises(RecipeError, match=r"has to know neutral.+contempt"):
+    with pytest.raises(RecipeError, match=r"must have neutral.+contempt"):
         EmotionTask(replace(SMOKE, runs=tmp_path, teacher=teacher)).loader()
 
 
@@ -93,7 +93,7 @@ def test_the_temperature_is_fitted_on_the_validation_faces_of_all_sets(
     assert exported.temperature == pytest.approx(expected, rel=0.02)
 
 
-def test_one_hot_targets_give_torchs_weighted_cross_entropy() -> None:
+def test_for_one_hot_targets_the_loss_is_torchs_weighted_cross_entropy() -> None:
     torch.manual_seed(0)
     logits, truth, weights = torch.randn(20, 8), torch.randint(8, (20,)), torch.rand(8) + 0.1
     expected = functional.cross_entropy(logits, truth, weights)
@@ -112,7 +112,7 @@ def test_the_temperature_undoes_overconfidence() -> None:
     assert after < 0.03 < before
 
 
-def test_mean_recall_counts_only_emotions_that_are_shown() -> None:
+def test_mean_recall_counts_only_emotions_that_occur() -> None:
     logits = torch.eye(8)[[0, 0, 0, 1]] * 9
     found = emotion_metrics(logits, torch.tensor([0, 0, 1, 1]))
     assert found["accuracy"] == 0.75

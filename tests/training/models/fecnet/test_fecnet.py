@@ -24,7 +24,7 @@ def test_each_layer_of_the_dense_block_gets_all_maps_before_it() -> None:
     assert DenseBlock(512, 5, 64).width == 832
 
 
-def test_only_the_head_learns_and_the_face_network_stays_as_it_was() -> None:
+def test_only_the_head_learns_and_the_face_network_does_not_change() -> None:
     network = FECNet(SMALL).train()
     before = {k: v.clone() for k, v in network.face.state_dict().items()}
     optimiser = torch.optim.SGD([p for p in network.parameters() if p.requires_grad], lr=0.1)
@@ -39,7 +39,7 @@ def test_only_the_head_learns_and_the_face_network_stays_as_it_was() -> None:
     assert any(not torch.equal(a, b) for a, b in zip(head, network.head.parameters(), strict=True))
 
 
-def test_the_summary_says_that_the_published_size_is_out_of_reach() -> None:
+def test_the_summary_says_that_the_published_size_can_not_be_reproduced() -> None:
     output = subprocess.run(
         [sys.executable, "-m", "training", "summary", "fecnet"],
         capture_output=True, text=True, check=True, timeout=120,

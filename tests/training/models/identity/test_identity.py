@@ -27,7 +27,7 @@ PICTURES = 150
 TEMPLATE_EYES, TEMPLATE_MOUTH = 51.6, 92.3
 
 
-def test_eyes_and_mouth_lie_where_the_teacher_learned_them(examples: Path) -> None:
+def test_eyes_and_mouth_are_where_the_teacher_expects_them(examples: Path) -> None:
     cropper, places = FaceCropper(), []
     for path in sorted(examples.glob("*.jpg")):
         photo = read_photo(path)
@@ -42,9 +42,7 @@ def test_eyes_and_mouth_lie_where_the_teacher_learned_them(examples: Path) -> No
     assert abs(middle - TEACHER_PX / 2) < 4
 
 
-def test_the_teacher_verifies_persons_in_photos_of_the_news(
-    shared_data: Path, tmp_path: Path
-) -> None:
+def test_the_teacher_verifies_persons_in_news_photos(shared_data: Path, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     with ZipFile(shared_data / "lfw_emotion.zip") as archive:
         pictures = [name for name in archive.namelist() if name.startswith("images/A")]
@@ -65,9 +63,9 @@ def test_the_teacher_verifies_persons_in_photos_of_the_news(
 
 @pytest.mark.parametrize(
     ("content", "sentence"),
-    [(b"no network", "is damaged or no ONNX network"), (None, "can't be read: No such file")],
+    [(b"no network", "is damaged or not an ONNX network"), (None, "can't be read: No such file")],
 )
-def test_a_teacher_that_is_no_network_is_refused_in_one_sentence(
+def test_a_teacher_file_without_a_network_is_refused_in_one_sentence(
     content: bytes | None, sentence: str, tmp_path: Path
 ) -> None:
     pytest.importorskip("onnxruntime")

@@ -1,4 +1,4 @@
-"""Batches of random faces, and discriminators whose answers are known."""
+"""Batches of random faces, and discriminators whose outputs are known."""
 
 import torch
 from torch import Tensor, nn

@@ -66,7 +66,7 @@ def test_projected_discriminators_need_a_perceptual_network_and_leave_it_as_it_i
     batch: DiscriminatorBatch,
 ) -> None:
     config = DiscriminatorConfig(input="perceptual", channels=8)
-    with pytest.raises(RecipeError, match=r"name it by --perceptual\.network, or say --disc"):
+    with pytest.raises(RecipeError, match=r"name it with --perceptual\.network, or use --disc"):
         build_projected_discriminators(config, None)
     features = squeezenet1_1(weights=None).features
     network = Perceptual(features, SQUEEZE_TAPS, MEAN, STD)
@@ -94,7 +94,7 @@ def test_the_loss_is_half_of_real_and_generated_without_gradient_to_the_generato
 
 
 class Oracle(nn.Module):
-    """Tells a picture of ones, which is real, from one of noughts."""
+    """Scores a picture by its mean: 1 for one of ones (real), 0 for one of zeros."""
 
     def forward(self, _: Tensor, picture: Tensor) -> list[list[Tensor]]:
         score = picture.mean((1, 2, 3), keepdim=True)

@@ -19,7 +19,7 @@ from training.models.pix2pixhd.task import Pix2pixHDTask
 SPEC = CropSpec(size_px=64, margin=0.4)
 
 
-def test_the_encoder_gets_the_crop_that_the_dln_would_get(dln: str, examples: Path) -> None:
+def test_the_encoder_crops_faces_as_the_dln_does(dln: str, examples: Path) -> None:
     photo = np.asarray(Image.open(min(examples.glob("*.jpg"))).convert("RGB"))
     cropper = FaceCropper()
     face, version = cropper.one(photo), versions.resolve(dln)
@@ -40,11 +40,11 @@ def test_gradients_reach_the_faces_but_not_the_encoder(dln: str) -> None:
     assert not any(p.requires_grad for p in encoder.parameters())
 
 
-def test_a_condition_that_the_dln_does_not_give_is_refused(
+def test_a_condition_that_the_dln_does_not_output_is_refused(
     recipe: Pix2pixHDRecipe, dln: str
 ) -> None:
-    with pytest.raises(RecipeError, match="gives no deviation: take --condition expression"):
+    with pytest.raises(RecipeError, match="has no deviation: use --condition expression"):
         encoder_of(dln, SPEC, "cpu", "deviation")
     other = replace(recipe, network=replace(recipe.network, dims=20))
-    with pytest.raises(RecipeError, match="has 16 numbers, the generator takes 20: say --network"):
+    with pytest.raises(RecipeError, match="has 16 numbers, the generator takes 20: use --network"):
         _ = Pix2pixHDTask(other).encoder

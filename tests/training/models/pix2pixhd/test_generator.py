@@ -70,7 +70,7 @@ def test_every_generator_depends_on_the_expression(
     torch.testing.assert_close(alone, picture[:1], atol=1e-5, rtol=0)
 
 
-def test_where_the_mask_is_0_the_source_stays() -> None:
+def test_pixels_with_mask_0_are_the_sources() -> None:
     torch.manual_seed(0)
     generator = Generator(GeneratorConfig(mask=True, **SMALL)).eval()
     source = torch.rand(1, 3, 32, 32)
@@ -84,7 +84,7 @@ def test_where_the_mask_is_0_the_source_stays() -> None:
         assert (generator(source, torch.randn(1, 16)).picture - source).abs().mean() > 0.01
 
 
-def test_a_flow_fetches_each_pixel_from_where_it_points() -> None:
+def test_a_flow_is_the_offset_from_which_each_pixel_is_read() -> None:
     source = torch.rand(1, 3, 16, 16)
     flow = torch.zeros(1, 2, 16, 16)
     torch.testing.assert_close(warped(source, flow), source)

@@ -35,7 +35,7 @@ def test_adversarial_is_least_squares_summed_over_scales(maps: tuple[Scales, Sca
         assert float(adversarial(generated, real=real)) == pytest.approx(expected)
 
 
-def test_feature_matching_is_l1_of_all_layers_but_the_score(maps: tuple[Scales, Scales]) -> None:
+def test_feature_matching_is_l1_of_all_layers_except_the_score(maps: tuple[Scales, Scales]) -> None:
     generated, real = maps
     expected = 0.0
     for scale in range(2):
@@ -69,7 +69,7 @@ def test_expression_is_the_squared_distance_of_the_first_16_numbers() -> None:
     assert float(expression(difference)) == pytest.approx(sum(rows) / 3)
 
 
-def test_pixels_count_by_how_much_the_truth_differs_from_the_source_around_them() -> None:
+def test_pixels_are_weighted_by_the_difference_of_truth_and_source_around_them() -> None:
     torch.manual_seed(0)
     picture, truth, source = torch.rand(3, 2, 3, 8, 8)
     source[1] = truth[1]
@@ -91,7 +91,7 @@ def test_pixels_count_by_how_much_the_truth_differs_from_the_source_around_them(
     assert found == pytest.approx(total / picture.numel(), abs=1e-5)
 
 
-def test_the_error_of_a_flow_is_its_distance_from_where_points_came_from() -> None:
+def test_the_error_of_a_flow_is_its_distance_to_the_true_motion_of_points() -> None:
     flow = torch.zeros(2, 2, 8, 8)
     flow[:, 0] = 0.25
     source, target = torch.zeros(2, 3, 2), torch.zeros(2, 3, 2)

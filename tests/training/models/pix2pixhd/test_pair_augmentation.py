@@ -1,4 +1,4 @@
-"""Faces of a pair and their points are changed alike."""
+"""Faces of a pair and their points are changed in the same way."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ def spot(x: int, y: int) -> torch.Tensor:
     return faces
 
 
-def test_points_stay_on_the_face_whatever_happens_to_the_picture() -> None:
+def test_points_move_with_the_face() -> None:
     turned = replace(CAMERAS, mirror=1.0, blur=0.0, light=0.0, gamma=0.0, grey=0.0)
     points = (torch.tensor([30.0, 20.0]) / 32 - 1).expand(4, 2, 1, 2)
     torch.manual_seed(0)
@@ -31,7 +31,7 @@ def test_points_stay_on_the_face_whatever_happens_to_the_picture() -> None:
         assert abs(float((face.sum(1) * ramp).sum() / weight) - y) < 0.02
 
 
-def test_all_faces_of_a_pair_are_changed_alike_and_pairs_differently() -> None:
+def test_all_faces_of_a_pair_are_changed_in_the_same_way_and_pairs_differently() -> None:
     cameras = replace(CAMERAS, blur=1.0, grey=0.5)
     faces = torch.randint(0, 256, (1, 3, 64, 64), dtype=torch.uint8).expand(4, -1, -1, -1)
     torch.manual_seed(0)

@@ -19,7 +19,7 @@ from training.models.pix2pixhd.pairs import Drivers, Pairs
 SPEC = CropSpec(size_px=64, margin=0.4)
 
 
-def test_pairs_are_one_sitting_and_single_faces_their_own_target(toy: Prepared) -> None:
+def test_pairs_are_of_one_session_and_single_faces_are_their_own_target(toy: Prepared) -> None:
     found = Pairs([toy, toy], SPEC, "train")
     person, emotion = toy.index["person"].to_numpy(), toy.index["emotion"].to_numpy()
     source, target = found.rows[found.paired].T
@@ -54,7 +54,7 @@ def test_a_driver_is_another_person(toy: Prepared) -> None:
         assert emotion[other] != emotion[row]
 
 
-def test_eyes_of_a_sitting_are_aligned(examples: Path, tmp_path: Path) -> None:
+def test_eyes_of_a_session_are_aligned(examples: Path, tmp_path: Path) -> None:
     photo = Image.open(min(examples.glob("*.jpg"))).convert("RGB")
     source = tmp_path / "set"
     for name, turn, grow, move in (("neutral", 0, 1.0, 0), ("happy", 4, 1.08, 9)):
@@ -92,7 +92,7 @@ def test_a_single_face_gets_its_own_expression_or_another_persons(dln: str, toy:
     assert [bool((a == b).all()) for a, b in zip(driver, source, strict=True)] == known.tolist()
 
 
-def test_a_pair_gets_the_expression_of_another_person_who_shows_the_same(
+def test_the_driver_of_a_pair_is_another_person_with_the_same_emotion(
     dln: str, toy: Prepared
 ) -> None:
     pairs, encoder = Pairs([toy], SPEC, "train"), encoder_of(dln, SPEC, "cpu")
@@ -103,6 +103,6 @@ def test_a_pair_gets_the_expression_of_another_person_who_shows_the_same(
     faces = pairs.__getitems__(chosen.tolist())
     assert known.all()
     assert not any(bool((a == b).all()) for a, b in zip(driver, faces["target"], strict=True))
-    own, asked = (encoder(f.float() / 255)["condition"] for f in (faces["source"], driver))
-    assert (wanted - asked).abs().max() < 1e-5
-    assert (change - (asked - own)).abs().max() < 1e-5
+    own, target = (encoder(f.float() / 255)["condition"] for f in (faces["source"], driver))
+    assert (wanted - target).abs().max() < 1e-5
+    assert (change - (target - own)).abs().max() < 1e-5

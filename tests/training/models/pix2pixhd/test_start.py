@@ -16,7 +16,7 @@ from training.train import train
 
 @pytest.fixture
 def coarse(recipe: Pix2pixHDRecipe) -> Pix2pixHDRecipe:
-    """Return the recipe of pix2pixhd/1, a generator without an enhancer, once it is trained."""
+    """Train pix2pixhd/1, a generator without an enhancer, and return its recipe."""
     coarse = replace(recipe, network=replace(recipe.network, enhancer="none"), epochs=1)
     assert train("pix2pixhd-smoke", coarse, "python -m training train pix2pixhd-smoke") is not None
     return coarse
@@ -33,12 +33,12 @@ def faces() -> torch.Tensor:
     return torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 
 
-def test_a_generator_begins_with_the_face_as_it_is(recipe: Pix2pixHDRecipe) -> None:
+def test_an_untrained_generator_hardly_changes_the_face(recipe: Pix2pixHDRecipe) -> None:
     change = torch.randn(2, 16, generator=torch.Generator().manual_seed(1))
     assert (drawn_by(build_generator(recipe), change) - faces()).abs().mean() < 0.1
 
 
-def test_a_training_goes_on_from_a_version_that_may_grow(
+def test_a_training_starts_from_a_version_that_may_grow(
     recipe: Pix2pixHDRecipe, coarse: Pix2pixHDRecipe
 ) -> None:
     change = torch.randn(2, 16, generator=torch.Generator().manual_seed(1))
@@ -60,15 +60,15 @@ def test_a_training_goes_on_from_a_version_that_may_grow(
             build_generator(other)
 
 
-def test_another_model_is_no_start(recipe: Pix2pixHDRecipe) -> None:
-    with pytest.raises(RecipeError, match="no generator to start from"):
+def test_a_version_of_another_model_is_refused_as_start(recipe: Pix2pixHDRecipe) -> None:
+    with pytest.raises(RecipeError, match="not a generator to start from"):
         build_generator(replace(recipe, start="dln/1"))
 
 
-def test_a_version_with_unknown_fields_is_no_start(
+def test_a_version_with_unknown_fields_is_refused_as_start(
     recipe: Pix2pixHDRecipe, coarse: Pix2pixHDRecipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert coarse.network.working_px
     monkeypatch.setattr(versions, "config", lambda _: {"network": {"depth": 4}})
-    with pytest.raises(RecipeError, match="pix2pixhd/1 describes its network in words"):
+    with pytest.raises(RecipeError, match="pix2pixhd/1 has network settings that"):
         build_generator(replace(recipe, start="pix2pixhd/1"))

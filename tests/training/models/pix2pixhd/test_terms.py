@@ -1,4 +1,4 @@
-"""Each weight of the recipe switches on its own term of the generator's loss."""
+"""Each weight of the recipe enables one term of the generator's loss."""
 
 import pytest
 import torch
@@ -79,7 +79,7 @@ def test_without_weights_there_is_no_loss(encoder: Encoder, batch: TransferBatch
     assert terms(OFF, encoder, batch) == {"mask_penalty": 0}
 
 
-def test_pixels_and_maps_are_compared_where_there_is_a_truth(
+def test_pixels_and_maps_are_compared_if_there_is_a_truth(
     encoder: Encoder, batch: TransferBatch
 ) -> None:
     weights = LossWeights(pixels=2.0, changed_share=0.7, perceptual=3.0)
@@ -108,7 +108,7 @@ def test_the_expression_of_every_result_is_compared_with_the_wanted_one(
     assert found["expression"] == pytest.approx(2 * float(difference.square().sum(1).mean()))
 
 
-def test_the_way_back_is_compared_with_the_source_where_there_is_no_truth(
+def test_the_cycle_is_compared_with_the_source_if_there_is_no_truth(
     encoder: Encoder, batch: TransferBatch
 ) -> None:
     found = terms(LossWeights(perceptual=0.0, pixels=2.0, cycle=3.0), encoder, batch)
@@ -125,7 +125,7 @@ def test_the_way_back_is_compared_with_the_source_where_there_is_no_truth(
     assert "cycle_pixels" not in terms(LossWeights(cycle=3.0, pixels=1.0), encoder, with_truth)
 
 
-def test_no_gradient_of_the_way_back_reaches_the_result(
+def test_no_gradient_of_the_cycle_reaches_the_result(
     encoder: Encoder, batch: TransferBatch
 ) -> None:
     weights = LossWeights(perceptual=0.0, pixels=1.0, cycle=1.0)

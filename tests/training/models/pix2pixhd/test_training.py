@@ -1,4 +1,4 @@
-"""The task: its steps, its optimisers, and what a training leaves behind."""
+"""The task: its steps, its optimisers, and the results of a training."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -40,7 +40,7 @@ def test_discriminators_learn_from_their_first_epoch_on(recipe: Pix2pixHDRecipe)
     assert [u.optimiser for u in without.step(without.networks, batch)] == ["generator"]
 
 
-def test_each_update_has_gradients_for_its_own_side(recipe: Pix2pixHDRecipe) -> None:
+def test_each_update_has_gradients_only_for_its_own_network(recipe: Pix2pixHDRecipe) -> None:
     task = Pix2pixHDTask(recipe)
     task.begin(1)
     steps = task.step(task.networks, next(iter(task.loader())))
@@ -121,7 +121,7 @@ def test_discriminators_that_start_late_have_the_generators_rate(recipe: Pix2pix
     [
         (
             lambda r: replace(r, network=replace(r.network, working_px=None)),
-            "say --network.working-px, less than the pictures' 64",
+            "use --network.working-px below the pictures' 64",
         ),
         (
             lambda r: replace(r, discriminators=DiscriminatorConfig(window=(0.9, 0.5, 0.0, 1.0))),
@@ -157,11 +157,11 @@ def test_data_without_pairs_is_refused(recipe: Pix2pixHDRecipe) -> None:
         WithoutAngles(recipe).loader()
 
 
-def test_an_export_does_not_ask_for_the_device_of_the_training(
+def test_an_export_does_not_look_for_a_gpu(
     recipe: Pix2pixHDRecipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = Pix2pixHDTask(replace(recipe, device="auto"))
-    monkeypatch.setattr("training.models.pix2pixhd.task.best_device", lambda: pytest.fail("asked"))
+    monkeypatch.setattr("training.models.pix2pixhd.task.best_device", lambda: pytest.fail("called"))
     trained = task.export(task.networks)
     assert set(trained.thresholds) == {"nearer", "same_person"}
     assert trained.encoder is not None
@@ -169,7 +169,7 @@ def test_an_export_does_not_ask_for_the_device_of_the_training(
 
 
 @pytest.mark.timeout(300)
-def test_a_training_leaves_a_whole_version_with_thresholds_sheets_and_measurements(
+def test_a_training_registers_a_version_with_thresholds_sheets_and_measurements(
     recipe: Pix2pixHDRecipe, toy: Prepared
 ) -> None:
     version = train("pix2pixhd-smoke", recipe, "python -m training train pix2pixhd-smoke")

@@ -1,4 +1,4 @@
-"""What the discriminators get of a batch."""
+"""The discriminators' part of a batch."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""The fixed transfers that a generator is measured by."""
+"""The fixed transfers on which a generator is measured."""
 
 import numpy as np
 import pytest
@@ -72,7 +72,7 @@ def test_an_unchanged_face_is_no_nearer_and_the_same_person(
     assert 0 < items["ssim_untouched"].max() < 1
 
 
-def test_the_threshold_of_persons_comes_from_real_pairs(
+def test_the_threshold_of_persons_is_computed_from_real_pairs(
     validation: TransferValidation, encoder: Encoder, toy: Prepared
 ) -> None:
     black = validation.thresholds(lambda faces, _: torch.zeros_like(faces), encoder)

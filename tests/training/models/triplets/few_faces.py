@@ -1,4 +1,4 @@
-"""A small set in FER+'s layout: coloured noise, which any turn, flip or channel swap changes."""
+"""A small set in FER+'s layout: coloured noise, so that any change of a picture shows."""
 
 import csv
 from collections.abc import Mapping, Sequence

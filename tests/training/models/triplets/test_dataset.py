@@ -125,7 +125,7 @@ def test_labelled_faces_and_annotated_triplets_share_a_batch_as_configured(
     assert not batch["shares"][1:].any()
 
 
-def test_each_named_annotator_learns_a_bias_of_their_own(
+def test_each_named_annotator_learns_its_own_bias(
     labelled: Prepared, named: Prepared, tmp_path: Path
 ) -> None:
     recipe = replace(
@@ -186,15 +186,13 @@ def test_the_odd_face_of_a_hierarchical_triplet_is_a_hard_negative() -> None:
 
 
 @pytest.mark.parametrize(("exponent", "share"), [(0.0, 0.1), (0.5, 0.25), (1.0, 0.5)])
-def test_the_exponent_balances_classes_from_as_they_occur_to_equally_often(
-    exponent: float, share: float
-) -> None:
+def test_the_exponent_balances_classes(exponent: float, share: float) -> None:
     classes = np.repeat([0, 1], [10, 90])
     weights = balanced(classes, exponent)
     assert weights[classes == 0].sum() / weights.sum() == pytest.approx(share)
 
 
-def test_the_label_distance_loss_is_left_out_where_no_face_has_votes(
+def test_the_label_distance_loss_is_left_out_if_no_face_has_votes(
     named: Prepared, tmp_path: Path
 ) -> None:
     recipe = replace(

@@ -51,7 +51,7 @@ def complete(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
 
 @pytest.mark.parametrize("which", [0, len(VALIDATION) // 2, len(VALIDATION) - 1])
 @pytest.mark.parametrize("how", ["unlisted", "unreadable", "not in the index"])
-def test_a_missing_face_removes_its_own_triplets_and_no_other(
+def test_a_missing_face_removes_only_its_own_triplets(
     complete: Prepared, tmp_path: Path, how: str, which: int
 ) -> None:
     missing = VALIDATION[which]
@@ -82,7 +82,7 @@ def test_the_first_and_the_last_line_of_every_list_are_there(complete: Prepared)
 
 
 class Lookup(nn.Module):
-    """Gives each face the vector of its name, looked up by its pixels."""
+    """Outputs the vector of each face's name, looked up by its pixels."""
 
     def __init__(self, vector_of: Callable[[str], list[float]]) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ class Lookup(nn.Module):
 
 
 class TaskOf(FECNetTask):
-    """FECNet's task on a set that is at hand already."""
+    """FECNet's task on an opened set."""
 
     def __init__(self, data: Prepared, runs: Path) -> None:
         super().__init__(replace(SMOKE, toy=False, data=(data.folder,), runs=runs))
@@ -164,7 +164,7 @@ def test_identical_news_photos_stay_in_the_last_of_their_splits(tmp_path: Path) 
     }
 
 
-def test_all_london_photos_of_a_person_are_in_the_persons_split(tmp_path: Path) -> None:
+def test_all_london_photos_of_a_person_are_in_one_split(tmp_path: Path) -> None:
     split = {"001": "train"} | person_splits("london")
     lines = ["face_id,face_age,face_gender,face_eth", *(f"{p},30,female,white" for p in split)]
     (tmp_path / "info.csv").write_text("\n".join(lines) + "\n")

@@ -42,7 +42,7 @@ pytestmark = pytest.mark.usefixtures("store")
 
 @dataclass
 class Inputs:
-    """What a training gave to its network."""
+    """The inputs of a network during a training."""
 
     rows: list[Tensor] = field(default_factory=list)
     """The dataset's row numbers of each step."""
@@ -58,7 +58,7 @@ class Inputs:
 
 
 class Probe(nn.Module):
-    """Stands for a network: records its inputs, and outputs a vector that it can learn.
+    """Replaces a network: records its inputs, and outputs a vector that it can learn.
 
     Its copies, such as a running average, record too: `record` is a function, which isn't copied.
     """
@@ -75,7 +75,7 @@ class Probe(nn.Module):
 
 
 class ProbedTask(Task):
-    """Another task, with a probe instead of its network."""
+    """Wraps a task, with a probe instead of its network."""
 
     def __init__(self, task: Task) -> None:
         super().__init__(task.recipe)
@@ -170,10 +170,10 @@ def test_jpeg_augmentation_keeps_the_colours() -> None:
     assert (compressed - face.float() / 255).abs().mean((0, 2, 3)).max() < 0.1
 
 
-def test_the_papers_backbone_normalises_once_and_keeps_channels_and_pixels_apart() -> None:
+def test_the_papers_backbone_normalises_each_pixel_once() -> None:
     inputs: list[Tensor] = []
     network = InceptionResnetV1().eval()
-    network.conv2d_1a.register_forward_pre_hook(lambda _, given: inputs.append(given[0]))
+    network.conv2d_1a.register_forward_pre_hook(lambda _, arguments: inputs.append(arguments[0]))
     faces = torch.rand(1, 3, 80, 80)
     with torch.inference_mode():
         network(faces)
@@ -184,7 +184,7 @@ def test_the_papers_backbone_normalises_once_and_keeps_channels_and_pixels_apart
     ("name", "frozen", "learned"),
     [("dln-smoke", "pair.identity.", "pair.face."), ("fecnet-smoke", "face.", "head.")],
 )
-def test_a_training_changes_no_bit_of_the_frozen_network_nor_of_its_running_average(
+def test_a_training_does_not_change_the_frozen_network_or_its_running_average(
     few: Callable[..., Recipe], name: str, frozen: str, learned: str
 ) -> None:
     recipe = few(name, averaging=0.5, epochs=1, weight_decay=0.1)
@@ -214,7 +214,7 @@ def test_every_epoch_and_seed_draws_its_own_order(few: Callable[..., Recipe], na
     assert len(set(first) | set(second) | set(other)) > len(TRAIN) * 3 // 4
 
 
-def test_without_weights_an_epoch_shows_every_face_once_in_an_order_of_its_own(
+def test_without_weights_each_epoch_has_every_face_once_in_its_own_order(
     few: Callable[..., Recipe],
 ) -> None:
     first, second = inputs_of(few("emotion-smoke")).epochs(2)

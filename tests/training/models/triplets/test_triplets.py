@@ -116,7 +116,7 @@ def test_annotators_draw_the_photos_votes_weighted_by_their_bias() -> None:
     assert torch.equal(annotator_biases(5, 0.5, seed=3), annotator_biases(5, 0.5, seed=3))
 
 
-def test_drawn_triplets_keep_the_rule_and_annotators_mostly_agree_with_the_votes() -> None:
+def test_drawn_triplets_follow_the_rule_and_annotators_mostly_agree_with_the_votes() -> None:
     torch.manual_seed(0)
     votes = torch.distributions.Dirichlet(torch.full((8,), 0.3)).sample((120,))
     shares = torch.cat([votes, torch.eye(8).repeat(3, 1)])
@@ -138,7 +138,7 @@ def test_drawn_triplets_keep_the_rule_and_annotators_mostly_agree_with_the_votes
     assert 0.75 < agreed / len(triplets) < 1
 
 
-def test_lone_votes_are_dropped_and_labels_count_as_one_vote() -> None:
+def test_single_votes_are_dropped_and_labels_count_as_one_vote() -> None:
     index = pd.DataFrame(
         {
             "votes": [[6, 1, 0, 0, 0, 3, 0, 0, 0, 0], None, None, [1, 1, 0, 0, 0, 0, 0, 0, 8, 0]],
