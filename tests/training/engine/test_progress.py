@@ -78,7 +78,7 @@ def test_a_message_before_the_first_epoch_says_that_no_validation_face_exists(
     assert progress.last == []
 
 
-def test_faces_that_the_task_cannot_measure_are_said_before_the_first_epoch(
+def test_the_same_message_comes_for_faces_that_the_task_cannot_measure(
     line: type[LineTask], recipe: LineRecipe, capsys: pytest.CaptureFixture[str]
 ) -> None:
     class Unmeasured(line):  # type: ignore[valid-type, misc]
