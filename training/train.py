@@ -51,7 +51,7 @@ def _train(
         recipe = folder.resolve(recipe)
     task = task_of(recipe)
     with processes.main_process_first():
-        folder.check_data(task.sets)
+        folder.check_data(task.sets, recipe.resume_from)
     loop = Loop(name, recipe, task, folder.path)
     version = None
     try:

@@ -1,8 +1,9 @@
 """Checkpoints: a killed training resumes from its last one and computes the same numbers."""
 
 import json
+import pickle
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -10,17 +11,29 @@ from typing import Any
 from accelerate import Accelerator
 from accelerate.checkpointing import load_accelerator_state, load_custom_state
 from safetensors import SafetensorError
-from torch import nn
+from torch import Tensor, nn
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from registry.errors import first_line
+from registry.store_errors import require_space
 from training.engine.recipe import RecipeError
 from training.engine.task import TrainingError
 from training.engine.tracking import Metric
 
 NEWEST = 2
 """Checkpoints that a run keeps."""
+BROKEN = (
+    *(OSError, EOFError, RuntimeError, SafetensorError, pickle.UnpicklingError),
+    *(AttributeError, LookupError, TypeError, ValueError),
+)
+"""Errors that reading a checkpoint raises where its files are incomplete or of another version."""
+PROBE_BYTES = 1 << 20
 PATTERN = "step-*[0-9]"
+REFERENCES, DATA = "references.json", "data.json"
+ORIGIN_FILES = (REFERENCES, DATA)
+"""Files of a run folder: the versions and the data that the training began with. Each checkpoint
+has copies, so that another training can resume from it wherever it lies."""
 
 
 @dataclass(kw_only=True)
@@ -59,21 +72,31 @@ class Checkpoints:
         found = sorted(self.folder.glob(PATTERN))
         return found[-1] if found else None
 
-    def save(self, accelerator: Accelerator, progress: Progress) -> None:
+    def save(self, accelerator: Accelerator, progress: Progress, state_bytes: int) -> None:
         """Write the state of all processes; it counts only once it is complete and renamed.
+
+        Args:
+            accelerator: holds the state.
+            progress: how far the training is.
+            state_bytes: of the tensors that will be written; the disk has to have room for twice
+                as much.
 
         Raises:
             TrainingError: it can't be written; earlier checkpoints stay.
         """
         part = self.folder / f"step-{progress.step:09d}.part"
         try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            require_space({self.folder: 2 * state_bytes})
             self._save(accelerator, progress, part)
         except (OSError, SafetensorError, RuntimeError) as error:
+            disk_error = _disk_error(part) if isinstance(error, RuntimeError) else None
+            reason = first_line(disk_error or error)
             shutil.rmtree(part, ignore_errors=True)
             last = self.latest()
             raise TrainingError(
                 f"The checkpoint of step {progress.step} can't be written to {self.folder} "
-                f"({first_line(error)}); the last one is {last.name if last else 'none'}. "
+                f"({reason}); the last one is {last.name if last else 'none'}. "
                 "Fix that and run the same command again to resume from there."
             ) from error
 
@@ -81,24 +104,62 @@ class Checkpoints:
         target = part.with_suffix("")
         if accelerator.is_main_process:
             shutil.rmtree(part, ignore_errors=True)
-            self.folder.mkdir(parents=True, exist_ok=True)
         accelerator.wait_for_everyone()
         accelerator.save_state(str(part))
         accelerator.wait_for_everyone()
         if accelerator.is_main_process:
             (part / "progress.json").write_text(json.dumps(asdict(progress)))
+            for name in ORIGIN_FILES:
+                if (self.folder / name).exists():
+                    shutil.copy(self.folder / name, part / name)
             shutil.rmtree(target, ignore_errors=True)
             part.rename(target)
             for old in sorted(self.folder.glob(PATTERN))[:-NEWEST]:
                 shutil.rmtree(old)
 
     def load(self, accelerator: Accelerator) -> Progress | None:
-        """Restore the newest checkpoint into the prepared objects; None when there is none."""
+        """Restore the newest checkpoint into the prepared objects; None when there is none.
+
+        Raises:
+            TrainingError: it can't be read.
+        """
         latest = self.latest()
         if latest is None:
             return None
-        accelerator.load_state(str(latest))
-        return Progress.read(latest)
+        try:
+            accelerator.load_state(str(latest))
+            return Progress.read(latest)
+        except BROKEN as error:
+            older = sorted(self.folder.glob(PATTERN))[:-1]
+            start = f"resumes from {older[-1].name}" if older else "trains from the beginning"
+            raise TrainingError(
+                f"The checkpoint {latest} is broken ({first_line(error)}): delete that folder; the "
+                f"same command then {start}."
+            ) from error
+
+
+def bytes_of(modules: Iterable[nn.Module], optimisers: Iterable[Optimizer]) -> int:
+    """Return the size of the tensors in the states of modules and optimisers."""
+    tensors = [value for module in modules for value in module.state_dict().values()]
+    for optimiser in optimisers:
+        values = [value for state in optimiser.state.values() for value in state.values()]
+        tensors += [value for value in values if isinstance(value, Tensor)]
+    return sum(tensor.nbytes for tensor in tensors)
+
+
+def _disk_error(folder: Path) -> OSError | None:
+    """Return why the newest file of a folder can't grow; None where it can.
+
+    torch's own error for a full disk names no cause.
+    """
+    try:
+        newest = max(folder.glob("*"), key=lambda file: file.stat().st_mtime_ns, default=None)
+        if newest:
+            with newest.open("ab") as file:
+                file.write(bytes(PROBE_BYTES))
+    except OSError as error:
+        return error
+    return None
 
 
 def checkpoint_in(folder: Path) -> Path:
@@ -147,10 +208,11 @@ def load_weights(
             if (checkpoint / f"custom_checkpoint_{index}.pkl").exists():
                 load_custom_state(average, str(checkpoint), index)
         progress = Progress.read(checkpoint)
-    except (OSError, RuntimeError, KeyError, SafetensorError) as error:
+    except BROKEN as error:
         raise RecipeError(
             f"{checkpoint} is a checkpoint of other networks than this recipe's, or is broken "
-            f"({first_line(error)})."
+            f"({first_line(error)}): name another one with --resume-from, or train from the "
+            "beginning without it."
         ) from error
     return replace(progress, run_id="", pending=[], recent={})
 

@@ -15,7 +15,7 @@ from rich.progress import track
 from torch import Tensor, nn
 
 from registry.measurements import Measurement, to_rows
-from training.engine.checkpoint import Checkpoints, Progress, checkpoint_in, load_weights
+from training.engine.checkpoint import Checkpoints, Progress, bytes_of, checkpoint_in, load_weights
 from training.engine.finite import nonfinite_values, nonfinite_weights
 from training.engine.networks import TrainingNetworks
 from training.engine.recipe import Recipe
@@ -74,7 +74,8 @@ class Loop:
         """Train to the end and return the progress, all metrics committed.
 
         Raises:
-            TrainingError: a loss or a weight is no longer finite, or a checkpoint can't be written.
+            TrainingError: a loss or a weight is no longer finite, or a checkpoint can't be
+                written or read.
             RecipeError: there is no checkpoint where the recipe resumes from.
         """
         self.progress = self._restore()
@@ -85,8 +86,11 @@ class Loop:
             self._print(
                 f"Resuming from step {self.progress.step}, epoch {self.progress.epoch + 1}."
             )
-        if not self._has_validation:
-            self._print("The data has no validation face, so no epoch will be validated.")
+        if not self.task.has_validation():
+            self._print(
+                "The data has no validation face that can be measured, so no epoch will be "
+                "validated."
+            )
         self._commit()
         self.clock = time.monotonic()
         while self.progress.epoch < self.recipe.epochs:
@@ -103,10 +107,6 @@ class Loop:
                 list(self.networks.averages.values()),
             )
         return progress or Progress()
-
-    @property
-    def _has_validation(self) -> bool:
-        return any(len(data.split("validation")) for data in self.task.sets)
 
     def _track(self) -> Tracker:
         spec = self.task.spec
@@ -180,8 +180,9 @@ class Loop:
 
     def _check_finite(self) -> None:
         """Raise if a loss or weight isn't finite, before it gets into a checkpoint or version."""
-        networks = self.networks.wrapped | self.networks.averages
-        self._require_finite(nonfinite_values(self.recent) + nonfinite_weights(networks))
+        nonfinite = nonfinite_values(self.recent) + nonfinite_weights(self.networks.wrapped)
+        averages = {f"average of {n}": a.module for n, a in self.networks.averages.items()}
+        self._require_finite(nonfinite + nonfinite_weights(averages))
 
     def _require_finite(self, nonfinite: list[str]) -> None:
         """Raise in all processes if one of them has found a value that isn't finite."""
@@ -206,7 +207,7 @@ class Loop:
     def _validate(self) -> None:
         self.networks.set_mode(train=False)
         measurements: list[Measurement] = []
-        if self.accelerator.is_main_process and self._has_validation:
+        if self.accelerator.is_main_process and self.task.has_validation():
             with torch.inference_mode():
                 networks = self.networks.for_validation()
                 measurements = self.task.validate(networks)
@@ -234,7 +235,9 @@ class Loop:
         self.progress.seconds += now - self.clock
         self.clock = now
         self.progress.recent = {k: [float(v) for v in vs] for k, vs in self.recent.items()}
-        self.checkpoints.save(self.accelerator, self.progress)
+        modules = [*self.networks.prepared, *self.networks.averages.values()]
+        state_bytes = bytes_of(modules, self.optimisers.values())
+        self.checkpoints.save(self.accelerator, self.progress, state_bytes)
         self._commit()
 
     def _commit(self) -> None:

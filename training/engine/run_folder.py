@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from registry.errors import first_line
 from registry.files import atomic_write
 from training.datasets.prepared import Prepared
-from training.engine.checkpoint import checkpoint_in
+from training.engine.checkpoint import DATA, ORIGIN_FILES, REFERENCES, Checkpoints, checkpoint_in
 from training.engine.recipe import Recipe, RecipeError
 from training.engine.references import numbered, references, with_references
 
@@ -44,6 +44,9 @@ class RunFolder:
     def locked(self) -> Iterator[None]:
         """Create the folder and lock it for this process until the block ends.
 
+        References and data of an earlier attempt count only with a checkpoint of it. A block that
+        fails before its first checkpoint leaves no folder behind.
+
         Raises:
             RecipeError: another process trains there, or the folder can't be written.
         """
@@ -60,12 +63,26 @@ class RunFolder:
             ) from error
         try:
             Path(lock.lock_file).write_text(f"process {os.getpid()} on {socket.gethostname()}")
+            if not self._has_checkpoint:
+                for name in ORIGIN_FILES:
+                    (self.path / name).unlink(missing_ok=True)
             yield
+        except BaseException:
+            if not self._has_checkpoint:
+                self.remove()
+            raise
         finally:
             lock.release()
 
+    @property
+    def _has_checkpoint(self) -> bool:
+        return Checkpoints(self.path).latest() is not None
+
     def _is_running(self) -> str:
-        holder = (self.path / "lock").read_text().strip()
+        try:
+            holder = (self.path / "lock").read_text().strip()
+        except OSError:  # it has just finished
+            holder = ""
         return (
             f"This training is running already ({holder or 'another process'}) in {self.path}. "
             "Wait for it, or stop it: the same command then resumes from its last checkpoint."
@@ -75,53 +92,71 @@ class RunFolder:
         """Return the recipe with a number in place of each alias.
 
         The version of each reference at the training's start is stored in the folder and stays.
-        A training that resumes from another one's folder uses the versions stored there.
+        A training that resumes from another one's checkpoint uses the versions stored there.
 
         Raises:
             RecipeError: `resume_from` holds no checkpoint.
             RegistryError: there is no such version.
         """
         typed = references(recipe)
-        known = self._read("references.json")
+        known = _read(self.path / REFERENCES)
         if recipe.resume_from and not known:
-            known = RunFolder(checkpoint_in(recipe.resume_from).parent)._read("references.json")
+            known = _read(checkpoint_in(recipe.resume_from) / REFERENCES)
         chosen = {
             field: {"reference": reference, "version": _version(known.get(field), reference)}
             for field, reference in typed.items()
         }
         if chosen:
-            self._write("references.json", chosen)
+            self._write(REFERENCES, chosen)
         numbers = {field: each["version"] for field, each in chosen.items()}
         return with_references(recipe, numbers)
 
-    def check_data(self, sets: Sequence[Prepared]) -> None:
+    def check_data(self, sets: Sequence[Prepared], resume_from: Path | None = None) -> None:
         """Compare the prepared sets with those that the training began with.
 
+        Args:
+            sets: all of the recipe.
+            resume_from: of the recipe: its checkpoint's sets are compared where they lie in the
+                same folders.
+
         Raises:
-            RecipeError: one of them has other contents now.
+            RecipeError: one of them has other contents now, or `resume_from` holds no checkpoint.
         """
         digests = {str(data.folder): data.digest for data in sets}
-        known = self._read("data.json")
+        known = _read(self.path / DATA)
         changed = [folder for folder in digests if known.get(folder, "") != digests[folder]]
         if known and changed:
             raise RecipeError(
                 f"{' and '.join(changed)} changed since this training began: prepare the same data "
                 f"again, or delete {self.path} to train from the beginning."
             )
-        self._write("data.json", digests)
+        if resume_from and not known:
+            _check_source(digests, checkpoint_in(resume_from))
+        self._write(DATA, digests)
 
     def remove(self) -> None:
         """Remove the folder: the training is finished and registered."""
         shutil.rmtree(self.path, ignore_errors=True)
 
-    def _read(self, name: str) -> dict[str, Any]:
-        path = self.path / name
-        content: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-        return content
-
     def _write(self, name: str, content: dict[str, Any]) -> None:
         with atomic_write(self.path / name) as part:
             part.write_text(json.dumps(content, indent=1))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    return content
+
+
+def _check_source(digests: Mapping[str, str], checkpoint: Path) -> None:
+    """Compare sets, folder -> digest, with those of the training that wrote the checkpoint."""
+    known = _read(checkpoint / DATA)
+    changed = [folder for folder, now in digests.items() if known.get(folder, now) != now]
+    if changed:
+        raise RecipeError(
+            f"{' and '.join(changed)} changed since the training of {checkpoint} began: prepare "
+            "the same data again, or leave out --resume-from to train from the beginning."
+        )
 
 
 def _version(stored: dict[str, str] | None, reference: str) -> str:

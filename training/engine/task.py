@@ -141,8 +141,13 @@ class Task(ABC):
     def validate(self, networks: Networks) -> list[Measurement]:
         """Return what was measured on the split validation.
 
-        Networks come in eval mode, without gradients. It isn't called if no set has such faces.
+        Networks come in eval mode, without gradients. It isn't called where `has_validation` is
+        false.
         """
+
+    def has_validation(self) -> bool:
+        """Return whether `validate` has anything to measure."""
+        return any(len(data.split("validation")) for data in self.sets)
 
     def sheet(self) -> np.ndarray | None:
         """Return a contact sheet of training faces, HWC uint8; of persons only with `log_faces`."""

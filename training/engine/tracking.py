@@ -191,12 +191,18 @@ def annotate(version: Version, rows: Sequence[Measurement], items: pd.DataFrame,
 
 
 def finished(model: str, folder: str) -> str | None:
-    """Return the newest finished run of a model whose checkpoints were in a folder of this name."""
-    found = store.connect().search_runs(
-        [store.experiment(model)],
-        f"tags.{RUN_FOLDER} = '{folder}' and attributes.status = 'FINISHED'",
-        max_results=1,
-    )
+    """Return the newest finished run of a model whose checkpoints were in a folder of this name.
+
+    Raises:
+        Unreachable: the store does not answer.
+    """
+    client, experiment = store.connect(), store.experiment(model)
+    with store.answering():
+        found = client.search_runs(
+            [experiment],
+            f"tags.{RUN_FOLDER} = '{folder}' and attributes.status = 'FINISHED'",
+            max_results=1,
+        )
     return found[0].info.run_id if found else None
 
 

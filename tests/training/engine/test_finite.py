@@ -42,15 +42,19 @@ def test_a_nan_loss_stops_the_training_after_the_last_finite_checkpoint(
     assert not versions.list_versions("dln")
 
 
+@pytest.mark.parametrize("averaging", [0.0, 0.5])
 def test_an_infinite_weight_with_a_finite_loss_gets_into_no_checkpoint(
-    line: type[LineTask], recipe: LineRecipe
+    line: type[LineTask], recipe: LineRecipe, averaging: float
 ) -> None:
+    recipe = replace(recipe, averaging=averaging)
+
     def spoil(step: int, network: nn.Module) -> None:
         if step == 5:
             network.get_parameter("unused").data.fill_(math.inf)
 
     line.before_step = staticmethod(spoil)
-    assert failed(recipe, "line.unused is no longer finite at step 6").name == "step-000000003"
+    sentence = "^line.unused is no longer finite at step 6"
+    assert failed(recipe, sentence).name == "step-000000003"
 
 
 def test_a_training_resumes_from_a_checkpoint_with_another_learning_rate(

@@ -78,6 +78,19 @@ def test_a_message_before_the_first_epoch_says_that_no_validation_face_exists(
     assert progress.last == []
 
 
+def test_the_same_message_comes_for_faces_that_the_task_cannot_measure(
+    line: type[LineTask], recipe: LineRecipe, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Unmeasured(line):  # type: ignore[valid-type, misc]
+        def has_validation(self) -> bool:
+            return False
+
+    progress = run(replace(recipe, epochs=1), Unmeasured(recipe))
+    err = capsys.readouterr().err
+    assert err.index("no validation face that can be measured") < err.index("epoch 1/")
+    assert progress.last == []
+
+
 def test_data_together_with_drawn_faces_is_refused(
     line: type[LineTask], recipe: LineRecipe, runs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

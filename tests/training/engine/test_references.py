@@ -1,13 +1,18 @@
 """A recipe's references to versions are resolved once, when its training begins."""
 
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from registry import promotion, store, versions
 from registry.errors import EmptyRegistry
 from tests.training.engine.line import LineRecipe, LineTask, Target, register
+from training.datasets.prepared import PreparedError
+from training.engine.checkpoint import checkpoint_in
 from training.engine.references import references, with_references
+from training.engine.run_folder import RunFolder, run_folder
 from training.models.pix2pixhd.config import Pix2pixHDRecipe
 from training.train import train
 
@@ -51,6 +56,49 @@ def test_an_alias_that_moves_during_a_training_keeps_its_first_version(
     with pytest.raises(KeyboardInterrupt):
         train("line", recipe, "")
     assert line.tasks[-1].recipe.start == "dln/2", "the training above is finished, this is another"
+
+
+def test_an_alias_counts_as_it_was_at_the_first_attempt_that_left_a_checkpoint(
+    line: type[LineTask], recipe: LineRecipe, runs: Path, tmp_path: Path
+) -> None:
+    register()
+    register()
+    promotion.promote("dln", 1)
+    recipe = replace(recipe, start="dln", toy=False, data=(tmp_path / "data",))
+    folder = RunFolder(run_folder("line", recipe))
+    with folder.locked():
+        folder.resolve(recipe)  # an attempt that is killed here leaves its folder
+    assert (folder.path / "references.json").is_file()
+    with pytest.raises(PreparedError, match="isn't a prepared set"):
+        train("line", recipe, "")
+    assert not folder.path.exists(), "a refused attempt leaves none"
+
+    with folder.locked():
+        folder.resolve(recipe)
+    promotion.promote("dln", 2)
+    shutil.copytree(runs / "toy", tmp_path / "data", ignore=shutil.ignore_patterns("cache"))
+    line.stop_at(5)
+    with pytest.raises(KeyboardInterrupt):
+        train("line", recipe, "")
+    assert line.tasks[-1].recipe.start == "dln/2"
+    assert folder.path.exists()
+
+
+def test_a_copied_checkpoint_knows_what_an_alias_was_when_its_training_began(
+    line: type[LineTask], recipe: LineRecipe, tmp_path: Path
+) -> None:
+    register()
+    register()
+    promotion.promote("dln", 1)
+    recipe = replace(recipe, start="dln")
+    line.stop_at(5)
+    with pytest.raises(KeyboardInterrupt):
+        train("line", recipe, "")
+    shutil.copytree(checkpoint_in(run_folder("line", recipe)), tmp_path / "copy")
+    promotion.promote("dln", 2)
+    with pytest.raises(KeyboardInterrupt):
+        train("line", replace(recipe, resume_from=tmp_path / "copy"), "")
+    assert line.tasks[-1].recipe.start == "dln/1"
 
 
 def test_a_reference_to_nothing_is_refused_before_anything_is_trained(

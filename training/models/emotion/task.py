@@ -173,6 +173,10 @@ class EmotionTask(Task):
         weights = self.class_weights.to(logits.device)
         yield Update(optimiser="emotion", loss=weighted_cross_entropy(logits, target, weights))
 
+    def has_validation(self) -> bool:
+        """Return whether any validation face has a label."""
+        return any(len(self._labelled(data, "validation")) for data in self.sets)
+
     def validate(self, networks: Networks) -> list[Measurement]:
         """Return accuracy, mean recall and calibration error on each set's validation faces."""
         measured: list[Measurement] = []

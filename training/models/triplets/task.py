@@ -13,10 +13,13 @@ from torch.utils.data import DataLoader
 from registry.catalog import ModelSpec
 from registry.crops import CropSpec
 from registry.measurements import Measurement
+from training.datasets import fixed_triplets
+from training.datasets.prepared import Prepared
 from training.engine.optimisers import optimisation
 from training.engine.recipe import RecipeError
 from training.engine.task import Batch, Networks, Optimisation, Task, Update
 from training.loading.batches import WeightedSampler, batches
+from training.metrics import identity_trials
 from training.metrics.embedding import evaluate_embedding
 from training.models.triplets import hierarchy
 from training.models.triplets.config import TripletRecipe
@@ -111,6 +114,10 @@ class TripletTask(Task):
         margins = (0.0, recipe.fine_margin, recipe.coarse_margin)
         return triplet_loss(embeddings, triplets, margins, squared=recipe.squared_distances)
 
+    def has_validation(self) -> bool:
+        """Return whether any set has validation triplets, or two pictures of one person."""
+        return any(_has_validation(data) for data in self.sets)
+
     def validate(self, networks: Networks) -> list[Measurement]:
         """Return the metrics of `evaluate_embedding` on every set's validation faces."""
         network = networks[self.spec.name]
@@ -119,6 +126,15 @@ class TripletTask(Task):
             for data in self.sets
             for row in evaluate_embedding(network, data, self.crop, "validation").measurements()
         ]
+
+
+def _has_validation(data: Prepared) -> bool:
+    persons = data.index["person"].iloc[data.split("validation")].dropna()
+    return bool(
+        persons.duplicated().any()
+        or len(fixed_triplets.answered(data, "validation")[0])
+        or len(identity_trials.trials(data, "validation"))
+    )
 
 
 def _labelled(batch: Batch, key: str) -> Tensor:
