@@ -72,30 +72,29 @@ def _is_ours_to_promote(model: str) -> bool:
 def _register(starter: files.Starter) -> Version:
     card = RunCard.read(starter.card)
     text = markdown(card, starter.measurements)
-    tracker = Tracker(card.model, starter.name)
-    tracker.describe(card.recipe, card.config, [])
-    tracker.card(card.to_dict(), text)
-    tracker.measurements(starter.measurements)
-    tracker.commit([Metric.now(row.name, row.value, card.steps) for row in starter.measurements])
     network = NETWORKS[starter.name](starter.card)
     network.load_state_dict(starter.weights())
     crop = CropSpec(**card.crop)
-    version = versions.register(
-        CATALOG[card.model],
-        network.eval(),
-        crop=crop,
-        run_id=tracker.run_id,
-        config=card.config,
-        description=text,
-        labels=tuple(card.labels),
-        temperature=card.temperature,
-        data={data["name"]: data["digest"] for data in card.data},
-        starter=starter.digest,
-        encoder=_encoder(card, crop) if starter.name == files.PIX2PIXHD else None,
-        thresholds=card.thresholds,
-    )
-    tracker.close()
-    return version
+    metrics = [Metric.now(row.name, row.value, card.steps) for row in starter.measurements]
+    with Tracker(card.model, starter.name) as tracker:
+        tracker.describe(card.recipe, card.config, [])
+        tracker.card(card.to_dict(), text)
+        tracker.measurements(starter.measurements)
+        tracker.commit(metrics)
+        return versions.register(
+            CATALOG[card.model],
+            network.eval(),
+            crop=crop,
+            run_id=tracker.run_id,
+            config=card.config,
+            description=text,
+            labels=tuple(card.labels),
+            temperature=card.temperature,
+            data={data["name"]: data["digest"] for data in card.data},
+            starter=starter.digest,
+            encoder=_encoder(card, crop) if starter.name == files.PIX2PIXHD else None,
+            thresholds=card.thresholds,
+        )
 
 
 def _dln(card: Card) -> nn.Module:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -56,11 +56,13 @@ class Tracker:
 
     def __init__(self, experiment: str, name: str, run_id: str = "") -> None:
         import mlflow
+        from mlflow.exceptions import MlflowException
 
         logging.getLogger("mlflow").setLevel(logging.WARNING)
         self.client = store.connect()
         experiment_id = store.experiment(experiment)
-        mlflow.end_run()
+        with suppress(MlflowException):  # a run that a failure left open may be of another store
+            mlflow.end_run()
         with store.answering():
             run = mlflow.start_run(
                 run_id=run_id or None,
@@ -69,6 +71,14 @@ class Tracker:
                 log_system_metrics=True,
             )
         self.run_id: str = run.info.run_id
+
+    def __enter__(self) -> Self:
+        """Return itself; the run ends with the block."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """End the run, as failed if the block raised."""
+        self.close("FAILED" if kind else "FINISHED")
 
     def describe(self, recipe: str, config: Mapping[str, Any], sets: Sequence[Prepared]) -> None:
         """Log the recipe, as parameters and as config.json, and the data of each split.
