@@ -12,10 +12,10 @@ import httpx
 import pytest
 from gradio import processing_utils
 
-from app import free_port
 from demo.models import ModelServer
 from demo.page import Page, launch_page
 from registry import versions
+from tests.conftest import unused_port
 from tests.demo.fakes import FakeRegistry
 
 FILE = {"meta": {"_type": "gradio.FileData"}}
@@ -37,7 +37,7 @@ def page() -> Iterator[Page]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(versions, "resolve", FakeRegistry().resolve)
         server = ModelServer(poll_seconds=None)
-        page = launch_page(server, port=free_port(17890, "the page"), mlflow_url=None)
+        page = launch_page(server, port=unused_port(), mlflow_url=None)
         yield page
         page.close()
         server.close()

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -72,7 +72,7 @@ class Tracker:
             )
         self.run_id: str = run.info.run_id
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Tracker":
         """Return itself; the run ends with the block."""
         return self
 
