@@ -73,7 +73,7 @@ class PerceptualConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class LossWeights:
-    """Weights of the generator's losses; a loss of weight 0 is not computed."""
+    """Weights of the generator's losses; a loss of weight 0 adds nothing."""
 
     adversarial: float = 1.0
     """Weight of the least-squares GAN loss; 0 trains without discriminators."""

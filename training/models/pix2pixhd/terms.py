@@ -38,7 +38,7 @@ def total(terms: Sequence[Term]) -> Scalar:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class GeneratorLoss:
-    """Computes the terms whose weight is not 0."""
+    """Computes the terms; those of weight 0 add nothing, and most of them are left out."""
 
     weights: LossWeights
     perceptual: nn.Module | None
