@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import IO, NamedTuple, cast
 
 import pandas as pd
 
@@ -110,7 +110,7 @@ def _reading(name: str) -> Iterator[None]:
 
 def _numbered_lines(file: io.BufferedIOBase, encoding: str) -> Iterator[tuple[int, str]]:
     """Yield the lines that aren't blank, with their numbers; a far too long one in parts."""
-    text, number = io.TextIOWrapper(file, encoding, errors="replace"), 1
+    text, number = io.TextIOWrapper(cast("IO[bytes]", file), encoding, errors="replace"), 1
     while line := text.readline(LONGEST_LINE):
         if line.strip():
             yield number, line.removesuffix("\n")
