@@ -117,9 +117,10 @@ def describe(version: Version, text: str) -> None:
     """Replace the description of a version, Markdown.
 
     Raises:
+        Deleted: the version was deleted, or its model renamed.
         Unreachable: the store does not answer.
     """
-    with store.answering():
+    with store.writing(f"The description of {version.title}"):
         store.connect().update_model_version(version.name, str(version.number), text)
 
 

@@ -1,0 +1,6 @@
+"""Fixtures of other folders that these tests use, too."""
+
+from tests.registry.conftest import register, restored_logging, tiny
+from tests.training.engine.conftest import line, recipe, runs
+
+__all__ = ["line", "recipe", "register", "restored_logging", "runs", "tiny"]
