@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from registry import entries, export, export_parts, in_progress, store
+from registry import entries, export, export_parts, in_progress, metadata_checks, store
 from registry.catalog import ModelSpec
 from registry.crops import CropSpec
 from registry.entries import Version, VersionMetadata
+from registry.errors import BadVersion
 from registry.export_parts import ExportPart
 
 if TYPE_CHECKING:
@@ -60,11 +61,12 @@ def register(
         thresholds: see `VersionMetadata.thresholds`.
 
     Raises:
-        BadVersion: a network fails, can't be exported, its outputs are not the spec's, or its
-            exported graph computes something else.
+        BadVersion: size, margin, labels or temperature can't be used; or a network fails, can't be
+            exported, its outputs are not the spec's, or its exported graph computes something else.
         Deleted: the run, its experiment or the registered model was deleted or renamed meanwhile.
         Unreachable: the store does not answer, or its disk is full or read-only.
     """
+    _check_metadata(spec, crop, labels, temperature)
     parts = export_parts.freeze_parts(spec, network, encoder, crop.size_px, labels)
     metadata = VersionMetadata(
         crop=crop,
@@ -76,6 +78,20 @@ def register(
         **_outputs(parts),
     )
     return _store(spec, parts, metadata, run_id, config, description)
+
+
+def _check_metadata(
+    spec: ModelSpec, crop: CropSpec, labels: Sequence[str], temperature: float | None
+) -> None:
+    """Raise, before anything is computed, if nobody could use the version."""
+    try:
+        metadata_checks.check_crop(crop.size_px, crop.margin, crop.roll)
+        metadata_checks.check_labels(labels, spec.outputs)
+        metadata_checks.check_numbers(temperature, 0, {})
+    except metadata_checks.MetadataError as error:
+        raise BadVersion(
+            f"A version of {spec.name} was not registered, because {error}."
+        ) from error
 
 
 def _outputs(parts: Sequence[ExportPart]) -> dict[str, Any]:

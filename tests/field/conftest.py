@@ -2,5 +2,6 @@
 
 from tests.registry.conftest import register, restored_logging, tiny
 from tests.training.engine.conftest import line, recipe, runs
+from tests.training.models.pix2pixhd.conftest import toy
 
-__all__ = ["line", "recipe", "register", "restored_logging", "runs", "tiny"]
+__all__ = ["line", "recipe", "register", "restored_logging", "runs", "tiny", "toy"]

@@ -13,7 +13,7 @@ from tests.registry.conftest import Register
 from tests.training.engine.line import STEPS, LineTask
 from training import evaluate
 from training.__main__ import main
-from training.datasets.prepare import prepare
+from training.datasets.prepared import Prepared
 
 TRAIN = ["train", "line", "--seed", "12"]
 
@@ -40,11 +40,11 @@ def test_a_training_whose_run_or_experiment_is_deleted_goes_on_and_is_kept(
     train = [*TRAIN, "--runs", str(runs)]
     delete_at(line, STEPS + 2, what)
     assert main(train) == 3
-    printed = capsys.readouterr().err
+    printed = " ".join(capsys.readouterr().err.split())
     assert "epoch 3/3" in printed, "it trained to its end"
     assert printed.count("The training goes on") == 1
-    assert "it was deleted or renamed in MLflow" in printed.replace("\n", " ")
-    assert "run the same command again to register it" in printed.replace("\n", " ")
+    assert "it was deleted or renamed in MLflow" in printed
+    assert "run the same command again to register it" in printed
     assert versions.list_versions() == []
 
     line.before_step = staticmethod(lambda _step, _line: None)
@@ -55,16 +55,10 @@ def test_a_training_whose_run_or_experiment_is_deleted_goes_on_and_is_kept(
     assert [metric.step for metric in history] == [STEPS, 2 * STEPS, 3 * STEPS]
 
 
-@pytest.fixture
-def toy(tmp_path: Path) -> Path:
-    prepare("toy", None, tmp_path / "toy")
-    return tmp_path / "toy"
-
-
 @pytest.mark.parametrize("what", ["run", "version", "name"])
 def test_measurements_are_printed_and_kept_where_their_version_is_gone(
     register: Register,
-    toy: Path,
+    toy: Prepared,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     what: str,
@@ -83,7 +77,7 @@ def test_measurements_are_printed_and_kept_where_their_version_is_gone(
         annotate(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(evaluate, "annotate", annotate_too_late)
-    assert main(["evaluate", "dln/1", str(toy)]) == 3
+    assert main(["evaluate", "dln/1", str(toy.folder)]) == 3
     printed = capsys.readouterr()
     assert "triplet_accuracy" in printed.out
     assert "it was deleted or renamed in MLflow" in printed.err

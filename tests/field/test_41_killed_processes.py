@@ -11,7 +11,6 @@ from mlflow.entities import LoggedModelStatus
 
 from registry import doctor, store, versions
 from registry.__main__ import main
-from registry.in_progress import working_on
 from tests.registry.conftest import Register
 from training.engine.tracking import Tracker
 
@@ -63,18 +62,22 @@ def test_a_run_counts_as_running_only_while_its_process_lives(
         run_id = process.stdout.readline().strip()
         assert main(["doctor", "--fix"]) == 0
         assert capsys.readouterr().out == "No killed program left anything.\n"
+        assert doctor.clean_killed() == []
         assert status(run_id) == "RUNNING"
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.kill()
     assert main(["doctor"]) == 0
     printed = capsys.readouterr().out
     assert f"Run {run_id} (killed) counts as running: its process was killed." in printed
     assert "python -m registry doctor --fix" in printed
     assert status(run_id) == "RUNNING", "without --fix nothing is changed"
-    assert main(["doctor", "--fix"]) == 0
-    assert "is ended now" in capsys.readouterr().out
+
+    assert doctor.clean_killed() == [f"Run {run_id} (killed) counts as running: is ended now."]
     assert status(run_id) == "KILLED"
-    assert doctor.leftovers() == []
+    assert doctor.leftovers() == doctor.clean_killed() == []
+    with Tracker("dln", "killed", run_id):
+        assert status(run_id) == "RUNNING", "a training that is resumed goes on in its run"
+        assert doctor.leftovers() == []
+    assert status(run_id) == "FINISHED"
     assert not list((fresh_store / "in-progress").iterdir())
 
 
@@ -93,17 +96,7 @@ def test_a_registration_that_was_killed_is_deleted_with_its_files(
     assert printed.count("was deleted") == printed.count("is ended now") == 1
     assert {path for path in fresh_store.rglob("*") if path.suffix == ".pt2"} == files
     assert versions.load(f"dln/{kept.number}").version.number == kept.number
-    assert doctor.leftovers() == []
-
-
-def test_the_next_start_cleans_what_was_killed(fresh_store: Path) -> None:
-    with start(TRAIN) as process:
-        assert process.stdout
-        run_id = process.stdout.readline().strip()
-        process.kill()
-    assert fresh_store.is_dir()
-    assert doctor.clean_killed() == [f"Run {run_id} (killed) counts as running: is ended now."]
-    assert doctor.clean_killed() == []
+    assert [leftover for leftover in doctor.leftovers() if leftover.is_killed] == []
 
 
 def test_runs_and_models_of_other_programs_are_named_and_left_alone(
@@ -119,18 +112,3 @@ def test_runs_and_models_of_other_programs_are_named_and_left_alone(
     assert status(run_id) == "RUNNING"
     assert client.get_logged_model(model.model_id).status == LoggedModelStatus.PENDING
     assert fresh_store.is_dir()
-
-
-def test_a_run_that_is_resumed_runs_again_after_it_was_cleaned(fresh_store: Path) -> None:
-    with start(TRAIN) as process:
-        assert process.stdout
-        run_id = process.stdout.readline().strip()
-        process.kill()
-    doctor.clean_killed()
-    with Tracker("dln", "killed", run_id):
-        assert status(run_id) == "RUNNING"
-        assert doctor.leftovers() == []
-    assert status(run_id) == "FINISHED"
-    with working_on("run", run_id):
-        assert list((fresh_store / "in-progress").iterdir())
-    assert not list((fresh_store / "in-progress").iterdir())
