@@ -26,6 +26,7 @@ logger = logging.getLogger("app")
 
 HOST = "127.0.0.1"
 LAST_PORT = 65535
+MLFLOW_SERVER = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 CLOSE_WITHIN_SECONDS = 3.0
 """How long the page and MLflow's UI may take to close before the process ends anyway."""
 
@@ -211,9 +212,9 @@ class MlflowUI:
                 os.killpg(process.pid, signal.SIGKILL)
 
     def _start(self, port: int) -> subprocess.Popen[bytes]:
-        store.connect()
+        store.connect(create=True)
         address = ["--host", HOST, "--port", str(port), "--workers", "1"]
-        stores = ["--backend-store-uri", store.tracking_uri()]
+        stores: list[str] = []
         if folder := store.folder():
             stores += ["--default-artifact-root", (folder / "artifacts").as_uri()]
             stores += ["--no-serve-artifacts"]
@@ -222,7 +223,7 @@ class MlflowUI:
         with log_file.open("wb") as log:
             return subprocess.Popen(
                 [sys.executable, "-c", MLFLOW_CHILD, "server", *address, *stores],
-                env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+                env=os.environ | MLFLOW_SERVER | {"MLFLOW_BACKEND_STORE_URI": store.tracking_uri()},
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,

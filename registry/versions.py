@@ -60,7 +60,10 @@ def resolve(reference: str) -> Version:
     parts = REFERENCE.fullmatch(reference)
     if parts is None:
         raise BadVersion(f"{reference!r} names no version: write dln, dln@production or dln/3.")
-    name, client = parts["name"], store.connect()
+    name = parts["name"]
+    if not store.exists():
+        raise _no_version(name)
+    client = store.connect()
     with store.answering():
         number = parts["number"] or _aliased(client, name, parts["alias"] or PRODUCTION)
         try:
@@ -167,8 +170,8 @@ def find(name: str, **fields: object) -> Version | None:
     Raises:
         Unreachable: the store does not answer.
     """
-    client = store.connect()
     for version in list_versions(name):
+        client = store.connect()
         if all(getattr(version, key) == value for key, value in fields.items()):
             with store.answering():
                 if entries.has_files(client, version):
@@ -215,7 +218,7 @@ def _aliased(client: "MlflowClient", name: str, alias: str) -> str:
 
 def _search(name: str | None) -> list["ModelVersion"]:
     """Return MLflow's entries by name and newest first; without `name`, of the catalog's models."""
-    if name and not REFERENCE.fullmatch(name):
+    if (name and not REFERENCE.fullmatch(name)) or not store.exists():
         return []
     client, only = store.connect(), f"name='{name}'" if name else None
     with store.answering():

@@ -8,7 +8,7 @@ from typing import Any
 from filelock import FileLock
 from torch import nn
 
-from registry import promotion, store, versions
+from registry import doctor, promotion, store, versions
 from registry.catalog import CATALOG
 from registry.crops import CropSpec
 from registry.versions import EmptyRegistry, Version
@@ -31,13 +31,17 @@ Card = Mapping[str, Any]
 def seed() -> list[str]:
     """Register every shipped starter that the registry lacks, and return a line for each change.
 
+    What a killed program left in the store is cleaned first.
+
     The alias `production` is set if a model has none or if it points to an older starter; it stays
     on a version that a user trained. If two processes seed at once, the second waits.
     """
     folder = store.folder() or Path(gettempdir())
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / "seed.lock"):
-        return [line for name in files.STARTERS if files.is_shipped(name) for line in _seed(name)]
+        cleaned = doctor.clean_killed()
+        shipped = filter(files.is_shipped, files.STARTERS)
+        return [*cleaned, *(line for name in shipped for line in _seed(name))]
 
 
 def _seed(name: str) -> list[str]:
