@@ -55,6 +55,12 @@ def tracking_uri() -> str:
     return os.environ["MLFLOW_TRACKING_URI"] if local is None else _sqlite(local / "mlflow.db")
 
 
+def exists() -> bool:
+    """Return whether there is a store: a server, or a local database that was created."""
+    local = folder()
+    return local is None or (local / "mlflow.db").exists()
+
+
 def connect() -> "MlflowClient":
     """Return a client of the store; a local one is created at its first use, which takes seconds.
 
