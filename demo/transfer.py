@@ -12,7 +12,7 @@ from jaxtyping import Float, UInt8
 
 from demo.answers import Provenance
 from demo.marking import encode_png
-from demo.models import Model
+from demo.models import Model, StartersComing
 from demo.pasting import paste_change
 from demo.predictors import BATCH, ModelProvider, Photo, read_photo_with_faces
 from demo.transfer_limits import LIMITS, warnings_about
@@ -193,6 +193,8 @@ class ExpressionTransfer:
     def _model(self) -> Model:
         try:
             return self._server.model(PIX2PIXHD.name)
+        except StartersComing:
+            raise
         except EmptyRegistry as error:
             raise EmptyRegistry(
                 f"No version of {PIX2PIXHD.name} is in production yet. `{app_command()} seed` puts "
