@@ -87,9 +87,9 @@ def _fit(texts: Sequence[str], width: float, largest: float) -> tuple[str, float
 
     Letters are at most `largest` high, and not smaller than half of it.
     """
-    wanted = min(largest, max(largest / 2, width / 3))
+    wanted, font = min(largest, max(largest / 2, width / 3)), ImageFont.load_default(100)
     for text in texts:
-        size = min(wanted, WIDEST_TAG * width / ImageFont.load_default(1).getlength(text))
+        size = min(wanted, 100 * WIDEST_TAG * width / font.getlength(text))
         if size >= largest / 2:
             return text, size
     return texts[-1], largest / 2

@@ -36,7 +36,7 @@ NEUTRAL_PEOPLE = ("sad_01.jpg", "sad_06.jpg")
 """The example people that look neutral, whatever they were drawn as."""
 
 CONSENT = "Use only pictures of people who agree to it."
-GOOD, BAD = "{}, and still the same person.", "This result fails its own check."
+GOOD, BAD = "{}; likeness to the person {:.2f}.", "This result fails its own check."
 
 Vector = Float[np.ndarray, "_"]
 
@@ -175,8 +175,8 @@ class ExpressionTransfer:
             crop=crop,
             strength=strength,
             metrics=metrics,
-            warnings=(*failed, *warnings),
-            sentence=BAD if failed else GOOD.format(metrics.progress),
+            warnings=(*failed, *filter(None, [metrics.warning]), *warnings),
+            sentence=BAD if failed else GOOD.format(metrics.progress, metrics.likeness),
             provenance=Provenance.since(model, started),
         )
 

@@ -127,7 +127,7 @@ class TransferTab:
         with gr.Row():
             with gr.Column(min_width=280, scale=3, visible=False) as self._picture_column:
                 self.picture = gr.ImageSlider(
-                    label="The picture: after, and before to its left",
+                    label="The result; drag from the left to see the photo before",
                     slider_position=AFTER_SHOWN,
                     type="filepath",
                     interactive=False,
