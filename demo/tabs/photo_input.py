@@ -105,7 +105,7 @@ class PhotoInput:
 
     def choose(self, photo: Photo | None, event: gr.SelectData) -> list[Any]:
         """Return the radio buttons, the photo and its note for the face that was clicked on."""
-        index = None if photo is None else _face_at(photo, *event.index)
+        index = None if photo is None else _face_at(photo, *map(float, event.index))
         if index is None:
             return [gr.skip(), gr.skip(), gr.skip()]
         return [gr.Radio(value=index), *self.show(photo, index)]

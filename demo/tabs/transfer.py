@@ -27,7 +27,13 @@ from demo.tabs.model_card import ModelCardAccordion, hide_model_card, show_model
 from demo.tabs.photo_input import ASKED_AGAIN, LATEST, QUEUED, PhotoInput
 from demo.tabs.transfer_results import metrics_html, sheet_html, strip_html
 from demo.tabs.uploads import LIFETIME_SECONDS, cache_file
-from demo.transfer import MAX_STRENGTH, MIN_STRENGTH, ExpressionTransfer, TransferAnswer
+from demo.transfer import (
+    MAX_STRENGTH,
+    MIN_STRENGTH,
+    BadStrength,
+    ExpressionTransfer,
+    TransferAnswer,
+)
 from demo.transfer_limits import LIMITS
 from registry.catalog import PIX2PIXHD
 from registry.errors import RegistryError
@@ -39,6 +45,7 @@ ADD_PERSON = "Add a photo of a person, whose face becomes neutral."
 ASK_CONSENT = "Tick that the people in the pictures agree, and the picture appears here."
 AGREED = "I use only pictures of people who agree to it."
 EXPIRED = "The picture is gone after an hour; make it again."
+ASK_STRENGTH = f"Choose a strength from {MIN_STRENGTH:g} to {MAX_STRENGTH:g}."
 OTHERS, NEUTRAL = "the other person's", "neutral"
 AFTER_SHOWN = 0
 """Where the slider stands at first, in percent of the width: all of the picture after is shown."""
@@ -58,13 +65,6 @@ DOWNLOAD = """
   link.remove();
 }
 """
-RELEASE_BY_KEYBOARD = """
-element.closest("#transfer-strength-place").addEventListener("keyup", (event) => {
-  if (event.target.type === "range" && event.key !== "Tab")
-    event.target.dispatchEvent(new PointerEvent("pointerup", { bubbles: true }));
-});
-"""
-"""Gradio's slider fires `release` for a pointer only; with this, arrow keys fire it too."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -105,21 +105,16 @@ class TransferTab:
             self.target = gr.Radio(
                 [OTHERS, NEUTRAL], value=OTHERS, label="Expression to take on", min_width=240
             )
-            with gr.Column(min_width=240, elem_id="transfer-strength-place"):
-                self.strength = gr.Slider(
-                    MIN_STRENGTH,
-                    MAX_STRENGTH,
-                    1.0,
-                    step=0.05,
-                    label="Strength",
-                    info="0 leaves the face, 1 goes all the way, below 0 away from it",
-                    elem_id="transfer-strength",
-                )
-                gr.HTML(
-                    js_on_load=RELEASE_BY_KEYBOARD,
-                    elem_classes="no-display",
-                    apply_default_css=False,
-                )
+            self.strength = gr.Slider(
+                MIN_STRENGTH,
+                MAX_STRENGTH,
+                1.0,
+                step=0.05,
+                label="Strength",
+                info="0 leaves the face, 1 goes all the way, below 0 away from it",
+                elem_id="transfer-strength",
+                min_width=240,
+            )
 
     def _build_answer(self) -> None:
         self.result = gr.State(None, time_to_live=LIFETIME_SECONDS)
@@ -200,7 +195,7 @@ class TransferTab:
             answer = self._transfer.transfer(
                 request.person, request.driver, request.faces, request.strength
             )
-        except PhotoError as error:
+        except (PhotoError, BadStrength) as error:
             return self._without_picture(notice(str(error)))
         except RegistryError as error:
             return self._without_picture(unanswered(error), ask_again=True)
@@ -224,7 +219,7 @@ class TransferTab:
             return ""
         try:
             return strip_html(self._transfer.strip(request.person, request.driver, request.faces))
-        except (PhotoError, RegistryError) as error:
+        except (PhotoError, BadStrength, RegistryError) as error:
             return notice(str(error))
 
     def show_sheet(self) -> str:
@@ -261,7 +256,7 @@ def read_request(
     other: Photo | None,
     other_face: int | None,
     target: str,
-    strength: int | float,
+    strength: int | float | None,
     agreed: bool,
 ) -> TransferRequest | str:
     """Return the visitor's request, or a sentence with what is still needed."""
@@ -269,6 +264,8 @@ def read_request(
         return ADD_PHOTOS if target == OTHERS else ADD_PERSON
     if not agreed:
         return ASK_CONSENT
+    if strength is None:
+        return ASK_STRENGTH
     return TransferRequest(
         person=person,
         driver=other if target == OTHERS else None,

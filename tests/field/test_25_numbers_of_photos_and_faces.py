@@ -31,7 +31,7 @@ def test_one_person_in_three_photos_wears_three_numbers_and_alone_none(
         give(page, index, person)
     expect(page.locator("#triplet-answer h2")).to_be_visible()
     numbered = [shown(page, index) for index in range(3)]
-    expect(page.locator(".photo:visible ~ .note, .note:visible")).to_have_count(3)
+    expect(page.get_by_text("The face, as the model sees it")).to_have_count(3)
     expect(page.get_by_text("Face 1")).to_have_count(0)
     page.get_by_role("tab", name="Emotion").click()
     give(page, 0, person)

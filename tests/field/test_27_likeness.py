@@ -1,4 +1,4 @@
-"""A result that is more like the driver is warned of, and no result is promised to be the person."""
+"""A result more like the driver is warned of, and none is promised to be the same person."""
 
 from pathlib import Path
 
