@@ -18,9 +18,10 @@ from demo.tabs.examples import Examples, example_photos, pairs
 from demo.tabs.model_card import ModelCardAccordion, hide_model_card, show_model_card
 from demo.tabs.photo_input import LATEST, QUEUED, PhotoInput
 from demo.tabs.transfer_results import metrics_html, sheet_html, strip_html
-from demo.tabs.uploads import LIFETIME_SECONDS, cache_file
+from demo.tabs.uploads import cache_file
 from demo.transfer import MAX_STRENGTH, MIN_STRENGTH, ExpressionTransfer, TransferAnswer
 from demo.transfer_limits import LIMITS
+from demo.visitor_files import LIFETIME_SECONDS
 from registry.catalog import PIX2PIXHD
 from registry.errors import RegistryError
 from registry.photos import PhotoError
