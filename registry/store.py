@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from registry import store_errors
+from registry import proxies, store_errors
 from registry.errors import RegistryError, is_checkout
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ def connect() -> "MlflowClient":
         Unreachable: the server does not answer, or the local database can't be read.
     """
     os.environ.update(MLFLOW_ENVIRONMENT)
+    proxies.bypass_for_loopback()
     for name, value in MLFLOW_DEFAULTS.items():
         os.environ.setdefault(name, value)
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # raised as well

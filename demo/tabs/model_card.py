@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 from markdown_it import MarkdownIt
-from markdown_it.renderer import RendererProtocol
+from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 
 from demo.drawing import thumbnail_url
@@ -60,12 +60,12 @@ def _renderer() -> MarkdownIt:
 
 
 def _link_open(
-    renderer: RendererProtocol, tokens: Sequence[Token], index: int, options: Any, env: Any
+    renderer: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: Any
 ) -> str:
     """Return the tag of a link that opens a page of its own and tells it nothing."""
     tokens[index].attrSet("target", "_blank")
     tokens[index].attrSet("rel", "noopener noreferrer")
-    return renderer.renderToken(tokens, index, options, env)  # type: ignore[attr-defined, no-any-return]
+    return str(renderer.renderToken(tokens, index, options, env))
 
 
 def _failures_html(text: str) -> str:
