@@ -19,7 +19,7 @@ from typing import Annotated, Literal, NoReturn
 import tyro
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
-from registry import logs, store
+from registry import logs, seeding, store
 from registry.errors import RegistryError, app_command, first_line
 
 logger = logging.getLogger("app")
@@ -142,13 +142,14 @@ def _end(closing: Sequence[Callable[[], None]]) -> NoReturn:
 def seed() -> bool:
     """Register the shipped versions that are missing; print them, and return whether it worked."""
     try:
-        import torch
+        with seeding.seeding():  # the imports take seconds; meanwhile the page says so
+            import torch
 
-        from training.seed import seed as register
+            from training.seed import seed as register
 
-        torch.set_flush_denormal(True)
-        for sentence in register() or ["All shipped versions are registered."]:
-            print(sentence, flush=True)
+            torch.set_flush_denormal(True)
+            for sentence in register() or ["All shipped versions are registered."]:
+                print(sentence, flush=True)
     except Exception as error:
         logger.exception("Seeding failed.")
         _print_error(f"The shipped versions are not registered: {first_line(error)}")

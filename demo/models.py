@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from registry import seeding
 from registry.catalog import CATALOG
 from registry.crops import CropSpec
 from registry.entries import Version
@@ -20,6 +21,11 @@ logger = logging.getLogger(__name__)
 SMOKE_FACES, SMOKE_PHOTO_PX = 2, 240
 FIRST_PAUSE_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 60.0
+STARTERS_COMING = "{name} can't answer yet: {progress}. It takes about a minute."
+
+
+class StartersComing(EmptyRegistry):
+    """Nothing is in production yet, but the starters are being registered; the message says so."""
 
 
 @runtime_checkable
@@ -187,6 +193,8 @@ def _identity(model: Model) -> tuple[int, str]:
 def _registry_error(name: str, failure: _Failure | None) -> Exception:
     """Return the failure as a RegistryError, whose message a visitor may read."""
     assert failure is not None
+    if isinstance(failure.error, EmptyRegistry) and (progress := seeding.progress()):
+        return StartersComing(STARTERS_COMING.format(name=name, progress=progress))
     if isinstance(failure.error, RegistryError):
         return failure.error.with_traceback(None)
     reason = first_line(failure.error)

@@ -11,6 +11,7 @@ from demo.models import ModelServer
 from demo.tabs.context import PageContext
 from demo.tabs.emotion import EmotionTab
 from demo.tabs.endpoints import Endpoints
+from demo.tabs.keyboard import add_keyboard_support
 from demo.tabs.transfer import TransferTab
 from demo.tabs.triplet import TripletTab
 from demo.tabs.uploads import LIFETIME_SECONDS, UploadOnlyBlocks
@@ -69,6 +70,7 @@ def create_demo(server: ModelServer, mlflow_url: str | None) -> gr.Blocks:
             with gr.Tab("Transfer", id="transfer"):
                 transfer = TransferTab(context)
         gr.HTML(PRIVACY, apply_default_css=False)
+        add_keyboard_support()
         Endpoints(context)
 
         def problems() -> tuple[str, str, str]:

@@ -16,6 +16,7 @@ from registry.crops import CropSpec
 from registry.entries import Version, VersionMetadata
 from registry.errors import BadVersion
 from registry.export_parts import ExportPart
+from registry.records import entry_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -126,7 +127,7 @@ def _store(
                 for part in parts:
                     export.check_stored(stored, part, spec)
             entry = _create_version(client, spec, logged_model, description, metadata)
-    return entries.read(entry)
+    return entries.read(entry_of(entry, []))
 
 
 def _create_logged_model(client: "MlflowClient", spec: ModelSpec, run_id: str) -> "LoggedModel":

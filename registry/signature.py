@@ -2,7 +2,7 @@
 
 import hashlib
 
-from registry import store
+from registry import records, store
 from registry.entries import Version
 
 TAG = "card_sha256"
@@ -32,15 +32,11 @@ def is_signed(version: Version) -> bool:
     Raises:
         Unreachable: the store does not answer.
     """
-    from mlflow.exceptions import MlflowException
-
-    client = store.connect()
-    try:
-        with store.answering():
-            tags = client.get_run(version.run_id).data.tags
-    except MlflowException:  # there is no such run any more, only its version
+    with store.answering():
+        run = records.open_records().run(version.run_id)
+    if run is None:  # it was deleted for good, only its version is there
         return False
-    return _digest(version.description) in tags.get(TAG, "").split()
+    return _digest(version.description) in run.tags.get(TAG, "").split()
 
 
 def _digest(text: str) -> str:

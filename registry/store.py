@@ -62,12 +62,16 @@ def exists() -> bool:
     """Return whether there is a store: a server, or a local database that was created.
 
     Raises:
-        Unreachable: this process has used the local database, and it is gone.
+        Unreachable: this process has found the local database before, and it is gone.
     """
     local = folder()
-    if local is None or (local / database.NAME).exists():
+    if local is None:
         return True
-    if local / database.NAME in _used:
+    file = local / database.NAME
+    if file.exists():
+        _used.add(file)
+        return True
+    if file in _used:
         raise store_errors.absent(local)
     return False
 

@@ -16,7 +16,7 @@ class ModelCardAccordion:
 
     def __init__(self) -> None:
         with gr.Accordion("Model card", open=False, visible=False) as self.accordion:
-            self.text = gr.Markdown()
+            self.text = gr.Markdown(elem_classes="card")
             self.pictures = gr.HTML(apply_default_css=False)
 
     @property
