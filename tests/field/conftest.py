@@ -1,4 +1,4 @@
-"""A page over a registry in memory, whose networks answer what a test wants; other folders' fixtures."""
+"""A page over a registry in memory, whose networks answer what a test wants; shared fixtures."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -3,8 +3,10 @@
 import json
 import resource
 import shutil
+import sqlite3
 import struct
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,8 @@ def server() -> Iterator[ModelServer]:
 
 
 def overwrite(database: Path) -> None:
+    with closing(sqlite3.connect(database)) as connection:  # what it wrote ahead would be read
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     database.write_bytes(b"\xff" * database.stat().st_size)
 
 

@@ -27,7 +27,6 @@ import os, signal, sys
 from pathlib import Path
 from accelerate import Accelerator
 from tests.training.engine.line import LineRecipe, LineTask
-from training.engine import checkpoint
 from training.recipes import TASKS
 from training.train import train
 
@@ -38,11 +37,9 @@ def kill_in_the_third(accelerator, folder):
     saved.append(folder)
     save_state(accelerator, folder)
     if len(saved) == 3:
-        if sys.argv[3] == "half written":
-            file = Path(folder) / "model.safetensors"
-            os.truncate(file, file.stat().st_size // 2)
-            os.kill(os.getpid(), signal.SIGKILL)
-        checkpoint.shutil.rmtree = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+        file = Path(folder) / "model.safetensors"
+        os.truncate(file, file.stat().st_size // 2)
+        os.kill(os.getpid(), signal.SIGKILL)
 
 Accelerator.save_state = kill_in_the_third
 train("line", LineRecipe(runs=Path(sys.argv[1]), seed=int(sys.argv[2])), "")
@@ -51,16 +48,15 @@ train("line", LineRecipe(runs=Path(sys.argv[1]), seed=int(sys.argv[2])), "")
 
 def slopes(version: versions.Version) -> dict[int, float]:
     history = store.connect().get_metric_history(version.run_id, "validation/line/slope")
-    return {metric.step: metric.value for metric in history}
+    return {metric.step: metric.value for metric in sorted(history, key=lambda each: each.step)}
 
 
-@pytest.mark.parametrize("moment", ["half written", "before it is renamed"])
 def test_a_training_killed_inside_a_checkpoint_resumes_to_the_same_numbers(
-    line: type[LineTask], runs: Path, moment: str
+    line: type[LineTask], runs: Path
 ) -> None:
     recipe = LineRecipe(runs=runs, seed=43)
     killed = subprocess.run(
-        [sys.executable, "-c", TRAIN, str(runs), "43", moment],
+        [sys.executable, "-c", TRAIN, str(runs), "43"],
         env=os.environ | {"PYTHONPATH": str(store.PROJECT)},
         capture_output=True,
         check=False,
@@ -88,7 +84,7 @@ def largest_file(size_bytes: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.mark.parametrize("size_bytes", [0, 60, 1_000, 5_000, 30_000, 200_000, 600_000])
+@pytest.mark.parametrize("size_bytes", [0, 1_000, 30_000, 200_000])
 def test_wherever_the_disk_is_full_the_same_command_ends_the_work_later(
     line: type[LineTask],
     runs: Path,
