@@ -34,7 +34,7 @@ def address(database: Path) -> str:
     """Return the URI of a database for MLflow, whatever characters its path holds.
 
     MLflow and SQLite never create the file there. The file's number (inode) is a part of the URI,
-    so that MLflow opens a database anew which was replaced, by a copy for example.
+    so that MLflow opens a database again that was replaced, by a copy for example.
     """
     from sqlalchemy.engine import URL
 

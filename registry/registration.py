@@ -57,8 +57,7 @@ def register(
         temperature: what the logits were divided by.
         data: digest of each data set by name.
         starter: digest of the shipped weights it was made from.
-        encoder: for a generator and only for it: the network that it was trained with. Maps faces
-            to the encoder's outputs by name.
+        encoder: for a generator alone: what it was trained with; maps faces to outputs by name.
         thresholds: see `VersionMetadata.thresholds`.
 
     Raises:

@@ -183,7 +183,7 @@ def test_a_newer_schema_needs_the_newer_mlflow(
         (200, "<html>welcome</html>", "answers, but not as MLflow"),
     ],
 )
-def test_a_servers_refusal_is_told_by_its_status(
+def test_a_servers_refusal_has_a_sentence_by_its_status(
     monkeypatch: pytest.MonkeyPatch, status: int, body: str, sentence: str
 ) -> None:
     monkeypatch.delenv("EXPRESSION_STUDIO_STORE", raising=False)

@@ -81,7 +81,7 @@ def test_a_server_that_dies_and_comes_back_has_everything_in_the_end(
     assert not list(runs.glob("line-*"))
 
 
-def test_a_server_that_is_back_before_the_end_is_told_what_it_missed(
+def test_a_server_that_is_back_before_the_end_gets_what_it_missed(
     line: type[LineTask],
     runs: Path,
     server: MlflowServer,

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from registry.crops import CropSpec
+from tests.browser.networks import Tiny
 from tests.training.models.pix2pixhd.examples import Recorder, transfer_batch
 from tests.training.models.pix2pixhd.test_terms import WHOLE, Darkening, Halves
 from training.datasets.prepared import Prepared
@@ -60,14 +61,6 @@ def refuse_empty() -> Iterator[RefuseEmpty]:
     assert mode.calls, "nothing was tested"
 
 
-class TinyEncoder(nn.Module):
-    """The mean colours of a face, as an expression."""
-
-    def forward(self, faces: Tensor) -> dict[str, Tensor]:
-        mean = faces.mean((2, 3))
-        return {"expression": mean.repeat(1, 6)[:, :16], "deviation": mean[:, :2].repeat(1, 2)}
-
-
 @pytest.mark.parametrize("size", [1, 2, 3])
 @pytest.mark.parametrize("blur", [0.0, 0.25, 1.0])
 def test_few_faces_are_augmented_whether_or_not_one_of_them_is_chosen(
@@ -89,7 +82,8 @@ def test_the_generators_loss_takes_batches_with_and_without_a_truth(
 ) -> None:
     torch.manual_seed(0)
     crop = CropSpec(size_px=32, margin=0.4)
-    encoder = Encoder(TinyEncoder(), CropSpec(size_px=32, margin=0.1), crop, "deviation")
+    network = Tiny(1, {"expression": 16, "identity": 32, "deviation": 4})
+    encoder = Encoder(network, CropSpec(size_px=32, margin=0.1), crop, "deviation")
     weights = LossWeights(pixels=1.0, perceptual=1.0, flow=1.0, expression=1.0, cycle=1.0)
     loss = GeneratorLoss(weights=weights, perceptual=Halves(), encoder=encoder, window=WHOLE)
     found = list(loss.terms(transfer_batch(known), Darkening(), Recorder()))

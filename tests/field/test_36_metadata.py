@@ -88,7 +88,7 @@ def test_no_fault_is_loaded_and_the_version_before_answers(
     ("changes", "reason"),
     [
         ({"crop": CropSpec(size_px=8, margin=0.1)}, "its faces are 8 px large"),
-        ({"crop": CropSpec(size_px=32, margin=float("inf"))}, "margin of its crop is inf"),
+        ({"crop": CropSpec(size_px=32, margin=float("inf"))}, "the margin of its crop is inf"),
         ({"labels": ("happy", "happy")}, "two of its labels are equal"),
         ({"temperature": float("nan")}, "its temperature is nan"),
     ],
