@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -19,12 +19,19 @@ from typing import Annotated, Literal, NoReturn
 import tyro
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
-from registry import logs, store
+from registry import console, logs, store
 from registry.errors import RegistryError, app_command, first_line
 
 logger = logging.getLogger("app")
 
 HOST = "127.0.0.1"
+DESCRIPTION = """Open the page, with MLflow's UI beside it, on this machine.
+
+For example:
+    {0}
+    {0} --port 8000 --no-mlflow
+    {0} seed"""
+"""`{0}` stands for the command that starts the app."""
 LAST_PORT = 65535
 CLOSE_WITHIN_SECONDS = 3.0
 """How long the page and MLflow's UI may take to close before the process ends anyway."""
@@ -50,13 +57,7 @@ runpy.run_module("mlflow", run_name="__main__", alter_sys=True)
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Open the page, with MLflow's UI beside it, on this machine.
-
-    For example:
-        python app.py
-        python app.py --port 8000 --no-mlflow
-        python app.py seed
-    """
+    """Open the page, with MLflow's UI beside it, on this machine."""
 
     command: Positional[Literal["serve", "seed"]] = "serve"
     """serve: open the page. seed: only register the versions we ship."""
@@ -70,9 +71,16 @@ class Options:
     """Print the version and end."""
 
 
+@console.program
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until Ctrl-C, or seed; return the exit status."""
-    options = tyro.cli(Options, args=arguments, prog=app_command(), config=(FlagCreatePairsOff,))
+    options = tyro.cli(
+        Options,
+        args=arguments,
+        prog=app_command(),
+        description=DESCRIPTION.format(app_command()),
+        config=(FlagCreatePairsOff,),
+    )
     if options.version:
         print(version("expression-studio"))
         return 0
@@ -91,18 +99,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def serve(options: Options) -> int:
     """Open the page, then seed, then start MLflow's UI; end all of it at a signal."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    console.save_cpu()
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, _interrupt)
     closing: list[Callable[[], None]] = []
     try:
         from demo.models import ModelServer
+        from demo.open_page import announced
         from demo.page import launch_page
 
         port = free_port(options.port, "the page")
         mlflow = MlflowUI(None if options.no_mlflow else options.mlflow_port, taken=port)
         server = ModelServer()
         page = launch_page(server, port=port, mlflow_url=mlflow.url)
-        closing += [page.close, server.close, mlflow.close]
+        announcement = ExitStack()
+        announcement.enter_context(announced(page.url))
+        closing += [announcement.close, page.close, server.close, mlflow.close]
         print(f"The page is at {page.url}")
         if mlflow.url:
             print(f"MLflow's UI {'opens soon' if mlflow.port else 'is'} at {mlflow.url}")
