@@ -17,6 +17,8 @@ from registry.files import atomic_write
 FILE = "page.json"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 OWNER_ONLY = 0o600
+SAME_START_SECONDS = 10.0
+"""By how much the start of one process may differ: it is computed from the machine's clock."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +106,7 @@ def _is_alive(page: OpenPage) -> bool:
     """Return whether the process still runs, and for this user."""
     try:
         process = psutil.Process(page.process)
-        same = process.create_time() == page.started
+        same = abs(process.create_time() - page.started) < SAME_START_SECONDS
         return same and process.username() == psutil.Process().username()
     except (psutil.Error, TypeError, ValueError, KeyError):
         return False
