@@ -9,7 +9,7 @@ import torch
 from PIL import Image, ImageEnhance
 from torch import Tensor
 
-from app import MlflowUI
+from demo.mlflow_ui import MlflowUI
 from demo.models import ModelServer
 from demo.page import launch_page
 from registry import versions
