@@ -4,6 +4,7 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
+from registry import proxies
 from registry.addresses import is_web, split_login
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ PING = "/api/2.0/mlflow/experiments/search"
 def configure() -> None:
     """Set MLflow up; a user and password in the server's address move into their variables."""
     os.environ.update(MLFLOW_ENVIRONMENT)
+    proxies.bypass_for_loopback()
     for name, value in MLFLOW_DEFAULTS.items():
         os.environ.setdefault(name, value)
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # raised as well
