@@ -63,7 +63,7 @@ class Tracker:
 
         logging.getLogger("mlflow").setLevel(logging.WARNING)
         logging.getLogger("mlflow.system_metrics").setLevel(logging.ERROR)
-        self.client = store.connect()
+        self.client = store.connect(create=True)
         experiment_id = store.experiment(experiment)
         with suppress(MlflowException):  # a run that a failure left open may be of another store
             mlflow.end_run()
@@ -116,6 +116,10 @@ class Tracker:
         report = data.folder / "report.md"
         if report.exists():
             mlflow.log_artifact(str(report), f"data/{data.name}")
+
+    def check(self) -> None:
+        """Raise, within seconds, unless the store answers."""
+        store.connect()
 
     def commit(self, metrics: Sequence[Metric]) -> None:
         """Log metrics in batches; safe to repeat."""
@@ -231,7 +235,7 @@ def finished(model: str, folder: str) -> str | None:
     Raises:
         Unreachable: the store does not answer.
     """
-    client, experiment = store.connect(), store.experiment(model)
+    client, experiment = store.connect(create=True), store.experiment(model)
     with store.answering():
         found = client.search_runs(
             [experiment],
