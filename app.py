@@ -11,20 +11,34 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import tyro
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
-from registry import console, logs, store
+from demo.access import (
+    LOOPBACK,
+    Access,
+    BadSetting,
+    chosen_access,
+    chosen_port,
+    free_port,
+    notes,
+    require_port,
+)
+from registry import console, logs, proxies, seeding, store
 from registry.errors import RegistryError, app_command, first_line
+
+if TYPE_CHECKING:
+    from demo.page import Page
+    from demo.visitor_files import VisitorFolder
 
 logger = logging.getLogger("app")
 
-HOST = "127.0.0.1"
 DESCRIPTION = """Open the page, with MLflow's UI beside it, on this machine.
 
 For example:
@@ -32,7 +46,6 @@ For example:
     {0} --port 8000 --no-mlflow
     {0} seed"""
 """`{0}` stands for the command that starts the app."""
-LAST_PORT = 65535
 CLOSE_WITHIN_SECONDS = 3.0
 """How long the page and MLflow's UI may take to close before the process ends anyway."""
 
@@ -61,8 +74,17 @@ class Options:
 
     command: Positional[Literal["serve", "seed"]] = "serve"
     """serve: open the page. seed: only register the versions we ship."""
-    port: Annotated[int, arg(metavar="N")] = 7860
-    """Port of the page; the next free one where it is busy."""
+    port: Annotated[int | None, arg(metavar="N")] = None
+    """Port of the page, 7860 if neither this nor GRADIO_SERVER_PORT says; the next free one where
+    it is busy."""
+    host: Annotated[str | None, arg(metavar="ADDRESS")] = None
+    """Address of this machine that the page listens at, 127.0.0.1 if neither this nor
+    GRADIO_SERVER_NAME says; 0.0.0.0 is all of them."""
+    allowed_hosts: Annotated[tuple[str, ...], arg(metavar="NAME ...")] = ()
+    """Names that the page answers to besides localhost and its addresses."""
+    auth: Annotated[str | None, arg(metavar="USER:PASSWORD")] = None
+    """Ask visitors for this name and password. Others on this machine can read them in the list of
+    processes, but not in the variable EXPRESSION_STUDIO_AUTH, which does the same."""
     mlflow_port: Annotated[int, arg(metavar="N")] = 5000
     """Port of MLflow's UI; the next free one where it is busy."""
     no_mlflow: bool = False
@@ -84,19 +106,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.version:
         print(version("expression-studio"))
         return 0
-    for port in (options.port, options.mlflow_port):
-        if not 0 < port <= LAST_PORT:
-            _print_error(f"{port} is no port: choose one from 1 to {LAST_PORT}.")
-            return 2
+    try:
+        access = chosen_access(options.host, options.allowed_hosts, options.auth)
+        port = chosen_port(options.port)
+        require_port(options.mlflow_port)
+    except BadSetting as error:
+        _print_error(str(error))
+        return 2
     log = logs.log_to_file("app")
+    proxies.bypass_for_loopback()
     if options.command == "seed":
         return 0 if seed() else 3
     if logs.can_write(log):
         print(f"Warnings and failures are logged in {log}")
-    return serve(options)
+    for sentence in notes(options.host, options.port, access):
+        _print_error(sentence)
+    return serve(options, access, port)
 
 
-def serve(options: Options) -> int:
+def serve(options: Options, access: Access, wanted: int) -> int:
     """Open the page, then seed, then start MLflow's UI; end all of it at a signal."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     console.save_cpu()
@@ -106,15 +134,21 @@ def serve(options: Options) -> int:
     try:
         from demo.models import ModelServer
         from demo.open_page import announced
-        from demo.page import launch_page
+        from demo.visitor_files import visitor_folder
 
-        port = free_port(options.port, "the page")
+        pictures = visitor_folder()
+        closing.append(pictures.close)
+        with proxies.no_proxies():
+            from demo.page import launch_page
+
+        port = free_port(wanted, "the page", host=access.host)
         mlflow = MlflowUI(None if options.no_mlflow else options.mlflow_port, taken=port)
         server = ModelServer()
-        page = launch_page(server, port=port, mlflow_url=mlflow.url)
+        page = launch_page(server, port=port, mlflow_url=mlflow.url, access=access)
         announcement = ExitStack()
         announcement.enter_context(announced(page.url))
-        closing += [announcement.close, page.close, server.close, mlflow.close]
+        in_turn = partial(_close_in_turn, page, pictures)
+        closing[:] = [announcement.close, in_turn, server.close, mlflow.close]
         print(f"The page is at {page.url}")
         if mlflow.url:
             print(f"MLflow's UI {'opens soon' if mlflow.port else 'is'} at {mlflow.url}")
@@ -124,6 +158,16 @@ def serve(options: Options) -> int:
             time.sleep(3600)
     except KeyboardInterrupt:
         return _end(closing)
+    except (BadSetting, OSError) as error:
+        logger.exception("The page does not open.")
+        _print_error(f"The page does not open: {first_line(error)}.")
+        return _end(closing, 1)
+
+
+def _close_in_turn(page: "Page", pictures: "VisitorFolder") -> None:
+    """Close the page, then delete its pictures, so that no upload arrives afterwards."""
+    page.close()
+    pictures.close()
 
 
 def _interrupt(_signum: int, _frame: FrameType | None) -> None:
@@ -136,7 +180,7 @@ def _seed_and_run(mlflow: "MlflowUI") -> None:
     mlflow.run()
 
 
-def _end(closing: Sequence[Callable[[], None]]) -> NoReturn:
+def _end(closing: Sequence[Callable[[], None]], status: int = 0) -> NoReturn:
     """Close everything at once and exit; a library's thread must not keep the process alive."""
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, signal.SIG_IGN)
@@ -147,19 +191,20 @@ def _end(closing: Sequence[Callable[[], None]]) -> NoReturn:
     for thread in threads:
         thread.join(max(0.0, until - time.monotonic()))
     sys.stdout.flush()
-    os._exit(0)
+    os._exit(status)
 
 
 def seed() -> bool:
     """Register the shipped versions that are missing; print them, and return whether it worked."""
     try:
-        import torch
+        with seeding.seeding():  # the imports take seconds; meanwhile the page says so
+            import torch
 
-        from training.seed import seed as register
+            from training.seed import seed as register
 
-        torch.set_flush_denormal(True)
-        for sentence in register() or ["All shipped versions are registered."]:
-            print(sentence, flush=True)
+            torch.set_flush_denormal(True)
+            for sentence in register() or ["All shipped versions are registered."]:
+                print(sentence, flush=True)
     except Exception as error:
         logger.exception("Seeding failed.")
         _print_error(f"The shipped versions are not registered: {first_line(error)}")
@@ -188,7 +233,7 @@ class MlflowUI:
         self.url = store.tracking_uri()
         if not self.url.startswith(("http://", "https://")):
             self.port = free_port(port, "MLflow's UI", taken)
-            self.url = f"http://{HOST}:{self.port}"
+            self.url = f"http://{LOOPBACK}:{self.port}"
 
     def run(self) -> None:
         """Start the child process if one is needed; print when it opened, or ended by itself."""
@@ -223,9 +268,9 @@ class MlflowUI:
                 os.killpg(process.pid, signal.SIGKILL)
 
     def _start(self, port: int) -> subprocess.Popen[bytes]:
-        store.connect()
-        address = ["--host", HOST, "--port", str(port), "--workers", "1"]
-        stores = ["--backend-store-uri", store.tracking_uri()]
+        store.connect(create=True)
+        address = ["--host", LOOPBACK, "--port", str(port), "--workers", "1"]
+        stores: list[str] = []
         if folder := store.folder():
             stores += ["--default-artifact-root", (folder / "artifacts").as_uri()]
             stores += ["--no-serve-artifacts"]
@@ -234,7 +279,11 @@ class MlflowUI:
         with log_file.open("wb") as log:
             return subprocess.Popen(
                 [sys.executable, "-c", MLFLOW_CHILD, "server", *address, *stores],
-                env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+                env=os.environ
+                | {
+                    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+                    "MLFLOW_BACKEND_STORE_URI": store.tracking_uri(),
+                },
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -243,7 +292,7 @@ class MlflowUI:
 
     def _print_when_open(self, process: subprocess.Popen[bytes], port: int) -> None:
         while process.poll() is None and not self._ended.wait(0.5):
-            with suppress(OSError), socket.create_connection((HOST, port), timeout=1):
+            with suppress(OSError), socket.create_connection((LOOPBACK, port), timeout=1):
                 print(f"MLflow's UI is open at {self.url}", flush=True)
                 return
 
@@ -254,30 +303,6 @@ def _mlflow_log() -> Path:
 
 def _print_error(sentence: str) -> None:
     print(sentence, file=sys.stderr, flush=True)
-
-
-def free_port(wanted: int, who: str, taken: int | None = None) -> int:
-    """Return the port wanted if it is free, or else print that and return the next free one."""
-    ports = range(wanted, LAST_PORT + 1)
-    port = next(port for port in ports if port != taken and _is_free(port))
-    if port != wanted:
-        print(f"Port {wanted} is busy; {who} takes {port}.", flush=True)
-    return port
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        if probe.connect_ex((HOST, port)) == 0:
-            return False
-    with socket.socket() as probe:
-        if os.name == "posix":  # a port whose last user has just left is free
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True
 
 
 if __name__ == "__main__":

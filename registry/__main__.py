@@ -1,4 +1,4 @@
-"""python -m registry list | show | promote: the versions that training made and the demo serves."""
+"""python -m registry list | show | promote | upgrade | doctor: registered versions."""
 
 import json
 import logging
@@ -143,6 +143,57 @@ def promote(
         _print_json(listing.version_values(version))
     else:
         print(f"{version.title} is in production.")
+
+
+@app.command
+def upgrade(as_json: Json = False) -> None:
+    """Bring a local registry that an older MLflow wrote to the installed one's form.
+
+    A copy of the database is made first and stays beside it.
+
+    For example: python -m registry upgrade
+
+    Args:
+        as_json: print JSON.
+    """
+    from registry import store
+
+    outcome = store.upgrade()
+    if as_json:
+        _print_json({"outcome": outcome})
+    else:
+        print(outcome)
+
+
+@app.command
+def doctor(fix: Annotated[bool, FlagCreatePairsOff] = False, as_json: Json = False) -> None:
+    """Name what killed programs left: runs that count as running, models stored in part.
+
+    What a program writes now is left alone.
+
+    For example: python -m registry doctor --fix
+
+    Args:
+        fix: end such runs, and delete such models with their files.
+        as_json: print JSON.
+    """
+    from registry import doctor
+
+    found = doctor.leftovers()
+    killed = [leftover for leftover in found if leftover.is_killed]
+    sentences = []
+    for leftover in found:
+        if fix and leftover.is_killed:
+            doctor.clean(leftover)
+        sentences.append(leftover.cleaned if fix and leftover.is_killed else leftover.found)
+    if as_json:
+        _print_json({"leftovers": sentences, "killed": len(killed), "fixed": fix})
+        return
+    if killed and not fix:
+        sentences.append(
+            "`python -m registry doctor --fix` ends such runs and deletes such models."
+        )
+    print("\n".join(sentences or ["No killed program left anything."]))
 
 
 def _print_json(value: Any) -> None:

@@ -10,10 +10,11 @@ from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from registry import records, store
+from registry import metadata_checks, records, store
 from registry.catalog import EXPRESSION_DIMS
 from registry.crops import CropSpec
 from registry.errors import BadVersion, app_command
+from registry.metadata_checks import MetadataError
 from registry.records import Entry
 
 
@@ -44,21 +45,29 @@ class VersionMetadata:
         """Return the metadata in MLflow's tags.
 
         Raises:
+            MetadataError: a value is one that no version can have.
             KeyError, TypeError, ValueError: it isn't there, or isn't what `to_tags` wrote.
         """
-        crop = CropSpec(**json.loads(tags["crop"]))
+        values = {key: json.loads(tags[key]) for key in ("crop", "outputs", "labels", "data")}
+        crop, encoder = values["crop"], json.loads(tags.get("encoder", "{}"))
         temperature = json.loads(tags["temperature"])
-        encoder = dict(json.loads(tags.get("encoder", "{}")))
+        condition = json.loads(tags.get("condition", str(EXPRESSION_DIMS if encoder else 0)))
         thresholds = dict(json.loads(tags.get("thresholds", "{}")))
+        metadata_checks.check_crop(crop["size_px"], crop["margin"], crop["roll"])
+        for key in ("outputs", "data"):
+            metadata_checks.check_texts(key, values[key])
+        metadata_checks.check_texts("outputs of its encoder", encoder)
+        metadata_checks.check_labels(values["labels"], values["outputs"])
+        metadata_checks.check_numbers(temperature, condition, thresholds)
         return cls(
-            crop=CropSpec(size_px=int(crop.size_px), margin=float(crop.margin), roll=crop.roll),
-            outputs=dict(json.loads(tags["outputs"])),
-            labels=tuple(json.loads(tags["labels"])),
+            crop=CropSpec(**crop | {"margin": float(crop["margin"])}),
+            outputs=values["outputs"],
+            labels=tuple(values["labels"]),
             temperature=None if temperature is None else float(temperature),
-            data=dict(json.loads(tags["data"])),
+            data=values["data"],
             starter=tags.get("starter"),
             encoder=encoder,
-            condition=int(tags.get("condition", EXPRESSION_DIMS if encoder else 0)),
+            condition=condition,
             thresholds={key: float(value) for key, value in thresholds.items()},
         )
 
@@ -89,12 +98,17 @@ def read(entry: Entry) -> Version:
     """Return an entry of MLflow's registry as a version.
 
     Raises:
-        BadVersion: it lacks what every version here carries.
+        BadVersion: it lacks what every version here carries, or nothing can work with it.
     """
     try:
         if entry.status != "READY":
             raise ValueError(entry.status)
         metadata = VersionMetadata.from_tags(entry.tags)
+    except MetadataError as error:
+        raise BadVersion(
+            f"{title(entry.name, entry.number)} can't be used, because {error}: promote another "
+            "version, or train one."
+        ) from error
     except (KeyError, TypeError, ValueError) as error:
         raise BadVersion(
             f"{title(entry.name, entry.number)} is incomplete (crop, outputs or labels are "
@@ -115,9 +129,10 @@ def describe(version: Version, text: str) -> None:
     """Replace the description of a version, Markdown.
 
     Raises:
+        Deleted: the version was deleted, or its model renamed.
         Unreachable: the store does not answer.
     """
-    with store.answering():
+    with store.writing(f"The description of {version.title}"):
         store.connect().update_model_version(version.name, str(version.number), text)
 
 

@@ -18,10 +18,11 @@ def sign(run_id: str, *cards: str) -> None:
             that it replaces: so a program that is stopped in between leaves a signed card.
 
     Raises:
+        Deleted: the run was deleted.
         Unreachable: the store does not answer.
     """
     client = store.connect()
-    with store.answering():
+    with store.writing(f"The digest of the card of run {run_id}", run_id):
         client.set_tag(run_id, TAG, " ".join(map(_digest, cards)))
 
 
