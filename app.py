@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -39,12 +39,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("app")
 
-DESCRIPTION = """Open the page, with MLflow's UI beside it, on this machine.
-
-For example:
-    {0}
-    {0} --port 8000 --no-mlflow
-    {0} seed"""
+EXAMPLES = "\n\nFor example:\n    {0}\n    {0} --port 8000 --no-mlflow\n    {0} seed"
 """`{0}` stands for the command that starts the app."""
 CLOSE_WITHIN_SECONDS = 3.0
 """How long the page and MLflow's UI may take to close before the process ends anyway."""
@@ -100,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Options,
         args=arguments,
         prog=app_command(),
-        description=DESCRIPTION.format(app_command()),
+        description=f"{Options.__doc__}{EXAMPLES.format(app_command())}",
         config=(FlagCreatePairsOff,),
     )
     if options.version:
@@ -133,7 +128,7 @@ def serve(options: Options, access: Access, wanted: int) -> int:
     closing: list[Callable[[], None]] = []
     try:
         from demo.models import ModelServer
-        from demo.open_page import announced
+        from demo.open_page import announce
         from demo.visitor_files import visitor_folder
 
         pictures = visitor_folder()
@@ -145,10 +140,8 @@ def serve(options: Options, access: Access, wanted: int) -> int:
         mlflow = MlflowUI(None if options.no_mlflow else options.mlflow_port, taken=port)
         server = ModelServer()
         page = launch_page(server, port=port, mlflow_url=mlflow.url, access=access)
-        announcement = ExitStack()
-        announcement.enter_context(announced(page.url))
         in_turn = partial(_close_in_turn, page, pictures)
-        closing[:] = [announcement.close, in_turn, server.close, mlflow.close]
+        closing[:] = [announce(page.url), in_turn, server.close, mlflow.close]
         print(f"The page is at {page.url}")
         if mlflow.url:
             print(f"MLflow's UI {'opens soon' if mlflow.port else 'is'} at {mlflow.url}")
@@ -156,7 +149,7 @@ def serve(options: Options, access: Access, wanted: int) -> int:
         threading.Thread(target=_seed_and_run, args=(mlflow,), daemon=True).start()
         while True:
             time.sleep(3600)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, BrokenPipeError):
         return _end(closing)
     except (BadSetting, OSError) as error:
         logger.exception("The page does not open.")
@@ -190,7 +183,8 @@ def _end(closing: Sequence[Callable[[], None]], status: int = 0) -> NoReturn:
     until = time.monotonic() + CLOSE_WITHIN_SECONDS
     for thread in threads:
         thread.join(max(0.0, until - time.monotonic()))
-    sys.stdout.flush()
+    with suppress(BrokenPipeError):
+        sys.stdout.flush()
     os._exit(status)
 
 
