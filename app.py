@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("app")
 
-EXAMPLES = "\n\nFor example:\n    {0}\n    {0} --port 8000 --no-mlflow\n    {0} seed"
-"""`{0}` stands for the command that starts the app."""
 CLOSE_WITHIN_SECONDS = 3.0
 """How long the page and MLflow's UI may take to close before the process ends anyway."""
 
@@ -91,13 +89,12 @@ class Options:
 @console.program
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until Ctrl-C, or seed; return the exit status."""
-    options = tyro.cli(
-        Options,
-        args=arguments,
-        prog=app_command(),
-        description=f"{Options.__doc__}{EXAMPLES.format(app_command())}",
-        config=(FlagCreatePairsOff,),
+    prog = app_command()
+    about = (
+        f"{Options.__doc__}\n\nFor example:\n    {prog} --port 8000 --no-mlflow\n    {prog} seed"
     )
+    config = (FlagCreatePairsOff,)
+    options = tyro.cli(Options, args=arguments, prog=prog, description=about, config=config)
     if options.version:
         print(version("expression-studio"))
         return 0
@@ -110,6 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     log = logs.log_to_file("app")
     proxies.bypass_for_loopback()
+    console.save_cpu()
     if options.command == "seed":
         return 0 if seed() else 3
     if logs.can_write(log):
@@ -122,7 +120,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def serve(options: Options, access: Access, wanted: int) -> int:
     """Open the page, then seed, then start MLflow's UI; end all of it at a signal."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    console.save_cpu()
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, _interrupt)
     closing: list[Callable[[], None]] = []
