@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import nn
 
-from registry import promotion, seeding, versions
+from registry import doctor, promotion, seeding, versions
 from registry.catalog import CATALOG
 from registry.crops import CropSpec
 from registry.versions import EmptyRegistry, Version
@@ -28,12 +28,14 @@ Card = Mapping[str, Any]
 def seed() -> list[str]:
     """Register every shipped starter that the registry lacks, and return a line for each change.
 
+    What a killed program left in the store is cleaned first.
+
     The alias `production` is set if a model has none or if it points to an older starter; it stays
     on a version that a user trained. If two processes seed at once, the second waits.
     """
     shipped = [name for name in files.STARTERS if files.is_shipped(name)]
-    lines = []
     with seeding.seeding():
+        lines = doctor.clean_killed()
         for number, name in enumerate(shipped, start=1):
             seeding.report(number, len(shipped))
             lines += _seed(name)

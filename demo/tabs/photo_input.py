@@ -8,7 +8,7 @@ import gradio as gr
 from demo.drawing import draw_boxes, jpeg_url, shown_scale
 from demo.predictors import Photo, read_photo_with_faces
 from demo.tabs.context import PageContext, notice
-from demo.tabs.uploads import LIFETIME_SECONDS
+from demo.visitor_files import LIFETIME_SECONDS
 from registry.catalog import ModelSpec
 from registry.photos import PhotoError
 

@@ -26,7 +26,7 @@ from demo.tabs.examples import PAIRS, Examples, example_photos, paths
 from demo.tabs.model_card import ModelCardAccordion, hide_model_card, show_model_card
 from demo.tabs.photo_input import ASKED_AGAIN, LATEST, QUEUED, PhotoInput
 from demo.tabs.transfer_results import metrics_html, sheet_html, strip_html
-from demo.tabs.uploads import LIFETIME_SECONDS, cache_file
+from demo.tabs.uploads import cache_file
 from demo.transfer import (
     MAX_STRENGTH,
     MIN_STRENGTH,
@@ -35,6 +35,7 @@ from demo.transfer import (
     TransferAnswer,
 )
 from demo.transfer_limits import LIMITS
+from demo.visitor_files import LIFETIME_SECONDS
 from registry.catalog import PIX2PIXHD
 from registry.errors import RegistryError
 from registry.photos import PhotoError

@@ -1,4 +1,4 @@
-"""A page for the browser over a registry in memory, whose networks answer what a test wants."""
+"""A page over a registry in memory, whose networks answer what a test wants."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ import torch
 from PIL import Image, ImageEnhance
 from torch import Tensor
 
-from app import MlflowUI
+from demo.mlflow_ui import MlflowUI
 from demo.models import ModelServer
 from demo.page import launch_page
 from registry import versions
@@ -17,8 +17,21 @@ from registry.catalog import EMOTIONS
 from tests.browser.conftest import Site, browser, visitor
 from tests.conftest import unused_port
 from tests.demo.fakes import ALIKE, FakeRegistry, answers
+from tests.registry.conftest import register, restored_logging, tiny
+from tests.training.engine.conftest import line, recipe, runs
+from tests.training.models.pix2pixhd.conftest import toy
 
-__all__ = ["browser", "visitor"]
+__all__ = [
+    "browser",
+    "line",
+    "recipe",
+    "register",
+    "restored_logging",
+    "runs",
+    "tiny",
+    "toy",
+    "visitor",
+]
 MLFLOW = "http://127.0.0.1:5000"
 
 
