@@ -155,19 +155,21 @@ class Failures:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        messages: list[Message] = []
+        started = ended = False
 
         async def noted_send(message: Message) -> None:
-            messages[:] = [message]
+            nonlocal started, ended
+            started = True
+            ended = message["type"] == "http.response.body" and not message.get("more_body")
             await send(message)
 
         try:
             await self._app(scope, _within(receive, BODY_WITHIN_SECONDS), noted_send)
         except Exception as error:
             _log(error, scope["path"])
-            if not messages:
+            if not started:
                 await failure_answer(None, error)(scope, receive, send)
-            elif messages[0].get("more_body", True):
+            elif not ended:
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
@@ -226,6 +228,11 @@ def failure_answer(_request: Request | None, error: Exception) -> JSONResponse:
     if isinstance(error, BAD_INPUT):
         return _answer(HTTPStatus.UNPROCESSABLE_CONTENT, UNFIT)
     return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, UNEXPECTED)
+
+
+def unfit_answer(_request: Request, _error: Exception) -> JSONResponse:
+    """Return the answer to a request whose fields nothing here takes."""
+    return _answer(HTTPStatus.UNPROCESSABLE_CONTENT, UNFIT)
 
 
 def is_disk_full(error: Exception) -> bool:

@@ -1,0 +1,1 @@
+"""What was measured, and how; none of it is part of the package."""
