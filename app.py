@@ -30,7 +30,7 @@ from demo.access import (
     notes,
     require_port,
 )
-from registry import logs, proxies, store
+from registry import logs, proxies, seeding, store
 from registry.errors import RegistryError, app_command, first_line
 
 if TYPE_CHECKING:
@@ -184,13 +184,14 @@ def _end(closing: Sequence[Callable[[], None]], status: int = 0) -> NoReturn:
 def seed() -> bool:
     """Register the shipped versions that are missing; print them, and return whether it worked."""
     try:
-        import torch
+        with seeding.seeding():  # the imports take seconds; meanwhile the page says so
+            import torch
 
-        from training.seed import seed as register
+            from training.seed import seed as register
 
-        torch.set_flush_denormal(True)
-        for sentence in register() or ["All shipped versions are registered."]:
-            print(sentence, flush=True)
+            torch.set_flush_denormal(True)
+            for sentence in register() or ["All shipped versions are registered."]:
+                print(sentence, flush=True)
     except Exception as error:
         logger.exception("Seeding failed.")
         _print_error(f"The shipped versions are not registered: {first_line(error)}")
@@ -254,9 +255,9 @@ class MlflowUI:
                 os.killpg(process.pid, signal.SIGKILL)
 
     def _start(self, port: int) -> subprocess.Popen[bytes]:
-        store.connect()
+        store.connect(create=True)
         address = ["--host", LOOPBACK, "--port", str(port), "--workers", "1"]
-        stores = ["--backend-store-uri", store.tracking_uri()]
+        stores: list[str] = []
         if folder := store.folder():
             stores += ["--default-artifact-root", (folder / "artifacts").as_uri()]
             stores += ["--no-serve-artifacts"]
@@ -265,7 +266,11 @@ class MlflowUI:
         with log_file.open("wb") as log:
             return subprocess.Popen(
                 [sys.executable, "-c", MLFLOW_CHILD, "server", *address, *stores],
-                env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+                env=os.environ
+                | {
+                    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+                    "MLFLOW_BACKEND_STORE_URI": store.tracking_uri(),
+                },
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -17,6 +17,7 @@ from demo.server import WebServer, guarded_app
 from demo.tabs.context import PageContext
 from demo.tabs.emotion import EmotionTab
 from demo.tabs.endpoints import Endpoints
+from demo.tabs.keyboard import add_keyboard_support
 from demo.tabs.transfer import TransferTab
 from demo.tabs.triplet import TripletTab
 from demo.tabs.uploads import UploadOnlyBlocks
@@ -77,6 +78,7 @@ def create_demo(
             with gr.Tab("Transfer", id="transfer"):
                 transfer = TransferTab(context)
         gr.HTML(PRIVACY, apply_default_css=False)
+        add_keyboard_support()
         Endpoints(context)
 
         def problems() -> tuple[str, str, str]:

@@ -12,7 +12,7 @@ from jaxtyping import Float, UInt8
 
 from demo.answers import Provenance
 from demo.marking import encode_png
-from demo.models import Model
+from demo.models import Model, StartersComing
 from demo.pasting import paste_change
 from demo.predictors import BATCH, ModelProvider, Photo, read_photo_with_faces
 from demo.transfer_limits import LIMITS, warnings_about
@@ -36,7 +36,7 @@ NEUTRAL_PEOPLE = ("sad_01.jpg", "sad_06.jpg")
 """The example people that look neutral, whatever they were drawn as."""
 
 CONSENT = "Use only pictures of people who agree to it."
-GOOD, BAD = "{}, and still the same person.", "This result fails its own check."
+GOOD, BAD = "{}; likeness to the person {:.2f}.", "This result fails its own check."
 
 Vector = Float[np.ndarray, "_"]
 
@@ -175,8 +175,8 @@ class ExpressionTransfer:
             crop=crop,
             strength=strength,
             metrics=metrics,
-            warnings=(*failed, *warnings),
-            sentence=BAD if failed else GOOD.format(metrics.progress),
+            warnings=(*failed, *filter(None, [metrics.warning]), *warnings),
+            sentence=BAD if failed else GOOD.format(metrics.progress, metrics.likeness),
             provenance=Provenance.since(model, started),
         )
 
@@ -193,6 +193,8 @@ class ExpressionTransfer:
     def _model(self) -> Model:
         try:
             return self._server.model(PIX2PIXHD.name)
+        except StartersComing:
+            raise
         except EmptyRegistry as error:
             raise EmptyRegistry(
                 f"No version of {PIX2PIXHD.name} is in production yet. `{app_command()} seed` puts "

@@ -1,4 +1,4 @@
-"""python -m registry list | show | promote: the versions that training made and the demo serves."""
+"""python -m registry list | show | promote | upgrade | doctor: registered versions."""
 
 import logging
 import sys
@@ -121,6 +121,44 @@ def promote(
 
     version = promotion.promote(name, number)
     _console().print(f"{version.title} is in production.")
+
+
+@app.command
+def upgrade() -> None:
+    """Bring a local registry that an older MLflow wrote to the installed one's form.
+
+    A copy of the database is made first and stays beside it.
+
+    For example: python -m registry upgrade
+    """
+    from registry import store
+
+    print(store.upgrade())
+
+
+@app.command
+def doctor(fix: Annotated[bool, FlagCreatePairsOff] = False) -> None:
+    """Name what killed programs left: runs that count as running, models stored in part.
+
+    What a program writes now is left alone.
+
+    For example: python -m registry doctor --fix
+
+    Args:
+        fix: end such runs, and delete such models with their files.
+    """
+    from registry import doctor
+
+    found = doctor.leftovers()
+    killed = [leftover for leftover in found if leftover.is_killed]
+    for leftover in found:
+        if fix and leftover.is_killed:
+            doctor.clean(leftover)
+        print(leftover.cleaned if fix and leftover.is_killed else leftover.found)
+    if killed and not fix:
+        print("`python -m registry doctor --fix` ends such runs and deletes such models.")
+    if not found:
+        print("No killed program left anything.")
 
 
 def _console() -> "Console":

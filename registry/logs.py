@@ -9,6 +9,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from registry import store
+from registry.addresses import without_userinfo
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 LARGEST_BYTES = 5_000_000
@@ -20,6 +21,14 @@ def folder() -> Path:
     """Return the folder of log files: `logs` of the local store, or of the temporary folder."""
     local = store.folder()
     return local / "logs" if local else Path(tempfile.gettempdir()) / "expression-studio-logs"
+
+
+class AddressFormatter(logging.Formatter):
+    """Leaves out the user names and passwords in addresses, in tracebacks too."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of a record, with its traceback."""
+        return without_userinfo(super().format(record))
 
 
 class SilentFileHandler(RotatingFileHandler):
@@ -45,7 +54,7 @@ def log_to_file(program: str) -> Path:
     handler = _handler(path)
     handler.name = str(path)
     handler.setLevel(logging.WARNING)
-    handler.setFormatter(logging.Formatter(FORMAT))
+    handler.setFormatter(AddressFormatter(FORMAT))
     root.addHandler(handler)
     logging.captureWarnings(not sys.warnoptions)
     return path

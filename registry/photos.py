@@ -4,6 +4,7 @@ import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,9 +16,21 @@ MAX_PIXELS = 100_000_000
 SMALLEST_SIDE_PX = 16
 PhotoSource = str | Path | bytes | BinaryIO | np.ndarray | Image.Image
 TOO_LARGE = f"has more than {MAX_PIXELS // 1_000_000} megapixels; scale it down"
-FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF")
-"""What is read; others may start programs (EPS) or are no photos."""
-UNREADABLE = f"is not a picture this program reads; save it as {' or '.join(FORMATS[:2])}"
+PHOTO_FORMATS = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
+    "PNG": (".png",),
+    "WEBP": (".webp",),
+    "AVIF": (".avif",),
+    "HEIF": (".heic", ".heif", ".hif"),
+    "GIF": (".gif",),
+    "BMP": (".bmp",),
+    "TIFF": (".tif", ".tiff"),
+}
+"""What is read: Pillow's names of the formats, and the suffixes of their files, in lower case.
+Others may start programs (EPS) or are no photos."""
+PHOTO_SUFFIXES = frozenset(suffix for suffixes in PHOTO_FORMATS.values() for suffix in suffixes)
+"""Suffixes of the files that may be photos, in lower case and with the dot."""
+UNREADABLE = "is not a picture this program reads; save it as JPEG or PNG"
 SRGB = ImageCms.createProfile("sRGB")
 
 
@@ -92,11 +105,19 @@ def _header(source: str | Path | bytes | BinaryIO) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            return Image.open(opened, formats=FORMATS)
+            _add_heif_to_pillow()
+            return Image.open(opened, formats=tuple(PHOTO_FORMATS))
     except Image.DecompressionBombError as error:
         raise PhotoError(f"{name} {TOO_LARGE}.") from error
     except Exception as error:  # as in read_photo
         raise PhotoError(f"{name} {UNREADABLE}.") from error
+
+
+@cache
+def _add_heif_to_pillow() -> None:
+    from pillow_heif import register_heif_opener
+
+    register_heif_opener(thumbnails=False)
 
 
 def _check_file(path: Path) -> None:

@@ -85,7 +85,7 @@ def test_compare_answers_like_the_terminal(client: Client, photos: list[Any]) ->
     assert answer["sentence"] == "1 and 3 share an expression; 2 is the odd one."
     assert (answer["model"], answer["version"], answer["device"]) == ("dln", 3, "cpu")
     assert [len(box) for box in answer["boxes"]] == [4, 4, 4]
-    keys = {"pair", "odd", "tie", "distances", "identity_distances", "sentence", "boxes"}
+    keys = {"pair", "odd", "tie", "close", "distances", "identity_distances", "sentence", "boxes"}
     assert set(answer) == keys | PROVENANCE_KEYS
 
 
