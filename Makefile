@@ -26,7 +26,7 @@ results: .venv/dev
 
 # Hours: kills 30 times whatever can be killed, then lets 32 visitors ask for ten minutes.
 soak: .venv/dev
-	$(BIN)/python -m benchmarks.soak $(ARGS)
+	$(BIN)/python benchmarks/soak.py $(ARGS)
 
 # Both write a stamp, so that a target is instant when nothing changed.
 .venv/demo: requirements.txt pyproject.toml | $(BIN)/uv

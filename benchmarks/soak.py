@@ -1,7 +1,7 @@
 """Kills and crowds, for hours: what they leave must be what nobody's kill and no crowd leaves.
 
-    python -m benchmarks.soak                 30 kills of each kind, 10 minutes of 32 visitors
-    python -m benchmarks.soak --kills 3 --minutes 3
+    python benchmarks/soak.py                 30 kills of each kind, 10 minutes of 32 visitors
+    python benchmarks/soak.py --kills 3 --minutes 3
 
 Each kind of work (see kills.py) is killed at times spread over its length and done once more, in
 rounds of three kills. Then app.py runs with 32 visitors, each asking for one answer after the
@@ -25,8 +25,8 @@ from pathlib import Path
 
 import httpx
 import psutil
+from kills import KINDS, SEEDING, Broken, in_store, kill_and_repeat
 
-from benchmarks.kills import KINDS, SEEDING, Broken, in_store, kill_and_repeat
 from demo.visitor_files import PREFIX
 from registry import store
 

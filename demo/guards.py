@@ -226,13 +226,13 @@ def failure_answer(_request: Request | None, error: Exception) -> JSONResponse:
     if is_disk_full(error):
         return _answer(HTTPStatus.INSUFFICIENT_STORAGE, DISK_FULL)
     if isinstance(error, BAD_INPUT):
-        return _answer(HTTPStatus.UNPROCESSABLE_CONTENT, UNFIT)
+        return _answer(HTTPStatus.UNPROCESSABLE_ENTITY, UNFIT)
     return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, UNEXPECTED)
 
 
 def unfit_answer(_request: Request, _error: Exception) -> JSONResponse:
     """Return the answer to a request whose fields nothing here takes."""
-    return _answer(HTTPStatus.UNPROCESSABLE_CONTENT, UNFIT)
+    return _answer(HTTPStatus.UNPROCESSABLE_ENTITY, UNFIT)
 
 
 def is_disk_full(error: Exception) -> bool:
@@ -241,6 +241,8 @@ def is_disk_full(error: Exception) -> bool:
 
 
 def _log(error: Exception, path: str) -> None:
+    if isinstance(error.__cause__, HTTPException):  # raised after the answer had begun
+        error = error.__cause__
     if isinstance(error, ClientDisconnect):
         logger.warning("A client hung up during its request for %r.", path)
     elif isinstance(error, (SlowRequest, HTTPException)) or is_disk_full(error):

@@ -12,8 +12,10 @@ import pytest
 
 import demo.__main__
 from demo.guards import DISK_FULL
+from registry import versions
 from tests.demo.fakes import ALIKE, FakeRegistry, answers
 from tests.field.open_page import Visitor, opened_page
+from tests.field.running_app import inherited
 from tests.test_app import PROJECT
 
 pytestmark = [
@@ -73,17 +75,19 @@ def test_a_picture_for_which_there_is_no_room_is_not_half_given(
     assert answer["model"] == "pix2pixhd"
 
 
+@pytest.mark.usefixtures("restored_logging")
 @pytest.mark.parametrize("command", ["embed", "transfer"])
 def test_a_file_that_does_not_fit_leaves_the_one_before(
     command: str,
-    models: FakeRegistry,
+    fake: FakeRegistry,
     photo: Path,
     tmp_path: Path,
-    log_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert models.production
-    assert not log_folder.exists()
+    monkeypatch.setattr(versions, "resolve", fake.resolve)
+    monkeypatch.setattr(versions, "load", fake.load)
+    monkeypatch.setenv("EXPRESSION_STUDIO_STORE", str(tmp_path / "store"))
     output = tmp_path / ("faces.parquet" if command == "embed" else "made.png")
     arguments = [command, str(photo), "-o", str(output)]
     arguments[2:2] = [str(photo)] if command == "transfer" else []
@@ -93,12 +97,12 @@ def test_a_file_that_does_not_fit_leaves_the_one_before(
         assert demo.__main__.main(arguments) == 2
     assert "can't be written" in capsys.readouterr().err
     assert output.read_bytes() == before
-    assert list(tmp_path.iterdir()) == [output]
+    assert [path for path in tmp_path.iterdir() if path.is_file()] == [output]
 
 
 def test_a_page_that_can_store_no_picture_does_not_open_and_says_why(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    environment = os.environ | {
+    environment = inherited() | {
         "EXPRESSION_STUDIO_STORE": str(tmp_path / "store"),
         "GRADIO_TEMP_DIR": str(tmp_path / "file" / "folder"),
     }

@@ -1,6 +1,5 @@
 """A page that is killed inside an answer and a swap, and two pages over one store."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from registry import promotion
 from tests.browser import networks
 from tests.conftest import unused_port
 from tests.field.open_page import Visitor
+from tests.field.running_app import inherited
 from tests.test_app import PROJECT, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("app")]
@@ -48,7 +48,7 @@ def served(folder: Path, mode: str) -> Iterator["tuple[subprocess.Popen[str], st
     process = subprocess.Popen(
         [sys.executable, "-c", SERVE, str(unused_port()), mode],
         cwd=PROJECT,
-        env=os.environ | {"TMPDIR": str(folder / "tmp")},
+        env=inherited() | {"TMPDIR": str(folder / "tmp")},
         stdout=subprocess.PIPE,
         text=True,
     )

@@ -10,11 +10,9 @@ from playwright.sync_api import Browser, expect
 
 from demo.predictors import EmotionRecognizer
 from registry.errors import RegistryError
-from tests.browser.conftest import browser
 from tests.demo.fakes import FakeRegistry
 from tests.field.open_page import Recorder, happy, opened_page, recording_server
 
-__all__ = ["browser"]
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 HARM = '"><img src=x onerror="window.harmed=1"><script>window.harmed=1</script>'
 

@@ -8,12 +8,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.conftest import browser
 from tests.demo.fakes import FakeRegistry
 from tests.field.open_page import GatedNetwork, Visitor, opened_page
 from tests.test_app import until
 
-__all__ = ["browser"]
 pytestmark = pytest.mark.xdist_group("browser")
 VISITORS = 32
 
@@ -61,8 +59,10 @@ def test_each_learns_how_many_wait_before_and_gets_an_answer(
         assert done["success"]
         assert done["output"]["data"][0]["sentence"].endswith("is the odd one.")
     ranks = [[m["rank"] for m in each if m["msg"] == "estimation"] for each in messages]
-    assert max(max(each) for each in ranks if each) == VISITORS - 3
-    assert all(each == sorted(each, reverse=True) for each in ranks)
+    waited = [each for each in ranks if each]
+    assert len(waited) >= VISITORS - 2
+    assert max(max(each) for each in waited) >= VISITORS - 3
+    assert all(each[-1] <= 1 for each in waited)
 
 
 @pytest.mark.browser

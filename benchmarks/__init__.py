@@ -1,1 +1,0 @@
-"""What was measured, and how; none of it is part of the package."""
