@@ -9,7 +9,13 @@ from registry.catalog import FERPLUS_MARGIN
 from training.datasets.prepared import PreparedError
 from training.datasets.readers.archives import DatasetFiles, PictureFinder
 from training.datasets.readers.class_folders import find_class_folders, split_pictures
-from training.datasets.readers.csv_tables import TableColumns, TableRow, read_rows, whole_number
+from training.datasets.readers.csv_tables import (
+    TableColumns,
+    TableRow,
+    numbered_lines,
+    read_rows,
+    whole_number,
+)
 from training.datasets.readers.label_maps import RAFDB
 from training.datasets.readers.label_rows import (
     PERSONS_UNKNOWN,
@@ -62,14 +68,13 @@ def read(path: Path | None) -> RawDataset:
 
 def parse_list(content: bytes, rejected: RejectedRows) -> Iterator[LabelRow]:
     """Yield the rows of the list; lines unlike `train_00001.jpg 5` go to `rejected`."""
-    lines = content.decode("utf-8-sig", errors="replace").split("\n")
-    for number, line in enumerate(lines, start=1):
+    for number, line in numbered_lines(content):
         location = f"{LIST} line {number}"
         words = re.sub('[",;]', " ", line).split()
         name = NAME.fullmatch(words[0]) if len(words) == 2 else None
         if name:
             yield LabelRow(location, words[0], name[1], whole_number(words[1]), name[2])
-        elif words:
+        else:
             rejected.reject("not like `train_00001.jpg 5`", location, line.strip())
 
 
