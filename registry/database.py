@@ -4,7 +4,7 @@ import logging
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
@@ -39,10 +39,18 @@ def address(database: Path) -> str:
     from sqlalchemy.engine import URL
 
     options = {"mode": "rw", "uri": "true"}
-    if database.exists():
+    with suppress(OSError):  # it isn't there, or this user may not look
         options["inode"] = str(database.stat().st_ino)
     url = URL.create("sqlite+pysqlite", database=database.as_uri(), query=options)
     return url.render_as_string()
+
+
+def is_there(database: Path) -> bool:
+    """Return whether a database exists; where this user may not look, it may."""
+    try:
+        return database.exists()
+    except PermissionError:
+        return True
 
 
 def has_all_tables(database: Path) -> bool:

@@ -46,8 +46,10 @@ def first_line(error: BaseException) -> str:
 
     For an error of the operating system, its own words, such as `No space left on device`; for an
     error without text, the name of its class. A full stop at the end, and user names and passwords
-    in addresses, are left out.
+    in addresses, are left out. Our own sentences are not cut.
     """
+    if isinstance(error, RegistryError):
+        return str(error).rstrip(".")
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     lines = str(error).strip().splitlines() or [type(error).__name__]

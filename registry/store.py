@@ -68,7 +68,7 @@ def exists() -> bool:
     if local is None:
         return True
     file = local / database.NAME
-    if file.exists():
+    if database.is_there(file):
         _used.add(file)
         return True
     if file in _used:
@@ -122,7 +122,9 @@ def _require_database(local: Path, create: bool) -> None:
                 "starters."
             )
         database.create(local)
-    if file.is_file() and not file.stat().st_size:
+    with answering():
+        size_bytes = file.stat().st_size
+    if not size_bytes:
         raise store_errors.damaged(local, f"{database.NAME} is empty, 0 bytes")
 
 

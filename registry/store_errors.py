@@ -64,7 +64,7 @@ def to_unreachable(
         return Unreachable(
             f"No space left on device ({where}): free space and run the same command again{end}"
         )
-    if folder is not None and not (folder / database.NAME).exists():
+    if folder is not None and not database.is_there(folder / database.NAME):
         return Unreachable(f"{_vanished(folder)}{end}")
     if cause := _find_denied(error):
         where, reason = getattr(cause, "filename", None) or place, _reason(cause)
@@ -160,7 +160,7 @@ def _vanished(folder: Path) -> str:
 
 def _allow(folder: Path | None) -> str:
     """Return what to do where writing is denied: another folder only if none is in use."""
-    if folder is not None and (folder / database.NAME).exists():
+    if folder is not None and database.is_there(folder / database.NAME):
         return f"give this user the permission to write to {folder} and to all that is in it"
     return "allow it, or set EXPRESSION_STUDIO_STORE to a folder that you may write to"
 
@@ -168,10 +168,10 @@ def _allow(folder: Path | None) -> str:
 def _find_full(error: BaseException, folder: Path | None = None) -> BaseException | None:
     """Return what says that a disk is full; SQLite may report only that it could not write."""
     found = _find_sqlite(error, FULL_SQLITE) or _find_system(error, FULL_CODES)
-    if found or folder is None or not folder.exists():
+    failed = _find_sqlite(error, (sqlite3.SQLITE_IOERR,))
+    if found or failed is None or folder is None:
         return found
-    is_full = shutil.disk_usage(folder).free < LEAST_FREE_BYTES
-    return _find_sqlite(error, (sqlite3.SQLITE_IOERR,)) if is_full else None
+    return failed if shutil.disk_usage(folder).free < LEAST_FREE_BYTES else None
 
 
 def _find_denied(error: BaseException) -> BaseException | None:

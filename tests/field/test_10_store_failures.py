@@ -1,11 +1,12 @@
 """Each cause for which the store fails has a sentence of its own, and nobody loses a registry."""
 
+import os
 import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,8 @@ with sqlite3.connect(sys.argv[1]) as connection:
     print("held", flush=True)
     sys.stdin.read()
 """
+NOBODY = 65534
+"""The user without rights on every Linux."""
 MIGRATIONS = 3
 """The older schema lacks the newest of them."""
 
@@ -101,6 +104,30 @@ def test_a_read_only_database_is_not_left_for_another(database: Path) -> None:
     assert "can't be opened or written (attempt to write a readonly database)" in message
     assert f"give this user the permission to write to {database.parent}" in message
     assert "EXPRESSION_STUDIO_STORE" not in message
+
+
+@contextmanager
+def locked_out(folder: Path) -> Iterator[None]:
+    """Take this process the right to look into a folder."""
+    folder.chmod(0)
+    if os.geteuid() == 0:  # who may look everywhere
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        if os.getuid() == 0:
+            os.seteuid(0)
+        folder.chmod(0o755)
+
+
+def test_a_folder_that_this_user_may_not_open_is_not_called_gone(database: Path) -> None:
+    assert versions.list_versions() == []
+    for use in (versions.list_versions, store.connect, lambda: versions.resolve("dln")):
+        with locked_out(database.parent), pytest.raises(Unreachable) as raised:
+            use()
+        assert "can't be opened or written (" in str(raised.value)
+        assert "give this user the permission" in str(raised.value)
+    assert versions.list_versions() == []
 
 
 def test_a_full_disk_is_called_full(database: Path) -> None:

@@ -99,6 +99,7 @@ class EventLog:
         if not at_once and time.monotonic() < self._next_attempt:
             return
         try:
+            self.tracker.check()
             self.tracker.commit(pending)
             self._send_pictures()
         except RegistryError as error:

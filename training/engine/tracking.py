@@ -66,7 +66,7 @@ class Tracker:
 
         logging.getLogger("mlflow").setLevel(logging.WARNING)
         logging.getLogger("mlflow.system_metrics").setLevel(logging.ERROR)
-        self.client = store.connect()
+        self.client = store.connect(create=True)
         experiment_id = store.experiment(experiment)
         with suppress(MlflowException):  # a run that a failure left open may be of another store
             mlflow.end_run()
@@ -136,6 +136,10 @@ class Tracker:
         part = MetaDataset(source, name=f"{name} {split}", digest=digest[:36])
         with self._writing(f"The data set {name}"):
             mlflow.log_input(part, context=split, tags=dict(tags))
+
+    def check(self) -> None:
+        """Raise, within seconds, unless the store answers."""
+        store.connect()
 
     def commit(self, metrics: Sequence[Metric]) -> None:
         """Log metrics in batches; safe to repeat."""
@@ -252,7 +256,7 @@ def finished(model: str, folder: str) -> str | None:
     Raises:
         Unreachable: the store does not answer.
     """
-    client, experiment = store.connect(), store.experiment(model)
+    client, experiment = store.connect(create=True), store.experiment(model)
     with store.answering():
         found = client.search_runs(
             [experiment],
