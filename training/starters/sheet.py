@@ -15,6 +15,7 @@ from registry.photos import read_photo
 
 PEOPLE = Path(__file__).parents[2] / "demo" / "examples"
 FACE_PX, CAPTION_PX = 128, 18
+GENERATED = "All but the first face of this row are generated."
 Faces = Float[Tensor, "people 3 size size"]
 
 
@@ -36,7 +37,7 @@ def starter_sheet(
     faces = _people(crop)
     with torch.inference_mode():
         if encoder is not None:
-            return _grid(_transfers(network, encoder, faces))
+            return _grid(_transfers(network, encoder, faces), [GENERATED] * len(faces))
         outputs = network(faces)
     if labels:
         captions = [labels[index] for index in outputs["logits"].argmax(1).tolist()]
