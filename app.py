@@ -3,65 +3,66 @@
 import logging
 import os
 import signal
-import socket
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 from types import FrameType
-from typing import Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import tyro
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
-from registry import logs, store
-from registry.errors import RegistryError, app_command, first_line
+from demo.access import (
+    Access,
+    BadSetting,
+    chosen_access,
+    chosen_port,
+    free_port,
+    notes,
+    require_port,
+)
+from demo.mlflow_ui import MlflowUI
+from registry import console, logs, proxies, seeding
+from registry.errors import app_command, first_line
+
+if TYPE_CHECKING:
+    from demo.page import Page
+    from demo.visitor_files import VisitorFolder
 
 logger = logging.getLogger("app")
 
-HOST = "127.0.0.1"
-LAST_PORT = 65535
+DESCRIPTION = """Open the page, with MLflow's UI beside it, on this machine.
+
+For example:
+    {0}
+    {0} --port 8000 --no-mlflow
+    {0} seed"""
+"""`{0}` stands for the command that starts the app."""
 CLOSE_WITHIN_SECONDS = 3.0
 """How long the page and MLflow's UI may take to close before the process ends anyway."""
-
-MLFLOW_CHILD = """
-import os, runpy, sys, threading
-import psutil
-
-def end_with_parent():
-    sys.stdin.read()
-    children = psutil.Process().children(recursive=True)
-    for process in children:
-        process.terminate()
-    for process in psutil.wait_procs(children, timeout=1)[1]:
-        process.kill()
-    os._exit(0)
-
-threading.Thread(target=end_with_parent, daemon=True).start()
-runpy.run_module("mlflow", run_name="__main__", alter_sys=True)
-"""
-"""MLflow's command line; it ends when its standard input is closed, so also when we are killed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Open the page, with MLflow's UI beside it, on this machine.
-
-    For example:
-        python app.py
-        python app.py --port 8000 --no-mlflow
-        python app.py seed
-    """
+    """Open the page, with MLflow's UI beside it, on this machine."""
 
     command: Positional[Literal["serve", "seed"]] = "serve"
     """serve: open the page. seed: only register the versions we ship."""
-    port: Annotated[int, arg(metavar="N")] = 7860
-    """Port of the page; the next free one where it is busy."""
+    port: Annotated[int | None, arg(metavar="N")] = None
+    """Port of the page, 7860 if neither this nor GRADIO_SERVER_PORT says; the next free one where
+    it is busy."""
+    host: Annotated[str | None, arg(metavar="ADDRESS")] = None
+    """Address of this machine that the page listens at, 127.0.0.1 if neither this nor
+    GRADIO_SERVER_NAME says; 0.0.0.0 is all of them."""
+    allowed_hosts: Annotated[tuple[str, ...], arg(metavar="NAME ...")] = ()
+    """Names that the page answers to besides localhost and its addresses."""
+    auth: Annotated[str | None, arg(metavar="USER:PASSWORD")] = None
+    """Ask visitors for this name and password. Others on this machine can read them in the list of
+    processes, but not in the variable EXPRESSION_STUDIO_AUTH, which does the same."""
     mlflow_port: Annotated[int, arg(metavar="N")] = 5000
     """Port of MLflow's UI; the next free one where it is busy."""
     no_mlflow: bool = False
@@ -70,61 +71,100 @@ class Options:
     """Print the version and end."""
 
 
+@console.program
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until Ctrl-C, or seed; return the exit status."""
-    options = tyro.cli(Options, args=arguments, prog=app_command(), config=(FlagCreatePairsOff,))
+    options = tyro.cli(
+        Options,
+        args=arguments,
+        prog=app_command(),
+        description=DESCRIPTION.format(app_command()),
+        config=(FlagCreatePairsOff,),
+    )
     if options.version:
         print(version("expression-studio"))
         return 0
-    for port in (options.port, options.mlflow_port):
-        if not 0 < port <= LAST_PORT:
-            _print_error(f"{port} is no port: choose one from 1 to {LAST_PORT}.")
-            return 2
+    try:
+        access = chosen_access(options.host, options.allowed_hosts, options.auth)
+        port = chosen_port(options.port)
+        require_port(options.mlflow_port)
+    except BadSetting as error:
+        _print_error(str(error))
+        return 2
     log = logs.log_to_file("app")
+    proxies.bypass_for_loopback()
+    console.save_cpu()
     if options.command == "seed":
         return 0 if seed() else 3
     if logs.can_write(log):
         print(f"Warnings and failures are logged in {log}")
-    return serve(options)
+    for sentence in notes(options.host, options.port, access):
+        _print_error(sentence)
+    return serve(options, access, port)
 
 
-def serve(options: Options) -> int:
+def serve(options: Options, access: Access, wanted: int) -> int:
     """Open the page, then seed, then start MLflow's UI; end all of it at a signal."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, _interrupt)
     closing: list[Callable[[], None]] = []
     try:
-        from demo.models import ModelServer
-        from demo.page import launch_page
-
-        port = free_port(options.port, "the page")
-        mlflow = MlflowUI(None if options.no_mlflow else options.mlflow_port, taken=port)
-        server = ModelServer()
-        page = launch_page(server, port=port, mlflow_url=mlflow.url)
-        closing += [page.close, server.close, mlflow.close]
-        print(f"The page is at {page.url}")
-        if mlflow.url:
-            print(f"MLflow's UI {'opens soon' if mlflow.port else 'is'} at {mlflow.url}")
-        print("Ctrl-C ends everything.", flush=True)
+        mlflow = _open(options, access, wanted, closing)
         threading.Thread(target=_seed_and_run, args=(mlflow,), daemon=True).start()
         while True:
             time.sleep(3600)
     except KeyboardInterrupt:
         return _end(closing)
+    except (BadSetting, OSError) as error:
+        logger.exception("The page does not open.")
+        _print_error(f"The page does not open: {first_line(error)}.")
+        return _end(closing, 1)
+
+
+def _open(
+    options: Options, access: Access, wanted: int, closing: list[Callable[[], None]]
+) -> MlflowUI:
+    """Open the page and print its addresses; `closing` gets what closes it, also if this fails."""
+    from demo.models import ModelServer
+    from demo.open_page import announce
+    from demo.visitor_files import visitor_folder
+
+    pictures = visitor_folder()
+    closing.append(pictures.close)
+    with proxies.no_proxies():
+        from demo.page import launch_page
+
+    port = free_port(wanted, "the page", host=access.host)
+    mlflow = MlflowUI(None if options.no_mlflow else options.mlflow_port, taken=port)
+    server = ModelServer()
+    page = launch_page(server, port=port, mlflow_url=mlflow.url, access=access)
+    in_turn = partial(_close_in_turn, page, pictures)
+    closing[:] = [announce(page.url), in_turn, server.close, mlflow.close]
+    print(f"The page is at {page.url}")
+    if mlflow.url:
+        print(f"MLflow's UI {'opens soon' if mlflow.port else 'is'} at {mlflow.url}")
+    print("Ctrl-C ends everything.", flush=True)
+    return mlflow
+
+
+def _close_in_turn(page: "Page", pictures: "VisitorFolder") -> None:
+    """Close the page, then delete its pictures, so that no upload arrives afterwards."""
+    page.close()
+    pictures.close()
 
 
 def _interrupt(_signum: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _seed_and_run(mlflow: "MlflowUI") -> None:
+def _seed_and_run(mlflow: MlflowUI) -> None:
     """Register the starters, then run MLflow's UI; the page waits for neither."""
     seed()
     mlflow.run()
 
 
-def _end(closing: Sequence[Callable[[], None]]) -> NoReturn:
+def _end(closing: Sequence[Callable[[], None]], status: int = 0) -> NoReturn:
     """Close everything at once and exit; a library's thread must not keep the process alive."""
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, signal.SIG_IGN)
@@ -135,19 +175,20 @@ def _end(closing: Sequence[Callable[[], None]]) -> NoReturn:
     for thread in threads:
         thread.join(max(0.0, until - time.monotonic()))
     sys.stdout.flush()
-    os._exit(0)
+    os._exit(status)
 
 
 def seed() -> bool:
     """Register the shipped versions that are missing; print them, and return whether it worked."""
     try:
-        import torch
+        with seeding.seeding():  # the imports take seconds; meanwhile the page says so
+            import torch
 
-        from training.seed import seed as register
+            from training.seed import seed as register
 
-        torch.set_flush_denormal(True)
-        for sentence in register() or ["All shipped versions are registered."]:
-            print(sentence, flush=True)
+            torch.set_flush_denormal(True)
+            for sentence in register() or ["All shipped versions are registered."]:
+                print(sentence, flush=True)
     except Exception as error:
         logger.exception("Seeding failed.")
         _print_error(f"The shipped versions are not registered: {first_line(error)}")
@@ -155,117 +196,8 @@ def seed() -> bool:
     return True
 
 
-class MlflowUI:
-    """MLflow's UI for the store in use: a child process, or the server that holds the store.
-
-    Args:
-        port: The port to use if it is free; None starts no UI.
-        taken: A port not to use, free or not.
-
-    `url` is None where there is no UI. `port` is None where no child process is needed.
-    """
-
-    def __init__(self, port: int | None, taken: int) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
-        self._starting = threading.Lock()
-        self._ended = threading.Event()
-        self.port: int | None = None
-        self.url: str | None = None
-        if port is None:
-            return
-        self.url = store.tracking_uri()
-        if not self.url.startswith(("http://", "https://")):
-            self.port = free_port(port, "MLflow's UI", taken)
-            self.url = f"http://{HOST}:{self.port}"
-
-    def run(self) -> None:
-        """Start the child process if one is needed; print when it opened, or ended by itself."""
-        with self._starting:
-            if self.port is None or self._ended.is_set():
-                return
-            try:
-                self._process = self._start(self.port)
-            except (RegistryError, OSError) as error:
-                logger.exception("MLflow's UI does not open.")
-                _print_error(f"MLflow's UI does not open: {first_line(error)}")
-                return
-        self._print_when_open(self._process, self.port)
-        self._process.wait()
-        if not self._ended.is_set():
-            _print_error(
-                f"MLflow's UI ended by itself ({_mlflow_log()} says why); the page goes on."
-            )
-
-    def close(self) -> None:
-        """End the child and its children."""
-        with self._starting:
-            self._ended.set()
-        process = self._process
-        if process is None or process.stdin is None:
-            return
-        process.stdin.close()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(CLOSE_WITHIN_SECONDS - 1)
-        if hasattr(os, "killpg"):
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-
-    def _start(self, port: int) -> subprocess.Popen[bytes]:
-        store.connect()
-        address = ["--host", HOST, "--port", str(port), "--workers", "1"]
-        stores = ["--backend-store-uri", store.tracking_uri()]
-        if folder := store.folder():
-            stores += ["--default-artifact-root", (folder / "artifacts").as_uri()]
-            stores += ["--no-serve-artifacts"]
-        log_file = _mlflow_log()
-        log_file.parent.mkdir(parents=True, exist_ok=True)
-        with log_file.open("wb") as log:
-            return subprocess.Popen(
-                [sys.executable, "-c", MLFLOW_CHILD, "server", *address, *stores],
-                env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-
-    def _print_when_open(self, process: subprocess.Popen[bytes], port: int) -> None:
-        while process.poll() is None and not self._ended.wait(0.5):
-            with suppress(OSError), socket.create_connection((HOST, port), timeout=1):
-                print(f"MLflow's UI is open at {self.url}", flush=True)
-                return
-
-
-def _mlflow_log() -> Path:
-    return logs.folder() / "mlflow-ui.log"
-
-
 def _print_error(sentence: str) -> None:
     print(sentence, file=sys.stderr, flush=True)
-
-
-def free_port(wanted: int, who: str, taken: int | None = None) -> int:
-    """Return the port wanted if it is free, or else print that and return the next free one."""
-    ports = range(wanted, LAST_PORT + 1)
-    port = next(port for port in ports if port != taken and _is_free(port))
-    if port != wanted:
-        print(f"Port {wanted} is busy; {who} takes {port}.", flush=True)
-    return port
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        if probe.connect_ex((HOST, port)) == 0:
-            return False
-    with socket.socket() as probe:
-        if os.name == "posix":  # a port whose last user has just left is free
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True
 
 
 if __name__ == "__main__":

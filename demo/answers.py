@@ -54,6 +54,9 @@ class Provenance:
 class TripletAnswer:
     """Which two of three photos (1, 2, 3) share an expression.
 
+    `close` is true where another pair is nearly as close (a tie included), so that people would
+    often answer otherwise.
+
     Distances are Euclidean between unit vectors, 0 to 2, of the pairs (1, 2), (1, 3), (2, 3).
     `identity_distances` is None where a version gives no identity. `boxes` are the faces compared,
     as left, top, right, bottom in pixels of their photos.
@@ -62,6 +65,7 @@ class TripletAnswer:
     pair: Pair
     odd: int
     tie: bool
+    close: bool
     distances: Distances
     identity_distances: Distances | None
     sentence: str
@@ -74,6 +78,7 @@ class TripletAnswer:
             "pair": list(self.pair),
             "odd": self.odd,
             "tie": self.tie,
+            "close": self.close,
             "distances": list(self.distances),
             "identity_distances": self.identity_distances and list(self.identity_distances),
             "sentence": self.sentence,

@@ -15,6 +15,10 @@ from demo.predictors import Photo
 SHORTEST_PX, LONGEST_PX = 480, 1280
 """Sizes of a photo on the page, by its longer side: numbers must be legible on a small one."""
 CHOSEN, OTHER, INK = "#4338ca", "#ffffff", "#111827"
+LETTERS = 0.043
+"""Height of a tag's letters, as a share of the picture's longer side; half of it on small faces."""
+WIDEST_TAG = 1.25
+"""Width of a tag's text at most, as a share of its face's box, if it has a shorter text."""
 THUMBNAIL_PX = 96
 
 VIEW_WIDTH, VIEW_HEIGHT = 320, 260
@@ -24,33 +28,71 @@ BADGE_AWAY = 34.0
 """Distance of a face from its corner, in the SVG's units."""
 
 
-def draw_boxes(photo: Photo, chosen: int) -> UInt8[np.ndarray, "h w 3"]:
-    """Return a photo for the screen, its faces boxed and numbered from 1.
+def draw_boxes(
+    photo: Photo, chosen: int, tags: Sequence[Sequence[str]]
+) -> UInt8[np.ndarray, "h w 3"]:
+    """Return a photo for the screen, its faces boxed and tagged.
 
-    The box of the chosen face has a colour.
+    Args:
+        photo: The photo and its faces.
+        chosen: The face whose box and tag have a colour.
+        tags: For each face, texts for its tag: the first that suits the width of its box is taken,
+            else the last one. No texts, no tag.
     """
+    scale = shown_scale(photo)
     copy = Image.fromarray(photo.pixels)
-    scale = float(np.clip(max(copy.size), SHORTEST_PX, LONGEST_PX)) / max(copy.size)
     size = (max(1, round(copy.width * scale)), max(1, round(copy.height * scale)))
     copy = copy.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
     pen = ImageDraw.Draw(copy)
     for index in sorted(range(len(photo.faces)), key=lambda index: index == chosen):
         box = [edge * scale for edge in photo.faces[index].box]
-        _draw_box(pen, box, index + 1, chosen=index == chosen)
+        _draw_box(pen, box, chosen=index == chosen)
+        if tags[index]:
+            _draw_tag(pen, box, tags[index], chosen=index == chosen)
     return np.array(copy)
 
 
-def _draw_box(pen: ImageDraw.ImageDraw, box: Sequence[float], number: int, *, chosen: bool) -> None:
+def shown_scale(photo: Photo) -> float:
+    """Return how many pixels of `draw_boxes` one pixel of the photo is long."""
+    longest = max(photo.pixels.shape)
+    return float(np.clip(longest, SHORTEST_PX, LONGEST_PX)) / longest
+
+
+def _draw_box(pen: ImageDraw.ImageDraw, box: Sequence[float], *, chosen: bool) -> None:
     line = max(3, max(pen.im.size) // 240)
     paper, ink = (CHOSEN, OTHER) if chosen else (OTHER, INK)
     rim = (box[0] - 2, box[1] - 2, box[2] + 2, box[3] + 2)
     pen.rounded_rectangle(rim, 2 * line, outline=ink, width=line + 4)
     pen.rounded_rectangle(box, 2 * line, outline=paper, width=line)
-    radius = 8 * line
-    x, y = max(radius, box[0]), max(radius, box[1])
-    pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=paper, outline=ink, width=2)
-    font = ImageFont.load_default(11 * line)
-    pen.text((x, y), str(number), ink, font, anchor="mm")
+
+
+def _draw_tag(
+    pen: ImageDraw.ImageDraw, box: Sequence[float], texts: Sequence[str], *, chosen: bool
+) -> None:
+    """Draw a tag at the upper left corner of a box, inside the picture."""
+    text, size = _fit(texts, box[2] - box[0], LETTERS * max(pen.im.size))
+    font = ImageFont.load_default(size)
+    high = 1.4 * size
+    wide = max(high, font.getlength(text) + 0.8 * size)
+    left = max(0.0, min(box[0] - high / 2, pen.im.size[0] - wide - 1))
+    top = max(0.0, min(box[1] - high / 2, pen.im.size[1] - high - 1))
+    paper, ink = (CHOSEN, OTHER) if chosen else (OTHER, INK)
+    place = (left, top, left + wide, top + high)
+    pen.rounded_rectangle(place, high / 2, fill=paper, outline=ink, width=2)
+    pen.text((left + wide / 2, top + high / 2), text, ink, font, anchor="mm")
+
+
+def _fit(texts: Sequence[str], width: float, largest: float) -> tuple[str, float]:
+    """Return the first text that suits a face of this width, else the last, and its letters' size.
+
+    Letters are at most `largest` high, and not smaller than half of it.
+    """
+    wanted, font = min(largest, max(largest / 2, width / 3)), ImageFont.load_default(100)
+    for text in texts:
+        size = min(wanted, 100 * WIDEST_TAG * width / font.getlength(text))
+        if size >= largest / 2:
+            return text, size
+    return texts[-1], largest / 2
 
 
 def thumbnail_url(pixels: UInt8[np.ndarray, "h w 3"]) -> str:

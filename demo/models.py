@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from registry import seeding
 from registry.catalog import CATALOG
+from registry.crops import CropSpec
 from registry.entries import Version
 from registry.errors import BadVersion, EmptyRegistry, RegistryError, first_line
 
@@ -16,9 +18,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-SMOKE_FACES = 2
+SMOKE_FACES, SMOKE_PHOTO_PX = 2, 240
 FIRST_PAUSE_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 60.0
+STARTERS_COMING = "{name} can't answer yet: {progress}. It takes about a minute."
+
+
+class StartersComing(EmptyRegistry):
+    """Nothing is in production yet, but the starters are being registered; the message says so."""
 
 
 @runtime_checkable
@@ -186,6 +193,8 @@ def _identity(model: Model) -> tuple[int, str]:
 def _registry_error(name: str, failure: _Failure | None) -> Exception:
     """Return the failure as a RegistryError, whose message a visitor may read."""
     assert failure is not None
+    if isinstance(failure.error, EmptyRegistry) and (progress := seeding.progress()):
+        return StartersComing(STARTERS_COMING.format(name=name, progress=progress))
     if isinstance(failure.error, RegistryError):
         return failure.error.with_traceback(None)
     reason = first_line(failure.error)
@@ -193,7 +202,7 @@ def _registry_error(name: str, failure: _Failure | None) -> Exception:
 
 
 def smoke_check(model: Model) -> None:
-    """Try a version on random faces of its crop's size; one with two graphs in both.
+    """Try a version on faces cut from a drawn photo by its crop; one with two graphs in both.
 
     Raises:
         BadVersion: It fails, or its outputs are not those of its model; the message says which.
@@ -205,7 +214,7 @@ def smoke_check(model: Model) -> None:
     torch.set_flush_denormal(True)
     version, spec = model.version, CATALOG[model.version.name]
     size = version.crop.size_px
-    faces = torch.rand((SMOKE_FACES, 3, size, size), generator=torch.Generator().manual_seed(0))
+    faces = _smoke_faces(version.crop)
     shapes = output_checks.network_shapes(size, version.labels)
     change = None
     try:
@@ -217,3 +226,21 @@ def smoke_check(model: Model) -> None:
         output_checks.checked_outputs(lambda: model(faces, change), faces, spec.outputs, shapes)
     except output_checks.OutputError as error:
         raise BadVersion(f"{version.title} {error}; promote another version.") from error
+
+
+def _smoke_faces(spec: CropSpec) -> "torch.Tensor":
+    """Return crops of a photo of noise, cut as those of visitors' photos are."""
+    import numpy as np
+
+    from registry.crops import to_tensor
+    from registry.faces import Face, FaceCropper
+
+    side = SMOKE_PHOTO_PX
+    photo = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
+    points = np.array([[40, 50], [80, 50], [60, 70], [60, 90], [20, 60], [100, 60]], float)
+    faces = [
+        Face(box=(0.0, 0.0, 120.0, 120.0), keypoints=points + 100 * index, confidence=1.0)
+        for index in range(SMOKE_FACES)
+    ]
+    cropper = FaceCropper()
+    return to_tensor([cropper.crop(photo, face, spec).pixels for face in faces])

@@ -3,22 +3,27 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import mkdtemp
 
 import gradio as gr
+from fastapi import FastAPI
+from gradio.route_utils import FnIndexInferError
+from starlette.routing import Mount
 
+from demo.access import Access
+from demo.guards import failure_answer, unfit_answer
+from demo.listeners import Listeners
 from demo.models import ModelServer
+from demo.server import WebServer, guarded_app
 from demo.tabs.context import PageContext
 from demo.tabs.emotion import EmotionTab
 from demo.tabs.endpoints import Endpoints
+from demo.tabs.keyboard import add_keyboard_support
 from demo.tabs.transfer import TransferTab
 from demo.tabs.triplet import TripletTab
-from demo.tabs.uploads import LIFETIME_SECONDS, UploadOnlyBlocks
+from demo.tabs.uploads import UploadOnlyBlocks
+from demo.visitor_files import UPLOAD_BYTES, visitor_folder
 from registry.catalog import DLN, EMOTION, PIX2PIXHD
 
-HOST = "127.0.0.1"
-SWEEP_SECONDS = 300
-"""How often Gradio deletes what is older than LIFETIME_SECONDS."""
 REFRESH_SECONDS = 5
 """How often an open page asks for problems of the models."""
 CSS = Path(__file__).with_name("page.css")
@@ -41,24 +46,28 @@ class Page:
 
     url: str
     blocks: gr.Blocks
+    web_server: WebServer
 
     def close(self) -> None:
-        """Close the page; its pictures are deleted."""
+        """Close the page; the pictures are deleted when the process ends."""
         self.blocks.close(verbose=False)
+        self.web_server.close()
 
 
-def create_demo(server: ModelServer, mlflow_url: str | None) -> gr.Blocks:
+def create_demo(
+    server: ModelServer, mlflow_url: str | None, listeners: Listeners | None = None
+) -> gr.Blocks:
     """Return the page, not yet open.
 
     Args:
         server: The versions that answer.
         mlflow_url: MLflow's UI, which versions and runs link to; None for no links.
+        listeners: Which visitors are listening for answers; the web server keeps it up to date.
     """
+    visitor_folder()  # before the first component, which asks Gradio for the place of its files
     context = PageContext(server=server, mlflow_url=mlflow_url)
     with UploadOnlyBlocks(
-        title="Expression Studio",
-        analytics_enabled=False,
-        delete_cache=(SWEEP_SECONDS, LIFETIME_SECONDS),
+        listeners or Listeners(), title="Expression Studio", analytics_enabled=False
     ) as demo:
         gr.HTML(HEADER, apply_default_css=False)
         with gr.Tabs():
@@ -69,6 +78,7 @@ def create_demo(server: ModelServer, mlflow_url: str | None) -> gr.Blocks:
             with gr.Tab("Transfer", id="transfer"):
                 transfer = TransferTab(context)
         gr.HTML(PRIVACY, apply_default_css=False)
+        add_keyboard_support()
         Endpoints(context)
 
         def problems() -> tuple[str, str, str]:
@@ -82,37 +92,61 @@ def create_demo(server: ModelServer, mlflow_url: str | None) -> gr.Blocks:
     return demo
 
 
-def launch_page(server: ModelServer, *, port: int, mlflow_url: str | None) -> Page:
-    """Open the page on this machine and return at once.
+def launch_page(
+    server: ModelServer, *, port: int, mlflow_url: str | None, access: Access | None = None
+) -> Page:
+    """Open the page and return at once.
 
     Args:
         server: The versions that answer; they begin to load.
         port: A free one.
         mlflow_url: MLflow's UI, or None.
+        access: Where it listens and to whom it answers; None: to this machine only.
+
+    Raises:
+        OSError: It can't listen there, or pictures can't be stored.
     """
+    access = access or Access()
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    # Gradio names uploads by what they hold: in one folder, a page that closes takes another's.
-    os.environ.setdefault("GRADIO_TEMP_DIR", mkdtemp(prefix="expression-studio-"))
-    demo = create_demo(server, mlflow_url)
-    _, url, _ = demo.launch(
-        server_name=HOST,
+    listeners = Listeners()
+    demo = create_demo(server, mlflow_url, listeners)
+    endpoints = {str(fn.api_name) for fn in demo.fns.values() if fn.api_visibility == "public"}
+    app = guarded_app(access, visitor_folder(), listeners, endpoints)
+    _mount(app, demo, access, port)
+    web_server = WebServer(app, access.host, port)
+    web_server.start()
+    server.follow(DLN.name, EMOTION.name, PIX2PIXHD.name)
+    return Page(f"http://{access.reached_at}:{port}", demo, web_server)
+
+
+def _mount(app: FastAPI, demo: gr.Blocks, access: Access, port: int) -> None:
+    """Make Gradio answer below `app`, with nothing that reaches beyond this machine."""
+    demo.state_session_capacity = 50
+    gr.mount_gradio_app(
+        app,
+        demo,
+        path="/",
+        server_name=access.host,
         server_port=port,
-        prevent_thread_lock=True,
-        share=False,
-        quiet=True,
-        inbrowser=False,
+        root_path=access.root_path or None,
+        auth=access.login,
+        show_error=True,
+        max_file_size=UPLOAD_BYTES,
         run_history=False,
         ssr_mode=False,
         pwa=False,
         mcp_server=False,
         enable_monitoring=False,
+        app_kwargs={
+            "exception_handlers": {Exception: failure_answer, FnIndexInferError: unfit_answer}
+        },
         footer_links=["api"],
-        state_session_capacity=50,
         theme=theme(),
         css=CSS.read_text(encoding="utf-8"),
     )
-    server.follow(DLN.name, EMOTION.name, PIX2PIXHD.name)
-    return Page(url.rstrip("/"), demo)
+    demo.has_launched = True  # otherwise Gradio takes paths of files that were not uploaded
+    demo.app = demo.server_app = next(r.app for r in app.routes if isinstance(r, Mount))
+    demo.app.startup_events_triggered = True
 
 
 def theme() -> gr.themes.Base:

@@ -12,7 +12,7 @@ from jaxtyping import Float, UInt8
 
 from demo.answers import Provenance
 from demo.marking import encode_png
-from demo.models import Model
+from demo.models import Model, StartersComing
 from demo.pasting import paste_change
 from demo.predictors import BATCH, ModelProvider, Photo, read_photo_with_faces
 from demo.transfer_limits import LIMITS, warnings_about
@@ -36,7 +36,7 @@ NEUTRAL_PEOPLE = ("sad_01.jpg", "sad_06.jpg")
 """The example people that look neutral, whatever they were drawn as."""
 
 CONSENT = "Use only pictures of people who agree to it."
-GOOD, BAD = "{}, and still the same person.", "This result fails its own check."
+GOOD, BAD = "{}; likeness to the person {:.2f}.", "This result fails its own check."
 
 Vector = Float[np.ndarray, "_"]
 
@@ -72,6 +72,22 @@ class TransferAnswer:
             **asdict(self.provenance),
         }
 
+    @property
+    def file_name(self) -> str:
+        """A name for the picture's file, with version and strength."""
+        version = f"{self.provenance.model}-v{self.provenance.version}"
+        return f"expression-transfer_{version}_strength{self.strength:g}.png"
+
+    def encode(self) -> bytes:
+        """Return the picture as a PNG marked as generated; it names version and strength."""
+        provenance = self.provenance
+        texts = {
+            "Software": f"Expression Studio, {provenance.model} version {provenance.version}",
+            "Source": f"run {provenance.run_id}",
+            "Comment": f"strength {self.strength:g}",
+        }
+        return encode_png(self.picture, texts)
+
     def save(self, path: str | Path) -> None:
         """Write the picture as a PNG marked as generated, visibly and in its XMP.
 
@@ -83,7 +99,7 @@ class TransferAnswer:
         if file.suffix != ".png":
             raise ValueError(f"{str(path)!r} does not end with .png: name such a file.")
         with atomic_write(file) as part:
-            part.write_bytes(encode_png(self.picture))
+            part.write_bytes(self.encode())
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -175,8 +191,8 @@ class ExpressionTransfer:
             crop=crop,
             strength=strength,
             metrics=metrics,
-            warnings=(*failed, *warnings),
-            sentence=BAD if failed else GOOD.format(metrics.progress),
+            warnings=(*failed, *filter(None, [metrics.warning]), *warnings),
+            sentence=BAD if failed else GOOD.format(metrics.progress, metrics.likeness),
             provenance=Provenance.since(model, started),
         )
 
@@ -193,6 +209,8 @@ class ExpressionTransfer:
     def _model(self) -> Model:
         try:
             return self._server.model(PIX2PIXHD.name)
+        except StartersComing:
+            raise
         except EmptyRegistry as error:
             raise EmptyRegistry(
                 f"No version of {PIX2PIXHD.name} is in production yet. `{app_command()} seed` puts "

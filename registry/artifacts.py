@@ -1,11 +1,12 @@
 """Files that were logged to a run, fetched from the store."""
 
 import json
+import shutil
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from registry import store
+from registry import entries, records, store
 from registry.errors import Unreachable
 
 
@@ -20,17 +21,21 @@ def fetch(run_id: str, file: str, folder: Path) -> Path | None:
     Raises:
         Unreachable: the store does not answer, or the artifact is there and can't be read.
     """
-    from mlflow.artifacts import download_artifacts
-    from mlflow.exceptions import MlflowException
-
+    if not store.exists():
+        return None
     with store.answering():
-        if file not in _listed(run_id, file):
+        run = records.open_records().run(run_id)
+        if run is None:
+            return None
+        run_folder = entries.local_folder(run.artifacts)
+        if run_folder is None:
+            return _downloaded(run_id, file, run.artifacts, folder)
+        if not (run_folder / file).exists():
             return None
         try:
-            place = store.connect().get_run(run_id).info.artifact_uri
-            return Path(download_artifacts(artifact_uri=f"{place}/{file}", dst_path=str(folder)))
-        except MlflowException as error:  # its last line is the cause, its code may be wrong
-            raise unreadable(run_id, file, str(error).strip().splitlines()[-1]) from error
+            return Path(shutil.copy2(run_folder / file, folder))
+        except OSError as error:
+            raise unreadable(run_id, file, str(error)) from error
 
 
 def fetch_json(run_id: str, file: str) -> Any:
@@ -52,6 +57,19 @@ def unreadable(run_id: str, file: str, cause: str) -> Unreachable:
     return Unreachable(
         f"{file} of run {run_id} can't be read ({cause}): mend that and run the same command again."
     )
+
+
+def _downloaded(run_id: str, file: str, location: str, folder: Path) -> Path | None:
+    """Fetch an artifact from a server, if it is there."""
+    from mlflow.artifacts import download_artifacts
+    from mlflow.exceptions import MlflowException
+
+    if file not in _listed(run_id, file):
+        return None
+    try:
+        return Path(download_artifacts(artifact_uri=f"{location}/{file}", dst_path=str(folder)))
+    except MlflowException as error:  # its last line is the cause, its code may be wrong
+        raise unreadable(run_id, file, str(error).strip().splitlines()[-1]) from error
 
 
 def _listed(run_id: str, file: str) -> list[str]:

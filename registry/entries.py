@@ -7,16 +7,15 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
-from registry import store
+from registry import metadata_checks, records, store
 from registry.catalog import EXPRESSION_DIMS
 from registry.crops import CropSpec
 from registry.errors import BadVersion, app_command
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-    from mlflow.entities.model_registry import ModelVersion
+from registry.metadata_checks import MetadataError
+from registry.records import Entry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,21 +45,29 @@ class VersionMetadata:
         """Return the metadata in MLflow's tags.
 
         Raises:
+            MetadataError: a value is one that no version can have.
             KeyError, TypeError, ValueError: it isn't there, or isn't what `to_tags` wrote.
         """
-        crop = CropSpec(**json.loads(tags["crop"]))
+        values = {key: json.loads(tags[key]) for key in ("crop", "outputs", "labels", "data")}
+        crop, encoder = values["crop"], json.loads(tags.get("encoder", "{}"))
         temperature = json.loads(tags["temperature"])
-        encoder = dict(json.loads(tags.get("encoder", "{}")))
+        condition = json.loads(tags.get("condition", str(EXPRESSION_DIMS if encoder else 0)))
         thresholds = dict(json.loads(tags.get("thresholds", "{}")))
+        metadata_checks.check_crop(crop["size_px"], crop["margin"], crop["roll"])
+        for key in ("outputs", "data"):
+            metadata_checks.check_texts(key, values[key])
+        metadata_checks.check_texts("outputs of its encoder", encoder)
+        metadata_checks.check_labels(values["labels"], values["outputs"])
+        metadata_checks.check_numbers(temperature, condition, thresholds)
         return cls(
-            crop=CropSpec(size_px=int(crop.size_px), margin=float(crop.margin), roll=crop.roll),
-            outputs=dict(json.loads(tags["outputs"])),
-            labels=tuple(json.loads(tags["labels"])),
+            crop=CropSpec(**crop | {"margin": float(crop["margin"])}),
+            outputs=values["outputs"],
+            labels=tuple(values["labels"]),
             temperature=None if temperature is None else float(temperature),
-            data=dict(json.loads(tags["data"])),
+            data=values["data"],
             starter=tags.get("starter"),
             encoder=encoder,
-            condition=int(tags.get("condition", EXPRESSION_DIMS if encoder else 0)),
+            condition=condition,
             thresholds={key: float(value) for key, value in thresholds.items()},
         )
 
@@ -87,29 +94,34 @@ def title(name: str, number: int | str) -> str:
     return f"Version {number} of {name}"
 
 
-def read(entry: "ModelVersion") -> Version:
+def read(entry: Entry) -> Version:
     """Return an entry of MLflow's registry as a version.
 
     Raises:
-        BadVersion: it lacks what every version here carries.
+        BadVersion: it lacks what every version here carries, or nothing can work with it.
     """
     try:
         if entry.status != "READY":
             raise ValueError(entry.status)
         metadata = VersionMetadata.from_tags(entry.tags)
+    except MetadataError as error:
+        raise BadVersion(
+            f"{title(entry.name, entry.number)} can't be used, because {error}: promote another "
+            "version, or train one."
+        ) from error
     except (KeyError, TypeError, ValueError) as error:
         raise BadVersion(
-            f"{title(entry.name, entry.version)} is incomplete (crop, outputs or labels are "
+            f"{title(entry.name, entry.number)} is incomplete (crop, outputs or labels are "
             "missing): promote another version, or train one."
         ) from error
     return Version(
         **vars(metadata),
         name=entry.name,
-        number=int(entry.version),
-        run_id=entry.run_id or "",
+        number=entry.number,
+        run_id=entry.run_id,
         aliases=tuple(sorted(entry.aliases)),
-        created=datetime.fromtimestamp(entry.creation_timestamp / 1000, UTC),
-        description=entry.description or "",
+        created=datetime.fromtimestamp(entry.created_ms / 1000, UTC),
+        description=entry.description,
     )
 
 
@@ -117,39 +129,41 @@ def describe(version: Version, text: str) -> None:
     """Replace the description of a version, Markdown.
 
     Raises:
+        Deleted: the version was deleted, or its model renamed.
         Unreachable: the store does not answer.
     """
-    with store.answering():
+    with store.writing(f"The description of {version.title}"):
         store.connect().update_model_version(version.name, str(version.number), text)
 
 
 def local_folder(location: str) -> Path | None:
     """Return the folder of an artifact location on this machine, or None for a server's."""
-    from mlflow.utils.file_utils import local_file_uri_to_path
-    from mlflow.utils.uri import is_local_uri
+    parts = urlsplit(location)
+    if parts.scheme == "file":
+        host = f"//{parts.netloc}" if parts.netloc not in ("", "localhost") else ""
+        return Path(url2pathname(f"{host}{parts.path}"))
+    is_path = not parts.scheme or bool(Path(location).drive)
+    return Path(location) if is_path else None
 
-    return Path(local_file_uri_to_path(location)) if is_local_uri(location) else None
 
-
-def has_files(client: "MlflowClient", version: Version) -> bool:
+def has_files(version: Version) -> bool:
     """Return whether the files of a version are where they were stored; a server's always are."""
-    location = client.get_model_version_download_uri(version.name, str(version.number))
-    folder = local_folder(location)
+    folder = local_folder(records.open_records().location(version.name, version.number))
     return folder is None or folder.is_dir()
 
 
 @contextmanager
-def files(client: "MlflowClient", version: Version) -> Iterator[Path]:
+def files(version: Version) -> Iterator[Path]:
     """Give the folder with the files of a version; a server's are fetched and removed after.
 
     Raises:
         BadVersion: the folder is gone, because this checkout was moved or it was deleted.
     """
-    location = client.get_model_version_download_uri(version.name, str(version.number))
-    folder = local_folder(location)
+    folder = local_folder(records.open_records().location(version.name, version.number))
     if folder is None:
         from mlflow.artifacts import download_artifacts
 
+        store.connect()
         with TemporaryDirectory(prefix="expression-studio-") as fetched:
             uri = f"models:/{version.name}/{version.number}"
             yield Path(download_artifacts(artifact_uri=uri, dst_path=fetched))

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from registry.addresses import without_userinfo
+
 LONGEST_REASON = 200
 """Letters of another program's error text that a message quotes."""
 
@@ -17,7 +19,10 @@ def app_command() -> str:
 
 
 class RegistryError(RuntimeError):
-    """The registry gives no answer."""
+    """The registry gives no answer; user names and passwords in addresses are left out."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(without_userinfo(message))
 
 
 class EmptyRegistry(RegistryError):
@@ -32,13 +37,20 @@ class Unreachable(RegistryError):
     """The place where runs and versions are stored can't be reached, read or written."""
 
 
+class Deleted(RegistryError):
+    """What should be written to was deleted or renamed meanwhile, by MLflow's UI for example."""
+
+
 def first_line(error: BaseException) -> str:
     """Return why something failed, to be quoted in a sentence: the first line of an error's text.
 
     For an error of the operating system, its own words, such as `No space left on device`; for an
-    error without text, the name of its class. A full stop at the end is left out.
+    error without text, the name of its class. A full stop at the end, and user names and passwords
+    in addresses, are left out. Our own sentences are not cut.
     """
+    if isinstance(error, RegistryError):
+        return str(error).rstrip(".")
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:LONGEST_REASON].rstrip(".")
+    return without_userinfo(lines[0])[:LONGEST_REASON].rstrip(".")

@@ -103,6 +103,7 @@ def write(run_id: str, measurements: Iterable[Measurement]) -> None:
     Processes that write to a local store at once wait for each other.
 
     Raises:
+        Deleted: the run was deleted.
         Unreachable: the store does not answer, or the table can't be read; nothing is written.
     """
     with lock():
@@ -132,7 +133,7 @@ def _write(run_id: str, measurements: Iterable[Measurement]) -> None:
         "data": [[_or_none(row[column]) for column in COLUMNS] for row in rows],
     }
     client = store.connect()
-    with store.answering():
+    with store.writing(f"The table of measurements of run {run_id}", run_id):
         client.log_dict(run_id, table, FILE)
         shown_as = json.dumps([{"path": FILE, "type": "table"}])
         client.set_tag(run_id, "mlflow.loggedArtifacts", shown_as)

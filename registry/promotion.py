@@ -13,10 +13,11 @@ def promote(name: str, number: int) -> Version:
     Raises:
         BadVersion: there is no such version, or it is incomplete.
         EmptyRegistry: the model has no version.
+        Deleted: the version or its model was deleted or renamed meanwhile.
         Unreachable: the store does not answer.
     """
     version = versions.resolve(f"{name}/{number}")
     client = store.connect()
-    with store.answering():
+    with store.writing(f"The alias {PRODUCTION} of {version.name}"):
         client.set_registered_model_alias(version.name, PRODUCTION, str(version.number))
     return versions.resolve(f"{name}/{number}")

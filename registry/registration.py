@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from registry import entries, export, export_parts, store
+from registry import entries, export, export_parts, in_progress, metadata_checks, store
 from registry.catalog import ModelSpec
 from registry.crops import CropSpec
 from registry.entries import Version, VersionMetadata
+from registry.errors import BadVersion
 from registry.export_parts import ExportPart
+from registry.records import entry_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -55,15 +57,16 @@ def register(
         temperature: what the logits were divided by.
         data: digest of each data set by name.
         starter: digest of the shipped weights it was made from.
-        encoder: for a generator and only for it: the network that it was trained with. Maps faces
-            to the encoder's outputs by name.
+        encoder: for a generator alone: what it was trained with; maps faces to outputs by name.
         thresholds: see `VersionMetadata.thresholds`.
 
     Raises:
-        BadVersion: a network fails, can't be exported, its outputs are not the spec's, or its
-            exported graph computes something else.
+        BadVersion: size, margin, labels or temperature can't be used; or a network fails, can't be
+            exported, its outputs are not the spec's, or its exported graph computes something else.
+        Deleted: the run, its experiment or the registered model was deleted or renamed meanwhile.
         Unreachable: the store does not answer, or its disk is full or read-only.
     """
+    _check_metadata(spec, crop, labels, temperature)
     parts = export_parts.freeze_parts(spec, network, encoder, crop.size_px, labels)
     metadata = VersionMetadata(
         crop=crop,
@@ -75,6 +78,20 @@ def register(
         **_outputs(parts),
     )
     return _store(spec, parts, metadata, run_id, config, description)
+
+
+def _check_metadata(
+    spec: ModelSpec, crop: CropSpec, labels: Sequence[str], temperature: float | None
+) -> None:
+    """Raise, before anything is computed, if nobody could use the version."""
+    try:
+        metadata_checks.check_crop(crop.size_px, crop.margin, crop.roll)
+        metadata_checks.check_labels(labels, spec.outputs)
+        metadata_checks.check_numbers(temperature, 0, {})
+    except metadata_checks.MetadataError as error:
+        raise BadVersion(
+            f"A version of {spec.name} was not registered, because {error}."
+        ) from error
 
 
 def _outputs(parts: Sequence[ExportPart]) -> dict[str, Any]:
@@ -94,20 +111,22 @@ def _store(
 ) -> Version:
     """Write the files, compare the stored graphs with the networks, then register the version."""
     client, (first, *others) = store.connect(), parts
-    with store.answering(FAILED), TemporaryDirectory(prefix=TEMPORARY) as folder:
+    name = f"The version of {spec.name}"
+    with store.writing(name, run_id, FAILED), TemporaryDirectory(prefix=TEMPORARY) as folder:
         scratch = Path(folder)
         export.require_space(scratch, store.folder(), parts)
         text = export.card_text(spec, metadata, description)
         extra_files = export.write_extra_files(scratch, parts, config, text)
         extra_files += [export.write_graph(scratch, part, spec) for part in others]
         logged_model = _create_logged_model(client, spec, run_id)
-        with _undone_on_failure(client, logged_model):
+        marked = in_progress.working_on("model", logged_model.model_id)
+        with marked, _undone_on_failure(client, logged_model):
             export.log_model(logged_model, first, spec, extra_files)
             with _stored_files(logged_model) as stored:
                 for part in parts:
                     export.check_stored(stored, part, spec)
             entry = _create_version(client, spec, logged_model, description, metadata)
-    return entries.read(entry)
+    return entries.read(entry_of(entry, []))
 
 
 def _create_logged_model(client: "MlflowClient", spec: ModelSpec, run_id: str) -> "LoggedModel":

@@ -2,7 +2,7 @@
 
 import hashlib
 
-from registry import store
+from registry import records, store
 from registry.entries import Version
 
 TAG = "card_sha256"
@@ -18,10 +18,11 @@ def sign(run_id: str, *cards: str) -> None:
             that it replaces: so a program that is stopped in between leaves a signed card.
 
     Raises:
+        Deleted: the run was deleted.
         Unreachable: the store does not answer.
     """
     client = store.connect()
-    with store.answering():
+    with store.writing(f"The digest of the card of run {run_id}", run_id):
         client.set_tag(run_id, TAG, " ".join(map(_digest, cards)))
 
 
@@ -31,15 +32,11 @@ def is_signed(version: Version) -> bool:
     Raises:
         Unreachable: the store does not answer.
     """
-    from mlflow.exceptions import MlflowException
-
-    client = store.connect()
-    try:
-        with store.answering():
-            tags = client.get_run(version.run_id).data.tags
-    except MlflowException:  # there is no such run any more, only its version
+    with store.answering():
+        run = records.open_records().run(version.run_id)
+    if run is None:  # it was deleted for good, only its version is there
         return False
-    return _digest(version.description) in tags.get(TAG, "").split()
+    return _digest(version.description) in run.tags.get(TAG, "").split()
 
 
 def _digest(text: str) -> str:

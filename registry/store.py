@@ -1,18 +1,24 @@
 """Where runs and versions are stored: mlruns/ of this checkout, or an MLflow server."""
 
-import logging
 import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock
-
-from registry import store_errors
-from registry.errors import RegistryError, is_checkout
+from registry import database, mlflow_client, store_errors
+from registry.addresses import is_web, split_login
+from registry.errors import (
+    Deleted,
+    EmptyRegistry,
+    RegistryError,
+    Unreachable,
+    app_command,
+    first_line,
+    is_checkout,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -20,20 +26,14 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).parent.parent
 """The folder that holds this package: a checkout, or the site-packages of an environment."""
-ANSWER_WITHIN_SECONDS = 5
-MLFLOW_ENVIRONMENT = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
-}
-MLFLOW_DEFAULTS = {
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
-}
-ANSWERS = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "RESOURCE_ALREADY_EXISTS"}
+GONE = "RESOURCE_DOES_NOT_EXIST"
+ANSWERS = {GONE, "INVALID_PARAMETER_VALUE", "RESOURCE_ALREADY_EXISTS"}
 """MLflow's error codes that are answers about one thing, not failures of the store."""
 _connecting = threading.RLock()
+_used: set[Path] = set()
+"""The local databases that this process has used."""
+_checked: set[str] = set()
+"""The addresses of databases that have all tables."""
 
 
 def folder() -> Path | None:
@@ -50,33 +50,94 @@ def folder() -> Path | None:
 
 
 def tracking_uri() -> str:
-    """Return what MLflow calls the tracking URI."""
+    """Return what MLflow calls the tracking URI; a web server's has no user and password."""
     local = folder()
-    return os.environ["MLFLOW_TRACKING_URI"] if local is None else _sqlite(local / "mlflow.db")
+    if local is not None:
+        return database.address(local / database.NAME)
+    uri = os.environ["MLFLOW_TRACKING_URI"]
+    return split_login(uri)[0] if is_web(uri) else uri
 
 
-def connect() -> "MlflowClient":
-    """Return a client of the store; a local one is created at its first use, which takes seconds.
-
-    Safe from several threads and processes at once.
+def exists() -> bool:
+    """Return whether there is a store: a server, or a local database that was created.
 
     Raises:
-        Unreachable: the server does not answer, or the local database can't be read.
+        Unreachable: this process has found the local database before, and it is gone.
     """
-    os.environ.update(MLFLOW_ENVIRONMENT)
-    for name, value in MLFLOW_DEFAULTS.items():
-        os.environ.setdefault(name, value)
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # raised as well
-    local, uri = folder(), tracking_uri()
+    local = folder()
     if local is None:
-        _ping(uri)
+        return True
+    file = local / database.NAME
+    if database.is_there(file):
+        _used.add(file)
+        return True
+    if file in _used:
+        raise store_errors.absent(local)
+    return False
+
+
+def connect(*, create: bool = False) -> "MlflowClient":
+    """Return a client of the store. Safe from several threads and processes at once.
+
+    Args:
+        create: make a local store where there is none, which takes seconds. A local database that
+            this process has used, and that is gone, is never made again.
+
+    Raises:
+        EmptyRegistry: there is no local store.
+        Unreachable: the server does not answer, or the local database can't be used; the message
+            says why.
+    """
+    mlflow_client.configure()
+    local = folder()
+    if local is None:
+        with answering():
+            mlflow_client.ping(tracking_uri())
     with _connecting, answering():
         if local is not None:
-            _create(local)
-        _set_uri(uri)
-        from mlflow import MlflowClient
+            _open_local(local, create)
+        return mlflow_client.client(tracking_uri())
 
-        return MlflowClient(uri, uri)
+
+def _open_local(local: Path, create: bool) -> None:
+    """Check that MLflow can use a local database, and would not change its schema unasked."""
+    _require_database(local, create)
+    file = local / database.NAME
+    _used.add(file)
+    address = database.address(file)
+    if address not in _checked:
+        if not database.has_all_tables(file) and (problem := store_errors.other_schema(local)):
+            raise problem
+        _checked.add(address)
+
+
+def _require_database(local: Path, create: bool) -> None:
+    """Check that there is a local database with something in it, or create it."""
+    _require_readable_name(local)
+    file = local / database.NAME
+    if not exists():
+        if not create:
+            raise EmptyRegistry(
+                f"There is no registry in {local} yet: `{app_command()} seed` registers the "
+                "starters."
+            )
+        database.create(local)
+    with answering():
+        size_bytes = file.stat().st_size
+    if not size_bytes:
+        raise store_errors.damaged(local, f"{database.NAME} is empty, 0 bytes")
+
+
+def _require_readable_name(local: Path) -> None:
+    """Raise if MLflow can't name the folder in the addresses of its files."""
+    try:
+        str(local).encode("utf-8")
+    except UnicodeEncodeError:
+        shown = os.fsencode(local).decode("utf-8", "backslashreplace")
+        raise Unreachable(
+            f"The folder {shown} can't hold a registry, because its name isn't UTF-8: rename it, "
+            "or set EXPRESSION_STUDIO_STORE to another folder."
+        ) from None
 
 
 @contextmanager
@@ -104,6 +165,50 @@ def answering(outcome: str = "") -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def writing(thing: str, run_id: str = "", outcome: str = "") -> Iterator[None]:
+    """Turn every failure to write to a thing into one sentence.
+
+    Args:
+        thing: what is written, at the beginning of the sentence: "The table of run 7".
+        run_id: the run that it belongs to; empty where it belongs to none.
+        outcome: what a failure means; by default that the thing was not written.
+
+    Raises:
+        Deleted: the thing, or what it belongs to, is no longer there under its name.
+        Unreachable: as for `answering`.
+    """
+    from mlflow.exceptions import MlflowException
+
+    outcome = outcome or f"{thing[:1].lower()}{thing[1:]} was not written"
+    try:
+        with answering(outcome):
+            yield
+    except MlflowException as error:
+        if error.error_code != GONE and not (run_id and not is_active(run_id)):
+            raise
+        raise Deleted(
+            f"{thing} can't be written ({first_line(error)}), because it was deleted or renamed in "
+            f"MLflow meanwhile, or what it belongs to: restore that in MLflow; {outcome}."
+        ) from error
+
+
+def is_active(run_id: str) -> bool:
+    """Return whether there is a run that wasn't deleted.
+
+    Raises:
+        Unreachable: the store does not answer.
+    """
+    from mlflow.exceptions import MlflowException
+
+    client = connect()
+    try:
+        with answering():
+            return bool(client.get_run(run_id).info.lifecycle_stage == "active")
+    except MlflowException:
+        return False
+
+
 def _is_failure(error: Exception) -> bool:
     """Return whether the store failed, and not what it was used for."""
     from mlflow.exceptions import MlflowException
@@ -119,6 +224,8 @@ def _is_failure(error: Exception) -> bool:
 def experiment(name: str) -> str:
     """Return the id of an experiment whose artifacts lie in this store; created when absent.
 
+    A local store is created, too.
+
     One whose artifacts lie elsewhere, because the store was moved, is renamed: MLflow can't change
     the place of its artifacts.
 
@@ -127,7 +234,7 @@ def experiment(name: str) -> str:
     """
     from mlflow.exceptions import MlflowException
 
-    client = connect()
+    client = connect(create=True)
     with answering():
         found = client.get_experiment_by_name(name)
         if found and not _is_here(found):
@@ -141,6 +248,31 @@ def experiment(name: str) -> str:
             if found := client.get_experiment_by_name(name):
                 return str(found.experiment_id)
             raise
+
+
+def upgrade() -> str:
+    """Bring the local database to the installed MLflow's schema; return what was done.
+
+    A copy of the database is made first. A failure leaves the database as it was.
+
+    Raises:
+        EmptyRegistry: there is no local store.
+        Unreachable: the database can't be read or written, or the store is a server's.
+    """
+    local = folder()
+    if local is None:
+        raise Unreachable(
+            f"The store {tracking_uri()} is a server's: whoever runs it upgrades it, with "
+            "`mlflow db upgrade`."
+        )
+    _require_database(local, create=False)
+    with answering("the database is as it was before"):
+        copy = database.upgrade(local)
+        if copy is None and (problem := store_errors.other_schema(local)):
+            raise problem
+    if copy is None:
+        return f"The registry in {local} has the schema of the installed MLflow already."
+    return f"The registry in {local} was upgraded; as it was before, it is in {copy}."
 
 
 def _restored(client: "MlflowClient", found: "Experiment") -> str:
@@ -157,77 +289,3 @@ def _artifacts(name: str) -> str | None:
 def _is_here(found: "Experiment") -> bool:
     local = folder()
     return local is None or str(found.artifact_location).startswith(local.as_uri() + "/")
-
-
-def _set_uri(uri: str) -> None:
-    """Make `uri` MLflow's own default, leaving the environment of child processes as it is."""
-    import mlflow
-
-    before = os.environ.get("MLFLOW_TRACKING_URI")
-    mlflow.set_tracking_uri(uri)
-    mlflow.set_registry_uri(uri)
-    if before is None:
-        os.environ.pop("MLFLOW_TRACKING_URI", None)
-    else:
-        os.environ["MLFLOW_TRACKING_URI"] = before
-
-
-def _ping(uri: str) -> None:
-    """Check within seconds that a server answers; other stores are checked at their first use."""
-    if not uri.startswith(("http://", "https://")):
-        return
-    from mlflow.exceptions import MlflowException
-    from mlflow.tracking._tracking_service.utils import get_default_host_creds
-    from mlflow.utils.rest_utils import http_request
-
-    options = {"max_retries": 0, "timeout": ANSWER_WITHIN_SECONDS, "raise_on_status": False}
-    try:
-        http_request(get_default_host_creds(uri), "/health", "GET", **options)
-    except MlflowException as error:
-        raise store_errors.no_server(uri) from error
-
-
-def _create(local: Path) -> None:
-    """Create a local store when there is none.
-
-    It is built under another name, so that no other process reads a half-written database.
-    """
-    database = local / "mlflow.db"
-    if database.exists():
-        return
-    local.mkdir(parents=True, exist_ok=True)
-    with FileLock(local / ".lock"):
-        if database.exists():
-            return
-        building = local / "mlflow.db.building"
-        for leftover in local.glob("mlflow.db.building*"):
-            leftover.unlink()
-        _migrate(building, local / "artifacts")
-        building.replace(database)
-
-
-def _migrate(database: Path, artifacts: Path) -> None:
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
-    with closing(sqlite3.connect(database)) as connection:
-        connection.execute("PRAGMA journal_mode=WAL")
-        with _quiet("mlflow", "alembic"):
-            SqlAlchemyStore(_sqlite(database), artifacts.as_uri()).engine.dispose()
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-
-
-@contextmanager
-def _quiet(*names: str) -> Iterator[None]:
-    loggers = [logging.getLogger(name) for name in names]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-
-
-def _sqlite(database: Path) -> str:
-    return f"sqlite:///{database.as_posix()}"

@@ -3,25 +3,31 @@
 import errno
 import os
 import shutil
+import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from registry import database, server_errors
+from registry.addresses import is_web
+from registry.database import Schema
 from registry.errors import Unreachable, app_command, first_line
 
 FULL_CODES = (errno.ENOSPC, errno.EDQUOT)
 DENIED_CODES = (errno.EACCES, errno.EPERM, errno.EROFS)
-FULL_TEXTS = ("database or disk is full",)
-DENIED_TEXTS = ("attempt to write a readonly database", "unable to open database file")
-LOCKED_TEXTS = ("database is locked",)
-DAMAGED_TEXTS = ("file is not a database", "disk image is malformed", "no such table")
-"""SQLite's errors for a file that is no database, or lacks MLflow's tables."""
+FULL_SQLITE = (sqlite3.SQLITE_FULL,)
+DENIED_SQLITE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
+LOCKED_SQLITE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+DAMAGED_SQLITE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+MISSING_TABLE = "no such table"
+"""SQLite's words for it, which has no code of its own."""
+PRIMARY_CODE = 0xFF
+"""The part of SQLite's codes that names the kind of error."""
+LEAST_FREE_BYTES = 1_000_000
 
 
 def is_disk_failure(error: BaseException) -> bool:
     """Return whether an error comes from a full disk or from missing permission to write."""
-    return _find(error, FULL_TEXTS, FULL_CODES) is not None or (
-        _find(error, DENIED_TEXTS, DENIED_CODES) is not None
-    )
+    return _find_full(error) is not None or _find_denied(error) is not None
 
 
 def require_space(needed_bytes: Mapping[Path, int]) -> None:
@@ -47,65 +53,153 @@ def to_unreachable(
 
     Args:
         error: what MLflow, SQLite or the operating system raised.
-        folder: the local store; None for a server.
+        folder: the local store; None for a server or another database.
         uri: MLflow's tracking URI.
         outcome: what the failure means for what was being done, such as "nothing was registered".
     """
     end = f"; {outcome}." if outcome else "."
     place = folder or "the temporary folder"
-    if cause := _find(error, FULL_TEXTS, FULL_CODES):
+    if cause := _find_full(error, folder):
         where = getattr(cause, "filename", None) or place
         return Unreachable(
             f"No space left on device ({where}): free space and run the same command again{end}"
         )
-    if cause := _find(error, DENIED_TEXTS, DENIED_CODES):
+    if folder is not None and not database.is_there(folder / database.NAME):
+        return Unreachable(f"{_vanished(folder)}{end}")
+    if cause := _find_denied(error):
         where, reason = getattr(cause, "filename", None) or place, _reason(cause)
-        return Unreachable(
-            f"{where} can't be opened or written ({reason}): allow it, or set "
-            f"EXPRESSION_STUDIO_STORE to a folder that you may write to{end}"
+        return Unreachable(f"{where} can't be opened or written ({reason}): {_allow(folder)}{end}")
+    if folder is None and is_web(uri):
+        return Unreachable(f"{server_errors.sentence(list(_causes(error)), uri)}{end}")
+    name = f"The registry in {folder}" if folder else f"The database {uri}"
+    return Unreachable(f"{name} {_database_problem(error, folder)}{end}")
+
+
+def absent(folder: Path) -> Unreachable:
+    """Return the sentence for a database that was there and is gone."""
+    return Unreachable(f"{_vanished(folder)}.")
+
+
+def damaged(folder: Path, reason: str) -> Unreachable:
+    """Return the sentence for a database that can't be used any more."""
+    return Unreachable(f"The registry in {folder} {_damage(folder, reason)}.")
+
+
+def other_schema(folder: Path) -> Unreachable | None:
+    """Return the sentence for a database that MLflow can't work with; None where it can.
+
+    Raises:
+        sqlite3.Error: it can't be read.
+    """
+    problem = _schema_problem(folder)
+    return Unreachable(f"The registry in {folder} {problem}.") if problem else None
+
+
+def _database_problem(error: BaseException, folder: Path | None) -> str:
+    if cause := _find_sqlite(error, LOCKED_SQLITE):
+        return _locked(folder, first_line(cause))
+    if cause := _find_sqlite(error, DAMAGED_SQLITE) or _find_text(error, MISSING_TABLE):
+        return _damage(folder, first_line(cause))
+    if cause := _find_sqlite(error, (sqlite3.SQLITE_IOERR,)):
+        return (
+            f"can't be read or written ({first_line(cause)}): the disk reports an error; check it, "
+            "and run the same command again"
         )
-    if folder is None:
-        return no_server(uri, f" ({first_line(error)})")
-    return Unreachable(f"The registry in {folder} {_database_problem(error)}{end}")
-
-
-def no_server(uri: str, reason: str = "") -> Unreachable:
-    """Return the sentence for a server that does not answer; `reason` stands in brackets."""
-    return Unreachable(
-        f"The MLflow server {uri} does not answer{reason}: start it, or unset "
-        "MLFLOW_TRACKING_URI to use the local folder mlruns/."
+    reason = first_line(error)
+    return (folder and _readable_schema_problem(folder)) or (
+        f"gives no answer ({reason}): mend that and run the same command again"
     )
 
 
-def _database_problem(error: BaseException) -> str:
-    if cause := _find(error, LOCKED_TEXTS):
-        return (
-            f"is being written by another program ({first_line(cause)}): run the same command "
-            "again when that is done"
-        )
-    if cause := _find(error, DAMAGED_TEXTS):
-        return (
-            f"can't be read ({first_line(cause)}): move the folder aside and run "
-            f"`{app_command()} seed` for a fresh one"
-        )
-    return f"gives no answer ({first_line(error)}): mend that and run the same command again"
+def _locked(folder: Path | None, reason: str) -> str:
+    users = database.users(folder / database.NAME) if folder else []
+    by = " and ".join(users) or "another program"
+    return f"is being written by {by} ({reason}): wait, and run the same command again"
 
 
-def _find(
-    error: BaseException, texts: tuple[str, ...], codes: tuple[int, ...] = ()
-) -> BaseException | None:
-    """Return the error, or the first of its causes, that has one of the texts or error numbers.
+def _damage(folder: Path | None, reason: str) -> str:
+    if folder is None:
+        return f"is damaged ({reason}): put a copy of it back"
+    return (
+        f"is damaged ({reason}): put a copy of {folder / database.NAME} back, or what "
+        "`sqlite3 mlflow.db .recover` can read; only if nothing can be saved, move the folder "
+        f"aside, keep it, and run `{app_command()} seed`"
+    )
 
-    Some libraries (shutil, safetensors) pass the number on only as a part of their text.
-    """
-    numbers = [form.format(code) for code in codes for form in ("[errno {}]", "os error {})")]
+
+def _readable_schema_problem(folder: Path) -> str | None:
+    try:
+        return _schema_problem(folder)
+    except sqlite3.Error:
+        return None
+
+
+def _schema_problem(folder: Path) -> str | None:
+    match database.schema(folder / database.NAME):
+        case Schema.OLDER:
+            return (
+                "was written by an older MLflow: run `python -m registry upgrade`, which copies "
+                "it first; nothing is lost"
+            )
+        case Schema.NEWER:
+            return (
+                "was written by a newer MLflow than the one installed: install that one again "
+                "(`pip install -r requirements.txt` of the newer checkout), or use that checkout"
+            )
+        case Schema.INCOMPLETE:
+            return _damage(folder, "tables are missing")
+    return None
+
+
+def _vanished(folder: Path) -> str:
+    return (
+        f"{folder / database.NAME} is gone: if it lies on a drive or a share, connect that again; "
+        "if it was moved, move it back; nothing was created in its place"
+    )
+
+
+def _allow(folder: Path | None) -> str:
+    """Return what to do where writing is denied: another folder only if none is in use."""
+    if folder is not None and database.is_there(folder / database.NAME):
+        return f"give this user the permission to write to {folder} and to all that is in it"
+    return "allow it, or set EXPRESSION_STUDIO_STORE to a folder that you may write to"
+
+
+def _find_full(error: BaseException, folder: Path | None = None) -> BaseException | None:
+    """Return what says that a disk is full; SQLite may report only that it could not write."""
+    found = _find_sqlite(error, FULL_SQLITE) or _find_system(error, FULL_CODES)
+    failed = _find_sqlite(error, (sqlite3.SQLITE_IOERR,))
+    if found or failed is None or folder is None:
+        return found
+    return failed if shutil.disk_usage(folder).free < LEAST_FREE_BYTES else None
+
+
+def _find_denied(error: BaseException) -> BaseException | None:
+    return _find_sqlite(error, DENIED_SQLITE) or _find_system(error, DENIED_CODES)
+
+
+def _find_sqlite(error: BaseException, codes: tuple[int, ...]) -> BaseException | None:
+    for cause in _causes(error):
+        if isinstance(cause, sqlite3.Error):
+            code = getattr(cause, "sqlite_errorcode", None)  # only where SQLite raised it
+            if code is not None and code & PRIMARY_CODE in codes:
+                return cause
+    return None
+
+
+def _find_system(error: BaseException, codes: tuple[int, ...]) -> BaseException | None:
+    """Return the first cause with an error number; shutil and safetensors keep only its text."""
+    texts = [form.format(code) for code in codes for form in ("[errno {}]", "os error {})")]
     for cause in reversed(list(_causes(error))):
         if isinstance(cause, OSError) and cause.errno in codes:
             return cause
-        text = str(cause).lower()
-        if any(part in text for part in (*texts, *numbers)):
+        if any(text in str(cause).lower() for text in texts):
             return cause
     return None
+
+
+def _find_text(error: BaseException, text: str) -> BaseException | None:
+    return next((cause for cause in _causes(error) if text in str(cause).lower()), None)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

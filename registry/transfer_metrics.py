@@ -22,6 +22,10 @@ NOT_THE_PERSON = (
     "The result may no longer show the same person: its likeness to the source is {likeness:.2f}, "
     "where at least {least:.2f} is expected."
 )
+MORE_LIKE_DRIVER = (
+    "The result is more like the face it took the expression from ({driver:.2f}) than like the "
+    "face to change ({source:.2f}): if these are two people, it may no longer show the first."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +60,16 @@ class TransferMetrics:
             return "As near to the expression as before"
         way = "nearer to" if self.nearer > 0 else "farther from"
         return f"{abs(self.nearer):.0%} {way} the expression"
+
+    @property
+    def warning(self) -> str | None:
+        """A sentence where the result is more like the driver than like the source, else None.
+
+        It is no failure: two pictures of one person are alike.
+        """
+        if self.driver_likeness is None or self.driver_likeness <= self.likeness:
+            return None
+        return MORE_LIKE_DRIVER.format(driver=self.driver_likeness, source=self.likeness)
 
     def to_dict(self) -> dict[str, float | None]:
         """Return the fields and `nearer`, as JSON can hold them."""

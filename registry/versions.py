@@ -7,21 +7,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
-
-from registry import entries, export, export_parts, graph, store
+from registry import entries, store
 from registry.catalog import CATALOG
 from registry.entries import Version
 from registry.errors import BadVersion, EmptyRegistry, RegistryError, Unreachable, app_command
 from registry.measurements import Measurement
 from registry.measurements import read as read_measurements
-from registry.production import ProductionModel
-from registry.registration import register
+from registry.records import Entry, Records, open_records
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
-    from mlflow.entities.model_registry import ModelVersion
+    from torch import Tensor
+
+    from registry.production import ProductionModel
+    from registry.registration import register
 
 __all__ = [
     "BadVersion",
@@ -47,6 +45,19 @@ PRODUCTION = "production"
 REFERENCE = re.compile(r"(?:models:/)?(?P<name>[\w.-]+)(?:@(?P<alias>[\w.-]+)|/(?P<number>\d+))?")
 
 
+def __getattr__(name: str) -> Any:
+    """Import what needs torch when it is first asked for: to list versions needs none of it."""
+    if name == "register":
+        from registry.registration import register
+
+        return register
+    if name == "ProductionModel":
+        from registry.production import ProductionModel
+
+        return ProductionModel
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 def resolve(reference: str) -> Version:
     """Return the version that `dln@production`, `dln/3`, `models:/dln/3` or `dln` means.
 
@@ -55,27 +66,31 @@ def resolve(reference: str) -> Version:
         EmptyRegistry: the model has no version, or none in production.
         Unreachable: the store does not answer.
     """
-    from mlflow.exceptions import MlflowException
-
     parts = REFERENCE.fullmatch(reference)
     if parts is None:
         raise BadVersion(f"{reference!r} names no version: write dln, dln@production or dln/3.")
-    name, client = parts["name"], store.connect()
+    name = parts["name"]
+    if not store.exists():
+        raise _no_version(name)
+    records = open_records()
     with store.answering():
-        number = parts["number"] or _aliased(client, name, parts["alias"] or PRODUCTION)
-        try:
-            return entries.read(client.get_model_version(name, number))
-        except MlflowException as error:
-            raise _no_version(name, number) from error
+        number = parts["number"] or _aliased(records, name, parts["alias"] or PRODUCTION)
+        entry = records.entry(name, int(number))
+    if entry is None:
+        raise _no_version(name, number)
+    return entries.read(entry)
 
 
-def load(version: Version | str, device: str | None = None) -> ProductionModel:
+def load(version: Version | str, device: str | None = None) -> "ProductionModel":
     """Load a version onto a device (the fastest one by default).
 
     Raises:
         BadVersion: its files are gone, aren't an exported graph, or could run code when loaded.
         EmptyRegistry, Unreachable: as for `resolve`.
     """
+    from registry import export_parts, graph
+    from registry.production import ProductionModel
+
     if isinstance(version, str):
         version = resolve(version)
     device = device or best_device()
@@ -86,7 +101,7 @@ def load(version: Version | str, device: str | None = None) -> ProductionModel:
         return ProductionModel(version, device, network, encoder)
 
 
-def weights(reference: str) -> dict[str, Tensor]:
+def weights(reference: str) -> "dict[str, Tensor]":
     """Return weights.safetensors of a version, by parameter name, on the CPU.
 
     Raises:
@@ -95,6 +110,8 @@ def weights(reference: str) -> dict[str, Tensor]:
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
+
+    from registry import export, export_parts, graph
 
     version = resolve(reference)
     with _whole_files(version) as folder:
@@ -112,6 +129,8 @@ def config(reference: str) -> dict[str, Any]:
         BadVersion: the file is missing or broken.
         EmptyRegistry, Unreachable: as for `resolve`.
     """
+    from registry import export, export_parts, graph
+
     version = resolve(reference)
     with _whole_files(version) as folder:
         try:
@@ -167,17 +186,18 @@ def find(name: str, **fields: object) -> Version | None:
     Raises:
         Unreachable: the store does not answer.
     """
-    client = store.connect()
     for version in list_versions(name):
         if all(getattr(version, key) == value for key, value in fields.items()):
             with store.answering():
-                if entries.has_files(client, version):
+                if entries.has_files(version):
                     return version
     return None
 
 
 def best_device() -> str:
     """Return cuda, mps or cpu: the fastest this machine has."""
+    import torch
+
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
@@ -186,8 +206,9 @@ def best_device() -> str:
 @contextmanager
 def _whole_files(version: Version) -> Iterator[Path]:
     """Give a version's folder; an error inside is reported with the version's name."""
-    client = store.connect()
-    with store.answering(), entries.files(client, version) as folder:
+    from registry import graph
+
+    with store.answering(), entries.files(version) as folder:
         try:
             yield folder
         except graph.GraphError as error:
@@ -197,48 +218,38 @@ def _whole_files(version: Version) -> Iterator[Path]:
             ) from error
 
 
-def _aliased(client: "MlflowClient", name: str, alias: str) -> str:
+def _aliased(records: Records, name: str, alias: str) -> int:
     """Return the number an alias points to."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        aliases = client.get_registered_model(name).aliases
-    except MlflowException as error:
-        raise _no_version(name) from error
+    aliases = records.aliases(name)
+    if aliases is None:
+        raise _no_version(name)
     if alias in aliases:
-        return str(aliases[alias])
+        return aliases[alias]
     if alias != PRODUCTION:
         known = ", ".join(aliases) or "none"
         raise BadVersion(f"{name} has no alias {alias} (it has: {known}).")
     raise _none_in_production(name)
 
 
-def _search(name: str | None) -> list["ModelVersion"]:
-    """Return MLflow's entries by name and newest first; without `name`, of the catalog's models."""
-    if name and not REFERENCE.fullmatch(name):
+def _search(name: str | None) -> list[Entry]:
+    """Return the entries by name and newest first; without `name`, of the catalog's models."""
+    if (name and not REFERENCE.fullmatch(name)) or not store.exists():
         return []
-    client, only = store.connect(), f"name='{name}'" if name else None
+    records = open_records()
     with store.answering():
-        found = client.search_model_versions(only)
-        models = client.search_registered_models(filter_string=only)
-    aliases = {model.name: model.aliases for model in models}
-    known = [entry for entry in found if name or entry.name in CATALOG]
-    for entry in known:  # MLflow leaves the aliases out of what it finds
-        pointing = aliases.get(entry.name, {}).items()
-        entry.aliases = [alias for alias, number in pointing if int(number) == int(entry.version)]
-    return sorted(known, key=lambda entry: (entry.name, -int(entry.version)))
+        return [entry for entry in records.entries(name) if name or entry.name in CATALOG]
 
 
-def _read_or_fault(entry: "ModelVersion") -> Version | BadVersion:
+def _read_or_fault(entry: Entry) -> Version | BadVersion:
     try:
         return entries.read(entry)
     except BadVersion as fault:
         return fault
 
 
-def _no_version(name: str, number: str | None = None) -> RegistryError:
+def _no_version(name: str, number: str | int | None = None) -> RegistryError:
     """Return the error for a model, or one version of it, that isn't there."""
-    if known := [str(entry.version) for entry in _search(name)]:
+    if known := [str(entry.number) for entry in _search(name)]:
         return BadVersion(f"{name} has no version {number}; it has {', '.join(known)}.")
     if name not in CATALOG:
         return BadVersion(f"There is no model {name}; the models are {', '.join(CATALOG)}.")
@@ -249,7 +260,7 @@ def _no_version(name: str, number: str | None = None) -> RegistryError:
 
 
 def _none_in_production(name: str) -> RegistryError:
-    known = [str(entry.version) for entry in _search(name)]
+    known = [str(entry.number) for entry in _search(name)]
     if not known:
         return _no_version(name)
     return EmptyRegistry(

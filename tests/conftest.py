@@ -42,7 +42,7 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     with FileLock(shared / "migrated.lock"), pytest.MonkeyPatch.context() as patch:
         patch.setenv("EXPRESSION_STUDIO_STORE", str(shared / "migrated"))
-        connect()
+        connect(create=True)
     return shared / "migrated" / "mlflow.db"
 
 

@@ -91,7 +91,7 @@ class App:
     def runs_mlflow(self) -> bool:
         """Return whether one of the processes is MLflow's server."""
         with suppress(psutil.Error):
-            return any("--backend-store-uri" in p.cmdline() for p in self.processes())
+            return any("--default-artifact-root" in p.cmdline() for p in self.processes())
         return False
 
     def _holds(self, process: psutil.Process) -> bool:

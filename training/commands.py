@@ -68,11 +68,12 @@ def evaluate(arguments: Arguments) -> None:
 
         from training.cards.tables import as_published, lines
         from training.datasets.prepared import Prepared
-        from training.evaluate import evaluate as run
+        from training.evaluate import log, measure
 
         torch.set_flush_denormal(True)
-        measurements = run(reference, Prepared.open(data), split)
-        print("\n".join([*lines(measurements), *as_published(measurements)]))
+        evaluation = measure(reference, Prepared.open(data), split)
+        print("\n".join([*lines(evaluation.rows), *as_published(evaluation.rows)]), flush=True)
+        log(evaluation)
 
     _run(main, evaluate, arguments)
 

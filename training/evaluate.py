@@ -1,12 +1,18 @@
 """Measuring a registered version on prepared data."""
 
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import torch
 from torch import nn
 
-from registry import versions
-from registry.measurements import Measurement
+from registry import logs, versions
+from registry.errors import RegistryError
+from registry.files import atomic_write
+from registry.measurements import Measurement, to_rows
 from registry.versions import Version
 from training.cards.markdown import refresh
 from training.datasets import votes
@@ -27,17 +33,42 @@ Outcomes = tuple[list[Measurement], pd.DataFrame]
 """Measurements, and a row for each face, triplet or transfer."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What was measured of a version on one split of a set."""
+
+    version: Version
+    data: Prepared
+    split: str
+    rows: list[Measurement]
+    """The measurements; for a network that takes one face also robustness, and latency on this
+    machine."""
+    items: pd.DataFrame
+    """A row for each face, triplet or transfer."""
+
+    @property
+    def name(self) -> str:
+        """The name of its files."""
+        return f"{self.split}-{self.data.name}"
+
+
 def evaluate(reference: str, data: Prepared, split: str = "test") -> list[Measurement]:
     """Measure a version on one split and log measurements and outcomes to its run and card.
+
+    Args, Returns, Raises: as for `measure` and `log`.
+    """
+    evaluation = measure(reference, data, split)
+    log(evaluation)
+    return evaluation.rows
+
+
+def measure(reference: str, data: Prepared, split: str = "test") -> Evaluation:
+    """Measure a version on one split; nothing is logged.
 
     Args:
         reference: NAME, NAME@alias or NAME/version.
         data: a prepared set.
         split: train, validation or test.
-
-    Returns:
-        The measurements; for a network that takes one face also robustness, and latency on this
-        machine.
 
     Raises:
         RecipeError: the set has no face, label, triplet or person to measure this model on.
@@ -52,9 +83,33 @@ def evaluate(reference: str, data: Prepared, split: str = "test") -> list[Measur
         raise RecipeError(
             f"{data.name} holds nothing in split {split} that {version.name} can be measured on."
         )
-    annotate(version, rows, items, f"{split}-{data.name}")
-    refresh(version)
-    return rows
+    return Evaluation(version=version, data=data, split=split, rows=rows, items=items)
+
+
+def log(evaluation: Evaluation) -> None:
+    """Log measurements and outcomes to the run and the card of the version.
+
+    Raises:
+        RegistryError: the version or its run was deleted meanwhile, or the store does not answer;
+            the results are kept in a file, which the message names.
+    """
+    version, rows = evaluation.version, evaluation.rows
+    try:
+        annotate(version, rows, evaluation.items, evaluation.name)
+        refresh(version)
+    except RegistryError as error:
+        kept = _keep(evaluation)
+        raise type(error)(f"{error} The results are kept in {kept}.") from error
+
+
+def _keep(evaluation: Evaluation) -> Path:
+    """Write the measurements to a JSON file in the folder of log files, and return its path."""
+    version, folder = evaluation.version, logs.folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{version.name}-{version.number}-{evaluation.name}.json"
+    with atomic_write(path) as part:
+        part.write_text(json.dumps(to_rows(evaluation.rows), indent=1), encoding="utf-8")
+    return path
 
 
 def _transfers(version: Version, data: Prepared, split: str) -> Outcomes:

@@ -1,14 +1,11 @@
 """Registers the shipped starters in a registry that lacks them."""
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from tempfile import gettempdir
 from typing import Any
 
-from filelock import FileLock
 from torch import nn
 
-from registry import promotion, store, versions
+from registry import doctor, promotion, seeding, versions
 from registry.catalog import CATALOG
 from registry.crops import CropSpec
 from registry.versions import EmptyRegistry, Version
@@ -31,13 +28,18 @@ Card = Mapping[str, Any]
 def seed() -> list[str]:
     """Register every shipped starter that the registry lacks, and return a line for each change.
 
+    What a killed program left in the store is cleaned first.
+
     The alias `production` is set if a model has none or if it points to an older starter; it stays
     on a version that a user trained. If two processes seed at once, the second waits.
     """
-    folder = store.folder() or Path(gettempdir())
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / "seed.lock"):
-        return [line for name in files.STARTERS if files.is_shipped(name) for line in _seed(name)]
+    shipped = [name for name in files.STARTERS if files.is_shipped(name)]
+    with seeding.seeding():
+        lines = doctor.clean_killed()
+        for number, name in enumerate(shipped, start=1):
+            seeding.report(number, len(shipped))
+            lines += _seed(name)
+    return lines
 
 
 def _seed(name: str) -> list[str]:

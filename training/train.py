@@ -1,12 +1,16 @@
 """One training from the command to the registered version."""
 
+import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from accelerate import PartialState
 from safetensors.torch import save_file
 
-from registry import versions
+from registry import doctor, store, versions
+from registry.errors import RegistryError
 from registry.measurements import from_rows
 from registry.versions import Version
 from training.cards.markdown import markdown
@@ -40,6 +44,10 @@ def train(name: str, recipe: Recipe, command: str) -> Version | None:
     folder = RunFolder(run_folder(name, recipe))
     if not processes.is_main_process:
         return _train(name, recipe, command, folder, processes)
+    if store.exists():
+        store.connect()  # a training whose store doesn't answer must not begin
+        for sentence in doctor.clean_killed():
+            print(sentence, file=sys.stderr)
     with folder.locked():
         return _train(name, recipe, command, folder, processes)
 
@@ -57,7 +65,8 @@ def _train(
     try:
         loop.run()
         if loop.tracker:
-            version = _register(loop, command)
+            with _kept(folder):
+                version = _register(loop, command)
             folder.remove()
     except BaseException as error:
         if loop.tracker:
@@ -67,9 +76,23 @@ def _train(
     return version
 
 
+@contextmanager
+def _kept(folder: RunFolder) -> Iterator[None]:
+    """Add to an error of the registry that the training is finished and not lost."""
+    try:
+        yield
+    except RegistryError as error:
+        raise type(error)(
+            f"{error} The training is finished and kept in {folder.path}: run the same command "
+            "again to register it."
+        ) from error
+
+
 def _register(loop: Loop, command: str) -> Version | None:
     task, tracker, progress = loop.task, loop.tracker, loop.progress
     assert tracker is not None
+    assert loop.events is not None
+    loop.events.send(progress.pending, at_once=True)
     trained = task.export({n: m.cpu().eval() for n, m in loop.trained_networks().items()})
     _check_weights(trained)
     card = run_card(loop.name, command, loop.recipe, task, trained, progress)

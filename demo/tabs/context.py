@@ -12,6 +12,8 @@ from registry.errors import RegistryError
 from registry.faces import FaceCropper
 
 SHOWN_CROP_PX = 160
+ASK_AGAIN_SECONDS = 3
+"""How often the page asks again for an answer that no version could give."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +63,11 @@ def answer_box(heading: str, body: str) -> str:
 def notice(sentence: str) -> str:
     """Return as HTML what went wrong and what to do."""
     return f'<p class="notice" role="alert">{code_marked(sentence)}</p>'
+
+
+def unanswered(error: RegistryError) -> str:
+    """Return as HTML why no version answers; the page goes on asking."""
+    return notice(f"{error} Then the answer comes here by itself.")
 
 
 def code_marked(sentence: str) -> str:

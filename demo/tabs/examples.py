@@ -1,6 +1,5 @@
 """Example photos to try the page with: synthetic people, named by expression and number."""
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
@@ -12,7 +11,19 @@ from demo.drawing import thumbnail_url
 from demo.transfer import EXAMPLES
 from registry.photos import read_photo
 
-MAX_TRIPLETS = 3
+TRIPLETS = (
+    ("smiling_05", "angry_09", "smiling_07"),
+    ("sad_01", "surprised_00", "sad_06"),
+    ("angry_02", "smiling_07", "angry_09"),
+)
+"""Triplets that show what the Triplet tab is for: the starter is right by a clear margin."""
+PAIRS = (
+    ("sad_06", "smiling_05"),
+    ("angry_02", "smiling_07"),
+    ("surprised_00", "smiling_05"),
+    ("smiling_07", "sad_06"),
+)
+"""A person and an expression each, for which the starter's pictures are among its better ones."""
 SEND_CLICKED_INDEX = """
 element.addEventListener("click", (event) => {
   const button = event.target.closest("button");
@@ -61,35 +72,14 @@ def example_photos() -> list[Path]:
     return sorted(EXAMPLES.glob("*.jpg"))
 
 
-def triplets() -> list[tuple[Path, Path, Path]]:
-    """Return example triplets: two photos of one expression around one of another."""
-    photos = _photos_by_expression()
-    triplets: list[tuple[Path, Path, Path]] = []
-    for kind, (first, second, *_) in ((k, v) for k, v in photos.items() if len(v) > 1):
-        others = [paths[-1] for other, paths in photos.items() if other != kind]
-        if others:
-            triplets.append((first, others[len(triplets) % len(others)], second))
-    return triplets[:MAX_TRIPLETS]
-
-
-def pairs() -> list[tuple[Path, Path]]:
-    """Return pairs of different expressions: the first photo of each, the last of the next."""
-    groups = list(_photos_by_expression().values())
-    return [
-        (group[0], other[-1]) for group, other in zip(groups, groups[1:] + groups[:1], strict=True)
-    ]
+def paths(*names: str) -> list[Path]:
+    """Return the example photos of these names, "smiling_05"."""
+    return [EXAMPLES / f"{name}.jpg" for name in names]
 
 
 def expression(photo: Path) -> str:
     """Return the expression that an example photo is named after."""
     return photo.stem.partition("_")[0]
-
-
-def _photos_by_expression() -> dict[str, list[Path]]:
-    groups: dict[str, list[Path]] = defaultdict(list)
-    for photo in example_photos():
-        groups[expression(photo)].append(photo)
-    return groups
 
 
 def _button(index: int, photos: Sequence[Path]) -> str:

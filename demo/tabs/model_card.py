@@ -1,9 +1,14 @@
 """The model card of the version that answered, in an accordion under the answer."""
 
+from collections.abc import Sequence
+from functools import cache
 from html import escape
 from typing import Any
 
 import gradio as gr
+from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
+from markdown_it.token import Token
 
 from demo.drawing import thumbnail_url
 from demo.tabs.examples import example_photos
@@ -16,7 +21,7 @@ class ModelCardAccordion:
 
     def __init__(self) -> None:
         with gr.Accordion("Model card", open=False, visible=False) as self.accordion:
-            self.text = gr.Markdown()
+            self.text = gr.HTML(elem_classes="card prose", apply_default_css=False)
             self.pictures = gr.HTML(apply_default_css=False)
 
     @property
@@ -34,7 +39,7 @@ def show_model_card(model: str, number: int) -> list[Any]:
     except RegistryError as error:
         text = str(error)
     accordion = gr.Accordion(f"Model card of {model}, version {number}", visible=True)
-    return [accordion, _without_embeds(text), _failures_html(text)]
+    return [accordion, card_html(text), _failures_html(text)]
 
 
 def hide_model_card() -> list[Any]:
@@ -42,9 +47,25 @@ def hide_model_card() -> list[Any]:
     return [gr.Accordion(visible=False), "", ""]
 
 
-def _without_embeds(text: str) -> str:
-    """Return Markdown without HTML and pictures: anybody may write a description."""
-    return text.replace("<", "&lt;").replace("![", "[")
+def card_html(text: str) -> str:
+    """Return Markdown as HTML, its own HTML as text, and no pictures: anybody may write a card."""
+    return str(_renderer().render(text))
+
+
+@cache
+def _renderer() -> MarkdownIt:
+    renderer = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
+    renderer.add_render_rule("link_open", _link_open)
+    return renderer
+
+
+def _link_open(
+    renderer: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: Any
+) -> str:
+    """Return the tag of a link that opens a page of its own and tells it nothing."""
+    tokens[index].attrSet("target", "_blank")
+    tokens[index].attrSet("rel", "noopener noreferrer")
+    return str(renderer.renderToken(tokens, index, options, env))
 
 
 def _failures_html(text: str) -> str:

@@ -11,16 +11,31 @@ from jaxtyping import UInt8
 
 from demo.contact_sheet import contact_sheet
 from demo.drawing import shrink
-from demo.marking import encode_jpeg, encode_png
+from demo.marking import encode_jpeg
 from demo.predictors import Photo, read_photo_with_faces
-from demo.tabs.context import PageContext, answer_box, code_marked, notice, placeholder
-from demo.tabs.examples import Examples, example_photos, pairs
+from demo.tabs.context import (
+    ASK_AGAIN_SECONDS,
+    PageContext,
+    answer_box,
+    code_marked,
+    notice,
+    placeholder,
+    unanswered,
+)
+from demo.tabs.examples import PAIRS, Examples, example_photos, paths
 from demo.tabs.model_card import ModelCardAccordion, hide_model_card, show_model_card
-from demo.tabs.photo_input import LATEST, QUEUED, PhotoInput
+from demo.tabs.photo_input import ASKED_AGAIN, LATEST, QUEUED, PhotoInput
 from demo.tabs.transfer_results import metrics_html, sheet_html, strip_html
-from demo.tabs.uploads import LIFETIME_SECONDS, cache_file
-from demo.transfer import MAX_STRENGTH, MIN_STRENGTH, ExpressionTransfer, TransferAnswer
+from demo.tabs.uploads import cache_file
+from demo.transfer import (
+    MAX_STRENGTH,
+    MIN_STRENGTH,
+    BadStrength,
+    ExpressionTransfer,
+    TransferAnswer,
+)
 from demo.transfer_limits import LIMITS
+from demo.visitor_files import LIFETIME_SECONDS
 from registry.catalog import PIX2PIXHD
 from registry.errors import RegistryError
 from registry.photos import PhotoError
@@ -31,13 +46,15 @@ ADD_PERSON = "Add a photo of a person, whose face becomes neutral."
 ASK_CONSENT = "Tick that the people in the pictures agree, and the picture appears here."
 AGREED = "I use only pictures of people who agree to it."
 EXPIRED = "The picture is gone after an hour; make it again."
+ASK_STRENGTH = f"Choose a strength from {MIN_STRENGTH:g} to {MAX_STRENGTH:g}."
 OTHERS, NEUTRAL = "the other person's", "neutral"
+AFTER_SHOWN = 0
+"""Where the slider stands at first, in percent of the width: all of the picture after is shown."""
 MAX_SHOWN_PX = 2048
 """The page shows a picture at most this long; the file to download has the photo's own size."""
 SHEET_SOURCES = ("sad_06", "surprised_00", "angry_02", "smiling_07")
 SHEET_DRIVERS = ("smiling_05", "surprised_02", "angry_09", "sad_01")
 """The synthetic people of the contact sheet in the model card."""
-FILE_NAME = "expression-transfer.png"
 DOWNLOAD = """
 (file) => {
   const link = document.createElement("a");
@@ -48,13 +65,6 @@ DOWNLOAD = """
   link.remove();
 }
 """
-RELEASE_BY_KEYBOARD = """
-element.closest("#transfer-strength-place").addEventListener("keyup", (event) => {
-  if (event.target.type === "range" && event.key !== "Tab")
-    event.target.dispatchEvent(new PointerEvent("pointerup", { bubbles: true }));
-});
-"""
-"""Gradio's slider fires `release` for a pointer only; with this, arrow keys fire it too."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -82,7 +92,7 @@ class TransferTab:
                 self.person = PhotoInput(context, PIX2PIXHD, "The person")
             with gr.Column(min_width=240) as self._other_column:
                 self.other = PhotoInput(context, PIX2PIXHD, "The expression")
-        examples = Examples("Or try two synthetic people", pairs())
+        examples = Examples("Or try two synthetic people", [paths(*names) for names in PAIRS])
         self._build_options()
         self._build_answer()
         self._connect(examples)
@@ -95,28 +105,25 @@ class TransferTab:
             self.target = gr.Radio(
                 [OTHERS, NEUTRAL], value=OTHERS, label="Expression to take on", min_width=240
             )
-            with gr.Column(min_width=240, elem_id="transfer-strength-place"):
-                self.strength = gr.Slider(
-                    MIN_STRENGTH,
-                    MAX_STRENGTH,
-                    1.0,
-                    step=0.05,
-                    label="Strength",
-                    info="0 leaves the face, 1 goes all the way, below 0 away from it",
-                    elem_id="transfer-strength",
-                )
-                gr.HTML(
-                    js_on_load=RELEASE_BY_KEYBOARD,
-                    elem_classes="no-display",
-                    apply_default_css=False,
-                )
+            self.strength = gr.Slider(
+                MIN_STRENGTH,
+                MAX_STRENGTH,
+                1.0,
+                step=0.05,
+                label="Strength",
+                info="0 leaves the face, 1 goes all the way, below 0 away from it",
+                elem_id="transfer-strength",
+                min_width=240,
+            )
 
     def _build_answer(self) -> None:
         self.result = gr.State(None, time_to_live=LIFETIME_SECONDS)
+        self.ask_again = gr.Timer(ASK_AGAIN_SECONDS, active=False)
         with gr.Row():
             with gr.Column(min_width=280, scale=3, visible=False) as self._picture_column:
                 self.picture = gr.ImageSlider(
-                    label="The picture: before and after",
+                    label="The result; drag for the photo before",
+                    slider_position=AFTER_SHOWN,
                     type="filepath",
                     interactive=False,
                     buttons=["fullscreen"],
@@ -142,7 +149,7 @@ class TransferTab:
         inputs = [self.person.state, self.person.faces, self.other.state, self.other.faces]
         inputs += [self.target, self.strength, self.agreed]
         outputs = [self._picture_column, self.picture, self.result, self.answer, self.strip]
-        outputs += self.card.outputs
+        outputs += [*self.card.outputs, self.ask_again]
         photo_outputs = [*self.person.outputs, *self.other.outputs]
         events = [
             *self.person.change_events(),
@@ -154,6 +161,7 @@ class TransferTab:
             event.then(self.reply, inputs, outputs, **QUEUED)
         self.strength.release(self.reply, inputs, outputs, **LATEST)
         self.agreed.input(self.reply, inputs, outputs, **LATEST)
+        self.ask_again.tick(self.reply, inputs, outputs, **ASKED_AGAIN)
         self.all_strengths.click(self.show_strip, inputs, self.strip, **LATEST)
         self.card.accordion.expand(self.show_sheet, None, self.sheet, **LATEST)
         written = self.download.click(self.write_file, self.result, self.file, **LATEST)
@@ -187,18 +195,22 @@ class TransferTab:
             answer = self._transfer.transfer(
                 request.person, request.driver, request.faces, request.strength
             )
-        except (PhotoError, RegistryError) as error:
+        except (PhotoError, BadStrength) as error:
             return self._without_picture(notice(str(error)))
+        except RegistryError as error:
+            return self._without_picture(unanswered(error), ask_again=True)
         provenance = answer.provenance
         body = metrics_html(answer) + f'<p class="hint">{LIMITS}</p>'
         html = self._context.answer_html(PIX2PIXHD, answer.sentence, body, provenance)
         before = self._write_jpeg(request.person.pixels, generated=False)
         pair = (before, self._write_jpeg(answer.picture, generated=True))
         card = show_model_card(provenance.model, provenance.version)
-        return [gr.Column(visible=True), pair, answer, html, "", *card]
+        column = gr.Column(visible=True)
+        return [column, pair, answer, html, "", *card, gr.Timer(active=False)]
 
-    def _without_picture(self, html: str) -> list[Any]:
-        return [gr.Column(visible=False), None, None, html, "", *hide_model_card()]
+    def _without_picture(self, html: str, *, ask_again: bool = False) -> list[Any]:
+        timer = gr.Timer(active=ask_again)
+        return [gr.Column(visible=False), None, None, html, "", *hide_model_card(), timer]
 
     def show_strip(self, *values: Any) -> str:
         """Return as HTML the face at all strengths of a strip."""
@@ -207,7 +219,7 @@ class TransferTab:
             return ""
         try:
             return strip_html(self._transfer.strip(request.person, request.driver, request.faces))
-        except (PhotoError, RegistryError) as error:
+        except (PhotoError, BadStrength, RegistryError) as error:
             return notice(str(error))
 
     def show_sheet(self) -> str:
@@ -231,7 +243,7 @@ class TransferTab:
         """Return the path of the PNG to download; it is deleted with the uploads."""
         if answer is None:
             raise gr.Error(EXPIRED, print_exception=False)
-        return cache_file(encode_png(answer.picture), FILE_NAME, self.file)
+        return cache_file(answer.encode(), answer.file_name, self.file)
 
     def _write_jpeg(self, pixels: UInt8[np.ndarray, "h w 3"], *, generated: bool) -> str:
         jpeg = encode_jpeg(shrink(pixels, MAX_SHOWN_PX), generated=generated)
@@ -244,7 +256,7 @@ def read_request(
     other: Photo | None,
     other_face: int | None,
     target: str,
-    strength: int | float,
+    strength: int | float | None,
     agreed: bool,
 ) -> TransferRequest | str:
     """Return the visitor's request, or a sentence with what is still needed."""
@@ -252,6 +264,8 @@ def read_request(
         return ADD_PHOTOS if target == OTHERS else ADD_PERSON
     if not agreed:
         return ASK_CONSENT
+    if strength is None:
+        return ASK_STRENGTH
     return TransferRequest(
         person=person,
         driver=other if target == OTHERS else None,

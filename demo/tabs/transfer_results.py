@@ -11,8 +11,9 @@ from demo.transfer import Strip, TransferAnswer
 MAX_DISTANCE = 2.0
 """The largest distance of two unit vectors."""
 HOW_TO_READ = (
-    "Distance: 0 is the same expression, 2 the opposite. Likeness: 1 is the same person. "
-    "Both are measured by the version's own encoder."
+    "Distance: 0 is the same expression, 2 the opposite. Likeness: 1 is the same face, but two "
+    "people can be alike as well. Both are measured by the version's own encoder; it doesn't prove "
+    "that it is still the same person."
 )
 
 

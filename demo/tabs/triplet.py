@@ -8,17 +8,21 @@ import gradio as gr
 
 from demo.answers import PAIRS, Distances, Pair, TripletAnswer
 from demo.drawing import shared_scale, triangle
-from demo.predictors import Photo, TripletComparer
-from demo.tabs.context import PageContext, notice, placeholder
-from demo.tabs.examples import Examples, triplets
+from demo.predictors import CLOSE_BELOW, Photo, TripletComparer
+from demo.tabs.context import ASK_AGAIN_SECONDS, PageContext, placeholder, unanswered
+from demo.tabs.examples import TRIPLETS, Examples, paths
 from demo.tabs.model_card import ModelCardAccordion, hide_model_card, show_model_card
-from demo.tabs.photo_input import QUEUED, PhotoInput
+from demo.tabs.photo_input import ASKED_AGAIN, QUEUED, PhotoInput
 from registry.catalog import DLN
 from registry.errors import RegistryError
 
 HOW_TO_READ = (
     "The closer two faces stand, the more alike they are: 0 is the same, 2 the opposite. "
     "Both triangles have one scale; the thick edge joins the closest pair."
+)
+CLOSE_CALL = (
+    f"The two smallest distances differ by less than {CLOSE_BELOW:g}: so close, people chose the "
+    "same pair as this network in 3 of 5 triplets, and with a larger difference in 9 of 10."
 )
 ADD_PHOTOS = "Add three photos, each with a face, and read here which two share an expression."
 STILL_MISSING = {
@@ -35,9 +39,10 @@ class TripletTab:
         self._context = context
         self._comparer = TripletComparer(context.server)
         self.problem = gr.HTML(elem_classes="problem", apply_default_css=False)
+        self.ask_again = gr.Timer(ASK_AGAIN_SECONDS, active=False)
         with gr.Row(elem_classes="photos"):
             self.photo_inputs = [self._photo_input(number) for number in (1, 2, 3)]
-        examples = Examples("Or try three synthetic people", triplets())
+        examples = Examples("Or try three synthetic people", [paths(*names) for names in TRIPLETS])
         self.answer = gr.HTML(
             placeholder(ADD_PHOTOS), elem_id="triplet-answer", apply_default_css=False
         )
@@ -47,18 +52,26 @@ class TripletTab:
                 self._answer_after(event)
         outputs = [output for photo_input in self.photo_inputs for output in photo_input.outputs]
         self._answer_after(examples.click(self._load, outputs, **QUEUED))
+        self.ask_again.tick(self.reply, self._inputs, self._outputs, **ASKED_AGAIN)
+
+    @property
+    def _inputs(self) -> list[Any]:
+        return [part for photo in self.photo_inputs for part in (photo.state, photo.faces)]
+
+    @property
+    def _outputs(self) -> list[Any]:
+        return [self.answer, *self.card.outputs, self.ask_again]
 
     def _photo_input(self, number: int) -> PhotoInput:
         with gr.Column(min_width=240):
-            return PhotoInput(self._context, DLN, f"Photo {number}")
+            return PhotoInput(self._context, DLN, f"Photo {number}", number=number)
 
     def _load(self, photos: Sequence[Path]) -> list[Any]:
         loaded = zip(self.photo_inputs, photos, strict=True)
         return [value for photo_input, path in loaded for value in photo_input.load(str(path))]
 
     def _answer_after(self, event: Any) -> None:
-        inputs = [part for photo in self.photo_inputs for part in (photo.state, photo.faces)]
-        event.then(self.reply, inputs, [self.answer, *self.card.outputs], **QUEUED)
+        event.then(self.reply, self._inputs, self._outputs, **QUEUED)
 
     def reply(self, *values: Photo | int | None) -> list[Any]:
         """Return the answer as HTML, or what is still needed, and the version's model card.
@@ -69,13 +82,14 @@ class TripletTab:
         photos = [photo for photo in values[::2] if isinstance(photo, Photo)]
         faces = [int(index or 0) for index in values[1::2]]  # type: ignore[arg-type]
         if missing := len(self.photo_inputs) - len(photos):
-            return [placeholder(STILL_MISSING[missing]), *hide_model_card()]
+            return [placeholder(STILL_MISSING[missing]), *hide_model_card(), gr.Timer(active=False)]
         try:
             answer = self._comparer.compare(photos, faces)
         except RegistryError as error:
-            return [notice(str(error)), *hide_model_card()]
+            return [unanswered(error), *hide_model_card(), gr.Timer(active=True)]
         html = self._answer_html(answer, photos, faces)
-        return [html, *show_model_card(answer.provenance.model, answer.provenance.version)]
+        card = show_model_card(answer.provenance.model, answer.provenance.version)
+        return [html, *card, gr.Timer(active=False)]
 
     def _answer_html(
         self, answer: TripletAnswer, photos: Sequence[Photo], faces: Sequence[int]
@@ -91,7 +105,8 @@ class TripletTab:
         if answer.identity_distances:
             role = "who they are, for comparison"
             figures += _figure("Identity", role, answer.identity_distances, scale, crops)
-        body = f'<div class="triangles">{figures}</div><p class="hint">{HOW_TO_READ}</p>'
+        close = f"<p>{CLOSE_CALL}</p>" if answer.close else ""
+        body = f'{close}<div class="triangles">{figures}</div><p class="hint">{HOW_TO_READ}</p>'
         return self._context.answer_html(DLN, answer.sentence, body, answer.provenance)
 
 

@@ -1,58 +1,116 @@
-"""Which files the page takes and returns: only uploads come in, and all files are deleted."""
+"""Which files the page takes and returns, and what it answers where something fails."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import gradio as gr
 from gradio.processing_utils import save_bytes_to_cache
 
+from demo.guards import DISK_FULL, UNEXPECTED, UNFIT, is_disk_full
+from demo.listeners import Listeners
+from demo.tabs.visitor_queue import VisitorQueue
+from demo.visitor_files import FolderFull, visitor_folder
+from registry.errors import RegistryError
+from registry.photos import PhotoError
+
 logger = logging.getLogger(__name__)
 
-LIFETIME_SECONDS = 3600
-"""How long a visitor's pictures are kept."""
-URL_SCHEMES = ("http://", "https://")
 FILE_META = {"_type": "gradio.FileData"}
 """Gradio checks that a file was uploaded only if the file carries this."""
-UNEXPECTED = "Something went wrong here; the log file names the cause. Try once more."
+SEND_THE_PICTURE = "Send the picture itself, not its address."
 
 
 class UploadOnlyBlocks(gr.Blocks):  # type: ignore[misc]
     """Blocks that take uploaded files only: no URLs to fetch, no other files of this machine.
 
-    An exception that no event handler expects is logged, and shown as one sentence.
+    Their events wait in a VisitorQueue. An exception that no event handler expects is logged, and
+    shown as one sentence.
+
+    Args:
+        listeners: Which visitors are listening for answers.
+        options: As for Gradio's Blocks.
     """
+
+    def __init__(self, listeners: Listeners, **options: Any) -> None:
+        self._listeners = listeners
+        super().__init__(**options)
+
+    def queue(self, *args: Any, **options: Any) -> "UploadOnlyBlocks":
+        """Replace Gradio's queue, which has neither a bound nor shares."""
+        super().queue(*args, **options)
+        self._queue = VisitorQueue(
+            self._listeners,
+            live_updates=True,
+            concurrency_count=self.max_threads,
+            update_intervals=1,
+            max_size=None,
+            blocks=self,
+        )
+        return self
 
     async def preprocess_data(
         self, block_fn: Any, inputs: list[Any], *args: Any, **kwargs: Any
     ) -> list[Any]:
-        """Refuse all other files before Gradio reads them."""
+        """Refuse other files before Gradio reads them, and values of other types."""
         if not all(map(_is_plain_or_upload, inputs)):
-            raise gr.Error("Send the picture itself, not its address.", print_exception=False)
-        values: list[Any] = await super().preprocess_data(block_fn, inputs, *args, **kwargs)
+            raise gr.Error(SEND_THE_PICTURE, print_exception=False)
+        try:
+            values: list[Any] = await super().preprocess_data(block_fn, inputs, *args, **kwargs)
+        except gr.Error:
+            raise
+        except Exception as error:
+            logger.warning("Inputs of %s were refused.", _name(block_fn), exc_info=True)
+            raise gr.Error(UNFIT, print_exception=False) from error
         return values
 
     async def call_function(self, block_fn: Any, *args: Any, **kwargs: Any) -> Any:
         """Call an event handler; log what it didn't expect."""
-        try:
+        with _as_gradio_errors(block_fn):
             return await super().call_function(block_fn, *args, **kwargs)
-        except gr.Error:
-            raise
-        except Exception as error:
-            name = getattr(block_fn, "name", block_fn)
-            logger.exception("The event handler %s failed.", name)
-            raise gr.Error(UNEXPECTED, print_exception=False) from error
+
+    async def postprocess_data(self, block_fn: Any, *args: Any, **kwargs: Any) -> Any:
+        """Turn an answer into what the browser gets; pictures are written into a folder."""
+        with _as_gradio_errors(block_fn):
+            return await super().postprocess_data(block_fn, *args, **kwargs)
+
+
+@contextmanager
+def _as_gradio_errors(block_fn: Any) -> Iterator[None]:
+    """Turn what goes wrong into gr.Error, one sentence; log what nobody expected."""
+    try:
+        yield
+    except gr.Error:
+        raise
+    except (PhotoError, RegistryError, FolderFull) as error:
+        raise gr.Error(str(error), print_exception=False) from None
+    except Exception as error:
+        logger.exception("The event handler %s failed.", _name(block_fn))
+        sentence = DISK_FULL if is_disk_full(error) else UNEXPECTED
+        raise gr.Error(sentence, print_exception=False) from error
+
+
+def _name(block_fn: Any) -> str:
+    return str(getattr(block_fn, "name", block_fn))
 
 
 def _is_plain_or_upload(value: Any) -> bool:
-    """Return whether a value is plain, or a file that Gradio will look for among the uploads.
+    """Return whether a value is plain, or a file among the uploads.
 
     Gradio would also fetch files in lists and in nested dicts; no event here takes any.
     """
     if not isinstance(value, dict):
         return not isinstance(value, list)
-    return value.get("meta") == FILE_META and not str(value.get("path")).startswith(URL_SCHEMES)
+    return value.get("meta") == FILE_META and visitor_folder().holds(str(value.get("path")))
 
 
 def cache_file(data: bytes, name: str, component: gr.blocks.Block) -> str:
-    """Write a file for `component` to offer, next to the uploads; return its path."""
+    """Write a file for `component` to offer, next to the uploads; return its path.
+
+    Raises:
+        FolderFull: The visitors' pictures take all the room they may.
+        OSError: It can't be written.
+    """
+    visitor_folder().require_room(len(data))
     return str(save_bytes_to_cache(data, name, component.GRADIO_CACHE))

@@ -20,13 +20,14 @@ def main() -> None:
     parser.add_argument("tab", choices=TABS)
     parser.add_argument("picture", type=Path)
     parser.add_argument("--dark", action="store_true")
+    parser.add_argument("--width", type=int, default=WIDTH_PX, help="of the window, in pixels")
     parser.add_argument("--example", type=int, default=0, help="counted from 0")
     options = parser.parse_args()
     server = ModelServer()
     page = launch_page(server, port=unused_port(), mlflow_url="http://127.0.0.1:5000")
     with chromium.opened() as browser:
         view = browser.new_page(
-            viewport={"width": WIDTH_PX, "height": HEIGHT_PX},
+            viewport={"width": options.width, "height": HEIGHT_PX},
             color_scheme="dark" if options.dark else "light",
         )
         view.goto(page.url)

@@ -41,7 +41,7 @@ def test_compare_as_json(photos: list[str], capsys: pytest.CaptureFixture[str]) 
     assert answer["identity_distances"] == pytest.approx(answer["distances"])
     assert (answer["model"], answer["version"]) == ("dln", 3)
     assert [len(box) for box in answer["boxes"]] == [4, 4, 4]
-    keys = ["pair", "odd", "tie", "distances", "identity_distances", "sentence"]
+    keys = ["pair", "odd", "tie", "close", "distances", "identity_distances", "sentence"]
     assert list(answer) == [*keys, *PROVENANCE_KEYS, "boxes"]
 
 

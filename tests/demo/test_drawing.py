@@ -87,7 +87,7 @@ def test_faces_are_boxed_where_they_are_and_the_chosen_one_stands_out(
 ) -> None:
     grey = np.full((side, side, 3), 120, np.uint8)
     photo = Photo(grey, tuple(face(side, left) for left in (0.1, 0.6)), FaceCropper())
-    drawn = draw_boxes(photo, 1)
+    drawn = draw_boxes(photo, 1, [["1"], ["2"]])
     assert drawn.shape == (shown, shown, 3)
     middle = round(0.5 * shown)
     row = (np.abs(drawn[middle].astype(int) - rgb(CHOSEN)).sum(1) < 12).nonzero()[0] / shown

@@ -1,5 +1,6 @@
 """The page's endpoints: their answers, and what they return when something is wrong."""
 
+import os
 import struct
 import time
 import zlib
@@ -12,17 +13,17 @@ import gradio as gr
 import numpy as np
 import pytest
 import torch
-from gradio.route_utils import delete_files_created_by_app
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image, ImageFile
 from torch import Tensor
 
+from demo.guards import UNEXPECTED
 from demo.marking import SOURCE_TYPE
 from demo.models import ModelServer
 from demo.page import Page, launch_page
 from demo.predictors import EmotionRecognizer
-from demo.tabs.uploads import UNEXPECTED
+from demo.visitor_files import LIFETIME_SECONDS, visitor_folder
 from registry import versions
 from registry.catalog import EMOTIONS
 from tests.conftest import unused_port
@@ -84,7 +85,7 @@ def test_compare_answers_like_the_terminal(client: Client, photos: list[Any]) ->
     assert answer["sentence"] == "1 and 3 share an expression; 2 is the odd one."
     assert (answer["model"], answer["version"], answer["device"]) == ("dln", 3, "cpu")
     assert [len(box) for box in answer["boxes"]] == [4, 4, 4]
-    keys = {"pair", "odd", "tie", "distances", "identity_distances", "sentence", "boxes"}
+    keys = {"pair", "odd", "tie", "close", "distances", "identity_distances", "sentence", "boxes"}
     assert set(answer) == keys | PROVENANCE_KEYS
 
 
@@ -229,8 +230,6 @@ def test_a_version_promoted_while_open_answers(
 def test_pictures_are_deleted_after_an_hour(
     page: Page, client: Client, fake: FakeRegistry, photos: list[Any]
 ) -> None:
-    sweep, age = page.blocks.delete_cache
-    assert sweep + age <= 1.1 * 3600
     assert not page.blocks.run_history
     assert Path(page.blocks.GRADIO_CACHE) != Path(gettempdir()) / "gradio"  # other pages' too
     states = [b for b in page.blocks.blocks.values() if isinstance(b, gr.State)]
@@ -238,10 +237,12 @@ def test_pictures_are_deleted_after_an_hour(
     fake.put_transfer(5)
     client.predict(*photos[:2], api_name="/transfer")
     cache = Path(page.blocks.GRADIO_CACHE)
-    assert {".jpg", ".png"} <= {path.suffix for path in cache.rglob("*") if path.is_file()}
-    delete_files_created_by_app(page.blocks, age=None)
-    left = [path for path in cache.rglob("*") if path.is_file()]
-    assert not any(path.stat().st_size for path in left)  # Gradio itself leaves some of 0 bytes
+    files = [path for path in cache.rglob("*") if path.is_file()]
+    assert {".jpg", ".png"} <= {path.suffix for path in files}
+    for path in files[1:]:
+        os.utime(path, (0, time.time() - LIFETIME_SECONDS - 60))
+    visitor_folder().remove_older(LIFETIME_SECONDS)
+    assert [path for path in cache.rglob("*") if path.is_file()] == files[:1]
 
 
 def test_an_unexpected_failure_is_logged_and_shown_as_one_sentence(

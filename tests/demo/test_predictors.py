@@ -9,7 +9,9 @@ from torch import Tensor
 
 from demo.models import ModelServer
 from demo.predictors import (
+    CLOSE_BELOW,
     NOT_SURE_BELOW,
+    TIE_WITHIN,
     EmotionRecognizer,
     Photo,
     TripletComparer,
@@ -79,8 +81,14 @@ def test_the_closest_pair_shares_the_expression(
     assert answer.identity_distances == pytest.approx(torch.pdist(identity).tolist(), abs=1e-6)
     assert answer.pair == min(wanted, key=wanted.__getitem__)
     assert {*answer.pair, answer.odd} == {1, 2, 3}
+    first, second, _ = sorted(wanted.values())
+    assert answer.close == (second - first < CLOSE_BELOW)
+    one, other = answer.pair
     assert answer.sentence == (
-        f"{answer.pair[0]} and {answer.pair[1]} share an expression; {answer.odd} is the odd one."
+        f"A close call: {one} and {other} may share an expression, and {answer.odd} may be the odd "
+        "one."
+        if answer.close
+        else f"{one} and {other} share an expression; {answer.odd} is the odd one."
     )
     assert (answer.provenance.model, answer.provenance.version) == ("dln", 4)
     assert answer.provenance.seconds > 0
@@ -97,7 +105,7 @@ def test_the_odd_one_is_the_same_in_every_position(
 
 @pytest.mark.parametrize("distances", [(0.0, 0.0, 0.0), (0.5, 0.9, 0.5), (0.9, 0.5, 0.5004)])
 def test_two_equally_close_pairs_are_a_tie(distances: tuple[float, float, float]) -> None:
-    assert closest_pair(distances)[2]
+    assert closest_pair(distances)[2] < TIE_WITHIN
 
 
 def test_a_tie_has_its_own_sentence(registry: FakeRegistry, server: ModelServer) -> None:

@@ -82,15 +82,15 @@ def test_the_model_card_is_that_of_the_version_that_answered(
     values = [value for photo in photos for value in (photo, 0)]
     before = triplet.reply(*values)
     registry.put("dln", 4, answers(torch.eye(3)))
-    for answer, accordion, card, pictures in (before, triplet.reply(*values)):
+    for answer, accordion, card, pictures, _ in (before, triplet.reply(*values)):
         assert "dln, version 3" in answer
         assert (accordion.label, accordion.visible) == ("Model card of dln, version 3", True)
         assert card.startswith("[card](dln/3) &lt;b> ")
         assert pictures.count("<img") == 1
         assert wrong.stem in pictures
-    _, accordion, card, _ = emotion.reply(photos[0], 0)
+    _, accordion, card, *_ = emotion.reply(photos[0], 0)
     assert accordion.visible
     assert card.startswith("[card](emotion/2) &lt;b> ")
-    for _, accordion, card, pictures in (emotion.reply(None, None), triplet.reply(*[None] * 6)):
+    for _, accordion, card, pictures, *_ in (emotion.reply(None, None), triplet.reply(*[None] * 6)):
         assert (accordion.visible, card, pictures) == (False, "", "")
     assert not triplet.card.accordion.open

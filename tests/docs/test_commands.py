@@ -26,7 +26,7 @@ MAINS: dict[str, Callable[[list[str]], int]] = {
 }
 LONG_WORK = (
     "training.train.train",
-    "training.evaluate.evaluate",
+    "training.evaluate.measure",
     "training.compare.compare_recipes",
     "training.compare.compare_versions",
     "training.datasets.prepare.prepare",

@@ -28,27 +28,37 @@ def system_error(code: int) -> OSError:
     return OSError(code, os.strerror(code), "/data/mlruns/card.md")
 
 
-def wrapped(text: str) -> MlflowException:
+def sqlite_error(code: int, text: str) -> sqlite3.Error:
+    """Return an error as SQLite raises it: only the code tells what it is."""
+    error = sqlite3.OperationalError(text)
+    error.sqlite_errorcode = code  # type: ignore[misc]
+    return error
+
+
+def wrapped(code: int, text: str = "SQLite's words") -> MlflowException:
     """Return MLflow's exception for an error of SQLite."""
     error = MlflowException(f"(sqlite3.OperationalError) {text}\n[SQL: INSERT INTO runs]")
-    error.__cause__ = sqlite3.OperationalError(text)
+    error.__cause__ = sqlite_error(code, text)
     return error
 
 
 FAILURES = [
     (system_error(errno.ENOSPC), FULL),
     (system_error(errno.EDQUOT), FULL),
-    (sqlite3.OperationalError("database or disk is full"), FULL),
-    (wrapped("database or disk is full"), FULL),
+    (sqlite_error(sqlite3.SQLITE_FULL, ""), FULL),
+    (wrapped(sqlite3.SQLITE_FULL), FULL),
     (shutil.Error([("a", "b", str(system_error(errno.ENOSPC)))]), FULL),
     (RuntimeError("I/O error: No space left on device (os error 28)"), FULL),
     (system_error(errno.EACCES), DENIED),
     (system_error(errno.EROFS), DENIED),
-    (wrapped("attempt to write a readonly database"), DENIED),
-    (wrapped("unable to open database file"), DENIED),
-    (wrapped("database is locked"), LOCKED),
-    (sqlite3.DatabaseError("file is not a database"), DAMAGED),
-    (wrapped("database disk image is malformed"), DAMAGED),
+    (wrapped(sqlite3.SQLITE_READONLY), DENIED),
+    (wrapped(sqlite3.SQLITE_READONLY_DIRECTORY), DENIED),
+    (wrapped(sqlite3.SQLITE_CANTOPEN), DENIED),
+    (wrapped(sqlite3.SQLITE_BUSY), LOCKED),
+    (wrapped(sqlite3.SQLITE_BUSY_RECOVERY), LOCKED),
+    (sqlite_error(sqlite3.SQLITE_NOTADB, ""), DAMAGED),
+    (wrapped(sqlite3.SQLITE_CORRUPT), DAMAGED),
+    (wrapped(sqlite3.SQLITE_IOERR_FSYNC), "the disk reports an error"),
     (OSError(), "gives no answer (OSError)"),
     (MlflowException(""), "gives no answer (MlflowException)"),
 ]
@@ -104,11 +114,9 @@ class Fault(NamedTuple):
 FAULTS = [
     Fault(Path, "write_text", system_error(errno.ENOSPC), FULL),
     Fault(LocalArtifactRepository, "log_artifacts", system_error(errno.EACCES), DENIED),
-    Fault(
-        MlflowClient, "create_logged_model", wrapped("attempt to write a readonly database"), DENIED
-    ),
-    Fault(MlflowClient, "create_registered_model", wrapped("database or disk is full"), FULL),
-    Fault(MlflowClient, "create_model_version", wrapped("database or disk is full"), FULL),
+    Fault(MlflowClient, "create_logged_model", wrapped(sqlite3.SQLITE_READONLY), DENIED),
+    Fault(MlflowClient, "create_registered_model", wrapped(sqlite3.SQLITE_FULL), FULL),
+    Fault(MlflowClient, "create_model_version", wrapped(sqlite3.SQLITE_FULL), FULL),
 ]
 
 
@@ -134,7 +142,7 @@ def test_a_failure_that_cannot_be_undone_is_still_named(
     register: Register, fresh_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object, **__: object) -> None:
-        raise wrapped("database or disk is full")
+        raise wrapped(sqlite3.SQLITE_FULL)
 
     for name in ("create_model_version", "delete_logged_model"):
         monkeypatch.setattr(MlflowClient, name, fail)

@@ -48,7 +48,7 @@ def transfer(fresh_store: Path) -> RegisterTransfer:
 
 
 def folder_of(version: versions.Version) -> Path:
-    with entries.files(store.connect(), version) as folder:
+    with entries.files(version) as folder:
         return folder
 
 

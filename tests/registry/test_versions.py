@@ -22,7 +22,7 @@ def faces(batch: int) -> Tensor:
 
 
 def folder_of(version: versions.Version) -> Path:
-    with entries.files(store.connect(), version) as folder:
+    with entries.files(version) as folder:
         return folder
 
 

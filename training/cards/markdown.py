@@ -12,17 +12,20 @@ from registry.measurements import Measurement, lock
 from registry.versions import Version
 from training.cards.run_card import RunCard
 from training.cards.tables import by_group, overall
-from training.cards.text import CONFIGURED, LICENCES, MISUSE, TEXTS, UNKNOWN_LICENCE
+from training.cards.text import CONFIGURED, LICENCES, MISUSE, TEXTS, TOY, UNKNOWN_LICENCE
 from training.engine import tracking
 
 LONGEST = 5000
 """Longest description, in characters, that MLflow stores in a database with a limit."""
+CUT = "\nThe rest doesn't fit here: see card.json in its run.\n"
 TRAIN = "python -m training train"
 IN_THE_TABLE = "`python -m registry show VERSION --measurements` shows all"
 WITHOUT_VALIDATION = f"Validation and latency are left out to keep this card short; {IN_THE_TABLE}."
 WITHOUT_ROBUSTNESS = (
     f"Validation, latency and robustness are left out to keep this card short; {IN_THE_TABLE}."
 )
+SMOKE, A_TOY = "-smoke", ": a toy"
+"""How the names of recipes end that train for seconds, and what the heads of their cards add."""
 WITHOUT_EARLIER = "The trainings before this one are left out here: see card.json in its run."
 
 
@@ -48,7 +51,13 @@ def markdown(card: RunCard, measurements: Sequence[Measurement]) -> str:
         text = _text(card, rows, note, _trainings(card) if earlier else _last_training(card))
         if len(text) <= LONGEST:
             return text
-    return f"{text[: LONGEST - 2]}…\n"
+    return _cut(text)
+
+
+def _cut(text: str) -> str:
+    """Return the lines of a card that fit into LONGEST characters, and a note that it goes on."""
+    room = LONGEST - len(CUT)
+    return text[: text.rindex("\n", 0, room) + 1] + CUT
 
 
 def refresh(version: Version) -> None:
@@ -71,20 +80,23 @@ def refresh(version: Version) -> None:
 
 
 def _text(card: RunCard, measurements: Sequence[Measurement], note: str, made: str) -> str:
-    text = TEXTS[card.model]
-    results = [text.protocol, note, overall(measurements) or "Nothing was measured yet."]
+    toy = card.recipe.endswith(SMOKE)
+    text = TOY if toy else TEXTS[card.model]
+    tables = overall(measurements) or "Nothing was measured yet."
+    results = [TEXTS[card.model].protocol, note, tables]
+    decisions = text.decisions if toy else (*text.decisions, *_configured(card.config))
     sections = {
-        "What it is": text.what,
-        "Intended use": _bullets(text.uses),
-        "Misuse": _bullets([*text.misuse, *MISUSE, "More in docs/ethics.md."]),
-        "Data": _bullets(map(_set, card.data)),
-        "How it was made": made,
         "Results": "\n\n".join(filter(None, results)),
         "Results by group": by_group(measurements) or "No group was measured separately yet.",
         "Known failures": _bullets([*text.failures, *map(_failure, card.failures)]),
-        "Our decisions": _bullets([*text.decisions, *_configured(card.config)]),
+        "What it is": text.what,
+        "Intended use": _bullets(text.uses),
+        "Misuse": _bullets([*text.misuse, *MISUSE, "More in docs/ethics.md."]),
+        "Our decisions": _bullets(decisions),
+        "Data": _bullets(map(_set, card.data)),
+        "How it was made": made,
     }
-    head = f"{CATALOG[card.model].title}, trained by recipe `{card.recipe}`"
+    head = f"{CATALOG[card.model].title}, trained by recipe `{card.recipe}`{A_TOY * toy}"
     return (
         "\n\n".join([head, *(f"## {title}\n\n{body}" for title, body in sections.items())]) + "\n"
     )

@@ -130,6 +130,15 @@ PIX2PIXHD = CardText(
         "Perceptual loss, mask, warp and weights: see the recipe in this version's config.",
     ),
 )
+TOY = CardText(
+    what="A toy: a tiny network that was trained for seconds, by default on faces drawn by this "
+    "project, to see that training, registry and page work. Its answers mean nothing.",
+    uses=("Trying the programs.",),
+    protocol="",
+    failures=("All of it: it has learned next to nothing.",),
+    decisions=("Its size and its training are chosen for speed alone.",),
+)
+"""Takes the place of a model's text, its protocol aside, for the -smoke recipes."""
 TEXTS: Mapping[str, CardText] = {
     "dln": DLN,
     "fecnet": FECNET,

@@ -25,8 +25,7 @@ from registry.crops import CropSpec
 from registry.faces import Face, FaceCropper, NoFace
 from registry.files import atomic_write
 from registry.photos import PhotoError, read_photo
-from training.datasets.prepared import PreparedError
-from training.datasets.source import PictureRecord, Source
+from training.datasets.source import MemberError, PictureRecord, Source
 
 WIDEST_MARGIN = max(spec.crop.margin for spec in CATALOG.values())
 """Margin of the crops of detected faces: enough for every model."""
@@ -72,7 +71,9 @@ class PictureCropper:
             return self._existing(picture, digest) or self._crop(picture, content, digest)
         except NoFace:
             return "no face was found"
-        except (PhotoError, PreparedError):
+        except MemberError as error:
+            return error.reason
+        except PhotoError:
             return "the picture can't be read"
 
     def _existing(self, picture: PictureRecord, digest: str) -> StoredCrop | None:

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from training.datasets.prepared import PreparedError
+
 
 @dataclass(frozen=True, kw_only=True)
 class PictureRecord:
@@ -37,12 +39,29 @@ class PictureRecord:
     """SHA-256 of its bytes, if the reader has computed it."""
 
 
+class MemberError(PreparedError):
+    """A picture's file that can't be read from its source.
+
+    Args:
+        sentence: names the file and says what to do.
+        reason: a few words that hold for any file, for the report.
+    """
+
+    def __init__(self, sentence: str, reason: str) -> None:
+        super().__init__(sentence)
+        self.reason = reason
+
+
 @runtime_checkable
 class Source(Protocol):
     """Reads the bytes of pictures; it is pickled for worker processes."""
 
     def read(self, member: str) -> bytes:
-        """Return a member's bytes."""
+        """Return a member's bytes.
+
+        Raises:
+            MemberError: they can't be read.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)

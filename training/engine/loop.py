@@ -16,12 +16,13 @@ from torch import Tensor, nn
 
 from registry.measurements import Measurement, to_rows
 from training.engine.checkpoint import Checkpoints, Progress, bytes_of, checkpoint_in, load_weights
+from training.engine.event_log import EventLog
 from training.engine.finite import nonfinite_values, nonfinite_weights
 from training.engine.networks import TrainingNetworks
 from training.engine.recipe import Recipe
 from training.engine.run_folder import run_folder
 from training.engine.task import Batch, Task, TrainingError, Update
-from training.engine.tracking import RUN_FOLDER, Metric, Tracker
+from training.engine.tracking import RUN_FOLDER, Metric, Tracker, is_active
 
 LOG_STEPS = 10
 console = Console(stderr=True)
@@ -54,6 +55,8 @@ class Loop:
         self.checkpoints = Checkpoints(folder or run_folder(name, recipe))
         self.recent: dict[str, list[Tensor]] = defaultdict(list)
         self.tracker: Tracker | None = None
+        self.events: EventLog | None = None
+        self.written = 0
         self._prepare()
 
     def _prepare(self) -> None:
@@ -71,15 +74,19 @@ class Loop:
         )
 
     def run(self) -> Progress:
-        """Train to the end and return the progress, all metrics committed.
+        """Train to the end and return the progress.
+
+        Metrics that MLflow does not take are kept; `EventLog.send` logs them.
 
         Raises:
+            RegistryError: the store doesn't answer at the start.
             TrainingError: a loss or a weight is no longer finite, or a checkpoint can't be
                 written or read.
             RecipeError: there is no checkpoint where the recipe resumes from.
         """
         self.progress = self._restore()
-        self.tracker = self._track() if self.accelerator.is_main_process else None
+        if self.accelerator.is_main_process:
+            self._track()
         for key, values in self.progress.recent.items():
             self.recent[key] = [torch.tensor(value) for value in values]
         if self.progress.step:
@@ -108,18 +115,26 @@ class Loop:
             )
         return progress or Progress()
 
-    def _track(self) -> Tracker:
-        spec = self.task.spec
-        experiment = spec.name if spec else self.name
-        tracker = Tracker(experiment, self.name, self.progress.run_id)
-        if not self.progress.run_id:
-            tracker.describe(self.name, asdict(self.recipe), self.task.sets)
-            tracker.tag(RUN_FOLDER, self.checkpoints.folder.name)
-            sheet = self.task.sheet()
-            if sheet is not None:
-                tracker.picture(sheet, "faces.png")
-        self.progress.run_id = tracker.run_id
-        return tracker
+    def _track(self) -> None:
+        """Open the run; a new one if the training has none yet, or it was deleted meanwhile."""
+        progress, spec = self.progress, self.task.spec
+        is_new = not progress.run_id or not is_active(progress.run_id)
+        earlier = "" if is_new else progress.run_id
+        self.tracker = tracker = Tracker(spec.name if spec else self.name, self.name, earlier)
+        self.events = EventLog(self.checkpoints.folder, tracker, self._print)
+        if is_new:
+            self._describe(tracker)
+        if is_new and progress.run_id:
+            self._print(f"Run {progress.run_id} was deleted in MLflow; this is a new one.")
+            progress.pending = self.events.metrics(progress.step)
+        progress.run_id = tracker.run_id
+
+    def _describe(self, tracker: Tracker) -> None:
+        tracker.describe(self.name, asdict(self.recipe), self.task.sets)
+        tracker.tag(RUN_FOLDER, self.checkpoints.folder.name)
+        sheet = self.task.sheet()
+        if sheet is not None:
+            tracker.picture(sheet, "faces.png")
 
     def _epoch(self) -> None:
         progress = self.progress
@@ -223,8 +238,8 @@ class Loop:
         self._print(f"epoch {self.progress.epoch}/{self.recipe.epochs}  {seconds:.0f} s  {shown}")
 
     def _picture(self, sheet: np.ndarray | None) -> None:
-        if self.tracker and sheet is not None:
-            self.tracker.picture(sheet, f"sheets/epoch-{self.progress.epoch:03}.png")
+        if self.events and sheet is not None:
+            self.events.picture(sheet, f"sheets/epoch-{self.progress.epoch:03}.png")
 
     def trained_networks(self) -> dict[str, nn.Module]:
         """Return the networks in float32 and without wrappers; they can't be trained after that."""
@@ -241,9 +256,12 @@ class Loop:
         self._commit()
 
     def _commit(self) -> None:
-        if self.tracker:
-            self.tracker.commit(self.progress.pending)
-        self.progress.pending = []
+        if self.events is None:
+            self.progress.pending.clear()
+            return
+        self.events.add(self.progress.pending[self.written :])
+        self.events.send(self.progress.pending)
+        self.written = len(self.progress.pending)
 
     def _print(self, sentence: str) -> None:
         if self.accelerator.is_main_process:

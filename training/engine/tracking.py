@@ -5,7 +5,7 @@ import logging
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,14 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from registry import artifacts, measurements, signature, store
+from registry import artifacts, in_progress, measurements, signature, store
+from registry.errors import RegistryError
 from registry.measurements import Measurement
 from registry.versions import Version
 from training.datasets.counts import counts
 from training.datasets.prepared import SPLITS, Prepared
 
+logger = logging.getLogger(__name__)
 LONGEST_PARAM = 500
 CARD = "card.json"
 OUTCOMES = "evaluation"
@@ -46,7 +48,8 @@ class Metric:
 class Tracker:
     """An MLflow run that is open.
 
-    All methods raise Unreachable if the store does not answer or its disk is full.
+    All methods but `close` raise Unreachable if the store does not answer or its disk is full, and
+    Deleted if the run was deleted in MLflow.
 
     Args:
         experiment: name of the run's experiment.
@@ -59,7 +62,8 @@ class Tracker:
         from mlflow.exceptions import MlflowException
 
         logging.getLogger("mlflow").setLevel(logging.WARNING)
-        self.client = store.connect()
+        logging.getLogger("mlflow.system_metrics").setLevel(logging.ERROR)
+        self.client = store.connect(create=True)
         experiment_id = store.experiment(experiment)
         with suppress(MlflowException):  # a run that a failure left open may be of another store
             mlflow.end_run()
@@ -71,6 +75,8 @@ class Tracker:
                 log_system_metrics=True,
             )
         self.run_id: str = run.info.run_id
+        self._mark = ExitStack()
+        self._mark.enter_context(in_progress.working_on("run", self.run_id))
 
     def __enter__(self) -> "Tracker":
         """Return itself; the run ends with the block."""
@@ -88,7 +94,7 @@ class Tracker:
         import mlflow
 
         params = {"recipe": recipe} | {k: str(v)[:LONGEST_PARAM] for k, v in config.items()}
-        with store.answering():
+        with self._writing("The recipe"):
             mlflow.log_params(params)
             mlflow.log_dict(json.loads(json.dumps(config, default=str)), "config.json")
             for data in sets:
@@ -111,24 +117,31 @@ class Tracker:
         if report.exists():
             mlflow.log_artifact(str(report), f"data/{data.name}")
 
+    def check(self) -> None:
+        """Raise, within seconds, unless the store answers."""
+        store.connect()
+
     def commit(self, metrics: Sequence[Metric]) -> None:
         """Log metrics in batches; safe to repeat."""
         from mlflow.entities import Metric as MlflowMetric
 
         for start in range(0, len(metrics), 1000):
             batch = [MlflowMetric(**asdict(metric)) for metric in metrics[start : start + 1000]]
-            with store.answering():
+            with self._writing("The metrics"):
                 self.client.log_batch(self.run_id, metrics=batch)
 
     def picture(self, pixels: np.ndarray, file: str) -> None:
         """Log a picture, HWC uint8, as an artifact."""
-        with store.answering():
+        with self._writing(file):
             self.client.log_image(self.run_id, Image.fromarray(pixels), artifact_file=file)
 
     def file(self, path: Path, folder: str | None = None) -> None:
         """Log a file as an artifact."""
-        with store.answering():
+        with self._writing(path.name):
             self.client.log_artifact(self.run_id, str(path), folder)
+
+    def _writing(self, thing: str) -> AbstractContextManager[None]:
+        return store.writing(f"{thing} of run {self.run_id}", self.run_id)
 
     def card(self, card: Mapping[str, Any], text: str = "") -> None:
         """Log the run card.
@@ -140,7 +153,7 @@ class Tracker:
         Raises:
             Unreachable: the store does not answer.
         """
-        with store.answering():
+        with self._writing(CARD):
             self.client.log_dict(self.run_id, dict(card), CARD)
         if text:
             signature.sign(self.run_id, text)
@@ -155,16 +168,31 @@ class Tracker:
 
     def tag(self, key: str, value: str) -> None:
         """Set a tag of the run."""
-        with store.answering():
+        with self._writing(f"The tag {key}"):
             self.client.set_tag(self.run_id, key, value)
 
     def close(self, status: str = "FINISHED") -> None:
-        """End the run."""
+        """End the run; where that fails, the run is only logged as not ended."""
         import mlflow
 
         with suppress(Exception):
             mlflow.flush_async_logging()
-        mlflow.end_run(status)
+        try:
+            with self._writing("The end"):
+                mlflow.end_run(status)
+        except RegistryError:
+            logger.exception("Run %s is not ended.", self.run_id)
+        else:
+            self._mark.close()
+
+
+def is_active(run_id: str) -> bool:
+    """Return whether a run is there and wasn't deleted.
+
+    Raises:
+        Unreachable: the store does not answer.
+    """
+    return store.is_active(run_id)
 
 
 def _short(found: int | Mapping[str, int]) -> str:
@@ -185,11 +213,12 @@ def annotate(version: Version, rows: Sequence[Measurement], items: pd.DataFrame,
         name: the start of the items' file name; the version's number follows.
 
     Raises:
+        Deleted: the version or its run was deleted, or its model renamed.
         Unreachable: the store does not answer.
     """
     measurements.write(version.run_id, rows)
     client = store.connect()
-    with store.answering():
+    with store.writing(f"The measurements of {version.title}", version.run_id):
         for row in rows:
             client.log_metric(version.run_id, row.name, row.value)
             number = str(version.number)
@@ -206,7 +235,7 @@ def finished(model: str, folder: str) -> str | None:
     Raises:
         Unreachable: the store does not answer.
     """
-    client, experiment = store.connect(), store.experiment(model)
+    client, experiment = store.connect(create=True), store.experiment(model)
     with store.answering():
         found = client.search_runs(
             [experiment],

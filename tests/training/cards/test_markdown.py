@@ -24,15 +24,15 @@ from training.starters import files
 
 TRAINED = [task.spec.name for task in TASKS.values() if task.spec]  # type: ignore[attr-defined]
 HEADINGS = (
-    "What it is",
-    "Intended use",
-    "Misuse",
-    "Data",
-    "How it was made",
     "Results",
     "Results by group",
     "Known failures",
+    "What it is",
+    "Intended use",
+    "Misuse",
     "Our decisions",
+    "Data",
+    "How it was made",
 )
 ACCURACY = Measurement(split="test", set="ferplus", metric="triplet_accuracy", value=0.64)
 LEAK = Measurement(split="test", set="london", metric="leak_auc", group="sex: male", value=0.73)

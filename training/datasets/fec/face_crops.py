@@ -14,7 +14,7 @@ from PIL import Image
 from registry.files import atomic_write, remove_unfinished
 from registry.photos import SMALLEST_SIDE_PX
 from training.datasets.crop import LARGEST_CROP_PX, LARGEST_PNG_PX, WIDEST_MARGIN
-from training.datasets.prepared import PreparedError
+from training.datasets.source import MemberError
 
 MARGIN = 0.8
 """Added to the longer side of a box to get the square's side: 40 % on each side, enough for a crop
@@ -36,13 +36,16 @@ class FaceCrops:
         """Return the bytes of a face's picture.
 
         Raises:
-            PreparedError: there is none.
+            MemberError: there is none.
         """
         for suffix in SUFFIXES:
             path = self.folder / f"{name_of(member)}{suffix}"
             if path.exists():
                 return path.read_bytes()
-        raise PreparedError(f"There is no picture of {member}; run the same command again.")
+        raise MemberError(
+            f"There is no picture of {member}; run the same command again.",
+            "the file is damaged or missing",
+        )
 
     def names(self) -> set[str]:
         """Return the names of the faces that have a picture; delete unfinished files."""

@@ -101,7 +101,7 @@ def _read_blocks(file: BufferedIOBase) -> Iterator[str]:
         block = file.read(BLOCK_BYTES)
         if not block:
             return
-        text = (block + file.readline()).decode("utf-8", "replace")
+        text = (block + file.readline(BLOCK_BYTES)).decode("utf-8", "replace")
         yield text if number else text.removeprefix("\ufeff")
 
 

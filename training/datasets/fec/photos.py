@@ -13,12 +13,10 @@ from rich.console import Console
 from rich.progress import track
 
 from registry.files import atomic_write, remove_unfinished
-from registry.photos import PhotoError, read_photo
+from registry.photos import PHOTO_SUFFIXES, PhotoError, read_photo
 from training.datasets.fec.download_log import FINAL, DownloadLog, Status
 from training.datasets.fec.downloads import RateLimits, download
 from training.datasets.fec.face_crops import Box, FaceCrops
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".webp")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +46,8 @@ class Photos:
         """
         photo = read_photo(content)
         if self.originals is not None:
-            suffix = PurePosixPath(_file_name(address)).suffix
-            suffix = suffix if suffix in SUFFIXES else SUFFIXES[0]
+            suffix = PurePosixPath(_file_name(address)).suffix.lower()
+            suffix = suffix if suffix in PHOTO_SUFFIXES else ".jpg"
             with atomic_write(self.originals / f"{_digest(address)}{suffix}") as part:
                 part.write_bytes(content)
         for name, box in self.faces[address]:

@@ -4,11 +4,10 @@ Both published forms are read: the lists of 2017 (training.csv, validation.csv b
 Manually_Annotated_Images) and the numbered folders of 2021 (train_set, val_set).
 """
 
-import csv
 import io
 import re
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -16,7 +15,8 @@ from numpy.lib.format import read_array
 
 from registry.catalog import FERPLUS_MARGIN
 from training.datasets.prepared import PreparedError
-from training.datasets.readers.archives import DatasetFiles
+from training.datasets.readers.archives import DatasetFiles, PictureFinder
+from training.datasets.readers.csv_tables import TableColumns, read_rows, whole_number
 from training.datasets.readers.label_maps import AFFECTNET, AFFECTNET_EXCLUDED
 from training.datasets.readers.label_rows import (
     PERSONS_UNKNOWN,
@@ -32,7 +32,13 @@ IMAGES = "Manually_Annotated_Images"
 LISTS = {"validation.csv": "test", "training.csv": "train"}
 """The test comes first: test pictures that training repeats are dropped from training."""
 BOX_COLUMNS = ("face_x", "face_y", "face_width", "face_height")
-COLUMNS = ("subDirectory_filePath", "expression", *BOX_COLUMNS)
+LIST_ORDER = (
+    *("subDirectory_filePath", *BOX_COLUMNS, "facial_landmarks", "expression"),
+    *("valence", "arousal"),
+)
+COLUMNS = TableColumns(
+    needs=("subDirectory_filePath", "expression", *BOX_COLUMNS), order=LIST_ORDER
+)
 AUTOMATIC = ("Automatically_Annotated", "Automatically_annotated_file_list")
 LISTED_PATH = re.compile(r"[0-9]+/[0-9A-Za-z_-]+\.[A-Za-z]+")
 NUMBERED_FOLDERS = {"val_set": "test", "train_set": "train"}
@@ -94,46 +100,22 @@ def read_list(
     Raises:
         PreparedError: there is no such list, or it lacks columns.
     """
-    table = csv.reader(_open_text(source, name))
-    try:
-        header = next(table, [])
-        places = _column_places(header, name)
-        for cells in table:
-            location = f"{name} line {table.line_num}"
-            if len(cells) != len(header):
-                rejected.reject(f"not {len(header)} values", location, ",".join(cells))
-                continue
-            file, label, *box = (cells[i].strip() for i in places)
-            if LISTED_PATH.fullmatch(file):
-                crop = file.rpartition(".")[0].replace("/", "_")
-                yield LabelRow(location, images + file, crop, label, LISTS[name], _centre(box))
-            else:
-                rejected.reject("not a picture's path", location, file)
-    except csv.Error as error:
-        raise PreparedError(
-            f"{name} line {table.line_num} isn't valid CSV: {error}; get that file again."
-        ) from error
-
-
-def _open_text(source: DatasetFiles, name: str) -> io.TextIOWrapper:
     root = source.root_of(name)
     if root is None:
         raise PreparedError(
             f"{source.path} isn't affectnet: it has no {name}; name the folder or zip that has it."
         )
-    content = io.BytesIO(source.read(root + name))
-    return io.TextIOWrapper(content, "utf-8-sig", errors="replace", newline="")
-
-
-def _column_places(header: list[str], name: str) -> list[int]:
-    """Return the places of COLUMNS in a list's header."""
-    missing = [column for column in COLUMNS if column not in header]
-    if missing:
-        raise PreparedError(
-            f"{name} has no column {', '.join(missing)}; use AffectNet's own list, whose first "
-            "line names its columns."
-        )
-    return [header.index(column) for column in COLUMNS]
+    finder = PictureFinder(source.pictures(images))
+    for location, cells in read_rows(name, partial(source.open, root + name), COLUMNS, rejected):
+        file, label, *box = (cells[column] for column in COLUMNS.needs)
+        file = file.replace("\\", "/")
+        if LISTED_PATH.fullmatch(file):
+            crop = file.rpartition(".")[0].replace("/", "_")
+            member = finder.find(images + file) or images + file
+            split, centre = LISTS[name], _centre(box)
+            yield LabelRow(location, member, crop, whole_number(label), split, centre)
+        else:
+            rejected.reject("not a picture's path", location, file)
 
 
 def _centre(box: list[str]) -> tuple[float, float] | None:
@@ -155,7 +137,7 @@ def _notes_on_lists(source: DatasetFiles, labelled: list[tuple[LabelRow, int]]) 
 
 
 def _read_numbered(source: DatasetFiles, rejected: RejectedRows) -> tuple[list[LabelRow], set[str]]:
-    members = {m for folder in NUMBERED_FOLDERS for m in source.members(f"{folder}/images/")}
+    members = {m for folder in NUMBERED_FOLDERS for m in source.pictures(f"{folder}/images/")}
     rows = [
         row for folder in NUMBERED_FOLDERS for row in read_labels(source, folder, members, rejected)
     ]
@@ -184,12 +166,14 @@ def read_labels(
             "name the folder or zip that has it."
         )
     labelled = {PurePosixPath(member).name.removesuffix(ends) for member in labels}
+    finder = PictureFinder(sorted(members))
     for member in sorted(m for m in members if m.startswith(f"{folder}/")):
         if PurePosixPath(member).stem not in labelled:
             rejected.reject("no label", member, PurePosixPath(member).stem)
     for member in labels:
         number = PurePosixPath(member).name.removesuffix(ends)
         picture, label = f"{folder}/images/{number}.jpg", _read_label(source, member)
+        picture = finder.find(picture) or picture
         yield LabelRow(member, picture, f"{folder}_{number}", label, NUMBERED_FOLDERS[folder])
 
 

@@ -4,28 +4,25 @@ import hashlib
 import io
 import os
 import re
-import stat
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
-from typing import cast
-from zipfile import BadZipFile, ZipFile, is_zipfile
+from pathlib import Path, PurePosixPath
+from unicodedata import normalize
 
-import pandas as pd
-
+from registry.photos import PHOTO_SUFFIXES
 from training.datasets.prepared import PreparedError, reason_of
+from training.datasets.readers.zips import (
+    ARCHIVE_SUFFIXES,
+    LARGEST_BYTES,
+    READ_ERRORS,
+    TOO_LARGE,
+    check_is_zip,
+    open_zip,
+)
+from training.datasets.source import MemberError
 
 LARGEST_DEPTH = 3
 """How many levels of folders may be around a set."""
-READ_ERRORS = (OSError, KeyError, BadZipFile, EOFError, RuntimeError, zlib.error)
-"""Raised when a damaged, encrypted or missing member is read."""
-
-
-@lru_cache(maxsize=4)
-def _opened(path: Path) -> ZipFile:
-    return ZipFile(path)
 
 
 @dataclass(frozen=True)
@@ -50,17 +47,16 @@ class DatasetFiles:
                 determines the root of the set.
 
         Raises:
-            PreparedError: there is nothing at `path`, it is no zip or folder, the zip isn't safe,
-                or none of `needs` is found, or one of them in several places.
+            PreparedError: there is nothing at `path`, it is no zip or folder, the zip can't be read
+                whole (see `open_zip`), none of `needs` is found, or one of them in several places.
         """
         if path is None:
             raise PreparedError(f"The set {set_name} needs its source: name its zip or folder.")
         if not path.exists():
             raise PreparedError(f"There is no {path}; name the zip or folder of {set_name}.")
-        if not (path.is_dir() or is_zipfile(path)):
-            raise PreparedError(f"{path} is neither a folder nor a zip; name those of {set_name}.")
         if not path.is_dir():
-            _check_zip(path)
+            check_is_zip(path, set_name)
+            open_zip(path)
         whole = cls(path)
         found = (root for member in needs if (root := whole.root_of(member)) is not None)
         root = next(found, None if needs else "")
@@ -89,7 +85,7 @@ class DatasetFiles:
         """Return whether there is such a file."""
         if self.path.is_dir():
             return (self.path / self.root / member).is_file()
-        return self.root + member in _opened(self.path).NameToInfo
+        return self.root + member in open_zip(self.path).members
 
     def members(self, folder: str = "") -> Iterator[str]:
         """Yield the files under `folder`, which ends with a slash, sorted.
@@ -108,19 +104,37 @@ class DatasetFiles:
             ) from None
         yield from members
 
+    def pictures(self, folder: str = "") -> list[str]:
+        """Return the files under `folder` that are photos by their suffixes, in any case, sorted.
+
+        Raises:
+            PreparedError: a name can't be encoded as UTF-8.
+        """
+        return [member for member in self.members(folder) if is_picture(member)]
+
+    def archives(self) -> list[str]:
+        """Return the archives among the files: nothing in them is read."""
+        return [m for m in self.members() if m.lower().endswith(ARCHIVE_SUFFIXES)]
+
     def read(self, member: str) -> bytes:
         """Return a member's bytes.
 
         Raises:
-            PreparedError: it can't be read.
+            MemberError: it can't be read, or is larger than any picture.
         """
+        size = self._size(member)
+        if size > LARGEST_BYTES:
+            sentence = f"{member} of {self.path} has {size:,} bytes, {TOO_LARGE}; leave it out."
+            raise MemberError(sentence, f"the file is larger than {LARGEST_BYTES >> 20} MiB")
         try:
             if self.path.is_dir():
                 return (self.path / self.root / member).read_bytes()
-            return _opened(self.path).read(self.root + member)
+            return open_zip(self.path).read(self.root + member)
         except READ_ERRORS as error:
-            raise PreparedError(
-                f"{member} can't be read from {self.path}: {reason_of(error)}; get that file again."
+            why = reason_of(error)
+            raise MemberError(
+                f"{member} can't be read from {self.path}: {why}; get that file again.",
+                "the file is damaged or missing",
             ) from error
 
     def digest(self, member: str) -> str:
@@ -135,28 +149,15 @@ class DatasetFiles:
         """Open a member, to be read in parts; raises READ_ERRORS."""
         if self.path.is_dir():
             return (self.path / self.root / member).open("rb")
-        return cast("io.BufferedIOBase", _opened(self.path).open(self.root + member))
+        return open_zip(self.path).open(self.root + member)
 
-    def read_csv(
-        self, member: str, needs: Sequence[str] = (), *, header: bool = True
-    ) -> pd.DataFrame:
-        """Return a CSV file as a table of text.
-
-        Raises:
-            PreparedError: it can't be read, is no CSV, or lacks one of the columns `needs`.
-        """
-        text, first = io.BytesIO(self.read(member)), 0 if header else None
-        try:
-            table = pd.read_csv(text, header=first, dtype=str, keep_default_na=False)
-        except ValueError as error:
-            raise PreparedError(
-                f"{member} of {self.path} isn't valid CSV: {reason_of(error)}; get that file again."
-            ) from error
-        if missing := [column for column in needs if column not in table]:
-            raise PreparedError(
-                f"{member} of {self.path} has no column {', '.join(missing)}; get that file again."
-            )
-        return table
+    def _size(self, member: str) -> int:
+        """Return a member's bytes, unpacked; 0 if there is no such member."""
+        if self.path.is_dir():
+            file = self.path / self.root / member
+            return file.stat().st_size if file.is_file() else 0
+        info = open_zip(self.path).members.get(self.root + member)
+        return info.file_size if info else 0
 
     def _walk_folder(self, folder: str) -> Iterator[str]:
         root = self.path / self.root
@@ -165,8 +166,8 @@ class DatasetFiles:
             yield from names if inside == "." else (f"{inside}/{name}" for name in names)
 
     def _list_zip(self, folder: str) -> Iterator[str]:
-        for name in _opened(self.path).NameToInfo:
-            if name.startswith(self.root + folder) and not name.endswith("/"):
+        for name in open_zip(self.path).members:
+            if name.startswith(self.root + folder):
                 yield name.removeprefix(self.root)
 
     def _has_in_folder(self, member: str) -> bool:
@@ -197,22 +198,37 @@ def _is_hidden(member: str) -> bool:
     return "/." in f"/{member}" or member.startswith("__MACOSX/")
 
 
-def _check_zip(path: Path) -> None:
-    """Refuse a zip with members outside of it, links or a password."""
-    try:
-        members = _opened(path).infolist()
-    except READ_ERRORS as error:
-        raise PreparedError(
-            f"{path} is a damaged zip: {reason_of(error)}; get it again."
-        ) from error
-    for member in members:
-        parts = member.filename.replace("\\", "/").split("/")
-        if parts[0] == "" or ".." in parts or re.match("[A-Za-z]:", parts[0]):
-            why = f"its member {member.filename!r} points outside of it"
-        elif stat.S_ISLNK(member.external_attr >> 16):
-            why = f"its member {member.filename!r} is a link"
-        elif member.flag_bits & 1:
-            why = "it has a password"
-        else:
-            continue
-        raise PreparedError(f"{path} isn't read: {why}; unpack it and name the folder.")
+def is_picture(member: str) -> bool:
+    """Return whether a file is a photo by its suffix, in any case."""
+    return PurePosixPath(member).suffix.lower() in PHOTO_SUFFIXES
+
+
+class PictureFinder:
+    """Finds the pictures that a set's tables name, though systems write their names differently.
+
+    A picture is found by its path; otherwise by its path without regard to case, to the suffix, to
+    the separators of Windows and to how accents are composed, if only one picture fits.
+
+    Args:
+        members: the pictures of a source.
+    """
+
+    def __init__(self, members: list[str]) -> None:
+        self._members = frozenset(members)
+        self._by_key: dict[str, list[str]] = {}
+        for member in members:
+            self._by_key.setdefault(_key(member), []).append(member)
+
+    def find(self, path: str) -> str | None:
+        """Return the member that a path of a table means; None if there is none or not only one."""
+        if path in self._members:
+            return path
+        found = self._by_key.get(_key(path), [])
+        return found[0] if len(found) == 1 else None
+
+
+def _key(path: str) -> str:
+    plain = path.replace("\\", "/").removeprefix("./")
+    stem, dot, suffix = plain.rpartition(".")
+    known = dot and f".{suffix.lower()}" in PHOTO_SUFFIXES
+    return normalize("NFC", stem if known else plain).casefold()

@@ -1,6 +1,8 @@
 """FER+: faces of FER2013, 48 px and grey, voted on by ten people each (Barsoum et al., 2016)."""
 
 from collections import Counter
+from collections.abc import Iterator, Mapping
+from functools import partial
 from importlib import resources
 from pathlib import Path
 
@@ -9,12 +11,21 @@ import pandas as pd
 from registry.catalog import EMOTIONS, FERPLUS_MARGIN
 from training.datasets.leakage import SPLIT_ORDER, remove_leaked_pictures
 from training.datasets.prepared import PreparedError
-from training.datasets.readers.archives import DatasetFiles
-from training.datasets.readers.label_maps import FERPLUS
+from training.datasets.readers.archives import DatasetFiles, PictureFinder
+from training.datasets.readers.csv_tables import TableColumns, read_rows, whole_number
+from training.datasets.readers.label_maps import FERPLUS, WORDS
+from training.datasets.readers.label_rows import RejectedRows
 from training.datasets.source import PictureRecord, RawDataset
 
 FOLDERS = {"FER2013Train": "train", "FER2013Valid": "validation", "FER2013Test": "test"}
 VOTES = (*EMOTIONS, "unknown", "no face")
+ALIASES = {word: EMOTIONS[emotion] for word, emotion in WORDS.items()} | {
+    "nf": "no face",
+    "image name": "file",
+    "image": "file",
+}
+"""Names of FER+'s columns in other copies -> those of FERPLUS."""
+COLUMNS = TableColumns(needs=("file", *FERPLUS), order=("file", "box", *FERPLUS), aliases=ALIASES)
 
 
 def read(path: Path | None) -> RawDataset:
@@ -24,7 +35,12 @@ def read(path: Path | None) -> RawDataset:
         PreparedError: `path` holds something else.
     """
     source = DatasetFiles.locate(path, "ferplus", "FER2013Test/label.csv")
-    listed = [p for folder, split in FOLDERS.items() for p in _pictures(source, folder, split)]
+    rejected = RejectedRows()
+    listed = [
+        picture
+        for folder, split in FOLDERS.items()
+        for picture in _pictures(source, folder, split, rejected)
+    ]
     digests = [source.digest(picture.member) for picture in listed]
     pictures, dropped = remove_leaked_pictures(listed, digests)
     return RawDataset(
@@ -32,7 +48,7 @@ def read(path: Path | None) -> RawDataset:
         pictures=pictures,
         cropped_margin=FERPLUS_MARGIN,
         triplets=triplets(),
-        notes=[*dropped, _note_unlabelled(pictures)],
+        notes=[*dropped, _note_unlabelled(pictures), *rejected.notes],
     )
 
 
@@ -47,32 +63,43 @@ def triplets() -> pd.DataFrame:
     )
 
 
-def _pictures(source: DatasetFiles, folder: str, split: str) -> list[PictureRecord]:
-    table = source.read_csv(f"{folder}/label.csv", header=False)
-    if table.shape[1] != len(FERPLUS) + 2:
-        raise PreparedError(
-            f"{folder}/label.csv isn't FER+: it should have 12 columns; get that file again."
-        )
-    votes = table.iloc[:, 2:].set_axis(list(FERPLUS), axis=1)
-    odd = votes[~votes.apply(lambda column: column.str.fullmatch("[0-9]+")).all(axis=1)]
-    if len(odd):
-        line = f"line {odd.index[0] + 1}: {', '.join(odd.iloc[0])}"
-        raise PreparedError(
-            f"{folder}/label.csv isn't FER+: votes aren't numbers in {line}; get that file again."
-        )
-    votes = votes.astype(int)
-    winner = [FERPLUS[i] for i in votes.to_numpy().argmax(1)]
-    ordered = votes[list(VOTES)].to_numpy().tolist()
-    return [
-        PictureRecord(
-            member=f"{folder}/{file}",
-            name=Path(file).stem,
-            split=split,
-            emotion=EMOTIONS.index(word) if word in EMOTIONS else None,
-            votes=tuple(counts),
-        )
-        for file, word, counts in zip(table[0], winner, ordered, strict=True)
-    ]
+def _pictures(
+    source: DatasetFiles, folder: str, split: str, rejected: RejectedRows
+) -> Iterator[PictureRecord]:
+    """Yield the pictures of a folder that its list names.
+
+    Raises:
+        PreparedError: the list has other columns, or votes that aren't numbers.
+    """
+    listed = f"{folder}/label.csv"
+    finder = PictureFinder(source.pictures(f"{folder}/"))
+    rows = list(read_rows(listed, partial(source.open, listed), COLUMNS, rejected))
+    if not rows:
+        raise PreparedError(f"{listed} isn't FER+: it should have 12 columns; get that file again.")
+    for location, cells in rows:
+        votes = {word: whole_number(cells[word]) for word in FERPLUS}
+        if not all(count.isdecimal() for count in votes.values()):
+            line = f"{location.removeprefix(listed).strip()}: {', '.join(votes.values())}"
+            raise PreparedError(
+                f"{listed} isn't FER+: votes aren't numbers in {line}; get that file again."
+            )
+        member = finder.find(f"{folder}/{cells['file']}")
+        if member is None:
+            rejected.reject("the photo is missing", location, cells["file"])
+            continue
+        yield voted_picture(member, Path(member).stem, split, {w: int(n) for w, n in votes.items()})
+
+
+def voted_picture(member: str, name: str, split: str, votes: Mapping[str, int]) -> PictureRecord:
+    """Return a picture with its votes by FERPLUS; the first word with the most is its emotion."""
+    word = max(FERPLUS, key=lambda word: votes[word])
+    return PictureRecord(
+        member=member,
+        name=name,
+        split=split,
+        emotion=EMOTIONS.index(word) if word in EMOTIONS else None,
+        votes=tuple(votes[word] for word in VOTES),
+    )
 
 
 def _note_unlabelled(pictures: list[PictureRecord]) -> str:

@@ -1,15 +1,20 @@
 """Faces from the news, named and with an emotion each (github.com/muxspace/facial_expressions)."""
 
 from collections import Counter
-from pathlib import Path, PurePosixPath
+from functools import partial
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import pandas as pd
 
 from training.datasets.leakage import remove_leaked_pictures
 from training.datasets.readers.archives import DatasetFiles
+from training.datasets.readers.csv_tables import TableColumns, read_table
 from training.datasets.readers.label_maps import WORDS
+from training.datasets.readers.label_rows import RejectedRows
 from training.datasets.source import PictureRecord, RawDataset
 from training.datasets.splits import person_splits
+
+COLUMNS = TableColumns(needs=("image", "emotion"), order=("user.id", "image", "emotion"))
 
 
 def read(path: Path | None) -> RawDataset:
@@ -19,16 +24,23 @@ def read(path: Path | None) -> RawDataset:
         PreparedError: `path` holds something else.
     """
     source = DatasetFiles.locate(path, "lfw-emotion", "legend.csv")
-    emotions, notes = read_labels(source.read_csv("legend.csv", ["image", "emotion"]))
+    rejected = RejectedRows()
+    legend = read_table("legend.csv", partial(source.open, "legend.csv"), COLUMNS, rejected)
+    emotions, notes = read_labels(legend)
     split = person_splits("lfw_emotion")
-    listed = [_picture(member, emotions, split) for member in source.members("images/")]
+    listed = [_picture(member, emotions, split) for member in source.pictures("images/")]
     digests = [source.digest(p.member) for p in listed]
     pictures, dropped = remove_leaked_pictures(listed, digests)
     unknown = sum(p.emotion is None for p in pictures)
     return RawDataset(
         source=source,
         pictures=pictures,
-        notes=[*notes, *dropped, f"{unknown:,} pictures have no emotion."],
+        notes=[
+            *notes,
+            *dropped,
+            f"{unknown:,} pictures have no emotion.",
+            *rejected.notes,
+        ],
     )
 
 
@@ -36,7 +48,7 @@ def read_labels(legend: pd.DataFrame) -> tuple[dict[str, int], list[str]]:
     """Return picture -> emotion of the pictures whose annotators agree, and notes."""
     rows = pd.DataFrame(
         {
-            "picture": [PurePosixPath(image).stem for image in legend["image"]],
+            "picture": [PureWindowsPath(image).stem for image in legend["image"]],
             "word": legend["emotion"].str.lower(),
         }
     )

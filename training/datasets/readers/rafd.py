@@ -16,12 +16,11 @@ from training.datasets.splits import draw_splits
 
 NAME = re.compile(
     r"Rafd(?P<camera>000|045|090|135|180)_(?P<person>[0-9]+)_(?P<group>Caucasian|Moroccan|Kid)_"
-    r"(?P<sex>male|female)_(?P<word>[a-z]+)_(?P<gaze>frontal|left|right)\.jpg"
+    r"(?P<sex>male|female)_(?P<word>[a-z]+)_(?P<gaze>frontal|left|right)",
+    re.IGNORECASE,
 )
 FRONT = 90
 """The camera that people face; the others stand 45 and 90 degrees to either side."""
-SUFFIXES = (".jpg", ".jpeg", ".png")
-"""Files with these suffixes are pictures, whose names are checked; others are ignored."""
 ANGLES = (
     "`angle` is the camera's number minus 90: 0 from the front, -90 and 90 in profile; profiles in "
     "which no face is found are dropped."
@@ -44,7 +43,7 @@ def read(path: Path | None, *, frontal: bool = False) -> RawDataset:
     """
     set_name = "rafd-frontal" if frontal else "rafd"
     source, rejected = DatasetFiles.locate(path, set_name), RejectedRows()
-    rows = parse_names([m for m in source.members() if m.lower().endswith(SUFFIXES)], rejected)
+    rows = parse_names(source.pictures(), rejected)
     if not rows:
         raise PreparedError(
             f"{path} isn't {set_name}: it has no picture with a name such as "
@@ -75,17 +74,17 @@ def parse_names(members: list[str], rejected: RejectedRows) -> list[LabelRow]:
     """Return a row for each picture; those whose names don't match NAME go to `rejected`."""
     rows = []
     for member in members:
-        name = PurePosixPath(member).name
-        parts = NAME.fullmatch(name)
+        path = PurePosixPath(member)
+        parts = NAME.fullmatch(path.stem)
         if parts:
-            rows.append(LabelRow(member, member, name.removesuffix(".jpg"), parts["word"]))
+            rows.append(LabelRow(member, member, path.stem, parts["word"].lower()))
         else:
-            rejected.reject("unexpected name", member, name)
+            rejected.reject("unexpected name", member, path.name)
     return rows
 
 
 def _name_parts(row: LabelRow) -> re.Match[str]:
-    parts = NAME.fullmatch(f"{row.name}.jpg")
+    parts = NAME.fullmatch(row.name)
     assert parts is not None
     return parts
 
@@ -96,10 +95,10 @@ def _picture(row: LabelRow, emotion: int, split: dict[str, str]) -> PictureRecor
         member=row.member,
         name=row.name,
         person=parts["person"],
-        sex=parts["sex"],
-        ethnicity=parts["group"],
+        sex=parts["sex"].lower(),
+        ethnicity=parts["group"].capitalize(),
         emotion=emotion,
         angle=float(int(parts["camera"]) - FRONT),
-        gaze=GAZES[parts["gaze"]],
+        gaze=GAZES[parts["gaze"].lower()],
         split=split.get(parts["person"], "train"),
     )

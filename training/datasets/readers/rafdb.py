@@ -6,7 +6,8 @@ from pathlib import Path
 
 from registry.catalog import FERPLUS_MARGIN
 from training.datasets.prepared import PreparedError
-from training.datasets.readers.archives import DatasetFiles
+from training.datasets.readers.archives import DatasetFiles, PictureFinder
+from training.datasets.readers.csv_tables import whole_number
 from training.datasets.readers.label_maps import RAFDB
 from training.datasets.readers.label_rows import (
     PERSONS_UNKNOWN,
@@ -20,7 +21,7 @@ from training.datasets.source import RawDataset
 
 LIST = "EmoLabel/list_patition_label.txt"
 """Spelled as published."""
-NAME = re.compile(r"((train|test)_[0-9]+)\.jpg")
+NAME = re.compile(r"((train|test)_[0-9]+)\.[A-Za-z0-9]+")
 ORIGINAL, ALIGNED = "Image/original/{}.jpg", "Image/aligned/{}_aligned.jpg"
 BOX = "Annotation/boundingbox/{}_boundingbox.txt"
 """Left, top, right and bottom of the face that has the label, in the original."""
@@ -37,11 +38,12 @@ def read(path: Path | None) -> RawDataset:
         PreparedError: `path` holds something else.
     """
     source, base = _open(path)
-    rejected, members = RejectedRows(), set(source.members(f"{base}Image/"))
+    rejected, members = RejectedRows(), source.pictures(f"{base}Image/")
     rows = list(parse_list(source.read(base + LIST), rejected))
-    kind = _choose_kind(rows, base, members)
-    placed = [_with_picture(row, source, base, kind) for row in rows]
-    labelled = filter_rows(placed, RAFDB, members, rejected)
+    finder = PictureFinder(members)
+    kind = _choose_kind(rows, base, finder)
+    placed = [_with_picture(row, source, base, kind, finder) for row in rows]
+    labelled = filter_rows(placed, RAFDB, set(members), rejected)
     return RawDataset(
         source=source,
         pictures=picture_records(labelled),
@@ -54,10 +56,11 @@ def parse_list(content: bytes, rejected: RejectedRows) -> Iterator[LabelRow]:
     """Yield the rows of the list; lines unlike `train_00001.jpg 5` go to `rejected`."""
     lines = content.decode("utf-8-sig", errors="replace").split("\n")
     for number, line in enumerate(lines, start=1):
-        location, words = f"{LIST} line {number}", line.split()
+        location = f"{LIST} line {number}"
+        words = re.sub('[",;]', " ", line).split()
         name = NAME.fullmatch(words[0]) if len(words) == 2 else None
         if name:
-            yield LabelRow(location, words[0], name[1], words[1], name[2])
+            yield LabelRow(location, words[0], name[1], whole_number(words[1]), name[2])
         elif words:
             rejected.reject("not like `train_00001.jpg 5`", location, line.strip())
 
@@ -68,16 +71,22 @@ def _open(path: Path | None) -> tuple[DatasetFiles, str]:
     return source, "basic/" if source.has(f"basic/{LIST}") else ""
 
 
-def _choose_kind(rows: list[LabelRow], base: str, members: set[str]) -> str:
+def _choose_kind(rows: list[LabelRow], base: str, finder: PictureFinder) -> str:
     """Return ORIGINAL, or ALIGNED if the source has more of these."""
-    has = {k: sum(base + k.format(r.name) in members for r in rows) for k in (ORIGINAL, ALIGNED)}
+    has = {
+        kind: sum(finder.find(base + kind.format(row.name)) is not None for row in rows)
+        for kind in (ORIGINAL, ALIGNED)
+    }
     return ORIGINAL if has[ORIGINAL] >= has[ALIGNED] else ALIGNED
 
 
-def _with_picture(row: LabelRow, source: DatasetFiles, base: str, kind: str) -> LabelRow:
+def _with_picture(
+    row: LabelRow, source: DatasetFiles, base: str, kind: str, finder: PictureFinder
+) -> LabelRow:
     """Return the row with its picture of that kind and, in originals, the centre of its face."""
     centre = _face_centre(source, base + BOX.format(row.name)) if kind == ORIGINAL else None
-    return row._replace(member=base + kind.format(row.name), face_centre=centre)
+    path = base + kind.format(row.name)
+    return row._replace(member=finder.find(path) or path, face_centre=centre)
 
 
 def _face_centre(source: DatasetFiles, member: str) -> tuple[float, float] | None:

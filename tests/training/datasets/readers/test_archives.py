@@ -43,19 +43,6 @@ def test_the_outermost_set_is_used_and_two_at_one_depth_are_refused(tmp_path: Pa
         )
 
 
-def test_a_file_that_is_no_table_or_lacks_a_column_is_refused(tmp_path: Path) -> None:
-    broken = {"empty.csv": "", "torn.csv": "a,b\n1,2,3\n1,2,3,4\n", "binary.csv": b"\x80"}
-    source = DatasetFiles.locate(plant({"good.csv": "a,b\n1,NA\n", **broken}, tmp_path), "mine")
-    assert source.read_csv("good.csv", ["b"]).to_dict("records") == [{"a": "1", "b": "NA"}]
-    with pytest.raises(
-        PreparedError, match=r"^good\.csv of .* has no column c, d; get that file again\.$"
-    ):
-        source.read_csv("good.csv", ["a", "c", "d"])
-    for name in broken:
-        with pytest.raises(PreparedError, match=rf"^{name} of .* isn't valid CSV: [^\n]*\.$"):
-            source.read_csv(name)
-
-
 @pytest.mark.parametrize("member", ["../x.jpg", "a/../../x.jpg", "/x.jpg", "C:/x.jpg", "..\\x.jpg"])
 def test_a_zip_with_a_member_outside_of_it_is_refused(member: str, tmp_path: Path) -> None:
     path = pack({"labels.txt": "1", member: b"x"}, tmp_path / "set.zip")

@@ -1,0 +1,176 @@
+"""The folder of visitors' pictures: this process's own, bounded, emptied by age and at the end.
+
+Gradio deletes only the files that it has recorded; an upload that broke off isn't among them, and
+what a killed process recorded is forgotten. Here all files of the folder are deleted.
+"""
+
+import atexit
+import logging
+import os
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from uuid import uuid4
+
+from filelock import FileLock, Timeout
+
+logger = logging.getLogger(__name__)
+
+PREFIX = "expression-studio-page-"
+LIFETIME_SECONDS = 3600
+"""How long a visitor's pictures are kept."""
+SWEEP_SECONDS = 300
+"""How often what is older is deleted."""
+UPLOAD_BYTES = 64 * 2**20
+"""Largest upload."""
+FOLDER_BYTES = 2**30
+"""How much all pictures together may take."""
+
+
+class FolderFull(RuntimeError):
+    """The folder of visitors' pictures holds all it may; the message is one sentence."""
+
+
+class VisitorFolder:
+    """A folder that only this process uses; a lock beside it says so to other processes.
+
+    Making one deletes the folders that killed processes left in the same place.
+
+    Args:
+        parent: The folder to make it in; the system's temporary folder where it is None.
+        max_bytes: How much its files may take together.
+
+    Raises:
+        OSError: The folder can't be made.
+    """
+
+    def __init__(self, parent: Path | None = None, max_bytes: int = FOLDER_BYTES) -> None:
+        parent = parent or Path(tempfile.gettempdir())
+        parent.mkdir(parents=True, exist_ok=True)
+        self.path = parent.resolve() / f"{PREFIX}{uuid4().hex}"
+        self._max_bytes = max_bytes
+        self._lock = FileLock(_lock_path(self.path))
+        self._lock.acquire()  # before there is a folder, so that nobody takes it for abandoned
+        self.path.mkdir(mode=0o700)
+        _remove_abandoned(parent, self.path.lstat().st_uid)
+        self._expected: dict[object, int] = {}
+        self._guard = threading.Lock()
+        self._closed = threading.Event()
+
+    def size_bytes(self) -> int:
+        """Return how much its files take together."""
+        return sum(size for _, size, _ in _files(self.path))
+
+    def holds(self, path: str) -> bool:
+        """Return whether an absolute path, as a visitor wrote it, is that of a file in it."""
+        try:
+            found = Path(path).resolve(strict=True)
+        except (OSError, ValueError, RuntimeError):
+            return False
+        return Path(path).is_absolute() and found.is_file() and found.is_relative_to(self.path)
+
+    def require_room(self, size_bytes: int) -> None:
+        """Check that there is room for a file.
+
+        Raises:
+            FolderFull: There is too little.
+        """
+        taken = self.size_bytes() + sum(self._expected.values())
+        if taken + size_bytes > self._max_bytes:
+            raise FolderFull(
+                f"The page holds {self._max_bytes // 2**20} MiB of pictures already; they are "
+                f"deleted after {LIFETIME_SECONDS // 60} minutes, so try again later."
+            )
+
+    def expect(self, upload: object, size_bytes: int) -> None:
+        """Reserve room for an upload that begins; `arrived` ends the reservation.
+
+        Raises:
+            FolderFull: There is too little room for it.
+        """
+        with self._guard:
+            self.require_room(size_bytes)
+            self._expected[upload] = size_bytes
+
+    def arrived(self, upload: object) -> None:
+        """End the reservation of an upload, whole or broken off."""
+        with self._guard:
+            self._expected.pop(upload, None)
+
+    def remove_older(self, seconds: int | float) -> None:
+        """Delete the files that were last written longer ago than this, and empty folders."""
+        oldest = time.time() - seconds
+        for path, _, written in list(_files(self.path)):
+            if written < oldest:
+                with suppress(OSError):
+                    path.unlink()
+                if path.parent != self.path:
+                    with suppress(OSError):  # other files are in it
+                        path.parent.rmdir()
+
+    def remove_regularly(self) -> None:
+        """Delete what is older than LIFETIME_SECONDS from now on, in a thread of its own."""
+        threading.Thread(target=self._sweep, name="visitor-files", daemon=True).start()
+
+    def close(self) -> None:
+        """Delete the folder; it can't be used any more."""
+        self._closed.set()
+        shutil.rmtree(self.path, ignore_errors=True)
+        self._lock.release()
+        _lock_path(self.path).unlink(missing_ok=True)
+
+    def _sweep(self) -> None:
+        while not self._closed.wait(SWEEP_SECONDS):
+            try:
+                self.remove_older(LIFETIME_SECONDS)
+            except OSError:
+                logger.exception("Old pictures were not deleted.")
+
+
+@cache
+def visitor_folder() -> VisitorFolder:
+    """Return the folder of this process, made at the first call, and let Gradio use it.
+
+    Gradio reads its place from the environment, so that all pages of a process share one. It is
+    made where GRADIO_TEMP_DIR says, if that is set.
+
+    Raises:
+        OSError: The folder can't be made.
+    """
+    chosen = os.environ.get("GRADIO_TEMP_DIR")
+    folder = VisitorFolder(Path(chosen) if chosen else None)
+    os.environ["GRADIO_TEMP_DIR"] = str(folder.path)
+    folder.remove_regularly()
+    atexit.register(folder.close)
+    return folder
+
+
+def _files(folder: Path) -> Iterator[tuple[Path, int, float]]:
+    """Yield path, size and time of the last write of each file; they may vanish meanwhile."""
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            path = Path(parent, name)
+            with suppress(OSError):
+                found = path.lstat()
+                yield path, found.st_size, found.st_mtime
+
+
+def _lock_path(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.lock")
+
+
+def _remove_abandoned(parent: Path, owner: int) -> None:
+    """Delete the folders of this owner's processes that were killed: nobody holds their locks."""
+    for lock_path in parent.glob(f"{PREFIX}*.lock"):
+        folder = lock_path.with_suffix("")
+        with suppress(OSError, Timeout):
+            if lock_path.lstat().st_uid != owner or not folder.is_dir() or folder.is_symlink():
+                continue
+            with FileLock(lock_path, blocking=False):
+                shutil.rmtree(folder, ignore_errors=True)
+            lock_path.unlink(missing_ok=True)

@@ -1,0 +1,150 @@
+"""What the store knows of models, versions and runs: read by SQL where it is local, else by MLflow.
+
+To import MLflow takes seconds, to read its database milliseconds. Only MLflow writes to it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from registry import store
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A version as MLflow's registry stores it; None and "" stand for what wasn't given."""
+
+    name: str
+    number: int
+    run_id: str
+    status: str
+    """READY for a whole version."""
+    description: str
+    created_ms: int
+    """Milliseconds since 1970, UTC."""
+    tags: Mapping[str, str]
+    aliases: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A run of a training."""
+
+    artifacts: str
+    """The address of the folder with its files."""
+    tags: Mapping[str, str]
+
+
+@runtime_checkable
+class Records(Protocol):
+    """Reads the store's tables. All methods raise what SQLite or MLflow raise where they fail."""
+
+    def aliases(self, name: str) -> Mapping[str, int] | None:
+        """Return the version of each alias of a model; None where there is no such model."""
+
+    def entry(self, name: str, number: int) -> Entry | None:
+        """Return a version; None where there is no such version."""
+
+    def entries(self, name: str | None) -> list[Entry]:
+        """Return the versions of a model, or of all, by name and newest first."""
+
+    def location(self, name: str, number: int) -> str:
+        """Return the address of the folder with a version's files."""
+
+    def run(self, run_id: str) -> Run | None:
+        """Return a run; None where there is no such run."""
+
+
+def open_records() -> Records:
+    """Return what reads the store in use.
+
+    Raises:
+        Unreachable: the server does not answer, or the local database can't be used.
+    """
+    from registry.sql_records import SqlRecords, can_read
+
+    local = store.folder()
+    if local is not None and can_read(local / "mlflow.db"):
+        return SqlRecords(local / "mlflow.db")
+    return MlflowRecords(store.connect())
+
+
+class MlflowRecords:
+    """Reads the store through MLflow's client."""
+
+    def __init__(self, client: "MlflowClient") -> None:
+        self._client = client
+
+    def aliases(self, name: str) -> Mapping[str, int] | None:
+        """Return the version of each alias of a model; None where there is no such model."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            model = self._client.get_registered_model(name)
+        except MlflowException as error:
+            _raise_unless_absent(error)
+            return None
+        return {alias: int(number) for alias, number in model.aliases.items()}
+
+    def entry(self, name: str, number: int) -> Entry | None:
+        """Return a version; None where there is no such version."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            found = self._client.get_model_version(name, str(number))
+        except MlflowException as error:
+            _raise_unless_absent(error)
+            return None
+        return entry_of(found, list(found.aliases))
+
+    def entries(self, name: str | None) -> list[Entry]:
+        """Return the versions of a model, or of all, by name and newest first."""
+        only = f"name='{name}'" if name else None
+        found = self._client.search_model_versions(only)
+        models = self._client.search_registered_models(filter_string=only)
+        aliases = {model.name: model.aliases for model in models}
+        entries = []
+        for each in found:  # MLflow leaves the aliases out of what it finds
+            pointing = aliases.get(each.name, {}).items()
+            names = [alias for alias, number in pointing if int(number) == int(each.version)]
+            entries.append(entry_of(each, names))
+        return sorted(entries, key=lambda entry: (entry.name, -entry.number))
+
+    def location(self, name: str, number: int) -> str:
+        """Return the address of the folder with a version's files."""
+        return str(self._client.get_model_version_download_uri(name, str(number)))
+
+    def run(self, run_id: str) -> Run | None:
+        """Return a run; None where there is no such run."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            found = self._client.get_run(run_id)
+        except MlflowException as error:
+            _raise_unless_absent(error)
+            return None
+        return Run(artifacts=found.info.artifact_uri, tags=found.data.tags)
+
+
+def entry_of(found: "ModelVersion", aliases: Sequence[str]) -> Entry:
+    """Return a version of MLflow's client as an entry."""
+    return Entry(
+        name=found.name,
+        number=int(found.version),
+        run_id=found.run_id or "",
+        status=found.status,
+        description=found.description or "",
+        created_ms=found.creation_timestamp,
+        tags=found.tags,
+        aliases=aliases,
+    )
+
+
+def _raise_unless_absent(error: Exception) -> None:
+    """Raise an error again unless it is MLflow's answer that a thing isn't there."""
+    if getattr(error, "error_code", "") not in store.ANSWERS:
+        raise error

@@ -1,0 +1,135 @@
+"""Accidents while a network is trained: killed in a checkpoint, a full disk, a clock that jumps."""
+
+import os
+import resource
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+from torch import nn
+
+from registry import store, versions
+from tests.training.engine.line import STEPS, LineRecipe, LineTask
+from training.__main__ import main
+from training.engine.run_folder import run_folder
+from training.train import train
+
+pytestmark = pytest.mark.xdist_group("trainings")
+
+TRAIN = """
+import os, signal, sys
+from pathlib import Path
+from accelerate import Accelerator
+from tests.training.engine.line import LineRecipe, LineTask
+from training.recipes import TASKS
+from training.train import train
+
+TASKS[LineRecipe] = LineTask
+save_state, saved = Accelerator.save_state, []
+
+def kill_in_the_third(accelerator, folder):
+    saved.append(folder)
+    save_state(accelerator, folder)
+    if len(saved) == 3:
+        file = Path(folder) / "model.safetensors"
+        os.truncate(file, file.stat().st_size // 2)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+Accelerator.save_state = kill_in_the_third
+train("line", LineRecipe(runs=Path(sys.argv[1]), seed=int(sys.argv[2])), "")
+"""
+
+
+def slopes(version: versions.Version) -> dict[int, float]:
+    history = store.connect().get_metric_history(version.run_id, "validation/line/slope")
+    return {metric.step: metric.value for metric in sorted(history, key=lambda each: each.step)}
+
+
+def test_a_training_killed_inside_a_checkpoint_resumes_to_the_same_numbers(
+    line: type[LineTask], runs: Path
+) -> None:
+    recipe = LineRecipe(runs=runs, seed=43)
+    killed = subprocess.run(
+        [sys.executable, "-c", TRAIN, str(runs), "43"],
+        env=os.environ | {"PYTHONPATH": str(store.PROJECT)},
+        capture_output=True,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    left = sorted(path.name for path in run_folder("line", recipe).glob("step-*"))
+    assert left == ["step-000000003", "step-000000006", "step-000000008.part"]
+    resumed = train("line", recipe, "")
+    assert resumed is not None
+    assert line.tasks[-1].steps == 3 * STEPS - 6
+    assert not run_folder("line", recipe).exists()
+    unbroken = train("line", recipe, "")
+    assert unbroken is not None
+    assert slopes(resumed) == slopes(unbroken)
+
+
+@contextmanager
+def largest_file(size_bytes: int) -> Iterator[None]:
+    """Let every write fail that would make a file larger: a disk that fills, file by file."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("size_bytes", [0, 1_000, 30_000, 200_000])
+def test_wherever_the_disk_is_full_the_same_command_ends_the_work_later(
+    line: type[LineTask],
+    runs: Path,
+    fresh_store: Path,
+    capsys: pytest.CaptureFixture[str],
+    size_bytes: int,
+) -> None:
+    command = ["train", "line", "--seed", str(size_bytes), "--runs", str(runs)]
+    with largest_file(size_bytes):
+        assert main(command) in (2, 3)
+    printed = capsys.readouterr()
+    assert "Traceback" not in printed.err + printed.out
+    assert versions.list_versions() == []
+    with closing(sqlite3.connect(fresh_store / "mlflow.db")) as database:
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert main(command) == 0, capsys.readouterr().err
+    (version,) = versions.list_versions()
+    assert list(slopes(version)) == [STEPS, 2 * STEPS, 3 * STEPS]
+    assert line.tasks
+
+
+@pytest.mark.parametrize("jump_seconds", [-86_400, 86_400 * 365])
+def test_a_clock_that_jumps_changes_nothing(
+    line: type[LineTask], runs: Path, monkeypatch: pytest.MonkeyPatch, jump_seconds: int
+) -> None:
+    jumped = []
+    now, now_ns = time.time, time.time_ns
+
+    def jump(step: int, _: nn.Module) -> None:
+        if step == STEPS + 2:
+            jumped.append(step)
+        if step == 2 * STEPS + 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(time, "time", lambda: now() + bool(jumped) * jump_seconds)
+    monkeypatch.setattr(time, "time_ns", lambda: now_ns() + bool(jumped) * jump_seconds * 10**9)
+    line.before_step = staticmethod(jump)
+    recipe = LineRecipe(runs=runs, seed=abs(jump_seconds))
+    with pytest.raises(KeyboardInterrupt):
+        train("line", recipe, "")
+    line.before_step = staticmethod(lambda _step, _line: None)
+    version = train("line", recipe, "")
+    assert version is not None
+    assert line.tasks[-1].steps < 2 * STEPS, "it resumed from its last checkpoint"
+    found = slopes(version)
+    assert list(found) == [STEPS, 2 * STEPS, 3 * STEPS]
+    latest = store.connect().get_run(version.run_id).data.metrics["validation/line/slope"]
+    assert latest == found[3 * STEPS]

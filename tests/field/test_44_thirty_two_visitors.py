@@ -1,0 +1,87 @@
+"""Thirty-two visitors at once: each sees how many wait before, and gets an answer or a sentence."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.demo.fakes import FakeRegistry
+from tests.field.open_page import GatedNetwork, Visitor, opened_page
+from tests.test_app import until
+
+pytestmark = pytest.mark.xdist_group("browser")
+VISITORS = 32
+
+
+@pytest.fixture
+def network() -> GatedNetwork:
+    return GatedNetwork()
+
+
+@pytest.fixture
+def url(network: GatedNetwork) -> Iterator[str]:
+    fake = FakeRegistry()
+    fake.put("dln", 1, network)
+    network.open.set()
+    with opened_page(fake) as url:
+        yield url
+        network.open.set()
+
+
+@pytest.fixture
+def question(url: str, examples: Path) -> list[Any]:
+    visitor = Visitor(url)
+    photos = [visitor.upload(photo) for photo in sorted(examples.glob("*.jpg"))[:3]]
+    question = [*photos, 1, 1, 1]
+    assert visitor.answer("compare", question)[0]["model"] == "dln"
+    return question
+
+
+def test_each_learns_how_many_wait_before_and_gets_an_answer(
+    url: str, network: GatedNetwork, question: list[Any]
+) -> None:
+    network.open.clear()
+    network.asked = 0
+    visitors = [Visitor(url) for _ in range(VISITORS)]
+    event = visitors[0].event_index("compare")
+    joined = [visitor.join(event, question) for visitor in visitors]
+    assert all(answer.status_code == 200 for answer in joined)
+    with ThreadPoolExecutor(VISITORS) as pool:
+        heard = [pool.submit(list, visitor.messages()) for visitor in visitors]
+        assert until(lambda: network.asked == 2, 20)
+        network.open.set()
+        messages = [each.result() for each in heard]
+    for each in messages:
+        done = next(message for message in each if message["msg"] == "process_completed")
+        assert done["success"]
+        assert done["output"]["data"][0]["sentence"].endswith("is the odd one.")
+    ranks = [[m["rank"] for m in each if m["msg"] == "estimation"] for each in messages]
+    waited = [each for each in ranks if each]
+    assert len(waited) >= VISITORS - 2
+    assert max(max(each) for each in waited) >= VISITORS - 3
+    assert all(each[-1] <= 1 for each in waited)
+
+
+@pytest.mark.browser
+def test_the_page_shows_how_many_wait_before_a_visitor(
+    browser: Browser, url: str, network: GatedNetwork, question: list[Any]
+) -> None:
+    network.open.clear()
+    network.asked = 0
+    first = [Visitor(url) for _ in range(5)]
+    event = first[0].event_index("compare")
+    with ThreadPoolExecutor(5) as pool:
+        for visitor in first:
+            visitor.join(event, question)
+        heard = [pool.submit(list, visitor.messages()) for visitor in first]
+        assert until(lambda: network.asked == 2, 20)
+        page = browser.new_page()
+        page.goto(url)
+        page.locator(".examples:visible button").first.click()
+        expect(page.get_by_text("queue: 4/4").first).to_be_visible()
+        network.open.set()
+        expect(page.locator("#triplet-answer h2")).to_contain_text("is the odd one.")
+        assert all(each.result()[-1]["msg"] == "close_stream" for each in heard)
