@@ -3,17 +3,14 @@
 import logging
 import os
 import signal
-import socket
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
@@ -21,7 +18,6 @@ import tyro
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from demo.access import (
-    LOOPBACK,
     Access,
     BadSetting,
     chosen_access,
@@ -30,8 +26,9 @@ from demo.access import (
     notes,
     require_port,
 )
-from registry import logs, proxies, seeding, store
-from registry.errors import RegistryError, app_command, first_line
+from demo.mlflow_ui import MlflowUI
+from registry import console, logs, proxies, seeding
+from registry.errors import app_command, first_line
 
 if TYPE_CHECKING:
     from demo.page import Page
@@ -39,37 +36,20 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("app")
 
+DESCRIPTION = """Open the page, with MLflow's UI beside it, on this machine.
+
+For example:
+    {0}
+    {0} --port 8000 --no-mlflow
+    {0} seed"""
+"""`{0}` stands for the command that starts the app."""
 CLOSE_WITHIN_SECONDS = 3.0
 """How long the page and MLflow's UI may take to close before the process ends anyway."""
-
-MLFLOW_CHILD = """
-import os, runpy, sys, threading
-import psutil
-
-def end_with_parent():
-    sys.stdin.read()
-    children = psutil.Process().children(recursive=True)
-    for process in children:
-        process.terminate()
-    for process in psutil.wait_procs(children, timeout=1)[1]:
-        process.kill()
-    os._exit(0)
-
-threading.Thread(target=end_with_parent, daemon=True).start()
-runpy.run_module("mlflow", run_name="__main__", alter_sys=True)
-"""
-"""MLflow's command line; it ends when its standard input is closed, so also when we are killed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Open the page, with MLflow's UI beside it, on this machine.
-
-    For example:
-        python app.py
-        python app.py --port 8000 --no-mlflow
-        python app.py seed
-    """
+    """Open the page, with MLflow's UI beside it, on this machine."""
 
     command: Positional[Literal["serve", "seed"]] = "serve"
     """serve: open the page. seed: only register the versions we ship."""
@@ -92,9 +72,16 @@ class Options:
     """Print the version and end."""
 
 
+@console.program
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until Ctrl-C, or seed; return the exit status."""
-    options = tyro.cli(Options, args=arguments, prog=app_command(), config=(FlagCreatePairsOff,))
+    options = tyro.cli(
+        Options,
+        args=arguments,
+        prog=app_command(),
+        description=DESCRIPTION.format(app_command()),
+        config=(FlagCreatePairsOff,),
+    )
     if options.version:
         print(version("expression-studio"))
         return 0
@@ -119,27 +106,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def serve(options: Options, access: Access, wanted: int) -> int:
     """Open the page, then seed, then start MLflow's UI; end all of it at a signal."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    console.save_cpu()
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, _interrupt)
     closing: list[Callable[[], None]] = []
     try:
-        from demo.models import ModelServer
-        from demo.visitor_files import visitor_folder
-
-        pictures = visitor_folder()
-        closing.append(pictures.close)
-        with proxies.no_proxies():
-            from demo.page import launch_page
-
-        port = free_port(wanted, "the page", host=access.host)
-        mlflow = MlflowUI(None if options.no_mlflow else options.mlflow_port, taken=port)
-        server = ModelServer()
-        page = launch_page(server, port=port, mlflow_url=mlflow.url, access=access)
-        closing[:] = [partial(_close_in_turn, page, pictures), server.close, mlflow.close]
-        print(f"The page is at {page.url}")
-        if mlflow.url:
-            print(f"MLflow's UI {'opens soon' if mlflow.port else 'is'} at {mlflow.url}")
-        print("Ctrl-C ends everything.", flush=True)
+        mlflow = _open(options, access, wanted, closing)
         threading.Thread(target=_seed_and_run, args=(mlflow,), daemon=True).start()
         while True:
             time.sleep(3600)
@@ -149,6 +121,34 @@ def serve(options: Options, access: Access, wanted: int) -> int:
         logger.exception("The page does not open.")
         _print_error(f"The page does not open: {first_line(error)}.")
         return _end(closing, 1)
+
+
+def _open(
+    options: Options, access: Access, wanted: int, closing: list[Callable[[], None]]
+) -> MlflowUI:
+    """Open the page and print its addresses; `closing` gets what closes it, also if this fails."""
+    from demo.models import ModelServer
+    from demo.open_page import announced
+    from demo.visitor_files import visitor_folder
+
+    pictures = visitor_folder()
+    closing.append(pictures.close)
+    with proxies.no_proxies():
+        from demo.page import launch_page
+
+    port = free_port(wanted, "the page", host=access.host)
+    mlflow = MlflowUI(None if options.no_mlflow else options.mlflow_port, taken=port)
+    server = ModelServer()
+    page = launch_page(server, port=port, mlflow_url=mlflow.url, access=access)
+    announcement = ExitStack()
+    announcement.enter_context(announced(page.url))
+    page_and_pictures = partial(_close_in_turn, page, pictures)
+    closing[:] = [announcement.close, page_and_pictures, server.close, mlflow.close]
+    print(f"The page is at {page.url}")
+    if mlflow.url:
+        print(f"MLflow's UI {'opens soon' if mlflow.port else 'is'} at {mlflow.url}")
+    print("Ctrl-C ends everything.", flush=True)
+    return mlflow
 
 
 def _close_in_turn(page: "Page", pictures: "VisitorFolder") -> None:
@@ -161,7 +161,7 @@ def _interrupt(_signum: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _seed_and_run(mlflow: "MlflowUI") -> None:
+def _seed_and_run(mlflow: MlflowUI) -> None:
     """Register the starters, then run MLflow's UI; the page waits for neither."""
     seed()
     mlflow.run()
@@ -197,95 +197,6 @@ def seed() -> bool:
         _print_error(f"The shipped versions are not registered: {first_line(error)}")
         return False
     return True
-
-
-class MlflowUI:
-    """MLflow's UI for the store in use: a child process, or the server that holds the store.
-
-    Args:
-        port: The port to use if it is free; None starts no UI.
-        taken: A port not to use, free or not.
-
-    `url` is None where there is no UI. `port` is None where no child process is needed.
-    """
-
-    def __init__(self, port: int | None, taken: int) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
-        self._starting = threading.Lock()
-        self._ended = threading.Event()
-        self.port: int | None = None
-        self.url: str | None = None
-        if port is None:
-            return
-        self.url = store.tracking_uri()
-        if not self.url.startswith(("http://", "https://")):
-            self.port = free_port(port, "MLflow's UI", taken)
-            self.url = f"http://{LOOPBACK}:{self.port}"
-
-    def run(self) -> None:
-        """Start the child process if one is needed; print when it opened, or ended by itself."""
-        with self._starting:
-            if self.port is None or self._ended.is_set():
-                return
-            try:
-                self._process = self._start(self.port)
-            except (RegistryError, OSError) as error:
-                logger.exception("MLflow's UI does not open.")
-                _print_error(f"MLflow's UI does not open: {first_line(error)}")
-                return
-        self._print_when_open(self._process, self.port)
-        self._process.wait()
-        if not self._ended.is_set():
-            _print_error(
-                f"MLflow's UI ended by itself ({_mlflow_log()} says why); the page goes on."
-            )
-
-    def close(self) -> None:
-        """End the child and its children."""
-        with self._starting:
-            self._ended.set()
-        process = self._process
-        if process is None or process.stdin is None:
-            return
-        process.stdin.close()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(CLOSE_WITHIN_SECONDS - 1)
-        if hasattr(os, "killpg"):
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-
-    def _start(self, port: int) -> subprocess.Popen[bytes]:
-        store.connect(create=True)
-        address = ["--host", LOOPBACK, "--port", str(port), "--workers", "1"]
-        stores: list[str] = []
-        if folder := store.folder():
-            stores += ["--default-artifact-root", (folder / "artifacts").as_uri()]
-            stores += ["--no-serve-artifacts"]
-        log_file = _mlflow_log()
-        log_file.parent.mkdir(parents=True, exist_ok=True)
-        with log_file.open("wb") as log:
-            return subprocess.Popen(
-                [sys.executable, "-c", MLFLOW_CHILD, "server", *address, *stores],
-                env=os.environ
-                | {
-                    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-                    "MLFLOW_BACKEND_STORE_URI": store.tracking_uri(),
-                },
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-
-    def _print_when_open(self, process: subprocess.Popen[bytes], port: int) -> None:
-        while process.poll() is None and not self._ended.wait(0.5):
-            with suppress(OSError), socket.create_connection((LOOPBACK, port), timeout=1):
-                print(f"MLflow's UI is open at {self.url}", flush=True)
-                return
-
-
-def _mlflow_log() -> Path:
-    return logs.folder() / "mlflow-ui.log"
 
 
 def _print_error(sentence: str) -> None:

@@ -2,18 +2,19 @@
 
 import json
 import logging
-import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from demo.arguments import BadArguments, Command, Compare, Embed, Emotion, Transfer, parse
+from registry import console
+from registry.console import printable
 
 if TYPE_CHECKING:
-    from demo.models import ModelServer
-    from demo.predictors import Photo
+    from demo.local_answers import Answer, Answers
+    from demo.photo_files import PhotoFile, PhotoFiles
 
 logger = logging.getLogger(__name__)
 
@@ -24,53 +25,7 @@ class NotWritten(OSError):
     """A file could not be written; the message is one sentence."""
 
 
-class PhotoFiles:
-    """The photos of one command; prints why a photo can't be used.
-
-    Args:
-        photo_faces: Each file with the indices of the faces it must have.
-    """
-
-    def __init__(self, photo_faces: Sequence[tuple[Path, Sequence[int]]]) -> None:
-        self._photo_faces = list(photo_faces)
-        self.refused = 0
-
-    def check(self) -> bool:
-        """Check the headers of all files; return whether one of them can be used."""
-        from registry.photos import PhotoError, check_photo
-
-        for file, faces in tuple(self._photo_faces):
-            try:
-                check_photo(file)
-            except PhotoError as error:
-                self._refuse(file, error)
-                self._photo_faces.remove((file, faces))
-        return bool(self._photo_faces)
-
-    def read(self) -> Iterator[tuple[Path, "Photo"]]:
-        """Yield, one after the other, the photos that have the faces they must have."""
-        from demo.predictors import read_photo_with_faces
-        from registry.faces import FaceCropper
-        from registry.photos import PhotoError
-
-        cropper = FaceCropper()
-        for file, faces in self._photo_faces:
-            try:
-                with _native_silence():
-                    photo = read_photo_with_faces(file, cropper)
-                for index in faces:
-                    photo.face(index)
-            except PhotoError as error:
-                self._refuse(file, error)
-            else:
-                yield file, photo
-
-    def _refuse(self, file: Path, error: Exception) -> None:
-        self.refused += 1
-        message = str(error)
-        print(message if file.name in message else f"{file}: {message}", file=sys.stderr)
-
-
+@console.program
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return 0, 1 for a fault of ours, 2 bad input, 3 the registry, 130 Ctrl-C."""
     from registry import logs
@@ -81,11 +36,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return BAD_INPUT
     log = logs.log_to_file("demo")
+    console.save_cpu()
     _quiet_libraries()
     try:
         return run(command)
     except KeyboardInterrupt:
         return INTERRUPTED
+    except BrokenPipeError:
+        raise
     except Exception as error:
         from registry.errors import first_line
 
@@ -97,18 +55,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(command: Command) -> int:
     """Answer a command; return the exit status as `main` does."""
-    photos = PhotoFiles(command.photo_faces())
-    needs_all = isinstance(command, Compare | Transfer)
-    if not photos.check() or (photos.refused and needs_all):
-        return BAD_INPUT
-    from demo.models import ModelServer
+    from demo.local_answers import BadPhotos
+    from demo.page_answers import find_answers
+    from demo.photo_files import PhotoFiles
     from registry.errors import RegistryError
-    from registry.photos import PhotoError
 
+    photos = PhotoFiles(command.photos)
+    photos.check()
+    needs_all = isinstance(command, Compare | Transfer)
+    if not photos.usable or (photos.refused and needs_all):
+        return BAD_INPUT
     try:
-        _answer(command, photos, ModelServer(poll_seconds=None))
-    except (PhotoError, NotWritten) as error:
-        print(error, file=sys.stderr)
+        _answer(command, photos, find_answers(command.local))
+    except BadPhotos as error:
+        for photo, reason in error.refused:
+            photos.refuse(photo, reason)
+    except (BadArguments, NotWritten) as error:
+        print(printable(error), file=sys.stderr)
         return BAD_INPUT
     except RegistryError as error:
         print(error, file=sys.stderr)
@@ -116,118 +79,146 @@ def run(command: Command) -> int:
     return BAD_INPUT if photos.refused else DONE
 
 
-def _answer(command: Command, photos: PhotoFiles, server: "ModelServer") -> None:
+def _answer(command: Command, photos: "PhotoFiles", answers: "Answers") -> None:
     match command:
         case Compare():
-            compare(command, photos, server)
+            compare(command, photos.usable, answers)
         case Emotion():
-            emotion(command, photos, server)
+            emotion(command, photos, answers)
         case Embed():
-            embed(command, photos, server)
+            embed(command, photos, answers)
         case Transfer():
-            transfer(command, photos, server)
+            transfer(command, photos.usable, answers)
 
 
-def compare(command: Compare, files: PhotoFiles, server: "ModelServer") -> None:
+def compare(command: Compare, photos: "Sequence[PhotoFile]", answers: "Answers") -> None:
     """Print which two of three photos share an expression."""
     from demo.answers import PAIRS
-    from demo.predictors import TripletComparer
 
-    photos = [photo for _, photo in files.read()]
-    if files.refused:
-        return
-    index = (command.face or 1) - 1
-    answer = TripletComparer(server).compare(photos, (index, index, index))
+    if len(photos) != len(PAIRS):
+        raise BadArguments(f"These are {len(photos)} photos: name three.")
+    answer = answers.compare(photos, command.face or 1)
     if command.json:
-        _print_json(answer.to_dict())
+        _print_json(answer)
         return
-    print(answer.sentence)
+    print(answer["sentence"])
     for i, (one, other) in enumerate(PAIRS):
-        identity = answer.identity_distances and f", identity {answer.identity_distances[i]:.3f}"
-        print(f"  {one} and {other}: expression {answer.distances[i]:.3f}{identity or ''}")
-    print(f"  {answer.provenance}")
+        identities = answer["identity_distances"]
+        identity = f", identity {identities[i]:.3f}" if identities else ""
+        print(f"  {one} and {other}: expression {answer['distances'][i]:.3f}{identity}")
+    print(f"  {_provenance(answer)}")
 
 
-def emotion(command: Emotion, files: PhotoFiles, server: "ModelServer") -> None:
-    """Print the emotion of each face of each photo."""
-    from demo.predictors import EmotionRecognizer
+def emotion(command: Emotion, photos: "PhotoFiles", answers: "Answers") -> None:
+    """Print the emotion of each face of each photo, as JSON also of those before a stop."""
+    from demo.local_answers import BadPhotos
 
-    recognizer = EmotionRecognizer(server)
-    rows = []
-    for file, photo in files.read():
-        for answer in recognizer.recognise(photo, _face_indices(command.face)):
-            rows.append({"file": str(file)} | answer.to_dict())
+    rows: list[Answer] = []
+    try:
+        for photo in _tracked(photos.usable, "photos answered"):
+            try:
+                faces = answers.emotion(photo, command.face)
+            except BadPhotos as error:
+                photos.refuse(*error.refused[0])
+                continue
+            rows += [{"file": str(photo)} | face for face in faces]
             if not command.json:
-                shares = [f"{label} {share:.1%}" for label, share in answer.probabilities.items()]
-                print(f"{file}, face {answer.face_index + 1}: {answer.sentence}")
-                print(f"  {', '.join(shares)}\n  {answer.provenance}")
-    if command.json and rows:
-        _print_json(rows)
+                _print_emotions(str(photo), faces)
+    finally:
+        if command.json and rows:
+            _print_json(rows)
 
 
-def embed(command: Embed, files: PhotoFiles, server: "ModelServer") -> None:
-    """Write the vectors of each face of each photo into a table."""
-    from demo.predictors import TripletComparer
-
-    comparer = TripletComparer(server)
-    rows: list[dict[str, Any]] = []
-    for file, photo in files.read():
-        embeddings = comparer.embed(photo, _face_indices(command.face))
-        rows += [{"file": str(file)} | embedding.to_dict() for embedding in embeddings]
-    if rows:
-        _write_table(rows, command.output)
-        photos = len({row["file"] for row in rows})
-        print(f"{command.output} holds {len(rows)} faces of {photos} photos.")
+def _print_emotions(file: str, faces: "Sequence[Answer]") -> None:
+    for face in faces:
+        shares = [f"{label} {share:.1%}" for label, share in face["probabilities"].items()]
+        print(f"{printable(file)}, face {face['face']}: {face['sentence']}")
+        print(f"  {', '.join(shares)}\n  {_provenance(face)}", flush=True)
 
 
-def transfer(command: Transfer, files: PhotoFiles, server: "ModelServer") -> None:
+def embed(command: Embed, photos: "PhotoFiles", answers: "Answers") -> None:
+    """Write the vectors of each face of each photo into a table, photo by photo."""
+    from demo.embedding_table import EmbeddingTable
+    from demo.local_answers import BadPhotos
+
+    with _write_errors(command.output):
+        table = EmbeddingTable(command.output, command.face)
+    left = [photo for photo in photos.usable if not table.holds(photo)]
+    try:
+        for photo in _tracked(left, "photos embedded", len(photos.usable)):
+            try:
+                faces = answers.embed(photo, command.face)
+            except BadPhotos as error:
+                photos.refuse(*error.refused[0])
+                continue
+            with _write_errors(command.output):
+                table.add(photo, faces)
+    except KeyboardInterrupt:
+        if not table.is_empty:
+            kept = f"Stopped; what was done is kept in {table.unfinished}: run the same command"
+            print(printable(f"{kept} again to go on."), file=sys.stderr)
+        raise
+    if table.is_empty:
+        return
+    with _write_errors(command.output):
+        held = [photo for photo in photos.usable if table.holds(photo)]
+        faces_written = table.finish(held)
+    if command.json:
+        written = {"file": str(command.output), "faces": faces_written, "photos": len(held)}
+        _print_json(written)
+    else:
+        sentence = f"{command.output} holds {faces_written} faces of {len(held)} photos."
+        print(printable(sentence))
+
+
+def transfer(command: Transfer, photos: "Sequence[PhotoFile]", answers: "Answers") -> None:
     """Write one person's photo with another's expression, and print its metrics."""
-    from demo.transfer import CONSENT, ExpressionTransfer
+    from demo.transfer import CONSENT
     from demo.transfer_limits import LIMITS
+    from registry.files import atomic_write
 
     print(CONSENT, LIMITS, sep="\n", file=sys.stderr)
-    photos = [photo for _, photo in files.read()]
-    if files.refused:
-        return
-    source, driver = photos[0], photos[1] if len(photos) > 1 else None
-    faces = (command.source_face - 1, command.driver_face - 1)
-    answer = ExpressionTransfer(server).transfer(source, driver, faces, command.strength)
-    with _write_errors(command.output):
-        answer.save(command.output)
+    if len(photos) != len(command.photos):
+        raise BadArguments("A folder or zip of several photos can't be changed: name one photo.")
+    driver = photos[1] if len(photos) > 1 else None
+    faces = (command.source_face, command.driver_face)
+    answer, picture = answers.transfer(photos[0], driver, faces, command.strength)
+    with _write_errors(command.output), atomic_write(command.output) as part:
+        part.write_bytes(picture)
     if command.json:
-        _print_json(answer.to_dict() | {"file": str(command.output)})
-        return
-    metrics = answer.metrics
-    to_driver = (
-        "" if metrics.driver_likeness is None else f", to the other {metrics.driver_likeness:.2f}"
+        _print_json(answer | {"file": str(command.output)})
+    else:
+        _print_transfer(answer, command.output)
+
+
+def _print_transfer(answer: "Answer", output: Path) -> None:
+    to_driver = answer["driver_likeness"]
+    other = "" if to_driver is None else f", to the other {to_driver:.2f}"
+    print(answer["sentence"], *answer["warnings"], sep="\n  ")
+    before, after = answer["before"], answer["after"]
+    print(f"  distance to the expression: {before:.2f} before, {after:.2f} after")
+    print(f"  likeness to the person {answer['likeness']:.2f}{other}")
+    print(f"  {printable(output)}\n  {_provenance(answer)}")
+
+
+def _provenance(answer: "Answer") -> str:
+    """Return which version answered, on which device, in how many seconds."""
+    version, run = f"{answer['model']}, version {answer['version']}", answer["run_id"][:8]
+    return f"{version}, run {run}, {answer['device']}, {answer['seconds']:.2f} s"
+
+
+def _tracked(
+    photos: "Sequence[PhotoFile]", done: str, total: int | None = None
+) -> "Iterable[PhotoFile]":
+    """Report progress where there are several photos; some of `total` may be done already."""
+    count = total or len(photos)
+    return console.track(
+        photos, done, total=count, completed=count - len(photos), disable=count == 1
     )
-    print(answer.sentence, *answer.warnings, sep="\n  ")
-    print(f"  distance to the expression: {metrics.before:.2f} before, {metrics.after:.2f} after")
-    print(f"  likeness to the person {metrics.likeness:.2f}{to_driver}")
-    print(f"  {command.output}\n  {answer.provenance}")
-
-
-def _face_indices(face: int | None) -> list[int] | None:
-    return None if face is None else [face - 1]
 
 
 def _print_json(value: object) -> None:
     print(json.dumps(value, indent=2))
-
-
-def _write_table(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    """Write file, face, box, vectors, model and version of each row as a Parquet table."""
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    from registry.files import atomic_write
-
-    numbers = pa.list_(pa.float32())
-    face = {"file": pa.string(), "face": pa.int64(), "box": numbers}
-    vectors = {"expression": numbers, "identity": numbers}
-    schema = pa.schema(face | vectors | {"model": pa.string(), "version": pa.int64()})
-    with _write_errors(path), atomic_write(path) as part:
-        parquet.write_table(pa.Table.from_pylist(rows, schema=schema), part)
 
 
 @contextmanager
@@ -245,20 +236,6 @@ def _quiet_libraries() -> None:
     """Keep log messages that libraries print for developers out of the terminal."""
     for library in ("absl", "alembic", "mlflow", "torch"):
         logging.getLogger(library).setLevel(logging.ERROR)
-
-
-@contextmanager
-def _native_silence() -> Iterator[None]:
-    """Hide what MediaPipe's C++ code writes to stderr; it has no setting for that."""
-    sys.stderr.flush()
-    stderr, devnull = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(devnull, 2)
-        yield
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
-        os.close(devnull)
 
 
 if __name__ == "__main__":

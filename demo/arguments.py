@@ -13,9 +13,11 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg, subcommand
 
 PROG = "python -m demo"
 DESCRIPTION = """Answer questions about photos of faces with the models in production.
---version prints the version."""
+Where a PHOTO may stand, a folder or a zip of photos may stand, too. The photos are JPEG, PNG, WebP,
+AVIF, HEIC, GIF, BMP or TIFF. --version prints the version."""
 
 PhotoFace = Annotated[int | None, arg(metavar="N")]
+Photos = Annotated[Positional[tuple[Path, ...]], arg(metavar="PHOTO [PHOTO ...]")]
 Output = arg(aliases=["-o"], metavar="FILE")
 
 
@@ -24,31 +26,36 @@ class BadArguments(ValueError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compare:
+class Common:
+    """The options of every command."""
+
+    json: bool = False
+    """Print JSON."""
+    local: bool = False
+    """Answer in this process although the page is open on the same registry and could be asked."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compare(Common):
     """Print which two of three photos share an expression.
 
     For example:
         python -m demo compare a.jpg b.jpg c.jpg --json
     """
 
-    photos: Annotated[Positional[tuple[Path, Path, Path]], arg(metavar="PHOTO PHOTO PHOTO")]
-    """Three photos of faces."""
+    photos: Annotated[Positional[tuple[Path, ...]], arg(metavar="PHOTO PHOTO PHOTO")]
+    """Three photos of faces, or a folder or zip with three."""
     face: PhotoFace = None
     """The face of each photo: 1 is the largest, 2 the next; the largest without it."""
-    json: bool = False
-    """Print JSON."""
 
     def check(self) -> None:
         """Raise BadArguments where the arguments can't be used."""
+        _check_photos(self.photos)
         _check_face(self.face)
-
-    def photo_faces(self) -> list[tuple[Path, list[int]]]:
-        """Return each photo with the indices of the faces it must have."""
-        return [(photo, [(self.face or 1) - 1]) for photo in self.photos]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Emotion:
+class Emotion(Common):
     """Print the emotion of every face.
 
     For example:
@@ -56,35 +63,31 @@ class Emotion:
         python -m demo emotion a.jpg --face 2 --json
     """
 
-    photos: Annotated[Positional[tuple[Path, ...]], arg(metavar="PHOTO [PHOTO ...]")]
-    """Photos of faces."""
+    photos: Photos
+    """Photos of faces, folders or zips of them."""
     face: PhotoFace = None
     """The face of each photo: 1 is the largest, 2 the next; all without it."""
-    json: bool = False
-    """Print JSON."""
 
     def check(self) -> None:
         """Raise BadArguments where the arguments can't be used."""
         _check_photos(self.photos)
         _check_face(self.face)
 
-    def photo_faces(self) -> list[tuple[Path, list[int]]]:
-        """Return each photo with the indices of the faces it must have."""
-        return [(photo, [(self.face or 1) - 1]) for photo in self.photos]
-
 
 @dataclass(frozen=True, kw_only=True)
-class Embed:
+class Embed(Common):
     """Write every face as vectors of length 1 into a table.
 
     For example:
         python -m demo embed a.jpg b.jpg -o faces.parquet
+        python -m demo embed folder photos.zip -o faces.parquet
     """
 
-    photos: Annotated[Positional[tuple[Path, ...]], arg(metavar="PHOTO [PHOTO ...]")]
-    """Photos of faces."""
+    photos: Photos
+    """Photos of faces, folders or zips of them."""
     output: Annotated[Path, Output]
-    """The table to write; its name ends with .parquet."""
+    """The table to write; its name ends with .parquet. What was done before a stop is kept in
+    FILE.unfinished: the same command goes on from there."""
     face: PhotoFace = None
     """The face of each photo: 1 is the largest, 2 the next; all without it."""
 
@@ -94,13 +97,9 @@ class Embed:
         _check_face(self.face)
         _check_output(self.output, ".parquet")
 
-    def photo_faces(self) -> list[tuple[Path, list[int]]]:
-        """Return each photo with the indices of the faces it must have."""
-        return [(photo, [(self.face or 1) - 1]) for photo in self.photos]
-
 
 @dataclass(frozen=True, kw_only=True)
-class Transfer:
+class Transfer(Common):
     """Write one person's photo with another's expression; only of people who agree to it.
 
     For example:
@@ -122,8 +121,6 @@ class Transfer:
     """The face of SOURCE: 1 is the largest, 2 the next."""
     driver_face: Annotated[int, arg(metavar="N")] = 1
     """The face of DRIVER: 1 is the largest, 2 the next."""
-    json: bool = False
-    """Print JSON."""
 
     def check(self) -> None:
         """Raise BadArguments where the arguments can't be used."""
@@ -133,18 +130,16 @@ class Transfer:
         _check_face(self.driver_face)
         _check_strength(self.strength)
         _check_output(self.output, ".png")
-        for photo, _ in self.photo_faces():
+        for photo in self.photos:
             if photo.exists() and self.output.exists() and photo.samefile(self.output):
                 raise BadArguments(
                     f"{str(self.output)!r} is one of the photos given: name another file to write."
                 )
 
-    def photo_faces(self) -> list[tuple[Path, list[int]]]:
-        """Return each photo with the indices of the faces it must have."""
-        photos = [(self.source, [self.source_face - 1])]
-        if self.driver is not None:
-            photos.append((self.driver, [self.driver_face - 1]))
-        return photos
+    @property
+    def photos(self) -> tuple[Path, ...]:
+        """The photos named: SOURCE, and DRIVER if there is one."""
+        return (self.source,) if self.driver is None else (self.source, self.driver)
 
 
 Command = Compare | Emotion | Embed | Transfer

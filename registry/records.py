@@ -86,7 +86,8 @@ class MlflowRecords:
         try:
             model = self._client.get_registered_model(name)
         except MlflowException as error:
-            return _none_if_absent(error)
+            _raise_unless_absent(error)
+            return None
         return {alias: int(number) for alias, number in model.aliases.items()}
 
     def entry(self, name: str, number: int) -> Entry | None:
@@ -96,7 +97,8 @@ class MlflowRecords:
         try:
             found = self._client.get_model_version(name, str(number))
         except MlflowException as error:
-            return _none_if_absent(error)
+            _raise_unless_absent(error)
+            return None
         return entry_of(found, list(found.aliases))
 
     def entries(self, name: str | None) -> list[Entry]:
@@ -123,7 +125,8 @@ class MlflowRecords:
         try:
             found = self._client.get_run(run_id)
         except MlflowException as error:
-            return _none_if_absent(error)
+            _raise_unless_absent(error)
+            return None
         return Run(artifacts=found.info.artifact_uri, tags=found.data.tags)
 
 
@@ -141,7 +144,7 @@ def entry_of(found: "ModelVersion", aliases: Sequence[str]) -> Entry:
     )
 
 
-def _none_if_absent(error: Exception) -> None:
-    """Return None for MLflow's answer that a thing isn't there; raise any other error again."""
+def _raise_unless_absent(error: Exception) -> None:
+    """Raise an error again unless it is MLflow's answer that a thing isn't there."""
     if getattr(error, "error_code", "") not in store.ANSWERS:
         raise error

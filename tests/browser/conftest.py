@@ -13,7 +13,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, expect
 
-from app import MlflowUI
+from demo.mlflow_ui import MlflowUI
 from demo.models import ModelServer
 from demo.page import launch_page
 from tests.browser import chromium, networks

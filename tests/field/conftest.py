@@ -1,4 +1,4 @@
-"""A page over a registry in memory, whose networks answer what a test wants; shared fixtures."""
+"""A page over a registry in memory, whose networks answer what a test wants."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ import torch
 from PIL import Image, ImageEnhance
 from torch import Tensor
 
-from app import MlflowUI
+from demo.mlflow_ui import MlflowUI
 from demo.models import ModelServer
 from demo.page import launch_page
 from registry import versions

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from app import MlflowUI
 from app import main as app_main
+from demo.mlflow_ui import MlflowUI
 from registry import logs, store, versions
 from registry.__main__ import main as registry_main
 from registry.addresses import without_userinfo
