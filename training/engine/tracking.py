@@ -118,8 +118,8 @@ class Tracker:
             mlflow.log_artifact(str(report), f"data/{data.name}")
 
     def check(self) -> None:
-        """Raise, within seconds, unless the store answers."""
-        store.connect()
+        """Raise, within seconds, unless the store answers; a database put back is opened again."""
+        self.client = store.connect()
 
     def commit(self, metrics: Sequence[Metric]) -> None:
         """Log metrics in batches; safe to repeat."""
