@@ -5,7 +5,7 @@ BIN := .venv/bin
 UV_VERSION := 0.13.9
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.txt
 
-.PHONY: demo test check results clean uninstall
+.PHONY: demo test check results soak clean uninstall
 .DEFAULT_GOAL := demo
 
 demo: .venv/demo
@@ -23,6 +23,10 @@ check: .venv/dev
 # Needs the shared data (SHARED=its folder); prepared sets go to data/, the page to docs/results.md.
 results: .venv/dev
 	$(BIN)/python benchmarks/results.py $(SHARED) data
+
+# Hours: kills 30 times whatever can be killed, then lets 32 visitors ask for ten minutes.
+soak: .venv/dev
+	$(BIN)/python benchmarks/soak.py $(ARGS)
 
 # Both write a stamp, so that a target is instant when nothing changed.
 .venv/demo: requirements.txt pyproject.toml | $(BIN)/uv

@@ -7,7 +7,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -94,6 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     log = logs.log_to_file("app")
     proxies.bypass_for_loopback()
+    console.save_cpu()
     if options.command == "seed":
         return 0 if seed() else 3
     if logs.can_write(log):
@@ -106,7 +106,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def serve(options: Options, access: Access, wanted: int) -> int:
     """Open the page, then seed, then start MLflow's UI; end all of it at a signal."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    console.save_cpu()
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, _interrupt)
     closing: list[Callable[[], None]] = []
@@ -128,7 +127,7 @@ def _open(
 ) -> MlflowUI:
     """Open the page and print its addresses; `closing` gets what closes it, also if this fails."""
     from demo.models import ModelServer
-    from demo.open_page import announced
+    from demo.open_page import announce
     from demo.visitor_files import visitor_folder
 
     pictures = visitor_folder()
@@ -140,10 +139,8 @@ def _open(
     mlflow = MlflowUI(None if options.no_mlflow else options.mlflow_port, taken=port)
     server = ModelServer()
     page = launch_page(server, port=port, mlflow_url=mlflow.url, access=access)
-    announcement = ExitStack()
-    announcement.enter_context(announced(page.url))
-    page_and_pictures = partial(_close_in_turn, page, pictures)
-    closing[:] = [announcement.close, page_and_pictures, server.close, mlflow.close]
+    in_turn = partial(_close_in_turn, page, pictures)
+    closing[:] = [announce(page.url), in_turn, server.close, mlflow.close]
     print(f"The page is at {page.url}")
     if mlflow.url:
         print(f"MLflow's UI {'opens soon' if mlflow.port else 'is'} at {mlflow.url}")

@@ -155,19 +155,21 @@ class Failures:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        messages: list[Message] = []
+        started = ended = False
 
         async def noted_send(message: Message) -> None:
-            messages[:] = [message]
+            nonlocal started, ended
+            started = True
+            ended = message["type"] == "http.response.body" and not message.get("more_body")
             await send(message)
 
         try:
             await self._app(scope, _within(receive, BODY_WITHIN_SECONDS), noted_send)
         except Exception as error:
             _log(error, scope["path"])
-            if not messages:
+            if not started:
                 await failure_answer(None, error)(scope, receive, send)
-            elif messages[0].get("more_body", True):
+            elif not ended:
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
@@ -224,8 +226,13 @@ def failure_answer(_request: Request | None, error: Exception) -> JSONResponse:
     if is_disk_full(error):
         return _answer(HTTPStatus.INSUFFICIENT_STORAGE, DISK_FULL)
     if isinstance(error, BAD_INPUT):
-        return _answer(HTTPStatus.UNPROCESSABLE_CONTENT, UNFIT)
+        return _answer(HTTPStatus.UNPROCESSABLE_ENTITY, UNFIT)
     return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, UNEXPECTED)
+
+
+def unfit_answer(_request: Request, _error: Exception) -> JSONResponse:
+    """Return the answer to a request whose fields nothing here takes."""
+    return _answer(HTTPStatus.UNPROCESSABLE_ENTITY, UNFIT)
 
 
 def is_disk_full(error: Exception) -> bool:
@@ -234,6 +241,8 @@ def is_disk_full(error: Exception) -> bool:
 
 
 def _log(error: Exception, path: str) -> None:
+    if isinstance(error.__cause__, HTTPException):  # raised after the answer had begun
+        error = error.__cause__
     if isinstance(error, ClientDisconnect):
         logger.warning("A client hung up during its request for %r.", path)
     elif isinstance(error, (SlowRequest, HTTPException)) or is_disk_full(error):

@@ -50,7 +50,7 @@ def _session(scope: Scope) -> str | None:
     """Return whose messages a request streams: a session's, or those of one call of an endpoint."""
     if scope["type"] != "http" or scope["method"] != "GET":
         return None
-    parts = scope["path"].strip("/").split("/")
+    parts = str(scope["path"]).strip("/").split("/")
     if parts[-2:] == ["queue", "data"]:
         query = parse_qs(scope["query_string"].decode("latin-1"))
         return query.get("session_hash", [None])[0]

@@ -1,6 +1,8 @@
 """Marks generated pictures: a visible label, and IPTC's digital source type in the file's XMP."""
 
 import io
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 from jaxtyping import UInt8
@@ -48,10 +50,19 @@ def draw_mark(pixels: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
     return np.array(picture)
 
 
-def encode_png(pixels: UInt8[np.ndarray, "h w 3"]) -> bytes:
-    """Return a generated picture as a PNG file: marked, its origin in XMP, and no EXIF."""
+def encode_png(
+    pixels: UInt8[np.ndarray, "h w 3"], texts: Mapping[str, str] = MappingProxyType({})
+) -> bytes:
+    """Return a generated picture as a PNG file: marked, its origin in XMP, and no EXIF.
+
+    Args:
+        pixels: The picture.
+        texts: Text chunks of the file by their keywords, such as `Software`.
+    """
     metadata, buffer = PngInfo(), io.BytesIO()
     metadata.add_itxt(XMP_CHUNK, XMP)
+    for keyword, text in texts.items():
+        metadata.add_text(keyword, text)
     picture = Image.fromarray(draw_mark(pixels))
     picture.save(buffer, "PNG", pnginfo=metadata, compress_level=FAST)
     return buffer.getvalue()

@@ -2,8 +2,8 @@
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -35,9 +35,8 @@ class OpenPage:
     code: str
 
 
-@contextmanager
-def announced(url: str) -> Iterator[None]:
-    """Let the terminal's commands find this process's page while the block runs.
+def announce(url: str) -> Callable[[], None]:
+    """Let the terminal's commands find this process's page until the returned function is called.
 
     Nothing is written where a server holds the store, or where the folder can't be written.
 
@@ -48,12 +47,13 @@ def announced(url: str) -> Iterator[None]:
     if file is not None:
         with suppress(OSError):
             _write(file, url)
-    try:
-        yield
-    finally:
+
+    def withdraw() -> None:
         if file is not None and _is_ours(file):
             with suppress(OSError):
                 file.unlink()
+
+    return withdraw
 
 
 def find() -> str | None:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import gradio as gr
 from fastapi import FastAPI
+from gradio.route_utils import FnIndexInferError
 from starlette.routing import Mount
 
 from demo.access import Access
-from demo.guards import failure_answer
+from demo.guards import failure_answer, unfit_answer
 from demo.listeners import Listeners
 from demo.models import ModelServer
 from demo.server import WebServer, guarded_app
@@ -136,7 +137,9 @@ def _mount(app: FastAPI, demo: gr.Blocks, access: Access, port: int) -> None:
         pwa=False,
         mcp_server=False,
         enable_monitoring=False,
-        app_kwargs={"exception_handlers": {Exception: failure_answer}},
+        app_kwargs={
+            "exception_handlers": {Exception: failure_answer, FnIndexInferError: unfit_answer}
+        },
         footer_links=["api"],
         theme=theme(),
         css=CSS.read_text(encoding="utf-8"),

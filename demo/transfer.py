@@ -72,6 +72,22 @@ class TransferAnswer:
             **asdict(self.provenance),
         }
 
+    @property
+    def file_name(self) -> str:
+        """A name for the picture's file, with version and strength."""
+        version = f"{self.provenance.model}-v{self.provenance.version}"
+        return f"expression-transfer_{version}_strength{self.strength:g}.png"
+
+    def encode(self) -> bytes:
+        """Return the picture as a PNG marked as generated; it names version and strength."""
+        provenance = self.provenance
+        texts = {
+            "Software": f"Expression Studio, {provenance.model} version {provenance.version}",
+            "Source": f"run {provenance.run_id}",
+            "Comment": f"strength {self.strength:g}",
+        }
+        return encode_png(self.picture, texts)
+
     def save(self, path: str | Path) -> None:
         """Write the picture as a PNG marked as generated, visibly and in its XMP.
 
@@ -83,7 +99,7 @@ class TransferAnswer:
         if file.suffix != ".png":
             raise ValueError(f"{str(path)!r} does not end with .png: name such a file.")
         with atomic_write(file) as part:
-            part.write_bytes(encode_png(self.picture))
+            part.write_bytes(self.encode())
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

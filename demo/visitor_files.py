@@ -102,7 +102,7 @@ class VisitorFolder:
         with self._guard:
             self._expected.pop(upload, None)
 
-    def remove_older(self, seconds: float) -> None:
+    def remove_older(self, seconds: int | float) -> None:
         """Delete the files that were last written longer ago than this, and empty folders."""
         oldest = time.time() - seconds
         for path, _, written in list(_files(self.path)):

@@ -1,23 +1,20 @@
 """python -m registry list | show | promote | upgrade | doctor: registered versions."""
 
+import json
 import logging
 import sys
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 from tyro.conf import FlagCreatePairsOff, Positional
 
+from registry import console
+
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
+    from rich.console import RenderableType
 
-    from registry.entries import Version
-    from registry.measurements import Measurement
-
-FAILED, BAD_INPUT, NO_ANSWER = 1, 2, 3
-SPLITS_IN_LIST = ("test", "validation")
-"""`list` shows the measurements of the first of them that has any."""
+FAILED, BAD_INPUT, NO_ANSWER, INTERRUPTED = 1, 2, 3, 130
 DESCRIPTION = """The registered versions of each model.
 
 Examples:
@@ -28,13 +25,15 @@ logger = logging.getLogger(__name__)
 app = tyro.extras.SubcommandApp()
 Model = Annotated[str, Positional, tyro.conf.arg(metavar="NAME")]
 Reference = Annotated[str, Positional, tyro.conf.arg(metavar="NAME[@alias|/version]")]
+Json = Annotated[bool, FlagCreatePairsOff, tyro.conf.arg(name="json")]
 
 
+@console.program
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code.
 
     0: done. 1: a fault of ours, whose traceback goes into a log file. 2: bad input. 3: the registry
-    is empty or unreachable.
+    is empty or unreachable. 130: stopped by Ctrl-C.
     """
     from registry import logs
     from registry.errors import BadVersion, RegistryError, first_line
@@ -42,6 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     log = logs.log_to_file("registry")
     try:
         app.cli(args=arguments, prog="python -m registry", description=DESCRIPTION)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        raise
     except RegistryError as error:
         print(error, file=sys.stderr)
         return BAD_INPUT if isinstance(error, BadVersion) else NO_ANSWER
@@ -56,16 +59,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 @app.command(name="list")
 def list_versions(
     name: Annotated[str | None, Positional, tyro.conf.arg(metavar="[NAME]")] = None,
+    as_json: Json = False,
 ) -> None:
-    """List all versions with what was measured of them, newest first.
+    """List all versions, newest first: number, aliases, date and the main result.
 
     For example: python -m registry list dln
 
     Args:
-        name: list the versions of this model alone.
+        name: list the versions of this model alone: dln, fecnet, emotion or pix2pixhd.
+        as_json: print JSON.
     """
-    from registry import versions
-    from registry.errors import EmptyRegistry
+    from registry import listing, versions
+    from registry.errors import EmptyRegistry, app_command
 
     found = versions.list_versions(name)
     for fault in versions.broken_versions(name):
@@ -74,70 +79,94 @@ def list_versions(
         versions.resolve(name)
     if not found:
         raise EmptyRegistry(
-            "The registry is empty: `python app.py seed` registers the starters, "
+            f"The registry is empty: `{app_command()} seed` registers the starters, "
             "`python -m training train emotion-smoke` a first version of your own."
         )
-    _console().print(_table_of_versions(found))
+    if as_json:
+        _print_json([listing.list_values(version) for version in found])
+    else:
+        console.print_table(listing.table_of_versions(found))
 
 
 @app.command
-def show(reference: Reference, measurements: Annotated[bool, FlagCreatePairsOff] = False) -> None:
+def show(
+    reference: Reference,
+    measurements: Annotated[bool, FlagCreatePairsOff] = False,
+    as_json: Json = False,
+) -> None:
     """Print all that is known of one version.
 
     For example: python -m registry show dln@production
 
     Args:
-        reference: the version; NAME alone is the one in production.
+        reference: the version: dln is the one in production, dln/3 the third, dln@alias another's.
         measurements: print the whole table of measurements, too, where the card shows the results.
+        as_json: print JSON, with all measurements.
     """
     from rich.markdown import Markdown
-    from rich.table import Column, Table
 
-    from registry import signature, versions
+    from registry import listing, signature, versions
+    from registry.measurements import to_rows
 
-    version, console = versions.resolve(reference), _console()
-    table = Table(Column(no_wrap=True), Column(overflow="fold"), show_header=False)
-    for key, value in _metadata(version).items():
-        table.add_row(key, value)
-    console.print(table)
-    console.print(Markdown(version.description))
+    version = versions.resolve(reference)
+    if as_json:
+        measured = to_rows(versions.measurements(version))
+        _print_json(listing.version_values(version) | {"measurements": measured})
+        return
+    shown: list[RenderableType] = [listing.table_of_metadata(version)]
+    shown.append(Markdown(version.description))
     if measurements or not signature.is_signed(version):
-        console.print(_table_of_measurements(versions.measurements(version)))
+        shown.append(listing.table_of_measurements(versions.measurements(version)))
+    for part in shown:
+        console.print_table(part)
 
 
 @app.command
 def promote(
-    name: Model, number: Annotated[int, Positional, tyro.conf.arg(metavar="VERSION")]
+    name: Model,
+    number: Annotated[int, Positional, tyro.conf.arg(metavar="VERSION")],
+    as_json: Json = False,
 ) -> None:
     """Let a version answer on the page.
 
     For example: python -m registry promote dln 2
 
     Args:
-        name: the model.
-        number: the number of the version.
+        name: the model: dln, fecnet, emotion or pix2pixhd.
+        number: the number of the version, as `train` prints it and `list` shows it.
+        as_json: print JSON.
     """
-    from registry import promotion
+    from registry import listing, promotion
 
     version = promotion.promote(name, number)
-    _console().print(f"{version.title} is in production.")
+    if as_json:
+        _print_json(listing.version_values(version))
+    else:
+        print(f"{version.title} is in production.")
 
 
 @app.command
-def upgrade() -> None:
+def upgrade(as_json: Json = False) -> None:
     """Bring a local registry that an older MLflow wrote to the installed one's form.
 
     A copy of the database is made first and stays beside it.
 
     For example: python -m registry upgrade
+
+    Args:
+        as_json: print JSON.
     """
     from registry import store
 
-    print(store.upgrade())
+    outcome = store.upgrade()
+    if as_json:
+        _print_json({"outcome": outcome})
+    else:
+        print(outcome)
 
 
 @app.command
-def doctor(fix: Annotated[bool, FlagCreatePairsOff] = False) -> None:
+def doctor(fix: Annotated[bool, FlagCreatePairsOff] = False, as_json: Json = False) -> None:
     """Name what killed programs left: runs that count as running, models stored in part.
 
     What a program writes now is left alone.
@@ -146,89 +175,29 @@ def doctor(fix: Annotated[bool, FlagCreatePairsOff] = False) -> None:
 
     Args:
         fix: end such runs, and delete such models with their files.
+        as_json: print JSON.
     """
     from registry import doctor
 
     found = doctor.leftovers()
     killed = [leftover for leftover in found if leftover.is_killed]
+    sentences = []
     for leftover in found:
         if fix and leftover.is_killed:
             doctor.clean(leftover)
-        print(leftover.cleaned if fix and leftover.is_killed else leftover.found)
+        sentences.append(leftover.cleaned if fix and leftover.is_killed else leftover.found)
+    if as_json:
+        _print_json({"leftovers": sentences, "killed": len(killed), "fixed": fix})
+        return
     if killed and not fix:
-        print("`python -m registry doctor --fix` ends such runs and deletes such models.")
-    if not found:
-        print("No killed program left anything.")
+        sentences.append(
+            "`python -m registry doctor --fix` ends such runs and deletes such models."
+        )
+    print("\n".join(sentences or ["No killed program left anything."]))
 
 
-def _console() -> "Console":
-    from rich.console import Console
-
-    return Console(markup=False)
-
-
-def _table_of_versions(found: Sequence["Version"]) -> "Table":
-    """Return a table that cuts no word in a terminal of 80 columns."""
-    from rich.box import SIMPLE
-    from rich.table import Column, Table
-
-    table = Table(Column("Version", no_wrap=True), Column("Measured", overflow="fold"), box=SIMPLE)
-    for version in found:
-        known = [f"{version.name} {version.number}", *version.aliases]
-        made = [_when(version), f"run {version.run_id[:8]}"]
-        first_line = version.description.strip().partition("\n")[0]
-        table.add_row("\n".join(known + made), "\n".join([first_line, *_measured(version)]))
-    return table
-
-
-def _measured(version: "Version") -> Iterator[str]:
-    """Yield what was measured on a test split, or else on validation, a line each."""
-    from registry import versions
-
-    known = versions.measurements(version)
-    shown = next((each for each in SPLITS_IN_LIST if any(row.split == each for row in known)), "")
-    for row in known:
-        if row.split == shown != "":
-            yield f"{row.name} {row.value:.4g}{_interval(row)}"
-
-
-def _table_of_measurements(rows: Sequence["Measurement"]) -> "Table":
-    from rich.box import SIMPLE
-    from rich.table import Column, Table
-
-    table = Table(Column("Measured", overflow="fold"), Column("Value", no_wrap=True), box=SIMPLE)
-    for row in rows:
-        table.add_row(row.name, f"{row.value:.6g}{_interval(row)}")
-    return table
-
-
-def _interval(row: "Measurement") -> str:
-    return "" if row.low is None or row.high is None else f" ({row.low:.2f} to {row.high:.2f})"
-
-
-def _metadata(version: "Version") -> dict[str, str]:
-    crop = version.crop
-    turned = "eyes level" if crop.roll else "not turned"
-    metadata = {
-        "Model": version.name,
-        "Version": str(version.number),
-        "Aliases": ", ".join(version.aliases),
-        "Created": _when(version),
-        "Run": version.run_id,
-        "Crop": f"{crop.size_px} px, margin {crop.margin:g}, {turned}",
-        "Labels": ", ".join(version.labels),
-        "Temperature": "" if version.temperature is None else f"{version.temperature:g}",
-        "Starter": version.starter or "",
-        **{f"Output {name}": shape for name, shape in version.outputs.items()},
-        **{f"Encoder {name}": shape for name, shape in version.encoder.items()},
-        **{f"Threshold {name}": f"{least:g}" for name, least in version.thresholds.items()},
-        **{f"Data {name}": digest for name, digest in version.data.items()},
-    }
-    return {key: value for key, value in metadata.items() if value}
-
-
-def _when(version: "Version") -> str:
-    return f"{version.created.astimezone():%Y-%m-%d %H:%M}"
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2))
 
 
 if __name__ == "__main__":

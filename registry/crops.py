@@ -38,6 +38,29 @@ class Crop:
     to_photo: Float[np.ndarray, "2 3"]
 
 
+def level_square(
+    photo: UInt8[np.ndarray, "h w 3"],
+    centre: tuple[float, float],
+    length: float,
+    degrees: float,
+    size: int,
+) -> tuple[UInt8[np.ndarray, "size size 3"], Float[np.ndarray, "2 3"]]:
+    """Return a turned square of a photo, made level, and its map to the photo as in `Crop`.
+
+    Args:
+        photo: RGB pixels; outside them its edge is repeated.
+        centre: x and y of the square's centre in the photo.
+        length: side of the square in pixels of the photo.
+        degrees: how far the square is turned, clockwise.
+        size: side of the result in pixels.
+    """
+    angle, scale, half = math.radians(degrees), length / size, size / 2
+    cos, sin = math.cos(angle) * scale, math.sin(angle) * scale
+    x, y = centre
+    to_photo = np.array([[cos, -sin, x - (cos - sin) * half], [sin, cos, y - (sin + cos) * half]])
+    return warped(photo, to_photo, size), to_photo
+
+
 def warped(
     photo: UInt8[np.ndarray, "h w 3"], to_photo: Float[np.ndarray, "2 3"], size: int
 ) -> UInt8[np.ndarray, "size size 3"]:

@@ -5,6 +5,7 @@ import os
 import sys
 import tempfile
 from contextlib import suppress
+from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -32,7 +33,14 @@ class AddressFormatter(logging.Formatter):
 
 
 class SilentFileHandler(RotatingFileHandler):
-    """Writes to a file; a message that can't be written, as on a full disk, is dropped."""
+    """Writes to a file; a message that can't be written, as on a full disk, is dropped.
+
+    The file and its folder are made at the first message.
+    """
+
+    def _open(self) -> TextIOWrapper:
+        Path(self.baseFilename).parent.mkdir(parents=True, exist_ok=True)
+        return super()._open()
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
         """Do nothing, where logging prints a traceback by default."""
@@ -61,11 +69,11 @@ def log_to_file(program: str) -> Path:
 
 
 def can_write(path: Path) -> bool:
-    """Return whether a log file can be written; its folder is made where there is none."""
+    """Return whether a log file can be written, and its folder made where there is none."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        place = path if path.exists() else path.parent
-        return not path.is_dir() and os.access(place, os.W_OK)
+        place = next(each for each in (path, *path.parents) if each.exists())
+        fits = place.is_file() if place == path else place.is_dir()
+        return fits and os.access(place, os.W_OK)
     except OSError:
         return False
 

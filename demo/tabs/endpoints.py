@@ -6,11 +6,21 @@ from typing import Any
 
 import gradio as gr
 
-from demo.marking import encode_png
 from demo.predictors import EmotionRecognizer, Photo, TripletComparer, read_photo_with_faces
 from demo.tabs.context import PageContext
+from demo.tabs.endpoint_docs import (
+    COMPARED,
+    EMBEDDED,
+    EMOTION,
+    FACE,
+    PHOTO,
+    TRANSFERRED,
+    answer_output,
+    number_input,
+    photo_input,
+    picture_output,
+)
 from demo.tabs.photo_input import QUEUED
-from demo.tabs.transfer import FILE_NAME
 from demo.tabs.uploads import cache_file
 from demo.transfer import BadStrength, ExpressionTransfer
 from registry.errors import RegistryError
@@ -18,6 +28,19 @@ from registry.faces import NoFace
 from registry.photos import PhotoError
 
 Answer = dict[str, Any]
+COMPARISON = (
+    "pair and odd are photos; tie and close say that another pair is as close, or nearly; "
+    "distances are those of 1 and 2, 1 and 3, 2 and 3, from 0 (the same) to 2 (the opposite)."
+)
+EMOTIONS = "An answer for each face, the largest first; probabilities hold all eight emotions."
+VECTORS = "An answer for each face, the largest first; expression has 16 numbers."
+DRIVER = f"The person whose expression is taken on; a neutral one when it is left out. {PHOTO}"
+STRENGTH = "From -0.5 to 1.5: 0 leaves the face, 1 goes all the way, below 0 away from it."
+TRANSFER = (
+    "before and after are distances to the expression, likeness and driver_likeness those to the "
+    "two persons, 1 at most; driver_likeness is null where the face becomes neutral."
+)
+PICTURE = "The picture as a PNG of the source's size, marked as generated."
 
 
 class Endpoints:
@@ -28,15 +51,21 @@ class Endpoints:
         self._comparer = TripletComparer(context.server)
         self._recognizer = EmotionRecognizer(context.server)
         self._transfer = ExpressionTransfer(context.server)
-        files = [_file_input(f"Photo {n}") for n in (1, 2, 3)]
-        faces = [gr.Number(1, precision=0, label=f"Face {n}", visible=False) for n in (1, 2, 3)]
-        face = gr.Number(None, precision=0, label="Face; all when left out", visible=False)
-        strength = gr.Number(1.0, label="Strength, -0.5 to 1.5", visible=False)
-        answer, self._picture = gr.JSON(visible=False), gr.File(visible=False)
-        self._add(self.compare, [*files, *faces], answer)
-        self._add(self.emotion, [files[0], face], answer)
-        self._add(self.embed, [files[0], face], answer)
-        self._add(self.transfer, [*files[:2], strength, *faces[:2]], [answer, self._picture])
+        photos = [photo_input(f"Photo {number}") for number in (1, 2, 3)]
+        faces = [number_input(f"Face of photo {number}", 1, FACE) for number in (1, 2, 3)]
+        face = number_input("Face", None, f"{FACE} All faces when it is left out.")
+        self._add(self.compare, [*photos, *faces], [answer_output(COMPARISON, COMPARED)])
+        self._add(self.emotion, [photos[0], face], [answer_output(EMOTIONS, [EMOTION])])
+        self._add(self.embed, [photos[0], face], [answer_output(VECTORS, [EMBEDDED])])
+        self._add_transfer(faces[:2])
+
+    def _add_transfer(self, faces: list[Any]) -> None:
+        source = photo_input("Source", f"The person whose face it stays. {PHOTO}")
+        driver = photo_input("Driver", DRIVER)
+        strength = number_input("Strength", 1.0, STRENGTH, whole=False)
+        self._picture = picture_output(PICTURE)
+        answer = answer_output(TRANSFER, TRANSFERRED)
+        self._add(self.transfer, [source, driver, strength, *faces], [answer, self._picture])
 
     def compare(
         self,
@@ -47,37 +76,38 @@ class Endpoints:
         face_2: int | None = 1,
         face_3: int | None = 1,
     ) -> Answer:
-        """Which two of three photos share an expression."""
+        """Tells which two of three photos share an expression."""
         photos = [self._read(path) for path in (photo_1, photo_2, photo_3)]
         faces = [_face_index(face) for face in (face_1, face_2, face_3)]
         return self._comparer.compare(photos, faces).to_dict()
 
     def emotion(self, photo: str | None, face: int | None = None) -> list[Answer]:
-        """The emotion of every face of a photo, or of one."""
+        """Names the emotion of every face of a photo, or of one."""
         answers = self._recognizer.recognise(self._read(photo), _face_indices(face))
         return [answer.to_dict() for answer in answers]
 
     def embed(self, photo: str | None, face: int | None = None) -> list[Answer]:
-        """Every face of a photo, or one, as vectors of length 1."""
+        """Gives every face of a photo, or one, as vectors of length 1."""
         embeddings = self._comparer.embed(self._read(photo), _face_indices(face))
         return [embedding.to_dict() for embedding in embeddings]
 
     def transfer(
         self,
         source: str | None,
-        driver: str | None,
+        driver: str | None = None,
         strength: int | float | None = 1.0,
         source_face: int | None = 1,
         driver_face: int | None = 1,
     ) -> tuple[Answer, str]:
-        """One person's face with another's expression: use only pictures of people who agree."""
-        photos = self._read(source), self._read(driver)
+        """Gives a face another's expression, or a neutral one; use only photos of who agrees."""
+        photos = [self._read(source), *([] if driver is None else [self._read(driver)])]
         faces = (_face_index(source_face), _face_index(driver_face))
         if strength is None:
             raise BadStrength("A strength is missing: choose one, or leave it out for 1.")
-        answer = self._transfer.transfer(*photos, faces, float(strength))
-        boxes = [list(photo.face(i).box) for photo, i in zip(photos, faces, strict=True)]
-        file = cache_file(encode_png(answer.picture), FILE_NAME, self._picture)
+        other = photos[1] if len(photos) > 1 else None
+        answer = self._transfer.transfer(photos[0], other, faces, float(strength))
+        boxes = [list(photo.face(i).box) for photo, i in zip(photos, faces, strict=False)]
+        file = cache_file(answer.encode(), answer.file_name, self._picture)
         return answer.to_dict() | {"boxes": boxes}, file
 
     def _read(self, path: str | None) -> Photo:
@@ -85,26 +115,15 @@ class Endpoints:
             raise PhotoError("A photo is missing; send a file.")
         return read_photo_with_faces(path, self._cropper)
 
-    def _add(self, function: Callable[..., Any], inputs: list[Any], output: Any) -> None:
+    def _add(self, function: Callable[..., Any], inputs: list[Any], outputs: list[Any]) -> None:
         gr.Button(visible=False).click(
             _with_gradio_errors(function),
             inputs,
-            output,
+            outputs,
             api_name=function.__name__,
-            api_description=function.__doc__,
+            api_description=f"{function.__doc__} {outputs[0].api_info()['description']}",
             **QUEUED | {"api_visibility": "public"},
         )
-
-
-def _file_input(label: str) -> gr.File:
-    """Return an input for a file; Gradio's own example of one is a URL, which the page refuses."""
-    file = gr.File(label=label, visible=False)
-    file.example_payload = lambda: {
-        "path": "photo.jpg",
-        "url": "photo.jpg",
-        "meta": {"_type": "gradio.FileData"},
-    }
-    return file
 
 
 def _with_gradio_errors(function: Callable[..., Any]) -> Callable[..., Any]:

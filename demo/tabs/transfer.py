@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 
 from demo.contact_sheet import contact_sheet
 from demo.drawing import shrink
-from demo.marking import encode_jpeg, encode_png
+from demo.marking import encode_jpeg
 from demo.predictors import Photo, read_photo_with_faces
 from demo.tabs.context import (
     ASK_AGAIN_SECONDS,
@@ -55,7 +55,6 @@ MAX_SHOWN_PX = 2048
 SHEET_SOURCES = ("sad_06", "surprised_00", "angry_02", "smiling_07")
 SHEET_DRIVERS = ("smiling_05", "surprised_02", "angry_09", "sad_01")
 """The synthetic people of the contact sheet in the model card."""
-FILE_NAME = "expression-transfer.png"
 DOWNLOAD = """
 (file) => {
   const link = document.createElement("a");
@@ -123,7 +122,7 @@ class TransferTab:
         with gr.Row():
             with gr.Column(min_width=280, scale=3, visible=False) as self._picture_column:
                 self.picture = gr.ImageSlider(
-                    label="The result; drag from the left to see the photo before",
+                    label="The result; drag for the photo before",
                     slider_position=AFTER_SHOWN,
                     type="filepath",
                     interactive=False,
@@ -244,7 +243,7 @@ class TransferTab:
         """Return the path of the PNG to download; it is deleted with the uploads."""
         if answer is None:
             raise gr.Error(EXPIRED, print_exception=False)
-        return cache_file(encode_png(answer.picture), FILE_NAME, self.file)
+        return cache_file(answer.encode(), answer.file_name, self.file)
 
     def _write_jpeg(self, pixels: UInt8[np.ndarray, "h w 3"], *, generated: bool) -> str:
         jpeg = encode_jpeg(shrink(pixels, MAX_SHOWN_PX), generated=generated)

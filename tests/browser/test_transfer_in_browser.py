@@ -78,7 +78,7 @@ def test_the_file_to_download_is_a_marked_png_of_the_photos_size(
     expect(page.get_by_role("button", name="Download")).to_have_count(1)
     with page.expect_download() as download:
         page.get_by_role("button", name="Download as PNG").click()
-    assert download.value.suggested_filename == "expression-transfer.png"
+    assert download.value.suggested_filename == "expression-transfer_pix2pixhd-v1_strength1.png"
     download.value.save_as(tmp_path / "made.png")
     made = Image.open(tmp_path / "made.png")
     assert (made.format, made.size) == ("PNG", Image.open(people[0]).size)

@@ -1,4 +1,4 @@
-"""A page over a registry in memory, whose networks answer what a test wants."""
+"""A page over a registry in memory, whose networks answer what a test wants; shared fixtures."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

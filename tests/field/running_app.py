@@ -30,6 +30,11 @@ class RunningApp:
         return next(line for line in lines if line.startswith("The page is at")).split()[-1]
 
 
+def inherited() -> dict[str, str]:
+    """Return this process's environment without the place where its own pages keep pictures."""
+    return {name: value for name, value in os.environ.items() if name != "GRADIO_TEMP_DIR"}
+
+
 @contextmanager
 def running_app(folder: Path, *arguments: str, **variables: str) -> Iterator[RunningApp]:
     """Start app.py, without MLflow's UI, and kill it when the block ends.
@@ -52,7 +57,7 @@ def running_app(folder: Path, *arguments: str, **variables: str) -> Iterator[Run
         process = subprocess.Popen(
             [sys.executable, "app.py", "--no-mlflow", *port, *arguments],
             cwd=PROJECT,
-            env=os.environ | names | variables,
+            env=inherited() | names | variables,
             stdout=out,
             stderr=out,
         )

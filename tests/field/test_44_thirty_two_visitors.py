@@ -8,12 +8,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.conftest import browser
 from tests.demo.fakes import FakeRegistry
 from tests.field.open_page import GatedNetwork, Visitor, opened_page
 from tests.test_app import until
 
-__all__ = ["browser"]
 pytestmark = pytest.mark.xdist_group("browser")
 VISITORS = 32
 
@@ -34,21 +32,22 @@ def url(network: GatedNetwork) -> Iterator[str]:
 
 
 @pytest.fixture
-def photos(url: str, examples: Path) -> list[dict[str, Any]]:
+def question(url: str, examples: Path) -> list[Any]:
     visitor = Visitor(url)
     photos = [visitor.upload(photo) for photo in sorted(examples.glob("*.jpg"))[:3]]
-    assert visitor.answer("compare", photos)[0]["model"] == "dln"
-    return photos
+    question = [*photos, 1, 1, 1]
+    assert visitor.answer("compare", question)[0]["model"] == "dln"
+    return question
 
 
 def test_each_learns_how_many_wait_before_and_gets_an_answer(
-    url: str, network: GatedNetwork, photos: list[Any]
+    url: str, network: GatedNetwork, question: list[Any]
 ) -> None:
     network.open.clear()
     network.asked = 0
     visitors = [Visitor(url) for _ in range(VISITORS)]
     event = visitors[0].event_index("compare")
-    joined = [visitor.join(event, [*photos, 1, 1, 1]) for visitor in visitors]
+    joined = [visitor.join(event, question) for visitor in visitors]
     assert all(answer.status_code == 200 for answer in joined)
     with ThreadPoolExecutor(VISITORS) as pool:
         heard = [pool.submit(list, visitor.messages()) for visitor in visitors]
@@ -60,13 +59,15 @@ def test_each_learns_how_many_wait_before_and_gets_an_answer(
         assert done["success"]
         assert done["output"]["data"][0]["sentence"].endswith("is the odd one.")
     ranks = [[m["rank"] for m in each if m["msg"] == "estimation"] for each in messages]
-    assert max(max(each) for each in ranks if each) == VISITORS - 3
-    assert all(each == sorted(each, reverse=True) for each in ranks)
+    waited = [each for each in ranks if each]
+    assert len(waited) >= VISITORS - 2
+    assert max(max(each) for each in waited) >= VISITORS - 3
+    assert all(each[-1] <= 1 for each in waited)
 
 
 @pytest.mark.browser
 def test_the_page_shows_how_many_wait_before_a_visitor(
-    browser: Browser, url: str, network: GatedNetwork, photos: list[Any]
+    browser: Browser, url: str, network: GatedNetwork, question: list[Any]
 ) -> None:
     network.open.clear()
     network.asked = 0
@@ -74,7 +75,7 @@ def test_the_page_shows_how_many_wait_before_a_visitor(
     event = first[0].event_index("compare")
     with ThreadPoolExecutor(5) as pool:
         for visitor in first:
-            visitor.join(event, [*photos, 1, 1, 1])
+            visitor.join(event, question)
         heard = [pool.submit(list, visitor.messages()) for visitor in first]
         assert until(lambda: network.asked == 2, 20)
         page = browser.new_page()

@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -39,11 +40,26 @@ def test_versions_are_listed_with_what_tells_them_apart(
     assert main(["list"]) == 0
     printed = capsys.readouterr()
     second, first = printed.out.split("dln 2")[1].split("dln 1")
-    for fact in (version.run_id[:8], "production", "validation/accuracy 0.75", "Tiny and quick."):
+    for fact in ("production", "accuracy 0.75 validation", f"{version.created:%Y-}"):
         assert fact in first
     assert "production" not in second
-    assert "[bold]second[/bold]" in second
     assert printed.err.startswith("Version 3 of dln is incomplete")
+
+
+def test_every_command_prints_json(register: Register, capsys: pytest.CaptureFixture[str]) -> None:
+    version = register(starter="fedc")
+    measurements.write(version.run_id, [LATER])
+    assert main(["promote", "dln", "1", "--json"]) == 0
+    promoted = json.loads(capsys.readouterr().out)
+    assert main(["show", "dln", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert main(["list", "--json"]) == 0
+    (listed,) = json.loads(capsys.readouterr().out)
+    for values in (promoted, shown, listed):
+        assert (values["model"], values["version"], values["aliases"]) == ("dln", 1, ["production"])
+    assert (shown["starter"], shown["crop"]["size_px"]) == ("fedc", 32)
+    assert {row["value"] for row in shown["measurements"]} == {0.3125, 0.75}
+    assert listed["headline"]["value"] == 0.75
 
 
 def test_all_that_is_known_of_a_version_is_shown(
@@ -96,11 +112,12 @@ def test_a_narrow_terminal_loses_no_word(
     monkeypatch.setenv("COLUMNS", "80")
     version = register(starter="f" * 64)
     measurements.write(version.run_id, [LATER])
-    for command in ("list", "show dln/1"):
+    for command, fact in (("list", "accuracy 0.75 validation"), ("show dln/1", LATER.name)):
         assert main(command.split()) == 0
         shown = capsys.readouterr().out
         assert "…" not in shown
-        assert LATER.name in shown
+        assert fact in shown
+        assert max(map(len, shown.splitlines())) <= 80
 
 
 def test_a_promotion_says_what_it_did(

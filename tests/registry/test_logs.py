@@ -86,7 +86,7 @@ def test_a_program_names_its_log_file_only_if_it_can_be_written(
         raise ZeroDivisionError("by nothing")
 
     monkeypatch.setitem(COMMANDS, "summary", fail)
-    monkeypatch.setattr(app, "serve", lambda _: 0)
+    monkeypatch.setattr(app, "serve", lambda *_: 0)
     closed, ready = tmp_path / "closed", tmp_path / "ready"
     closed.mkdir()
     (closed / "logs").write_text("a file")

@@ -1,0 +1,121 @@
+"""Finds all faces of a photo, whichever way they are turned, and crops them."""
+
+from collections.abc import Sequence
+from itertools import chain
+
+import numpy as np
+from jaxtyping import UInt8
+
+from registry.crops import Crop, CropSpec, level_square
+from registry.faces import copies
+from registry.faces.detectors import FAR, NEAR, DetectorInput, Detectors
+from registry.faces.face import Face, select_face
+from registry.faces.roll import LEVEL, RollCheck
+
+SAME_FACE = 0.3
+"""Two boxes that share more than this part of the smaller one hold the same face."""
+UPSIDE_DOWN_OR_LYING = (1, 2, 3)
+
+
+class FaceCropper:
+    """Detects faces and crops them. Threads may share it."""
+
+    def __init__(self) -> None:
+        self._detectors = Detectors()
+
+    def faces(self, photo: UInt8[np.ndarray, "h w 3"]) -> list[Face]:
+        """Return all faces of an RGB photo, largest first.
+
+        The far-range detector gets a copy of at most 640 px. Where it finds none, the photo may be
+        filled by one face: the close-range detector gets it with a grey frame around. For small
+        faces the far-range detector gets overlapping tiles. The roll of each face is checked. Where
+        faces lie or stand on their heads, or none is certain, copies turned by quarters of a circle
+        are looked at in the same way.
+        """
+        search = _Search(photo, self._detectors)
+        found = search.faces(0)
+        certain = _certain(found)
+        quarters = {round(face.angle / 90) % 4 for face in certain} - {0}
+        lying = [
+            face
+            for quarter in sorted(quarters if certain else UPSIDE_DOWN_OR_LYING)
+            for face in search.lying_faces(quarter)
+        ]
+        found = certain if lying else found
+        return sorted(_distinct(lying + found), key=lambda face: -face.side)
+
+    def one(self, photo: UInt8[np.ndarray, "h w 3"], which: int = 0) -> Face:
+        """Return one face of an RGB photo: 0 is the largest.
+
+        Raises:
+            NoFace: there is none, or there are fewer.
+        """
+        return select_face(self.faces(photo), which)
+
+    def crop(self, photo: UInt8[np.ndarray, "h w 3"], face: Face, spec: CropSpec) -> Crop:
+        """Cut a face out; what lies outside the photo repeats its edge."""
+        length, angle = face.side * (1 + spec.margin), face.angle if spec.roll else 0.0
+        pixels, to_photo = level_square(photo, face.centre, length, angle, spec.size_px)
+        return Crop(pixels=pixels, spec=spec, to_photo=to_photo)
+
+
+class _Search:
+    """The search for faces in one photo; its copies are made once."""
+
+    def __init__(self, photo: UInt8[np.ndarray, "h w 3"], detectors: Detectors) -> None:
+        self._photo, self._detectors = photo, detectors
+        self._whole, self._tile_copies = copies.whole(photo), copies.tile_copies(photo)
+        self._roll = RollCheck(photo, detectors)
+
+    def faces(self, quarters: int) -> list[Face]:
+        """Return the faces found in the photo turned anticlockwise by quarters of a circle.
+
+        Small ones are left out where it stays uncertain which side of them is up, and so is one
+        that fills the photo if there are small ones.
+        """
+        whole, up = copies.turned(self._whole, quarters), 90.0 * quarters
+        found = self._roll.checked(self._detect([whole], FAR), up)
+        if not found:
+            found = self._roll.checked(self._detect([copies.framed(whole)], NEAR), up)
+            small = self._small_faces(quarters, _certain(found))
+            return _certain(found) + small if small else found
+        return found + self._small_faces(quarters, found)
+
+    def _small_faces(self, quarters: int, found: list[Face]) -> list[Face]:
+        """Return the faces found in tiles, without those found already."""
+        tiles = [
+            tile
+            for copy in self._tile_copies
+            for tile in copies.tiles(copies.turned(copy, quarters))
+        ]
+        small = _distinct(self._detect(tiles, FAR), found)
+        return _certain(self._roll.checked(small, 90.0 * quarters, kept_within=LEVEL))
+
+    def lying_faces(self, quarters: int) -> list[Face]:
+        """Return what `faces` finds, if certain and not more upright in another turn."""
+        found = _certain(self.faces(quarters))
+        return [face for face in found if round(face.angle / 90) % 4 == quarters]
+
+    def _detect(self, inputs: Sequence[DetectorInput], number: int) -> list[Face]:
+        found = chain(*self._detectors.faces(inputs, number, self._photo.shape))
+        return _distinct(sorted(found, key=lambda face: -face.confidence))
+
+
+def _certain(faces: Sequence[Face]) -> list[Face]:
+    return [face for face in faces if not face.uncertain_roll]
+
+
+def _distinct(faces: Sequence[Face], known: Sequence[Face] = ()) -> list[Face]:
+    """Return the faces that no earlier one and none of `known` covers."""
+    unique: list[Face] = []
+    for face in faces:
+        if all(_overlap(face.box, other.box) < SAME_FACE for other in [*known, *unique]):
+            unique.append(face)
+    return unique
+
+
+def _overlap(a: Sequence[float], b: Sequence[float]) -> float:
+    width = max(0.0, min(a[2], b[2]) - max(a[0], b[0]))
+    height = max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
+    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (a, b)]
+    return width * height / max(1e-9, min(areas))
