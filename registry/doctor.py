@@ -91,6 +91,9 @@ def clean_killed() -> list[str]:
     killed = [leftover for leftover in leftovers() if leftover.is_killed]
     for leftover in killed:
         clean(leftover)
+    for (kind, identifier), is_alive in marked.items():
+        if not is_alive:  # what it marked may have been finished, but for its file
+            in_progress.forget(kind, identifier)
     return [leftover.cleaned for leftover in killed]
 
 
