@@ -138,8 +138,8 @@ class Tracker:
             mlflow.log_input(part, context=split, tags=dict(tags))
 
     def check(self) -> None:
-        """Raise, within seconds, unless the store answers."""
-        store.connect()
+        """Raise, within seconds, unless the store answers; a database put back is opened again."""
+        self.client = store.connect()
 
     def commit(self, metrics: Sequence[Metric]) -> None:
         """Log metrics in batches; safe to repeat."""
