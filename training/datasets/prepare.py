@@ -15,9 +15,8 @@ from functools import partial
 from pathlib import Path
 
 from filelock import FileLock, Timeout
-from rich.console import Console
-from rich.progress import track
 
+from registry.console import track
 from registry.files import atomic_write, remove_unfinished
 from training.datasets import tables
 from training.datasets.crop import PictureCropper, StoredCrop, read_crop_comment, start_workers
@@ -213,7 +212,6 @@ def _crop_all(dataset: RawDataset, dest: Path, workers: int) -> Iterator[StoredC
                 pool.map(cropper, dataset.pictures, chunksize=16),
                 description="crops",
                 total=len(dataset.pictures),
-                console=Console(stderr=True),
             )
     except BrokenExecutor as error:
         raise PreparedError(
