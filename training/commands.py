@@ -194,11 +194,9 @@ def prepare(arguments: Arguments) -> None:
       affectnet                  as published, in class folders, or with labels.csv
       rafdb                      as published, or train/1/FILE with train_labels.csv
       fer2013                    fer2013.csv with pixels, train/angry/FILE, or Parquet
-      ferplus                    folders with label.csv, or Parquet
-      rafd kdef jaffe ckplus     people in a studio, by the names of the files
-      rafd-frontal               of rafd the frontal camera and gaze alone
+      ferplus lfw-emotion london what the shipped networks learned from; ferplus also as Parquet
+      rafd rafd-frontal kdef jaffe ckplus: people in a studio, by the names of the files
       fec                        the triplets of FEC, whose photos are downloaded
-      lfw-emotion london         with ferplus, what the shipped networks learned from
       ict ict-pairs toy          faces that this program renders or draws
 
     SOURCE is a zip or a folder, - for toy; docs/formats.md lists all layouts.
