@@ -22,10 +22,10 @@ from registry.crops import CropSpec
 
 PRELOADED = ["mlflow", "torch", "app", "training.__main__", "training.train", "training.seed"]
 CROP = CropSpec(size_px=32, margin=0.1)
-TOY = ("toy", "toy-faces")
+TOY, FACES = ("toy", "-"), "toy-faces"
 TRAINING = (
     *("train", "dln-smoke", "--epochs", "2", "--batch-size", "24", "--checkpoint-steps", "2"),
-    *("--precision", "fp32"),
+    *("--precision", "no"),
 )
 """The shortest training that stores checkpoints and registers a version."""
 LONGEST_SECONDS = 900
@@ -84,7 +84,7 @@ def prepare_faces(folder: Path) -> None:
     """Prepare a set of drawn faces."""
     import training.__main__
 
-    if training.__main__.main(["prepare", TOY[0], str(folder / TOY[1])]):
+    if training.__main__.main(["prepare", *TOY, str(folder / FACES), "--workers", "1"]):
         raise SystemExit(1)
 
 
@@ -164,10 +164,10 @@ def compare_prepared(killed: Path, whole: Path) -> None:
     """Check that a prepared set equals another and that no unfinished file is in it."""
     from training.datasets.prepared import Prepared
 
-    digests = [Prepared.open(folder / TOY[1]).digest for folder in (killed, whole)]
+    digests = [Prepared.open(folder / FACES).digest for folder in (killed, whole)]
     if digests[0] != digests[1]:
         raise Broken("The prepared set differs.")
-    if left := [path.name for path in (killed / TOY[1]).rglob(".part-*")]:
+    if left := [path.name for path in (killed / FACES).rglob(".part-*")]:
         raise Broken(f"{left} are left.")
 
 
