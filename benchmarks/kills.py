@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -196,6 +197,7 @@ def kill_and_repeat(kind: Kind, folder: Path, empty_store: Path, kills: int) -> 
     whole, killed = folder / "whole", folder / "killed"
     for each in (whole, killed):
         (each / "store").mkdir(parents=True)
+        (each / "tmp").mkdir()
         shutil.copy(empty_store, each / "store" / "mlflow.db")
         finish(kind.prepare, each)
     started = time.monotonic()
@@ -206,6 +208,8 @@ def kill_and_repeat(kind: Kind, folder: Path, empty_store: Path, kills: int) -> 
     )
     finish(kind.work, killed)
     kind.compare(killed, whole)
+    if left := [path.name for path in (killed / "tmp").iterdir()]:
+        raise Broken(f"{left} are left in the temporary folder.")
     return hit
 
 
@@ -242,6 +246,7 @@ def run(work: Callable[[Path], None], folder: Path, seconds: float) -> int | Non
 def _work(work: Callable[[Path], None], folder: Path) -> None:
     """Do work in this process, with a store of its own; what it prints goes to a file."""
     torch.set_num_threads(1)
+    tempfile.tempdir = str(folder / "tmp")
     os.environ["EXPRESSION_STUDIO_STORE"] = str(folder / "store")
     os.environ.pop("MLFLOW_TRACKING_URI", None)
     output = os.open(folder / "output", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
