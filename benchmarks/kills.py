@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,10 +23,10 @@ from registry.crops import CropSpec
 
 PRELOADED = ["mlflow", "torch", "app", "training.__main__", "training.train", "training.seed"]
 CROP = CropSpec(size_px=32, margin=0.1)
-TOY = ("toy", "toy-faces")
+TOY, FACES = ("toy", "-"), "toy-faces"
 TRAINING = (
     *("train", "dln-smoke", "--epochs", "2", "--batch-size", "24", "--checkpoint-steps", "2"),
-    *("--precision", "fp32"),
+    *("--precision", "no"),
 )
 """The shortest training that stores checkpoints and registers a version."""
 LONGEST_SECONDS = 900
@@ -84,7 +85,7 @@ def prepare_faces(folder: Path) -> None:
     """Prepare a set of drawn faces."""
     import training.__main__
 
-    if training.__main__.main(["prepare", TOY[0], str(folder / TOY[1])]):
+    if training.__main__.main(["prepare", *TOY, str(folder / FACES), "--workers", "1"]):
         raise SystemExit(1)
 
 
@@ -164,10 +165,10 @@ def compare_prepared(killed: Path, whole: Path) -> None:
     """Check that a prepared set equals another and that no unfinished file is in it."""
     from training.datasets.prepared import Prepared
 
-    digests = [Prepared.open(folder / TOY[1]).digest for folder in (killed, whole)]
+    digests = [Prepared.open(folder / FACES).digest for folder in (killed, whole)]
     if digests[0] != digests[1]:
         raise Broken("The prepared set differs.")
-    if left := [path.name for path in (killed / TOY[1]).rglob(".part-*")]:
+    if left := [path.name for path in (killed / FACES).rglob(".part-*")]:
         raise Broken(f"{left} are left.")
 
 
@@ -196,6 +197,7 @@ def kill_and_repeat(kind: Kind, folder: Path, empty_store: Path, kills: int) -> 
     whole, killed = folder / "whole", folder / "killed"
     for each in (whole, killed):
         (each / "store").mkdir(parents=True)
+        (each / "tmp").mkdir()
         shutil.copy(empty_store, each / "store" / "mlflow.db")
         finish(kind.prepare, each)
     started = time.monotonic()
@@ -206,6 +208,8 @@ def kill_and_repeat(kind: Kind, folder: Path, empty_store: Path, kills: int) -> 
     )
     finish(kind.work, killed)
     kind.compare(killed, whole)
+    if left := [path.name for path in (killed / "tmp").iterdir()]:
+        raise Broken(f"{left} are left in the temporary folder.")
     return hit
 
 
@@ -242,6 +246,7 @@ def run(work: Callable[[Path], None], folder: Path, seconds: float) -> int | Non
 def _work(work: Callable[[Path], None], folder: Path) -> None:
     """Do work in this process, with a store of its own; what it prints goes to a file."""
     torch.set_num_threads(1)
+    tempfile.tempdir = str(folder / "tmp")
     os.environ["EXPRESSION_STUDIO_STORE"] = str(folder / "store")
     os.environ.pop("MLFLOW_TRACKING_URI", None)
     output = os.open(folder / "output", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
