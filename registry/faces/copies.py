@@ -72,7 +72,7 @@ def composed(
     return np.column_stack([last[:, :2] @ first[:, :2], last[:, :2] @ first[:, 2] + last[:, 2]])
 
 
-def _shift(right: float, down: float) -> Float[np.ndarray, "2 3"]:
+def _shift(right: int, down: int) -> Float[np.ndarray, "2 3"]:
     return np.array([[1.0, 0.0, right], [0.0, 1.0, down]])
 
 

@@ -23,7 +23,7 @@ def photos(examples: Path, tmp_path: Path) -> list[str]:
     """Return the paths of three photos, not sorted by name."""
     names = ("c.jpg", "a.jpg", "b.jpg")
     return [
-        shutil.copy(source, tmp_path / name)
+        str(shutil.copy(source, tmp_path / name))
         for source, name in zip(sorted(examples.glob("*.jpg")), names, strict=False)
     ]
 

@@ -70,7 +70,7 @@ def test_a_registry_is_read_without_mlflow_and_no_command_imports_more_than_it_n
     assert imported("registry", "show", "dln") == set()
     assert imported("registry", "promote", "dln", "1") <= BY_MLFLOW
     photo = str(next(examples.glob("*.jpg")))
-    assert imported("demo", "embed", photo, "-o", "/nowhere.parquet") == set()
+    assert imported("demo", "embed", photo, "-o", "/no/such/faces.parquet") == set()
     assert imported("demo", "emotion", photo) <= {"mediapipe", *BY_TORCH}
 
 
