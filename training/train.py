@@ -72,7 +72,7 @@ def _train(
             with _kept(folder):
                 version = _register(loop, command)
             folder.remove()
-            _report_small_validation(task.sets)
+            report_small_validation(task.sets)
     except BaseException as error:
         if loop.tracker:
             stopped = isinstance(error, KeyboardInterrupt)
@@ -128,7 +128,7 @@ def _register(loop: Loop, command: str) -> Version | None:
     return version
 
 
-def _report_small_validation(sets: Sequence[Prepared]) -> None:
+def report_small_validation(sets: Sequence[Prepared]) -> None:
     """Print which sets have so few faces for validation that its numbers can't be believed."""
     for data in sets:
         faces = len(data.split("validation"))
