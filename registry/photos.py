@@ -10,7 +10,10 @@ from typing import BinaryIO
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageOps
+
+from registry.colours import in_srgb
+from registry.levels import is_deep, to_8_bits
 
 MAX_PIXELS = 100_000_000
 SMALLEST_SIDE_PX = 16
@@ -31,7 +34,6 @@ Others may start programs (EPS) or are no photos."""
 PHOTO_SUFFIXES = frozenset(suffix for suffixes in PHOTO_FORMATS.values() for suffix in suffixes)
 """Suffixes of the files that may be photos, in lower case and with the dot."""
 UNREADABLE = "is not a picture this program reads; save it as JPEG or PNG"
-SRGB = ImageCms.createProfile("sRGB")
 
 
 class PhotoError(ValueError):
@@ -60,7 +62,7 @@ def read_photo(source: PhotoSource) -> UInt8[np.ndarray, "h w 3"]:
     with _opened(source) as picture:
         try:
             picture.load()
-            return np.array(_in_rgb(_upright(picture)))
+            return np.array(_in_rgb(picture))
         except Exception as error:  # Pillow raises many types for broken files
             raise PhotoError(
                 f"{_name(source)} is damaged or cut off; take the picture again or save it again."
@@ -144,31 +146,21 @@ def _upright(picture: Image.Image) -> Image.Image:
 
 
 def _in_rgb(picture: Image.Image) -> Image.Image:
-    profile = picture.info.get("icc_profile")
-    if picture.mode.startswith("I") or picture.mode == "F":
-        return Image.fromarray(_to_8_bit(np.asarray(picture))).convert("RGB")
-    if picture.has_transparency_data:
-        clear = picture.convert("RGBA")
-        picture = Image.new("RGB", clear.size, "white")
-        picture.paste(clear, mask=clear.getchannel("A"))
-    elif picture.mode not in ("RGB", "CMYK", "L"):
-        picture = picture.convert("RGB")
-    return (_in_srgb(picture, profile) if profile else picture).convert("RGB")
+    """Return a picture in sRGB, upright."""
+    upright, profile = _upright(picture), picture.info.get("icc_profile")
+    if is_deep(upright):
+        tags = getattr(picture, "tag_v2", {})
+        upright = Image.fromarray(to_8_bits(np.asarray(upright), tags))
+    opaque = _on_white(upright) if upright.has_transparency_data else upright
+    if opaque.mode not in ("RGB", "CMYK", "L"):
+        opaque = opaque.convert("RGB")
+    return (in_srgb(opaque, profile) if profile else opaque).convert("RGB")
 
 
-def _in_srgb(picture: Image.Image, profile: bytes) -> Image.Image:
-    """Return the picture in sRGB's colours, or as it is where its profile can't be followed."""
-    try:
-        own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if "sRGB" in ImageCms.getProfileDescription(own):
-            return picture
-        converted = ImageCms.profileToProfile(picture, own, SRGB, outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError, ValueError):
-        return picture
-    return picture if converted is None else converted
-
-
-def _to_8_bit(levels: np.ndarray) -> np.ndarray:
-    highest = 255 if levels.max() <= 255 else 65535 if levels.max() <= 65535 else levels.max()
-    scaled = np.multiply(levels, 255 / highest, dtype=np.float32)
-    return scaled.clip(0, 255, out=scaled).round(out=scaled).astype(np.uint8)
+def _on_white(picture: Image.Image) -> Image.Image:
+    """Return a picture without transparency, grey if it was grey."""
+    grey = picture.mode in ("L", "LA", "La")
+    clear = picture.convert("LA" if grey else "RGBA")
+    opaque = Image.new("L" if grey else "RGB", clear.size, "white")
+    opaque.paste(clear.convert(opaque.mode), mask=clear.getchannel("A"))
+    return opaque

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Annotated
 
 import tyro
@@ -11,7 +12,7 @@ from torch import Tensor
 from registry import artifacts, measurements, versions
 from registry.temporary import TemporaryFolder
 from registry.versions import RegistryError
-from training.engine.tracking import card_of
+from training.engine.tracking import card_of, curves
 from training.starters import files
 
 BAD_INPUT, NO_REGISTRY = 2, 3
@@ -35,7 +36,8 @@ def pack(source: Source) -> None:
         )
     state = versions.weights(source) if is_version else _weights(run_id)
     measured = [row for row in measurements.read(run_id) if row.split in ("validation", "test")]
-    path = files.write(card["recipe"], state, card, measured)
+    trained = [asdict(point) for point in curves(run_id)]
+    path = files.write(card["recipe"], state, card, measured, trained)
     sys.stdout.write(f"{path} holds {path.stat().st_size / 1e6:.2f} MB.\n")
 
 
