@@ -192,6 +192,7 @@ def prepare(arguments: Arguments) -> None:
                                  PERSON/EXPRESSION/FILE; expressions are neutral, happy, sad, ...
       affectnet rafdb rafd       the paper's sets, as published or in their usual copies
       rafd-frontal               of rafd the frontal camera and gaze alone
+      fer2013 kdef ckplus jaffe  other sets, in their usual copies
       fec                        the triplets of FEC, whose photos are downloaded
       ferplus lfw-emotion london what the shipped networks learned from
       ict ict-pairs toy          faces that this program renders or draws
