@@ -35,9 +35,9 @@ def test_help_names_every_set_and_its_layout(capsys: pytest.CaptureFixture[str])
 
 
 def test_one_seed_has_no_interval() -> None:
-    def accuracy(right: list[float]) -> TripletAccuracy:
+    def accuracy(right: list[int]) -> TripletAccuracy:
         clusters = np.arange(3 * len(right)).reshape(-1, 3)
-        return TripletAccuracy(right=np.array(right), clusters=clusters)
+        return TripletAccuracy(right=np.array(right, float), clusters=clusters)
 
     row = Row("toy", Quantity("triplet_accuracy"), accuracy([1, 1, 0, 1]), accuracy([1, 0, 0, 1]))
     line = "| toy triplet_accuracy | 0.750 | 0.500 | +0.250 |"
