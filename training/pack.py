@@ -1,10 +1,8 @@
 """python -m training.pack SOURCE: pack a trained network as a shipped starter."""
 
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import tyro
@@ -12,6 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from registry import artifacts, measurements, versions
+from registry.temporary import TemporaryFolder
 from registry.versions import RegistryError
 from training.engine.tracking import card_of, curves
 from training.starters import files
@@ -43,8 +42,8 @@ def pack(source: Source) -> None:
 
 
 def _weights(run_id: str) -> dict[str, Tensor]:
-    with tempfile.TemporaryDirectory() as folder:
-        path = artifacts.fetch(run_id, "weights.safetensors", Path(folder))
+    with TemporaryFolder() as folder:
+        path = artifacts.fetch(run_id, "weights.safetensors", folder)
         if path is None:
             raise ValueError(f"Run {run_id} has no weights: name its version, such as dln/3.")
         state: dict[str, Tensor] = load_file(path)

@@ -1,10 +1,8 @@
 """One training from the command to the registered version."""
 
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 from accelerate import PartialState
 from safetensors.torch import save_file
@@ -12,6 +10,7 @@ from safetensors.torch import save_file
 from registry import doctor, store, versions
 from registry.errors import RegistryError
 from registry.measurements import from_rows
+from registry.temporary import TemporaryFolder
 from registry.versions import Version
 from training.cards.markdown import markdown
 from training.cards.run_card import run_card
@@ -73,7 +72,7 @@ def _train(
             with _kept(folder):
                 version = _register(loop, command)
             folder.remove()
-            _report_small_validation(task.sets)
+            report_small_validation(task.sets)
     except BaseException as error:
         if loop.tracker:
             stopped = isinstance(error, KeyboardInterrupt)
@@ -129,7 +128,7 @@ def _register(loop: Loop, command: str) -> Version | None:
     return version
 
 
-def _report_small_validation(sets: Sequence[Prepared]) -> None:
+def report_small_validation(sets: Sequence[Prepared]) -> None:
     """Print which sets have so few faces for validation that its numbers can't be believed."""
     for data in sets:
         faces = len(data.split("validation"))
@@ -149,8 +148,8 @@ def _check_weights(trained: TrainedModel) -> None:
 
 
 def _log_weights(trained: TrainedModel, tracker: Tracker) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "weights.safetensors"
+    with TemporaryFolder() as folder:
+        path = folder / "weights.safetensors"
         state = trained.network.state_dict()
         save_file({k: v.contiguous() for k, v in state.items()}, path)
         tracker.file(path)

@@ -72,8 +72,8 @@ def composed(
     return np.column_stack([last[:, :2] @ first[:, :2], last[:, :2] @ first[:, 2] + last[:, 2]])
 
 
-def _shift(right: float, down: float) -> Float[np.ndarray, "2 3"]:
-    return np.array([[1.0, 0.0, right], [0.0, 1.0, down]])
+def _shift(right: int, down: int) -> Float[np.ndarray, "2 3"]:
+    return np.array([[1.0, 0.0, float(right)], [0.0, 1.0, float(down)]])
 
 
 def _scaled(photo: UInt8[np.ndarray, "h w 3"], scale: float, reducing_gap: float) -> DetectorInput:

@@ -112,7 +112,7 @@ def is_followed(block: Block) -> bool:
 
 def registered_in(printed: str) -> str:
     """Return the number of the version that a training registered last, by what it printed."""
-    return ([""] + re.findall(r"Registered \w+ version (\d+)", printed))[-1]
+    return ["", *re.findall(r"Registered \w+ version (\d+)", printed)][-1]
 
 
 def our_module(command: str) -> tuple[str, list[str]]:
