@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,13 +23,15 @@ from registry.crops import CropSpec
 
 PRELOADED = ["mlflow", "torch", "app", "training.__main__", "training.train", "training.seed"]
 CROP = CropSpec(size_px=32, margin=0.1)
-TOY = ("toy", "toy-faces")
+TOY, FACES = ("toy", "-"), "toy-faces"
 TRAINING = (
     *("train", "dln-smoke", "--epochs", "2", "--batch-size", "24", "--checkpoint-steps", "2"),
-    *("--precision", "fp32"),
+    *("--precision", "no"),
 )
 """The shortest training that stores checkpoints and registers a version."""
 LONGEST_SECONDS = 900
+OURS = "expression-studio-"
+"""How the names of our temporary folders begin; MLflow's own begin otherwise and may be left."""
 
 
 class Broken(AssertionError):
@@ -44,12 +47,14 @@ class Kind:
         prepare: Makes what the work needs in a folder.
         work: Does it in a folder; done again, it goes on with what is there.
         compare: Raises Broken where a folder that saw kills differs from one that saw none.
+        resumes: Whether it goes on where it was killed, instead of beginning again.
     """
 
     name: str
     prepare: Callable[[Path], None]
     work: Callable[[Path], None]
     compare: Callable[[Path, Path], None]
+    resumes: bool = True
 
 
 def nothing(_folder: Path) -> None:
@@ -84,7 +89,7 @@ def prepare_faces(folder: Path) -> None:
     """Prepare a set of drawn faces."""
     import training.__main__
 
-    if training.__main__.main(["prepare", TOY[0], str(folder / TOY[1])]):
+    if training.__main__.main(["prepare", *TOY, str(folder / FACES), "--workers", "1"]):
         raise SystemExit(1)
 
 
@@ -164,10 +169,10 @@ def compare_prepared(killed: Path, whole: Path) -> None:
     """Check that a prepared set equals another and that no unfinished file is in it."""
     from training.datasets.prepared import Prepared
 
-    digests = [Prepared.open(folder / TOY[1]).digest for folder in (killed, whole)]
+    digests = [Prepared.open(folder / FACES).digest for folder in (killed, whole)]
     if digests[0] != digests[1]:
         raise Broken("The prepared set differs.")
-    if left := [path.name for path in (killed / TOY[1]).rglob(".part-*")]:
+    if left := [path.name for path in (killed / FACES).rglob(".part-*")]:
         raise Broken(f"{left} are left.")
 
 
@@ -175,8 +180,8 @@ SEEDING = Kind("seeding", nothing, seed, compare_registries)
 SEEDING_ONE = Kind("seeding", nothing, seed_one, compare_registries)
 KINDS = (
     Kind("training", nothing, train, compare_registries),
-    Kind("registering", nothing, register, compare_each_version),
-    Kind("promoting", register_two, promote, compare_aliases),
+    Kind("registering", nothing, register, compare_each_version, resumes=False),
+    Kind("promoting", register_two, promote, compare_aliases, resumes=False),
     Kind("prepare", nothing, prepare_faces, compare_prepared),
 )
 
@@ -188,7 +193,7 @@ def kill_and_repeat(kind: Kind, folder: Path, empty_store: Path, kills: int) -> 
         kind: The work.
         folder: An empty folder for all of it.
         empty_store: A migrated database, so that the work doesn't begin with migrating one.
-        kills: How many times to kill it; a kill at the very end may come too late to hit.
+        kills: How many times to kill it; a kill that comes too late to hit ends the series.
 
     Raises:
         Broken: What the kills left differs.
@@ -196,16 +201,23 @@ def kill_and_repeat(kind: Kind, folder: Path, empty_store: Path, kills: int) -> 
     whole, killed = folder / "whole", folder / "killed"
     for each in (whole, killed):
         (each / "store").mkdir(parents=True)
+        (each / "tmp").mkdir()
         shutil.copy(empty_store, each / "store" / "mlflow.db")
         finish(kind.prepare, each)
     started = time.monotonic()
     finish(kind.work, whole)
     seconds = time.monotonic() - started
-    hit = sum(
-        run(kind.work, killed, seconds * (number + 0.5) / kills) is None for number in range(kills)
-    )
-    finish(kind.work, killed)
+    hit = 0
+    for number in range(kills):
+        share = 1 / (kills + 1) if kind.resumes else (number + 0.5) / kills
+        if run(kind.work, killed, share * seconds) is not None:
+            break  # it came to its end, and would begin a second time
+        hit += 1
+    else:
+        finish(kind.work, killed)
     kind.compare(killed, whole)
+    if left := [path.name for path in (killed / "tmp").glob(f"{OURS}*")]:
+        raise Broken(f"{left} are left in the temporary folder.")
     return hit
 
 
@@ -242,6 +254,7 @@ def run(work: Callable[[Path], None], folder: Path, seconds: float) -> int | Non
 def _work(work: Callable[[Path], None], folder: Path) -> None:
     """Do work in this process, with a store of its own; what it prints goes to a file."""
     torch.set_num_threads(1)
+    tempfile.tempdir = str(folder / "tmp")
     os.environ["EXPRESSION_STUDIO_STORE"] = str(folder / "store")
     os.environ.pop("MLFLOW_TRACKING_URI", None)
     output = os.open(folder / "output", os.O_WRONLY | os.O_CREAT | os.O_APPEND)

@@ -89,7 +89,10 @@ class TripletAnswer:
 
 @dataclass(frozen=True, kw_only=True)
 class EmotionAnswer:
-    """A face's emotion: the likeliest label, and all probabilities, highest first."""
+    """A face's emotion: the likeliest label, and all probabilities, highest first.
+
+    `sure` is false where that label is unlikely, or it is uncertain which side of the face is up.
+    """
 
     face_index: int
     face: Face

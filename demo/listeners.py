@@ -53,5 +53,5 @@ def _session(scope: Scope) -> str | None:
     parts = str(scope["path"]).strip("/").split("/")
     if parts[-2:] == ["queue", "data"]:
         query = parse_qs(scope["query_string"].decode("latin-1"))
-        return query.get("session_hash", [None])[0]
+        return next(iter(query.get("session_hash", [])), None)
     return parts[-1] if "call" in parts[-3:-2] else None

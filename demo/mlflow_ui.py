@@ -16,6 +16,8 @@ from registry.errors import RegistryError, first_line
 
 logger = logging.getLogger(__name__)
 
+REGISTRY = "/#/models"
+"""Where MLflow's UI shows its model registry; its home page opens without one."""
 CLOSE_WITHIN_SECONDS = 2.0
 """How long the child may take to end before it is killed."""
 
@@ -119,7 +121,7 @@ class MlflowUI:
     def _print_when_open(self, process: subprocess.Popen[bytes], port: int) -> None:
         while process.poll() is None and not self._ended.wait(0.5):
             with suppress(OSError), socket.create_connection((LOOPBACK, port), timeout=1):
-                print(f"MLflow's UI is open at {self.url}", flush=True)
+                print(f"MLflow's UI is open at {self.url}{REGISTRY}", flush=True)
                 return
 
 

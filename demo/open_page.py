@@ -107,6 +107,6 @@ def _is_alive(page: OpenPage) -> bool:
     try:
         process = psutil.Process(page.process)
         same = abs(process.create_time() - page.started) < SAME_START_SECONDS
-        return same and process.username() == psutil.Process().username()
+        return same and bool(process.username() == psutil.Process().username())
     except (psutil.Error, TypeError, ValueError, KeyError):
         return False

@@ -77,7 +77,8 @@ def create_demo(
                 emotion = EmotionTab(context)
             with gr.Tab("Transfer", id="transfer"):
                 transfer = TransferTab(context)
-        gr.HTML(PRIVACY, apply_default_css=False)
+        links = context.mlflow_html(DLN, EMOTION, PIX2PIXHD)
+        gr.HTML(PRIVACY + links, apply_default_css=False)
         add_keyboard_support()
         Endpoints(context)
 

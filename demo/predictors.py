@@ -229,7 +229,7 @@ def _emotion_answer(
 ) -> EmotionAnswer:
     ordered = dict(sorted(probabilities.items(), key=lambda item: -item[1]))
     label, top = next(iter(ordered.items()))
-    sure = top >= NOT_SURE_BELOW
+    sure = top >= NOT_SURE_BELOW and not face.uncertain_roll
     return EmotionAnswer(
         face_index=index,
         face=face,

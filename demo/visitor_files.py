@@ -7,17 +7,14 @@ what a killed process recorded is forgotten. Here all files of the folder are de
 import atexit
 import logging
 import os
-import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from uuid import uuid4
 
-from filelock import FileLock, Timeout
+from registry.temporary import TemporaryFolder
 
 logger = logging.getLogger(__name__)
 
@@ -37,9 +34,7 @@ class FolderFull(RuntimeError):
 
 
 class VisitorFolder:
-    """A folder that only this process uses; a lock beside it says so to other processes.
-
-    Making one deletes the folders that killed processes left in the same place.
+    """A folder of this process, bounded; making one deletes those that killed processes left.
 
     Args:
         parent: The folder to make it in; the system's temporary folder where it is None.
@@ -50,14 +45,9 @@ class VisitorFolder:
     """
 
     def __init__(self, parent: Path | None = None, max_bytes: int = FOLDER_BYTES) -> None:
-        parent = parent or Path(tempfile.gettempdir())
-        parent.mkdir(parents=True, exist_ok=True)
-        self.path = parent.resolve() / f"{PREFIX}{uuid4().hex}"
+        self._folder = TemporaryFolder(PREFIX, parent)
+        self.path = self._folder.path
         self._max_bytes = max_bytes
-        self._lock = FileLock(_lock_path(self.path))
-        self._lock.acquire()  # before there is a folder, so that nobody takes it for abandoned
-        self.path.mkdir(mode=0o700)
-        _remove_abandoned(parent, self.path.lstat().st_uid)
         self._expected: dict[object, int] = {}
         self._guard = threading.Lock()
         self._closed = threading.Event()
@@ -120,9 +110,7 @@ class VisitorFolder:
     def close(self) -> None:
         """Delete the folder; it can't be used any more."""
         self._closed.set()
-        shutil.rmtree(self.path, ignore_errors=True)
-        self._lock.release()
-        _lock_path(self.path).unlink(missing_ok=True)
+        self._folder.close()
 
     def _sweep(self) -> None:
         while not self._closed.wait(SWEEP_SECONDS):
@@ -158,19 +146,3 @@ def _files(folder: Path) -> Iterator[tuple[Path, int, float]]:
             with suppress(OSError):
                 found = path.lstat()
                 yield path, found.st_size, found.st_mtime
-
-
-def _lock_path(folder: Path) -> Path:
-    return folder.with_name(f"{folder.name}.lock")
-
-
-def _remove_abandoned(parent: Path, owner: int) -> None:
-    """Delete the folders of this owner's processes that were killed: nobody holds their locks."""
-    for lock_path in parent.glob(f"{PREFIX}*.lock"):
-        folder = lock_path.with_suffix("")
-        with suppress(OSError, Timeout):
-            if lock_path.lstat().st_uid != owner or not folder.is_dir() or folder.is_symlink():
-                continue
-            with FileLock(lock_path, blocking=False):
-                shutil.rmtree(folder, ignore_errors=True)
-            lock_path.unlink(missing_ok=True)

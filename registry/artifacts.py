@@ -3,11 +3,11 @@
 import json
 import shutil
 from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from registry import entries, records, store
 from registry.errors import Unreachable
+from registry.temporary import TemporaryFolder
 
 
 def fetch(run_id: str, file: str, folder: Path) -> Path | None:
@@ -44,8 +44,8 @@ def fetch_json(run_id: str, file: str) -> Any:
     Raises:
         Unreachable: the store does not answer, or the artifact is there and can't be read.
     """
-    with TemporaryDirectory() as folder:
-        path = fetch(run_id, file, Path(folder))
+    with TemporaryFolder() as folder:
+        path = fetch(run_id, file, folder)
         try:
             return None if path is None else json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:

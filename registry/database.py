@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import psutil
 from filelock import FileLock
 
+from registry.console import printable
+
 if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
 
@@ -149,8 +151,8 @@ def users(database: Path) -> list[str]:
     for process in psutil.process_iter(["pid", "cmdline"]):
         try:
             if process.pid != os.getpid() and _has_open(process, database):
-                command = " ".join(process.info["cmdline"] or [process.name()])
-                found.append(f"process {process.pid} ({command[:80]})")
+                words = " ".join(process.info["cmdline"] or [process.name()]).split()
+                found.append(f"process {process.pid} ({printable(' '.join(words))[:80]})")
         except psutil.Error:
             continue
     return found

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from registry import entries, in_progress, store
+from registry.console import printable
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -90,6 +91,9 @@ def clean_killed() -> list[str]:
     killed = [leftover for leftover in leftovers() if leftover.is_killed]
     for leftover in killed:
         clean(leftover)
+    for (kind, identifier), is_alive in marked.items():
+        if not is_alive:  # what it marked may have been finished, but for its file
+            in_progress.forget(kind, identifier)
     return [leftover.cleaned for leftover in killed]
 
 
@@ -97,7 +101,7 @@ def _runs(client: "MlflowClient", marked: dict[tuple[str, str], bool]) -> Iterat
     for run in _all_running(client):
         is_alive = marked.get(("run", run.info.run_id))
         if not is_alive:
-            text = f"Run {run.info.run_id} ({run.info.run_name}) counts as running"
+            text = f"Run {run.info.run_id} ({printable(run.info.run_name)}) counts as running"
             yield Leftover(
                 kind="run",
                 identifier=run.info.run_id,
@@ -112,7 +116,9 @@ def _models(client: "MlflowClient", marked: dict[tuple[str, str], bool]) -> Iter
         unfinished = str(model.status) == PENDING or is_alive is False
         if is_alive or not unfinished or _is_version(client, model):
             continue
-        text = f"Model {model.model_id} ({model.name}) was stored in part, {_size(model)}"
+        text = (
+            f"Model {model.model_id} ({printable(model.name)}) was stored in part, {_size(model)}"
+        )
         yield Leftover(
             kind="model",
             identifier=model.model_id,

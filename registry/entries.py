@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -16,6 +15,7 @@ from registry.crops import CropSpec
 from registry.errors import BadVersion, app_command
 from registry.metadata_checks import MetadataError
 from registry.records import Entry
+from registry.temporary import TemporaryFolder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,9 +164,9 @@ def files(version: Version) -> Iterator[Path]:
         from mlflow.artifacts import download_artifacts
 
         store.connect()
-        with TemporaryDirectory(prefix="expression-studio-") as fetched:
+        with TemporaryFolder() as fetched:
             uri = f"models:/{version.name}/{version.number}"
-            yield Path(download_artifacts(artifact_uri=uri, dst_path=fetched))
+            yield Path(download_artifacts(artifact_uri=uri, dst_path=str(fetched)))
     elif folder.is_dir():
         yield folder
     else:

@@ -40,7 +40,7 @@ def working_on(kind: Kind, identifier: str) -> Iterator[None]:
 def _held(file: Path) -> Iterator[None]:
     lock = FileLock(file)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=1)  # `marked` may hold it for a moment
     except Timeout:  # this process marked it before
         yield
         return

@@ -13,6 +13,8 @@ from filelock import FileLock
 from registry import artifacts, store
 
 COLUMNS = ("split", "set", "metric", "group", "value", "low", "high", "protocol")
+COUNTS = ("faces", "triplets", "transfers")
+"""Metrics that say how much was measured."""
 FILE = "measurements.json"
 """The table's file among the artifacts of a run."""
 NOT_IN_A_NAME = re.compile(r"[^\w.\- :/]")
@@ -50,6 +52,14 @@ class Measurement:
     def is_subgroup(self) -> bool:
         """Whether it holds for faces of one attribute alone: its group is `ATTRIBUTE: VALUE`."""
         return ": " in self.group
+
+    @property
+    def is_main(self) -> bool:
+        """Whether it holds for all faces by the usual protocol and is no count.
+
+        Only these are MLflow's metrics as well, so that its lists stay short.
+        """
+        return not self.group and not self.protocol and self.metric not in COUNTS
 
     @property
     def key(self) -> tuple[str, ...]:

@@ -5,7 +5,6 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
@@ -17,6 +16,7 @@ from registry.entries import Version, VersionMetadata
 from registry.errors import BadVersion
 from registry.export_parts import ExportPart
 from registry.records import entry_of
+from registry.temporary import TemporaryFolder
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 FAILED = "nothing was registered"
-TEMPORARY = "expression-studio-"
 logger = logging.getLogger(__name__)
 
 
@@ -112,8 +111,7 @@ def _store(
     """Write the files, compare the stored graphs with the networks, then register the version."""
     client, (first, *others) = store.connect(), parts
     name = f"The version of {spec.name}"
-    with store.writing(name, run_id, FAILED), TemporaryDirectory(prefix=TEMPORARY) as folder:
-        scratch = Path(folder)
+    with store.writing(name, run_id, FAILED), TemporaryFolder() as scratch:
         export.require_space(scratch, store.folder(), parts)
         text = export.card_text(spec, metadata, description)
         extra_files = export.write_extra_files(scratch, parts, config, text)
@@ -171,9 +169,9 @@ def _stored_files(logged_model: "LoggedModel") -> Iterator[Path]:
         return
     from mlflow.artifacts import download_artifacts
 
-    with TemporaryDirectory(prefix=TEMPORARY) as fetched:
+    with TemporaryFolder() as fetched:
         uri = f"models:/{logged_model.model_id}"
-        yield Path(download_artifacts(artifact_uri=uri, dst_path=fetched))
+        yield Path(download_artifacts(artifact_uri=uri, dst_path=str(fetched)))
 
 
 @contextmanager

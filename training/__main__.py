@@ -7,6 +7,7 @@ from pathlib import Path
 
 import tyro
 
+from registry.console import program
 from registry.logs import log_to_file, traceback_note
 from training.commands import COMMANDS, PROGRAM
 
@@ -22,6 +23,7 @@ RESUMED = ("train", "compare", "prepare")
 logger = logging.getLogger(__name__)
 
 
+@program
 def main(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code.
 
@@ -41,6 +43,8 @@ def main(arguments: Sequence[str]) -> int:
         resumed = "; run the same command again to continue." if name in RESUMED else "."
         print(f"Stopped{resumed}", file=sys.stderr)
         return STOPPED
+    except BrokenPipeError:
+        raise
     except Exception as error:
         logger.exception("%s %s failed", PROGRAM, name)
         return _report(name, error, log)

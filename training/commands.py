@@ -1,7 +1,10 @@
 """The arguments of each command; a command imports its modules when it runs."""
 
+import json
 import shlex
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,6 +16,8 @@ Arguments = Sequence[str]
 Split = Literal["train", "validation", "test"]
 Data = Annotated[Path, Positional, tyro.conf.arg(metavar="DATA")]
 Reference = Annotated[str, Positional, tyro.conf.arg(metavar="NAME[@alias|/version]")]
+Json = Annotated[bool, FlagCreatePairsOff, tyro.conf.arg(name="json")]
+JSON_FLAG = "--json"
 
 
 def train(arguments: Arguments) -> None:
@@ -20,6 +25,7 @@ def train(arguments: Arguments) -> None:
 
     Run the same command again to resume a stopped training from its last checkpoint.
     `python -m training train RECIPE --help` lists a recipe's options with their defaults.
+    --json prints the registered version as JSON.
 
     Examples:
       python -m training train dln-smoke
@@ -28,22 +34,27 @@ def train(arguments: Arguments) -> None:
     """
     import torch
 
-    from training.recipes import RECIPES
+    from training.recipes import RECIPES, SUMMARIES
     from training.train import train as run
 
     torch.set_flush_denormal(True)
     # A resumed training computes the same numbers; GPU operations that can't do so only warn.
     torch.use_deterministic_algorithms(True, warn_only=True)
-    configs = {name: (_summary(type(recipe)), recipe) for name, recipe in RECIPES.items()}
+    as_json, arguments = JSON_FLAG in arguments, [each for each in arguments if each != JSON_FLAG]
+    configs = {name: (SUMMARIES[name], recipe) for name, recipe in RECIPES.items()}
     name = next((argument for argument in arguments if argument in RECIPES), "")
     recipe = tyro.extras.overridable_config_cli(
         configs,
-        args=list(arguments),
+        args=arguments,
         prog=f"{PROGRAM} train",
         description=_description(train),
     )
-    version = run(name, recipe, f"{PROGRAM} train {shlex.join(arguments)}")
-    if version:
+    with redirect_stdout(sys.stderr if as_json else sys.stdout):
+        version = run(name, recipe, f"{PROGRAM} train {shlex.join(arguments)}")
+    if as_json:
+        registered = (version.name, version.number, version.run_id) if version else (None,) * 3
+        _print_json(dict(zip(("model", "version", "run_id"), registered, strict=True)))
+    elif version:
         print(f"Registered {version.name} version {version.number}.")
         print(f"Serve it: python -m registry promote {version.name} {version.number}")
 
@@ -56,23 +67,30 @@ def evaluate(arguments: Arguments) -> None:
       python -m training evaluate emotion/3 data/rafdb --split validation
     """
 
-    def main(reference: Reference, data: Data, split: Split = "test") -> None:
+    def main(
+        reference: Reference, data: Data, split: Split = "test", as_json: Json = False
+    ) -> None:
         """Measure a version.
 
         Args:
-            reference: the version; NAME alone is the one in production.
+            reference: the version: dln is the one in production, dln/3 the third.
             data: a prepared folder.
             split: the part of the data to measure on.
+            as_json: print JSON.
         """
         import torch
 
+        from registry.measurements import to_rows
         from training.cards.tables import as_published, lines
         from training.datasets.prepared import Prepared
         from training.evaluate import log, measure
 
         torch.set_flush_denormal(True)
         evaluation = measure(reference, Prepared.open(data), split)
-        print("\n".join([*lines(evaluation.rows), *as_published(evaluation.rows)]), flush=True)
+        if as_json:
+            _print_json(to_rows(evaluation.rows))
+        else:
+            print("\n".join([*lines(evaluation.rows), *as_published(evaluation.rows)]), flush=True)
         log(evaluation)
 
     _run(main, evaluate, arguments)
@@ -95,6 +113,7 @@ def compare(arguments: Arguments) -> None:
         epochs: int | None = None,
         split: Split = "test",
         markdown: Annotated[bool, FlagCreatePairsOff] = False,
+        as_json: Json = False,
     ) -> None:
         """Compare two.
 
@@ -103,14 +122,16 @@ def compare(arguments: Arguments) -> None:
             second: the recipe or version to compare with.
             data: prepared folders to train and compare on; the smoke recipes need none.
             versions: compare registered versions; nothing is trained.
-            seeds: trainings of each recipe, with seeds 0, 1, ...
+            seeds: trainings of each recipe, with seeds 0, 1, ...; with one, no interval is shown,
+                because nothing is known of the difference that chance makes.
             epochs: of every training; the recipes' own by default.
             split: the part of the data to measure on.
             markdown: print the table as Markdown.
+            as_json: print JSON.
         """
         import torch
-        from rich.console import Console
 
+        from registry.console import print_table
         from training import compare as comparison
         from training.datasets.prepared import Prepared
 
@@ -120,11 +141,14 @@ def compare(arguments: Arguments) -> None:
             rows = comparison.compare_versions(first, second, sets, split)
         else:
             rows = comparison.compare_recipes(first, second, data, seeds, epochs, split)
-        if markdown:
-            print(comparison.markdown(rows, first, second))
-            return
-        title = f"{split}, 95 % intervals, difference paired"
-        Console(width=120).print(comparison.table(rows, first, second, title))
+        intervals = versions or seeds > 1
+        if as_json:
+            _print_json([row.to_dict(intervals) for row in rows])
+        elif markdown:
+            print(comparison.markdown(rows, first, second, intervals))
+        else:
+            shown = "95 % intervals, difference paired" if intervals else "one seed: no interval"
+            print_table(comparison.table(rows, first, second, f"{split}, {shown}", intervals))
 
     _run(main, compare, arguments)
 
@@ -136,19 +160,26 @@ def summary(arguments: Arguments) -> None:
       python -m training summary dln
     """
 
-    def main(recipe: Annotated[str, Positional, tyro.conf.arg(metavar="RECIPE")]) -> None:
+    def main(
+        recipe: Annotated[str, Positional, tyro.conf.arg(metavar="RECIPE")], as_json: Json = False
+    ) -> None:
         """Count.
 
         Args:
             recipe: name of the recipe; `python -m training train --help` lists all.
+            as_json: print JSON.
         """
         from training.engine.recipe import RecipeError
         from training.recipes import RECIPES, task_of
-        from training.summary import summarise
+        from training.summary import count_parts, summarise
 
         if recipe not in RECIPES:
             raise RecipeError(f"There is no recipe {recipe}; choose from {', '.join(RECIPES)}.")
-        print(summarise(task_of(RECIPES[recipe])))
+        parts = count_parts(task_of(RECIPES[recipe]))
+        if as_json:
+            _print_json([part._asdict() for part in parts])
+        else:
+            print(summarise(parts))
 
     _run(main, summary, arguments)
 
@@ -156,7 +187,19 @@ def summary(arguments: Arguments) -> None:
 def prepare(arguments: Arguments) -> None:
     """Cut the faces of a data set once, for every recipe.
 
-    It may be stopped at any time: run the same command again to continue.
+    It may be stopped at any time: run the same command again to continue. SET is one of:
+      folder                     your photos: EXPRESSION/FILE, PERSON/EXPRESSION.jpg or
+                                 PERSON/EXPRESSION/FILE, alone or in train, val and test;
+                                 expressions are neutral, happy, sad, ...
+      affectnet                  as published, in class folders, or with labels.csv
+      rafdb                      as published, or train/1/FILE with train_labels.csv
+      fer2013                    fer2013.csv with pixels, train/angry/FILE, or Parquet
+      ferplus lfw-emotion london what the shipped networks learned from; ferplus also as Parquet
+      rafd rafd-frontal kdef jaffe ckplus: people in a studio, by the names of the files
+      fec                        the triplets of FEC, whose photos are downloaded
+      ict ict-pairs toy          faces that this program renders or draws
+
+    SOURCE is a zip or a folder, - for toy; docs/formats.md lists all layouts.
 
     Examples:
       python -m training prepare toy - data/toy
@@ -170,20 +213,25 @@ def prepare(arguments: Arguments) -> None:
         dest: Annotated[Path, Positional, tyro.conf.arg(metavar="DEST")],
         workers: int | None = None,
         options: Annotated[FecOptions, OmitArgPrefixes] = DEFAULT,
+        as_json: Json = False,
     ) -> None:
         """Prepare a set.
 
         Args:
-            set: name of the set, such as ferplus, folder or toy; an unknown name lists all.
+            set: name of the set, one of those above.
             source: the set as published, a zip or its folder; - for toy.
             dest: a new folder, or that of an earlier run, to continue it.
             workers: number of processes that look for faces; all cores by default.
             options: only for fec.
+            as_json: print JSON.
         """
         from training.datasets.prepare import prepare as run
 
         report = run(set, source, dest, workers=workers, options=options)
-        print("\n".join([*report.sentences, report.summary]))
+        if as_json:
+            _print_json(report.to_dict())
+        else:
+            print("\n".join([*report.sentences, report.summary]))
 
     _run(main, prepare, arguments)
 
@@ -196,16 +244,21 @@ def show(arguments: Arguments) -> None:
       python -m training show data/ferplus --sheet ferplus.png
     """
 
-    def main(data: Data, sheet: Path | None = None) -> None:
+    def main(data: Data, sheet: Path | None = None, as_json: Json = False) -> None:
         """Show.
 
         Args:
             data: a prepared folder.
             sheet: write a picture with some faces of each emotion to this PNG file.
+            as_json: print JSON.
         """
         from training.datasets.prepare import show as run
+        from training.datasets.show import counts
 
-        print(run(data))
+        if as_json:
+            _print_json(counts(data))
+        else:
+            print(run(data))
         if sheet:
             from training.datasets.contact_sheet import write_sheet
             from training.datasets.prepared import Prepared
@@ -241,6 +294,5 @@ def _description(command: Callable[..., Any]) -> str:
     return "\n".join(line.removeprefix("    ") for line in (command.__doc__ or "").splitlines())
 
 
-def _summary(described: object) -> str:
-    """Return the first line of a docstring."""
-    return (described.__doc__ or "").split("\n")[0]
+def _print_json(value: object) -> None:
+    print(json.dumps(value, indent=2))

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from rich.table import Table
 
@@ -33,12 +33,33 @@ class Row(NamedTuple):
     first: Estimate
     second: Estimate
 
-    def cells(self) -> tuple[str, ...]:
-        """Return set and metric, both numbers and their paired difference, with 95 % intervals."""
-        numbers = [with_interval(each.value, each.interval()) for each in (self.first, self.second)]
+    def cells(self, intervals: bool = True) -> tuple[str, ...]:
+        """Return set and metric, both numbers and their paired difference as text.
+
+        Args:
+            intervals: add the 95 % intervals.
+        """
+        both = (self.first, self.second)
         difference = self.first.value - self.second.value
-        interval = self.first.difference(self.second)
-        return f"{self.set} {self.quantity}", *numbers, with_interval(difference, interval, "+")
+        name = f"{self.set} {self.quantity}"
+        if not intervals:
+            return name, *(f"{each.value:.3f}" for each in both), f"{difference:+.3f}"
+        numbers = [with_interval(each.value, each.interval()) for each in both]
+        paired = with_interval(difference, self.first.difference(self.second), "+")
+        return name, *numbers, paired
+
+    def to_dict(self, intervals: bool = True) -> dict[str, Any]:
+        """Return the row as JSON can hold it, with the 95 % intervals if `intervals`."""
+        row: dict[str, Any] = {"set": self.set, **self.quantity._asdict()}
+        row |= {"first": self.first.value, "second": self.second.value}
+        row |= {"difference": self.first.value - self.second.value}
+        if intervals:
+            row |= {
+                "first_interval": list(self.first.interval()),
+                "second_interval": list(self.second.interval()),
+                "difference_interval": list(self.first.difference(self.second)),
+            }
+        return row
 
 
 def compare_versions(first: str, second: str, data: Sequence[Prepared], split: Split) -> list[Row]:
@@ -75,17 +96,20 @@ def compare_recipes(
     return _rows(of_first, of_second, sets, split)
 
 
-def table(rows: Sequence[Row], first: str, second: str, title: str) -> Table:
+def table(
+    rows: Sequence[Row], first: str, second: str, title: str, intervals: bool = True
+) -> Table:
     """Return the rows as a table for a terminal."""
     shown = Table("", first, second, "difference", title=title)
     for row in rows:
-        shown.add_row(*row.cells())
+        shown.add_row(*row.cells(intervals))
     return shown
 
 
-def markdown(rows: Sequence[Row], first: str, second: str) -> str:
+def markdown(rows: Sequence[Row], first: str, second: str, intervals: bool = True) -> str:
     """Return the rows as a Markdown table."""
-    lines = [("", first, second, "difference"), ("---",) * 4, *(row.cells() for row in rows)]
+    cells = [row.cells(intervals) for row in rows]
+    lines = [("", first, second, "difference"), ("---",) * 4, *cells]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

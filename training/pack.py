@@ -1,9 +1,8 @@
 """python -m training.pack SOURCE: pack a trained network as a shipped starter."""
 
 import sys
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import asdict
 from typing import Annotated
 
 import tyro
@@ -11,8 +10,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from registry import artifacts, measurements, versions
+from registry.temporary import TemporaryFolder
 from registry.versions import RegistryError
-from training.engine.tracking import card_of
+from training.engine.tracking import card_of, curves
 from training.starters import files
 
 BAD_INPUT, NO_REGISTRY = 2, 3
@@ -36,13 +36,14 @@ def pack(source: Source) -> None:
         )
     state = versions.weights(source) if is_version else _weights(run_id)
     measured = [row for row in measurements.read(run_id) if row.split in ("validation", "test")]
-    path = files.write(card["recipe"], state, card, measured)
+    trained = [asdict(point) for point in curves(run_id)]
+    path = files.write(card["recipe"], state, card, measured, trained)
     sys.stdout.write(f"{path} holds {path.stat().st_size / 1e6:.2f} MB.\n")
 
 
 def _weights(run_id: str) -> dict[str, Tensor]:
-    with tempfile.TemporaryDirectory() as folder:
-        path = artifacts.fetch(run_id, "weights.safetensors", Path(folder))
+    with TemporaryFolder() as folder:
+        path = artifacts.fetch(run_id, "weights.safetensors", folder)
         if path is None:
             raise ValueError(f"Run {run_id} has no weights: name its version, such as dln/3.")
         state: dict[str, Tensor] = load_file(path)

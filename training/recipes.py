@@ -30,6 +30,25 @@ TASKS: Mapping[type[Recipe], Callable[[Any], Task]] = {
     Pix2pixHDRecipe: Pix2pixHDTask,
 }
 
+SUMMARIES: Mapping[str, str] = {
+    "dln": "expression apart from identity, from triplets: the paper's network, for a GPU",
+    "dln-compact": "the same, small, for two CPU cores; the shipped version's recipe",
+    "dln-smoke": "the same, in seconds on drawn faces: tries the program, no more",
+    "emotion": "the emotion of a face, from labelled faces: the paper's network, for a GPU",
+    "emotion-compact": "the same, small, for two CPU cores; the shipped version's recipe",
+    "emotion-alone-compact": "the face branch alone: what emotion-compact was started from",
+    "emotion-smoke": "the same, in seconds on drawn faces: tries the program, no more",
+    "fecnet": "the baseline, expression with identity in it, from triplets: for a GPU",
+    "fecnet-compact": "the same, small, for two CPU cores; not shipped",
+    "fecnet-smoke": "the same, in seconds on drawn faces: tries the program, no more",
+    "identity-compact": "small face recognition, taught by a larger network; part of the others",
+    "identity-smoke": "the same, in seconds on drawn faces; not registered",
+    "pix2pixhd": "a person's face with another's expression, from pairs: for a GPU",
+    "pix2pixhd-compact": "the same, small, for two CPU cores; the shipped version's recipe",
+    "pix2pixhd-smoke": "the same, in seconds on drawn faces: tries the program, no more",
+}
+"""What tells each recipe apart, one line each."""
+
 
 def task_of(recipe: Recipe) -> Task:
     """Return the task that a recipe describes."""

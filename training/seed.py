@@ -21,8 +21,17 @@ from training.models.pix2pixhd.generator import Generator
 from training.models.pix2pixhd.generator_config import GeneratorConfig
 from training.models.pix2pixhd.networks import GeneratorWrapper
 from training.starters import files
+from training.starters.sheet import starter_sheet
 
 Card = Mapping[str, Any]
+RUN_NOTE = "mlflow.note.content"
+"""The tag that MLflow's UI shows as a run's description."""
+SHIPPED = (
+    "Shipped weights, registered without a training here. card.json says how they were trained, "
+    "measurements.json what they reached, with intervals; sheet.png shows results for synthetic "
+    "people (SFHQ, MIT)."
+)
+WITHOUT_CURVES = "Losses and validations by epoch were not kept when these weights were packed."
 
 
 def seed() -> list[str]:
@@ -77,15 +86,14 @@ def _register(starter: files.Starter) -> Version:
     network = NETWORKS[starter.name](starter.card)
     network.load_state_dict(starter.weights())
     crop = CropSpec(**card.crop)
-    metrics = [Metric.now(row.name, row.value, card.steps) for row in starter.measurements]
+    network.eval()
+    encoder = _encoder(card, crop) if starter.name == files.PIX2PIXHD else None
     with Tracker(card.model, starter.name) as tracker:
-        tracker.describe(card.recipe, card.config, [])
-        tracker.card(card.to_dict(), text)
-        tracker.measurements(starter.measurements)
-        tracker.commit(metrics)
+        _log(starter, card, text, tracker)
+        tracker.picture(starter_sheet(network, encoder, crop, card.labels), "sheet.png")
         return versions.register(
             CATALOG[card.model],
-            network.eval(),
+            network,
             crop=crop,
             run_id=tracker.run_id,
             config=card.config,
@@ -94,9 +102,23 @@ def _register(starter: files.Starter) -> Version:
             temperature=card.temperature,
             data={data["name"]: data["digest"] for data in card.data},
             starter=starter.digest,
-            encoder=_encoder(card, crop) if starter.name == files.PIX2PIXHD else None,
+            encoder=encoder,
             thresholds=card.thresholds,
         )
+
+
+def _log(starter: files.Starter, card: RunCard, text: str, tracker: Tracker) -> None:
+    """Log what is known of a starter's training: recipe, data, card, curves, measurements."""
+    tracker.describe(card.recipe, card.config, [])
+    for data in card.data:
+        tags = {"faces": str(data["training_faces"])}
+        tracker.input(data["name"], "train", data["digest"], f"data/{data['name']}", tags)
+    tracker.card(card.to_dict(), text)
+    tracker.measurements(starter.measurements)
+    main = [row for row in starter.measurements if row.is_main]
+    tracker.commit([Metric.now(row.name, row.value, card.steps) for row in main])
+    tracker.commit([Metric(**point) for point in starter.curves])
+    tracker.tag(RUN_NOTE, SHIPPED if starter.curves else f"{SHIPPED} {WITHOUT_CURVES}")
 
 
 def _dln(card: Card) -> nn.Module:

@@ -1,5 +1,8 @@
 """Numbers of parameters and multiply-accumulates of a network, part by part."""
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import torch
 from rich.console import Console
 from rich.table import Table
@@ -21,16 +24,43 @@ def parameters(network: nn.Module) -> int:
     return sum(p.numel() for p in network.parameters())
 
 
-def summarise(task: Task) -> str:
-    """Return a table of the parts of a task's network, for one face, and a line with the total."""
+class Part(NamedTuple):
+    """A part of a task's network, counted for one face."""
+
+    name: str
+    parameters: int
+    macs: int
+    """Multiply-accumulates: of convolutions and matrix products."""
+    size_px: int
+    unused: str
+    """What of it isn't used."""
+    note: str
+
+
+def count_parts(task: Task) -> list[Part]:
+    """Return the parts of a task's network, counted for one face."""
     torch.set_flush_denormal(True)
-    table = Table("part", "parameters", "MAC", "note", title=f"one face, {task.crop.size_px} px")
-    total_parameters, total_macs, notes = 0, 0, ""
-    for name, (network, example, note) in task.summary_rows().items():
-        count, operations = parameters(network), macs(network.eval(), example)
-        table.add_row(name, f"{count:,}", f"{operations:,}", _unused(network))
-        notes += f"{name}: {note}.\n" if note else ""
-        total_parameters, total_macs = total_parameters + count, total_macs + operations
+    return [
+        Part(
+            name=name,
+            parameters=parameters(network),
+            macs=macs(network.eval(), example),
+            size_px=task.crop.size_px,
+            unused=_unused(network),
+            note=note,
+        )
+        for name, (network, example, note) in task.summary_rows().items()
+    ]
+
+
+def summarise(parts: Sequence[Part]) -> str:
+    """Return a table of the parts of a network, and a line with the total."""
+    table = Table("part", "parameters", "MAC", "note", title=f"one face, {parts[0].size_px} px")
+    for part in parts:
+        table.add_row(part.name, f"{part.parameters:,}", f"{part.macs:,}", part.unused)
+    notes = "".join(f"{part.name}: {part.note}.\n" for part in parts if part.note)
+    total_parameters = sum(part.parameters for part in parts)
+    total_macs = sum(part.macs for part in parts)
     console = Console(width=110)
     with console.capture() as capture:
         console.print(table)

@@ -43,6 +43,13 @@ class PageContext:
         problem = self.server.problem(spec.name)
         return notice(problem) if problem else ""
 
+    def mlflow_html(self, *specs: ModelSpec) -> str:
+        """Return links to these models in MLflow's UI; nothing where it doesn't run."""
+        if not self.mlflow_url:
+            return ""
+        links = [_link(f"{self.mlflow_url}/#/models/{spec.name}", spec.name) for spec in specs]
+        return f'<p class="privacy">Versions and trainings in MLflow: {", ".join(links)}.</p>'
+
     def provenance_html(self, provenance: Provenance) -> str:
         """Return which version answered, where and in what time."""
         version = f"{escape(provenance.model)}, version {provenance.version}"

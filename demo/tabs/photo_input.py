@@ -27,6 +27,9 @@ ASKED_AGAIN: dict[str, Any] = QUEUED | {"show_progress": "hidden"}
 AS_SENT: dict[str, Any] = LATEST | {"preprocess": False}
 """As LATEST, for uploads: the handler gets the uploaded file itself. With `preprocess`, Gradio
 would decode the picture and encode it again before our checks."""
+MAY_BE_TURNED = (
+    "It is uncertain which side of this face is up. If it is not upright below, turn the photo."
+)
 HOW_TO_CHOOSE = "{} faces found, numbered from left to right. Click one to choose it."
 
 
@@ -149,8 +152,9 @@ class PhotoInput:
         several = len(photo.faces) > 1
         face = f"Face {self.face_number(photo, face_index)}" if several else "The face"
         found = f'<p class="found">{HOW_TO_CHOOSE.format(len(photo.faces))}</p>' if several else ""
+        turned = notice(MAY_BE_TURNED) if photo.faces[face_index].uncertain_roll else ""
         return (
-            f'{found}<figure class="crop"><img src="{self.crop_url(photo, face_index)}" '
+            f'{found}{turned}<figure class="crop"><img src="{self.crop_url(photo, face_index)}" '
             f'alt="{face} of {self._name.lower()}, level and cut out">'
             f"<figcaption>{face}, as the model sees it</figcaption></figure>"
         )

@@ -61,7 +61,7 @@ class Detectors:
         return [_face(found, pixels.shape) for found in result.detections or ()]
 
     def _detector(self, number: int) -> Any:
-        own = self._local.__dict__
+        own: dict[int, Any] = vars(self._local).setdefault("detectors", {})
         if number not in own:
             from mediapipe.python.solutions.face_detection import FaceDetection
 

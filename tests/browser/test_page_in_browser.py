@@ -48,7 +48,7 @@ def test_an_answer_and_after_a_promotion_in_mlflow_the_other_version(
     page = visitor.open()
     for index, photo in enumerate(people):
         give(page, index, photo)
-    expect(page.locator(ANSWER)).to_contain_text("is the odd one.")
+    expect(page.locator(ANSWER)).to_contain_text("the odd one")
     expect(provenance(page)).to_contain_text("dln, version 1")
     triangles = page.get_by_role("img", name="distances as a triangle")
     expect(triangles).to_have_count(2)
@@ -59,7 +59,7 @@ def test_an_answer_and_after_a_promotion_in_mlflow_the_other_version(
         assert time.monotonic() < promoted + FOLLOWS_WITHIN_SECONDS
         give(page, 2, people[2])
         page.wait_for_timeout(1000)
-    expect(page.locator(ANSWER)).to_contain_text("is the odd one.")
+    expect(page.locator(ANSWER)).to_contain_text("the odd one")
 
 
 def run_in_mlflow(visitor: Visitor, signature: Locator) -> None:
@@ -135,8 +135,7 @@ def test_faces_are_chosen_by_keyboard(visitor: Visitor, two_people: Path) -> Non
     assert len(values) == 8
     assert values == sorted(values, reverse=True)
     page.get_by_role("radio", name="1").focus()
-    page.keyboard.press("Tab")  # in Gradio, Tab stops at each choice
-    page.keyboard.press("Space")
+    page.keyboard.press("ArrowRight")
     expect(page.locator(EMOTION)).to_contain_text("Face 2:")
     expect(page.locator("#emotion-answer .provenance")).to_contain_text("emotion, version 1")
 

@@ -1,5 +1,6 @@
 """Answers about triplets and emotions: distances, probabilities, crops and provenance."""
 
+from dataclasses import replace
 from itertools import combinations, permutations
 
 import numpy as np
@@ -177,6 +178,10 @@ def test_probabilities_are_sorted_and_a_low_top_is_not_sure(
     assert shown[0] == pytest.approx(top, abs=1e-5)
     assert answer.sure == (top >= NOT_SURE_BELOW)
     assert answer.sentence.startswith("not sure" if not answer.sure else "disgust")
+    shot = photo(1)
+    turned = Photo(shot.pixels, (replace(face(0), uncertain_roll=True),), FlatCropper())
+    (doubtful,) = EmotionRecognizer(server).recognise(turned)
+    assert not doubtful.sure
 
 
 def test_a_missing_face_is_reported_before_the_registry_is_read(server: ModelServer) -> None:

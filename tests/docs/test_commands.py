@@ -2,8 +2,10 @@
 
 All documents share one store, with the shipped starters in production, and are followed in the
 order of their names, README.md first. A block marked `long` is not run: its commands are parsed.
+NUMBER in a command stands for the number that the training before it printed.
 """
 
+import re
 import shlex
 import shutil
 from collections.abc import Callable, Iterator
@@ -57,16 +59,20 @@ def followed(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_the_blocks_of_a_document_can_be_followed(document: Path, followed: Path) -> None:
-    assert followed.is_dir()
+def test_the_blocks_of_a_document_can_be_followed(
+    document: Path, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
+) -> None:
     names: dict[str, Any] = {}
-    for block in blocks(document):
+    printed = ""
+    for block in filter(is_followed, blocks(document)):
+        request.getfixturevalue("followed")
         if block.language == "python":
             exec(compile(block.text, document.name, "exec"), names)  # noqa: S102
-        elif block.language == "sh" and not block.is_long:
-            for command in block.commands:
-                module, arguments = our_module(command)
-                assert MAINS[module](arguments) == 0, command
+            continue
+        for command in block.commands:
+            module, arguments = our_module(command.replace("NUMBER", registered_in(printed)))
+            assert MAINS[module](arguments) == 0, command
+            printed += capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -90,13 +96,23 @@ def test_the_arguments_of_long_commands_are_accepted(
         elif command.startswith("python benchmarks/"):
             assert (PROJECT / command.split()[1]).is_file(), command
         else:
-            module, arguments = our_module(command)
+            module, arguments = our_module(command.replace("NUMBER", "2"))
             with pytest.raises(Parsed):
                 MAINS[module](arguments)
 
 
 def test_every_block_says_what_it_is() -> None:
     assert {block.language for block in ALL_BLOCKS} <= {"sh", "python", "text"}
+
+
+def is_followed(block: Block) -> bool:
+    """Return whether the block is Python, or commands that are run and not only parsed."""
+    return block.language == "python" or (block.language == "sh" and not block.is_long)
+
+
+def registered_in(printed: str) -> str:
+    """Return the number of the version that a training registered last, by what it printed."""
+    return ["", *re.findall(r"Registered \w+ version (\d+)", printed)][-1]
 
 
 def our_module(command: str) -> tuple[str, list[str]]:

@@ -87,3 +87,15 @@ def group(examples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("group") / "group.png"
     picture.save(path)
     return path
+
+
+@pytest.fixture
+def terminal(
+    fake: FakeRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, restored_logging: None
+) -> FakeRegistry:
+    """Let the terminal's commands use a registry in memory, and a store's folder of their own."""
+    assert restored_logging is None
+    monkeypatch.setattr(versions, "resolve", fake.resolve)
+    monkeypatch.setattr(versions, "load", fake.load)
+    monkeypatch.setenv("EXPRESSION_STUDIO_STORE", str(tmp_path / "store"))
+    return fake

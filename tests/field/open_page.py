@@ -100,13 +100,15 @@ class Visitor:
 
 
 @contextmanager
-def opened_page(fake: FakeRegistry, access: Access | None = None) -> Iterator[str]:
-    """Open a page over versions in memory, and give its URL."""
+def opened_page(
+    fake: FakeRegistry, access: Access | None = None, poll_seconds: float | None = None
+) -> Iterator[str]:
+    """Open a page over versions in memory, and give its URL; it follows aliases if it polls."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(versions, "resolve", fake.resolve)
         patch.setattr(versions, "load", fake.load)
         patch.setattr(versions, "card", lambda reference: f"# {reference}\n")
-        server = ModelServer(poll_seconds=None)
+        server = ModelServer(poll_seconds)
         page = launch_page(server, port=unused_port(), mlflow_url=None, access=access)
         yield page.url
         page.close()

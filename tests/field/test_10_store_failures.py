@@ -97,6 +97,7 @@ def test_a_locked_database_is_named_with_the_program_that_has_it(database: Path)
     assert f"is being written by process {holder.pid} (" in message
     assert "wait, and run the same command again" in message
     assert "aside" not in message
+    assert "\n" not in message
 
 
 def test_a_read_only_database_is_not_left_for_another(database: Path) -> None:

@@ -83,4 +83,4 @@ def test_other_servers_are_still_reached_through_the_proxy(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://registry.example:{unused_port()}")
     with pytest.raises(RegistryError):
         store.connect()
-    assert proxy.requests[0].startswith(b"GET http://registry.example")
+    assert b" http://registry.example" in proxy.requests[0]

@@ -36,9 +36,10 @@ def pictures(folder: Path) -> list[Path]:
 
 
 def break_an_upload_off(app: RunningApp, folder: Path) -> None:
+    visitor = Visitor(app.url())
     before = len(pictures(folder))
-    with connected(Visitor(app.url())) as upload:
-        upload.sendall(upload_head(Visitor(app.url()), 20_000_000) + b"0" * 1_000_000)
+    with connected(visitor) as upload:
+        upload.sendall(upload_head(visitor, 20_000_000) + b"0" * 1_000_000)
         assert until(lambda: len(pictures(folder)) > before, 20)
 
 

@@ -103,11 +103,11 @@ def test_runs_and_models_of_other_programs_are_named_and_left_alone(
     fresh_store: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     client, experiment = store.connect(), store.experiment("mine")
-    run_id = client.create_run(experiment, run_name="by hand").info.run_id
+    run_id = client.create_run(experiment, run_name="by\x1b[2J hand").info.run_id
     model = client.create_logged_model(experiment, "mine", source_run_id=run_id)
     assert main(["doctor", "--fix"]) == 0
     printed = capsys.readouterr().out
-    assert f"Run {run_id} (by hand) counts as running; if nothing writes to it" in printed
+    assert f"Run {run_id} (by\\x1b[2J hand) counts as running; if nothing writes to it" in printed
     assert f"Model {model.model_id} (mine) was stored in part" in printed
     assert status(run_id) == "RUNNING"
     assert client.get_logged_model(model.model_id).status == LoggedModelStatus.PENDING

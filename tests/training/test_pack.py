@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from registry.measurements import Measurement
 from tests.registry.conftest import Register, register, tiny  # noqa: F401
-from training.engine.tracking import Tracker
+from training.engine.tracking import Metric, Tracker, curves
 from training.pack import main
 from training.starters import files
 
@@ -39,3 +40,18 @@ def test_a_run_that_is_not_there_or_has_no_weights_is_refused(
     run.close()
     assert main([run.run_id]) == 2
     assert f"Run {run.run_id} has no weights" in capsys.readouterr().err
+
+
+def test_the_curves_of_a_run_are_its_losses_thinned_out_without_what_was_measured(
+    fresh_store: Path,
+) -> None:
+    assert fresh_store.is_dir()
+    measured = Measurement(split="test", set="ferplus", metric="triplet_accuracy", value=0.5)
+    with Tracker(files.DLN, files.DLN) as run:
+        run.measurements([measured])
+        run.commit([Metric.now(measured.name, 0.5, 7)])
+        run.commit([Metric(key="loss", value=1 / (n + 1), step=n, timestamp=n) for n in range(450)])
+    points = curves(run.run_id)
+    assert {point.key for point in points} == {"loss"}
+    assert [point.step for point in points] == list(range(0, 450, 3))
+    assert all(point.value == 1 / (point.step + 1) for point in points)

@@ -166,6 +166,13 @@ LICENCES: Mapping[str, str] = {
     "MIT",
     "lfw-emotion": "pictures of people in the news and in films, research use, consent unknown; "
     "labels Apache-2.0 as their repository states",
+    "fer2013": "FER2013, pictures found by web search, research use, consent unknown",
+    "kdef": "Karolinska Directed Emotional Faces, volunteers in a studio, research use, not to be "
+    "passed on (Lundqvist, Flykt and Öhman, 1998)",
+    "jaffe": "JAFFE, volunteers in a studio, research use, not to be passed on (Lyons et al., "
+    "1998)",
+    "ckplus": "Extended Cohn-Kanade, volunteers in a studio, research licence of its makers, not "
+    "to be passed on",
     "london": "Face Research Lab London Set, volunteers in a studio, CC BY 4.0 "
     "(DeBruine and Jones, 2017)",
     "affectnet": "AffectNet, pictures found by web search, research licence of its makers, not to "

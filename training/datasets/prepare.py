@@ -15,16 +15,26 @@ from functools import partial
 from pathlib import Path
 
 from filelock import FileLock, Timeout
-from rich.console import Console
-from rich.progress import track
 
+from registry.console import track
 from registry.files import atomic_write, remove_unfinished
 from training.datasets import tables
 from training.datasets.crop import PictureCropper, StoredCrop, read_crop_comment, start_workers
 from training.datasets.fec import reader as fec
 from training.datasets.leakage import check_splits_disjoint, drop_leaked_crops
 from training.datasets.prepared import Prepared, PreparedError, set_name_of, writing
-from training.datasets.readers import affectnet, ferplus, folder, lfw_emotion, london, rafd, rafdb
+from training.datasets.readers import (
+    affectnet,
+    fer2013,
+    ferplus,
+    folder,
+    lfw_emotion,
+    london,
+    name_codes,
+    rafd,
+    rafdb,
+)
+from training.datasets.readers.archives import explain_archives
 from training.datasets.report import Report
 from training.datasets.show import show
 from training.datasets.source import PictureRecord, RawDataset, RemoteDataset
@@ -34,11 +44,15 @@ __all__ = ["READERS", "Prepared", "PreparedError", "Report", "prepare", "show"]
 
 READERS: dict[str, Callable[[Path | None], RawDataset | RemoteDataset]] = {
     "affectnet": affectnet.read,
+    "ckplus": name_codes.ckplus,
     "fec": fec.read,
+    "fer2013": fer2013.read,
     "ferplus": ferplus.read,
     "folder": folder.read,
     "ict": ict.read,
     "ict-pairs": ict_pairs.read,
+    "jaffe": name_codes.jaffe,
+    "kdef": name_codes.kdef,
     "lfw-emotion": lfw_emotion.read,
     "london": london.read,
     "rafd": rafd.read,
@@ -138,11 +152,14 @@ def _read_source(
     reader = READERS.get(set_name)
     if reader is None:
         raise PreparedError(f"There is no set {set_name!r}; choose one of {', '.join(READERS)}.")
-    if set_name == "fec":
-        return fec.read(source, options)
-    if options != fec.DEFAULT:
+    if set_name != "fec" and options != fec.DEFAULT:
         raise PreparedError(f"The set {set_name} takes no{options}; only fec does.")
-    return reader(source)
+    try:
+        return fec.read(source, options) if set_name == "fec" else reader(source)
+    except PreparedError as error:
+        if packed := explain_archives(source):
+            raise packed from error
+        raise
 
 
 @contextmanager
@@ -195,7 +212,6 @@ def _crop_all(dataset: RawDataset, dest: Path, workers: int) -> Iterator[StoredC
                 pool.map(cropper, dataset.pictures, chunksize=16),
                 description="crops",
                 total=len(dataset.pictures),
-                console=Console(stderr=True),
             )
     except BrokenExecutor as error:
         raise PreparedError(

@@ -1,6 +1,7 @@
 """The report of `prepare` about a set."""
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +24,17 @@ class Report:
     def faces(self) -> int:
         """Number of faces in the index."""
         return self.offered - sum(map(len, self.dropped.values()))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as JSON can hold it, with the number of pictures dropped by reason."""
+        return {
+            "set": self.name,
+            "pictures": self.offered,
+            "faces": self.faces,
+            "dropped": {why: len(files) for why, files in self.dropped.items()},
+            "notes": self.notes,
+            "seconds": self.seconds,
+        }
 
     @property
     def sentences(self) -> list[str]:

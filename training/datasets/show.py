@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -23,6 +24,18 @@ def show(dest: Path) -> str:
     smallest, median, largest = data.index["size_px"].quantile([0, 0.5, 1]).astype(int).tolist()
     lines.append(f"crops: {smallest} to {largest} px, median {median} px")
     return "\n".join([*lines, f"digest: {data.digest}"])
+
+
+def counts(dest: Path) -> dict[str, Any]:
+    """Return what a prepared folder holds, as JSON can hold it: faces by split and emotion.
+
+    Raises:
+        PreparedError: it isn't a prepared folder.
+    """
+    data = Prepared.open(dest)
+    by_split = _count_emotions(data.index).to_dict()
+    faces = {split: {str(k): int(n) for k, n in rows.items()} for split, rows in by_split.items()}
+    return {"set": data.name, "digest": data.digest, "faces": faces}
 
 
 def _count_emotions(index: pd.DataFrame) -> pd.DataFrame:

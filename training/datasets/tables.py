@@ -10,9 +10,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from rich.console import Console
-from rich.progress import track
 
+from registry.console import track
 from registry.files import atomic_write
 from training.datasets.crop import StoredCrop
 from training.datasets.prepared import ANSWERS, POINTS, SCHEMA, TRIPLETS
@@ -75,7 +74,7 @@ def _write_points(
     points: Callable[[str], np.ndarray], pictures: list[PictureRecord], path: Path
 ) -> None:
     """Write the points of each picture's face, exact to 1/2000 of its side."""
-    members = track([p.member for p in pictures], "points", console=Console(stderr=True))
+    members = track([p.member for p in pictures], "points", total=len(pictures))
     with atomic_write(path) as part:
         np.save(part, np.stack([points(member) for member in members]).astype(np.float16))
 

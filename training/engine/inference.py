@@ -3,15 +3,12 @@
 import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
-from rich.console import Console
-from rich.progress import track
 from torch import nn
 
+from registry.console import track
 from registry.crops import CropSpec
 from registry.versions import ProductionModel
 from training.datasets.prepared import Prepared
-
-console = Console(stderr=True)
 
 
 class GraphModule(nn.Module):
@@ -48,7 +45,7 @@ def outputs(
         return {key: value[:0] for key, value in _outputs(network, blank, device).items()}
     parts: dict[str, list[np.ndarray]] = {}
     starts = range(0, len(rows), batch_size)
-    for start in track(starts, label or "", console=console, transient=True, disable=not label):
+    for start in track(starts, label or "", total=len(starts), transient=True, disable=not label):
         batch = pixels[rows[start : start + batch_size]]
         for key, value in _outputs(network, batch, device).items():
             parts.setdefault(key, []).append(value)

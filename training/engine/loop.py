@@ -11,9 +11,9 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import DataLoaderConfiguration
 from rich.console import Console
-from rich.progress import track
 from torch import Tensor, nn
 
+from registry.console import track
 from registry.measurements import Measurement, to_rows
 from training.engine.checkpoint import Checkpoints, Progress, bytes_of, checkpoint_in, load_weights
 from training.engine.event_log import EventLog
@@ -149,7 +149,6 @@ class Loop:
             f"epoch {progress.epoch + 1} of {self.recipe.epochs}",
             total=len(self.loader),
             completed=progress.step_in_epoch,
-            console=console,
             transient=True,
             disable=not self.accelerator.is_main_process,
         ):

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,8 @@ from training.datasets.prepared import SPLITS, Prepared
 
 logger = logging.getLogger(__name__)
 LONGEST_PARAM = 500
+MOST_POINTS = 200
+"""Most points of a curve that go into a starter's file."""
 CARD = "card.json"
 OUTCOMES = "evaluation"
 """Folder of a run with the outcome of each item of an evaluation."""
@@ -102,24 +105,41 @@ class Tracker:
 
     def _describe(self, data: Prepared) -> None:
         import mlflow
-        from mlflow.data.filesystem_dataset_source import FileSystemDatasetSource
-        from mlflow.data.meta_dataset import MetaDataset
-        from mlflow.data.sources import LocalArtifactDatasetSource
 
-        source: FileSystemDatasetSource = LocalArtifactDatasetSource(str(data.folder))
         held = {split: counts(data, split) for split in SPLITS if len(data.split(split))}
         for split, found in held.items():
-            part = MetaDataset(source, name=f"{data.name} {split}", digest=data.digest[:36])
             tags = {key: _short(value) for key, value in found.items()}
-            mlflow.log_input(part, context=split, tags=tags)
+            self.input(data.name, split, data.digest, str(data.folder), tags)
         mlflow.log_dict(held, f"data/{data.name}.json")
         report = data.folder / "report.md"
         if report.exists():
             mlflow.log_artifact(str(report), f"data/{data.name}")
 
+    def input(
+        self, name: str, split: str, digest: str, folder: str, tags: Mapping[str, str]
+    ) -> None:
+        """Log a split of a data set as an input of the run, with its digest.
+
+        Args:
+            name: the set's name.
+            split: train, validation or test.
+            digest: SHA-256 of the set; MLflow takes its first 36 digits.
+            folder: where the set lies, or lay.
+            tags: what else is known of the split.
+        """
+        import mlflow
+        from mlflow.data.filesystem_dataset_source import FileSystemDatasetSource
+        from mlflow.data.meta_dataset import MetaDataset
+        from mlflow.data.sources import LocalArtifactDatasetSource
+
+        source: FileSystemDatasetSource = LocalArtifactDatasetSource(folder)
+        part = MetaDataset(source, name=f"{name} {split}", digest=digest[:36])
+        with self._writing(f"The data set {name}"):
+            mlflow.log_input(part, context=split, tags=dict(tags))
+
     def check(self) -> None:
-        """Raise, within seconds, unless the store answers."""
-        store.connect()
+        """Raise, within seconds, unless the store answers; a database put back is opened again."""
+        self.client = store.connect()
 
     def commit(self, metrics: Sequence[Metric]) -> None:
         """Log metrics in batches; safe to repeat."""
@@ -208,7 +228,8 @@ def annotate(version: Version, rows: Sequence[Measurement], items: pd.DataFrame,
 
     Args:
         version: the version that was measured.
-        rows: measurements; they become rows of the run's table, metrics of the run, and tags.
+        rows: measurements; they become rows of the run's table, and the main ones also metrics of
+            the run and tags.
         items: a row for each face, triplet or transfer.
         name: the start of the items' file name; the version's number follows.
 
@@ -219,7 +240,7 @@ def annotate(version: Version, rows: Sequence[Measurement], items: pd.DataFrame,
     measurements.write(version.run_id, rows)
     client = store.connect()
     with store.writing(f"The measurements of {version.title}", version.run_id):
-        for row in rows:
+        for row in (row for row in rows if row.is_main):
             client.log_metric(version.run_id, row.name, row.value)
             number = str(version.number)
             client.set_model_version_tag(version.name, number, row.name, f"{row.value:.4f}")
@@ -243,6 +264,27 @@ def finished(model: str, folder: str) -> str | None:
             max_results=1,
         )
     return found[0].info.run_id if found else None
+
+
+def curves(run_id: str) -> list[Metric]:
+    """Return the losses and validations that a training logged, at most MOST_POINTS of each.
+
+    What was measured of the finished network and the machine's load are left out.
+
+    Raises:
+        Unreachable: the store does not answer.
+    """
+    measured = {row.name for row in measurements.read(run_id)}
+    client, found = store.connect(), []
+    with store.answering():
+        for key in sorted(client.get_run(run_id).data.metrics):
+            if key not in measured and not key.startswith("system/"):
+                points = client.get_metric_history(run_id, key)
+                found += points[:: math.ceil(len(points) / MOST_POINTS)]
+    return [
+        Metric(key=each.key, value=each.value, step=each.step, timestamp=each.timestamp)
+        for each in found
+    ]
 
 
 def card_of(run_id: str) -> dict[str, Any] | None:

@@ -30,8 +30,8 @@ IDENTITY_PREFIX = "pair.identity."
 """Prefix of the names of the frozen identity branch's weights."""
 GENERATOR_PREFIX = "generator."
 """Prefix of the names of a generator's weights in a version that also has its encoder's."""
-MEASUREMENTS = "measurements"
-"""Key of the measurements beside the run card's."""
+MEASUREMENTS, CURVES = "measurements", "curves"
+"""Keys of the measurements and of the curves beside the run card's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +42,8 @@ class Starter:
     card: Mapping[str, Any]
     """Its run card: how it was trained."""
     measurements: Sequence[Measurement]
+    curves: Sequence[Mapping[str, Any]]
+    """Losses and validations during its training: key, value, step, timestamp; may be none."""
     digest: str
     """SHA-256 of its files and of those of the starters it contains."""
 
@@ -57,8 +59,10 @@ class Starter:
             for suffix in (".json", ".safetensors"):
                 digest.update((FOLDER / f"{part}{suffix}").read_bytes())
         card = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
-        rows = from_rows(card.pop(MEASUREMENTS))
-        return cls(name=name, card=card, measurements=rows, digest=digest.hexdigest())
+        rows, curves = from_rows(card.pop(MEASUREMENTS)), card.pop(CURVES, [])
+        return cls(
+            name=name, card=card, measurements=rows, curves=curves, digest=digest.hexdigest()
+        )
 
     def weights(self) -> dict[str, Tensor]:
         """Return the network's weights by name, float32; a generator's without its encoder's."""
@@ -78,6 +82,7 @@ def write(
     state: Mapping[str, Tensor],
     card: Mapping[str, Any],
     measurements: Sequence[Measurement],
+    curves: Sequence[Mapping[str, Any]] = (),
 ) -> Path:
     """Store trained weights as starter `name` and return the path of their file.
 
@@ -99,7 +104,8 @@ def write(
         )
     path = FOLDER / f"{name}.safetensors"
     path.write_bytes(content)
-    text = json.dumps({**card, MEASUREMENTS: to_rows(measurements)}, indent=1, ensure_ascii=False)
+    content_of_card = {**card, MEASUREMENTS: to_rows(measurements), CURVES: list(curves)}
+    text = json.dumps(content_of_card, indent=1, ensure_ascii=False)
     (FOLDER / f"{name}.json").write_text(text + "\n", encoding="utf-8")
     return path
 

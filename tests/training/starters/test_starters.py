@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -126,11 +127,38 @@ def test_a_starter_is_registered_once_and_a_newer_one_replaces_it(
     assert version.data == {"ferplus": "d" * 64}
     assert signature.is_signed(version)
     assert versions.measurements(version) == [ACCURACY]
-    logged = store.connect().get_run(version.run_id).data.metrics
-    assert logged["validation/ferplus/triplet_accuracy"] == 0.5
+    client = store.connect()
+    run = client.get_run(version.run_id)
+    assert _named(run.data.metrics) == {"validation/ferplus/triplet_accuracy"}
+    (data,) = run.inputs.dataset_inputs
+    assert (data.dataset.name, data.dataset.digest) == ("ferplus train", "d" * 36)
+    assert "were not kept" in run.data.tags["mlflow.note.content"]
+    assert "sheet.png" in [file.path for file in client.list_artifacts(version.run_id)]
     assert "dln-compact --data data/ferplus" in version.description
     files.write("dln-compact", network.state_dict(), DLN_CARD | {"seed": 1}, [])
     assert "dln version 2 is in production." in seed.seed()
+
+
+def _named(metrics: dict[str, float]) -> set[str]:
+    """Return the names of a run's metrics without those of the machine's load."""
+    return {name for name in metrics if not name.startswith("system/")}
+
+
+def test_the_curves_that_a_starter_was_packed_with_are_those_of_its_run(
+    network: DLN, fresh_store: Path
+) -> None:
+    assert fresh_store.is_dir()
+    loss = [{"key": "loss", "value": 1.0 / n, "step": n, "timestamp": n} for n in (1, 2, 3)]
+    groups = [ACCURACY, replace(ACCURACY, group="one class", value=0.4)]
+    files.write("dln-compact", network.state_dict(), DLN_CARD, groups, loss)
+    seed.seed()
+    version = versions.resolve("dln")
+    history = store.connect().get_metric_history(version.run_id, "loss")
+    assert [(point.step, point.value) for point in history] == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
+    run = store.connect().get_run(version.run_id)
+    assert _named(run.data.metrics) == {"loss", "validation/ferplus/triplet_accuracy"}
+    assert len(versions.measurements(version)) == 2
+    assert "were not kept" not in run.data.tags["mlflow.note.content"]
 
 
 @pytest.mark.usefixtures("network")

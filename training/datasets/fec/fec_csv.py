@@ -34,6 +34,8 @@ FEWEST_COLUMNS = COLUMNS.index("answer_1") + 1
 """Number of columns of a row with a single annotator."""
 ADDRESS = r"^(?i:https?)://[^/?#@\s\x00-\x20]+(?:[/?#][^\s\x00-\x20]*)?$"
 NUMBER = r"^(?:[0-9]{1,20}\.?[0-9]{0,20}|\.[0-9]{1,20})(?:[eE][-+]?[0-9]{1,2})?$"
+SAVED_NUMBER = r"^([0-9]+)\.0+$"
+"""A whole number, as pandas saves a column that has gaps, which are NaN then."""
 QUOTED = r'"[^"\r]*"'
 CELL = f'(?:{QUOTED}|[^",\r]*)'
 LINE = f"^{CELL}(?:,{CELL})*$"
@@ -167,8 +169,11 @@ def _split_cells(lines: pa.Array) -> pa.Table:
             column_types=dict.fromkeys(COLUMNS, pa.string())
         ),
     )
-    trimmed = [pc.utf8_trim_whitespace(column) for column in table.columns]
-    return pa.table(trimmed, names=list(COLUMNS)).combine_chunks()
+    columns = {name: pc.utf8_trim_whitespace(table[name]) for name in COLUMNS}
+    for name in (f"{what}_{j}" for j in ANNOTATORS for what in ("annotator", "answer")):
+        whole = pc.replace_substring_regex(columns[name], SAVED_NUMBER, r"\1")
+        columns[name] = pc.replace_substring_regex(whole, "^(?i:nan)$", "")
+    return pa.table(columns).combine_chunks()
 
 
 def _convert(cells: pa.Table) -> pa.Table:

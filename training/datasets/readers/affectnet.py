@@ -1,7 +1,8 @@
 """AffectNet: faces from the web with an emotion each (Mollahosseini, Hasani, Mahoor, 2017).
 
 Both published forms are read: the lists of 2017 (training.csv, validation.csv beside
-Manually_Annotated_Images) and the numbered folders of 2021 (train_set, val_set).
+Manually_Annotated_Images) and the numbered folders of 2021 (train_set, val_set); copies in class
+folders or with labels.csv are read in `affectnet_copies`.
 """
 
 import io
@@ -15,6 +16,7 @@ from numpy.lib.format import read_array
 
 from registry.catalog import FERPLUS_MARGIN
 from training.datasets.prepared import PreparedError
+from training.datasets.readers.affectnet_copies import read_copy
 from training.datasets.readers.archives import DatasetFiles, PictureFinder
 from training.datasets.readers.csv_tables import TableColumns, read_rows, whole_number
 from training.datasets.readers.label_maps import AFFECTNET, AFFECTNET_EXCLUDED
@@ -43,12 +45,15 @@ AUTOMATIC = ("Automatically_Annotated", "Automatically_annotated_file_list")
 LISTED_PATH = re.compile(r"[0-9]+/[0-9A-Za-z_-]+\.[A-Za-z]+")
 NUMBERED_FOLDERS = {"val_set": "test", "train_set": "train"}
 LABEL_FOLDER = "train_set/annotations"
+PLACES = (LABEL_FOLDER, f"Manually_Annotated/{IMAGES}", IMAGES)
+"""Folders of the published forms."""
+FRAMING = "A picture in which no face was found counts as one face, framed as in FER+."
 LARGEST_LABEL_BYTES = 1024
 """Largest size of a label file; the published ones have less than 200 bytes."""
 
 
 def read(path: Path | None) -> RawDataset:
-    """Return AffectNet from a folder or zip in one of its two forms.
+    """Return AffectNet from a folder or zip in one of its two forms, or a copy of it.
 
     Its validation set, on which results are published, is our test split; 5 % of its training set,
     drawn by name, are our validation split.
@@ -56,7 +61,18 @@ def read(path: Path | None) -> RawDataset:
     Raises:
         PreparedError: `path` holds something else, or a list without the published columns.
     """
-    source, rejected = _open(path), RejectedRows()
+    whole, rejected = DatasetFiles.locate(path, "affectnet"), RejectedRows()
+    if all(whole.root_of(place) is None for place in PLACES):
+        copy = read_copy(whole, rejected)
+        if copy:
+            pictures, notes = copy
+            return RawDataset(
+                source=whole,
+                pictures=pictures,
+                fallback_margin=FERPLUS_MARGIN,
+                notes=[*notes, FRAMING, *rejected.notes],
+            )
+    source = _open(path)
     read_rows = _read_numbered if _is_numbered(source) else _read_lists
     rows, members = read_rows(source, rejected)
     labelled = filter_rows(rows, AFFECTNET, members, rejected, AFFECTNET_EXCLUDED)
@@ -68,7 +84,7 @@ def read(path: Path | None) -> RawDataset:
             "The published validation set is the test split; 5 % of the training set, drawn by "
             "name, are the validation split.",
             PERSONS_UNKNOWN,
-            "A picture in which no face was found counts as one face, framed as in FER+.",
+            FRAMING,
             *rejected.notes,
             *([] if _is_numbered(source) else _notes_on_lists(source, labelled)),
         ],
@@ -77,8 +93,7 @@ def read(path: Path | None) -> RawDataset:
 
 def _open(path: Path | None) -> DatasetFiles:
     """Return the source, rooted at the numbered folders if it has them; lists may be anywhere."""
-    places = (LABEL_FOLDER, f"Manually_Annotated/{IMAGES}", IMAGES)
-    source = DatasetFiles.locate(path, "affectnet", *places)
+    source = DatasetFiles.locate(path, "affectnet", *PLACES)
     return source if _is_numbered(source) else DatasetFiles(source.path)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from unicodedata import normalize
+from zipfile import is_zipfile
 
 from registry.photos import PHOTO_SUFFIXES
 from training.datasets.prepared import PreparedError, reason_of
@@ -201,6 +202,27 @@ def _is_hidden(member: str) -> bool:
 def is_picture(member: str) -> bool:
     """Return whether a file is a photo by its suffix, in any case."""
     return PurePosixPath(member).suffix.lower() in PHOTO_SUFFIXES
+
+
+def explain_archives(path: Path | None) -> PreparedError | None:
+    """Return what to do about a folder or zip that has no pictures but archives; None for others.
+
+    RAF-DB and AffectNet are published as archives in an archive.
+    """
+    if path is None or not (path.is_dir() or is_zipfile(path)):
+        return None
+    source = DatasetFiles(path)
+    try:
+        archives = [] if source.pictures() else source.archives()
+    except PreparedError:
+        return None
+    if not archives:
+        return None
+    named = ", ".join(archives[:3]) + (", ..." if len(archives) > 3 else "")
+    return PreparedError(
+        f"{path} has no pictures but other archives ({named}), which aren't read in place; unpack "
+        "them all and name the folder."
+    )
 
 
 class PictureFinder:

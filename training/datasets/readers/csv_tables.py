@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import IO, NamedTuple, cast
 
 import pandas as pd
 
@@ -69,7 +69,7 @@ def read_rows(
         PreparedError: the file can't be read, is empty, or lacks a column.
     """
     with _reading(name), opener() as file:
-        lines = _numbered_lines(file, _encoding(opener))
+        lines = _lines_of(file, _encoding(opener))
         first = next(lines, None)
         if first is None:
             raise PreparedError(f"{name} is empty; get that file again.")
@@ -108,9 +108,14 @@ def _reading(name: str) -> Iterator[None]:
         ) from error
 
 
-def _numbered_lines(file: io.BufferedIOBase, encoding: str) -> Iterator[tuple[int, str]]:
+def numbered_lines(content: bytes) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a text that aren't blank, with their numbers from 1."""
+    return _lines_of(io.BytesIO(content), _encoding(lambda: io.BytesIO(content)))
+
+
+def _lines_of(file: io.BufferedIOBase, encoding: str) -> Iterator[tuple[int, str]]:
     """Yield the lines that aren't blank, with their numbers; a far too long one in parts."""
-    text, number = io.TextIOWrapper(file, encoding, errors="replace"), 1
+    text, number = io.TextIOWrapper(cast("IO[bytes]", file), encoding, errors="replace"), 1
     while line := text.readline(LONGEST_LINE):
         if line.strip():
             yield number, line.removesuffix("\n")
@@ -171,4 +176,4 @@ def _rows(
 
 
 def _cells(line: str, delimiter: str) -> list[str]:
-    return next(csv.reader([line], delimiter=delimiter, strict=True))
+    return next(csv.reader([line], delimiter=delimiter, skipinitialspace=True, strict=True))

@@ -1,39 +1,39 @@
 """FER+: faces of FER2013, 48 px and grey, voted on by ten people each (Barsoum et al., 2016)."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from importlib import resources
 from pathlib import Path
 
 import pandas as pd
 
-from registry.catalog import EMOTIONS, FERPLUS_MARGIN
+from registry.catalog import FERPLUS_MARGIN
 from training.datasets.leakage import SPLIT_ORDER, remove_leaked_pictures
 from training.datasets.prepared import PreparedError
 from training.datasets.readers.archives import DatasetFiles, PictureFinder
 from training.datasets.readers.csv_tables import TableColumns, read_rows, whole_number
-from training.datasets.readers.label_maps import FERPLUS, WORDS
+from training.datasets.readers.ferplus_votes import ALIASES, voted_picture
+from training.datasets.readers.label_maps import FERPLUS
 from training.datasets.readers.label_rows import RejectedRows
+from training.datasets.readers.parquet_tables import FER_NAME, read_parquet
 from training.datasets.source import PictureRecord, RawDataset
 
 FOLDERS = {"FER2013Train": "train", "FER2013Valid": "validation", "FER2013Test": "test"}
-VOTES = (*EMOTIONS, "unknown", "no face")
-ALIASES = {word: EMOTIONS[emotion] for word, emotion in WORDS.items()} | {
-    "nf": "no face",
-    "image name": "file",
-    "image": "file",
-}
-"""Names of FER+'s columns in other copies -> those of FERPLUS."""
 COLUMNS = TableColumns(needs=("file", *FERPLUS), order=("file", "box", *FERPLUS), aliases=ALIASES)
 
 
 def read(path: Path | None) -> RawDataset:
-    """Return FER+ from ferplus.zip or its unpacked folder.
+    """Return FER+ from ferplus.zip or its unpacked folder, or from Parquet files.
 
     Raises:
         PreparedError: `path` holds something else.
     """
+    if dataset := read_parquet(path, "ferplus", "FER+"):
+        named = any(FER_NAME.fullmatch(picture.name) for picture in dataset.pictures)
+        fixed = triplets() if named else None
+        return replace(dataset, cropped_margin=FERPLUS_MARGIN, triplets=fixed)
     source = DatasetFiles.locate(path, "ferplus", "FER2013Test/label.csv")
     rejected = RejectedRows()
     listed = [
@@ -88,18 +88,6 @@ def _pictures(
             rejected.reject("the photo is missing", location, cells["file"])
             continue
         yield voted_picture(member, Path(member).stem, split, {w: int(n) for w, n in votes.items()})
-
-
-def voted_picture(member: str, name: str, split: str, votes: Mapping[str, int]) -> PictureRecord:
-    """Return a picture with its votes by FERPLUS; the first word with the most is its emotion."""
-    word = max(FERPLUS, key=lambda word: votes[word])
-    return PictureRecord(
-        member=member,
-        name=name,
-        split=split,
-        emotion=EMOTIONS.index(word) if word in EMOTIONS else None,
-        votes=tuple(votes[word] for word in VOTES),
-    )
 
 
 def _note_unlabelled(pictures: list[PictureRecord]) -> str:

@@ -1,72 +1,132 @@
 """Pictures of your own, in folders named after persons and expressions.
 
 Either PERSON/EXPRESSION.jpg and PERSON/EXPRESSION/FILE.jpg, or EXPRESSION/FILE.jpg where the
-persons are unknown.
+persons are unknown; in folders of splits or not. Names such as KDEF's are recognised.
 """
 
-import hashlib
-import re
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
+from registry.photos import PHOTO_SUFFIXES
 from training.datasets.prepared import PreparedError
 from training.datasets.readers.archives import DatasetFiles
+from training.datasets.readers.class_folders import common_folder
 from training.datasets.readers.label_maps import WORDS
 from training.datasets.readers.label_rows import (
     PERSONS_UNKNOWN,
     LabelRow,
     RejectedRows,
     filter_rows,
+    picture_name,
 )
+from training.datasets.readers.name_codes import read_named, recognise
+from training.datasets.readers.published_splits import final_splits, outer_splits
 from training.datasets.source import PictureRecord, RawDataset
 from training.datasets.splits import draw_splits
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
-LAYOUTS = "PERSON/EXPRESSION.jpg, PERSON/EXPRESSION/FILE.jpg or EXPRESSION/FILE.jpg"
+SUFFIXES = sorted(PHOTO_SUFFIXES)
+LAYOUTS = (
+    "PERSON/EXPRESSION.jpg, PERSON/EXPRESSION/FILE.jpg or EXPRESSION/FILE.jpg, alone or in folders "
+    "train, val and test"
+)
 FEWEST_TO_SPLIT = 10
 """With fewer persons, or pictures of unknown persons, all are for training."""
-NAME_LETTERS = 40
-"""Characters of a picture's path that go into its name."""
 
 
 def read(path: Path | None) -> RawDataset:
     """Return the pictures of a folder or zip.
 
-    Persons, or pictures of unknown persons, are drawn by their digests: 10 % for
-    validation, 10 % for the test, and all for training if there are fewer than ten.
+    Outer folders that are splits, such as train and test, are kept as splits. Otherwise persons, or
+    pictures of unknown persons, are drawn by their digests: 10 % for validation, 10 % for the test,
+    and all for training if there are fewer than ten. Names of known forms (`name_codes`) say the
+    person.
 
     Raises:
         PreparedError: there are none, their folders fit no layout, or a word is unknown.
     """
     source = DatasetFiles.locate(path, "folder")
-    found = list(source.members())
-    members = [member for member in found if member.lower().endswith(SUFFIXES)]
+    members = source.pictures()
     if not members:
         raise PreparedError(
             f"{path} isn't folder: it has no pictures ({', '.join(SUFFIXES)}); "
             "name the folder or zip that has them."
         )
-    root = _common_folder(members)
-    inside = {member: PurePosixPath(member).relative_to(root) for member in members}
-    read_pictures = _read_persons if _has_persons(inside) else _read_expressions
-    dataset = read_pictures(source, inside)
-    if len(found) > len(members):
-        others = f"{len(found) - len(members):,} other files are ignored"
-        dataset.notes.append(f"{others}; pictures end in {', '.join(SUFFIXES)}.")
+    root = common_folder(members)
+    dataset = _read_layout(source, {m: PurePosixPath(m).relative_to(root) for m in members})
+    others = sum(1 for _ in source.members()) - len(members)
+    if others:
+        dataset.notes.append(
+            f"{others:,} other files are ignored; pictures end in {', '.join(SUFFIXES)}."
+        )
     if root:
         dataset.notes.append(f"The folder {root!r} contains everything, so it names nobody.")
     return dataset
 
 
-def _common_folder(members: list[str]) -> str:
-    """Return the folders around all pictures; each picture keeps at least one folder below them."""
-    parts = [PurePosixPath(member).parts for member in members]
-    deepest = min(map(len, parts)) - 2
-    depth = 0
-    while depth < deepest and len({p[depth] for p in parts}) == 1:
-        depth += 1
-    return "/".join(parts[0][:depth])
+def _read_layout(source: DatasetFiles, inside: Mapping[str, PurePosixPath]) -> RawDataset:
+    """Return the pictures by the layout that their paths have.
+
+    Args:
+        source: the pictures' files.
+        inside: member -> its path below the folders around all.
+    """
+    if published := outer_splits(inside):
+        return _read_splits(source, inside, published)
+    if codes := recognise(list(inside)):
+        return read_named(source, list(inside), codes)
+    read_pictures = _read_persons if _has_persons(inside) else _read_expressions
+    return read_pictures(source, inside)
+
+
+def _read_splits(
+    source: DatasetFiles, inside: Mapping[str, PurePosixPath], published: Mapping[str, str]
+) -> RawDataset:
+    """Read all pictures in their published splits, as `SPLIT/EXPRESSION/FILE` or with persons.
+
+    Of a picture in several splits, `prepare` keeps the one in the last of them.
+    """
+    parts = {member: "/".join(path.parts[1:]) for member, path in inside.items()}
+    root = common_folder(list(parts.values()))
+    below = {member: PurePosixPath(path).relative_to(root) for member, path in parts.items()}
+    has_persons = _has_persons(below)
+    word = word_below_person if has_persons else word_of_folder
+    persons = {m: path.parts[0] if has_persons else None for m, path in below.items()}
+    _check_persons(persons, published)
+    rejected = RejectedRows()
+    rows = [LabelRow(m, m, m, word(path), published[m]) for m, path in below.items()]
+    labelled = filter_rows(rows, WORDS, inside, rejected)
+    splits, note = final_splits({persons[row.member] or row.name: row.split for row, _ in labelled})
+    pictures = [
+        PictureRecord(
+            member=row.member,
+            name=picture_name(row.member),
+            person=persons[row.member],
+            split=splits[persons[row.member] or row.name],
+            emotion=emotion,
+        )
+        for row, emotion in labelled
+    ]
+    layout = f"Layout: SPLIT/{'PERSON/EXPRESSION' if has_persons else 'EXPRESSION/FILE'}."
+    unknown = [] if has_persons else [PERSONS_UNKNOWN]
+    return RawDataset(
+        source=source, pictures=pictures, notes=[layout, note, *unknown, *rejected.notes]
+    )
+
+
+def _check_persons(persons: Mapping[str, str | None], published: Mapping[str, str]) -> None:
+    """Refuse persons in several splits, before any picture is read."""
+    first: dict[str, str] = {}
+    shared = {
+        person
+        for member, person in persons.items()
+        if person and first.setdefault(person, published[member]) != published[member]
+    }
+    if shared:
+        raise PreparedError(
+            f"{len(shared)} persons are in several splits ({', '.join(sorted(shared)[:3])}); give "
+            "each a single split, or sort the pictures without splits."
+        )
 
 
 def _has_persons(inside: Mapping[str, PurePosixPath]) -> bool:
@@ -120,7 +180,7 @@ def _read_persons(source: DatasetFiles, inside: Mapping[str, PurePosixPath]) -> 
     pictures = [
         PictureRecord(
             member=row.member,
-            name=_name(row.member),
+            name=picture_name(row.member),
             person=person[row.member],
             split=split.get(person[row.member], "train"),
             emotion=emotion,
@@ -128,7 +188,8 @@ def _read_persons(source: DatasetFiles, inside: Mapping[str, PurePosixPath]) -> 
         )
         for row, emotion in filter_rows(rows, WORDS, inside, rejected)
     ]
-    return RawDataset(source=source, pictures=pictures, notes=[note, *rejected.notes])
+    layout = "Layout: PERSON/EXPRESSION."
+    return RawDataset(source=source, pictures=pictures, notes=[layout, note, *rejected.notes])
 
 
 def _shared_by_persons(
@@ -153,15 +214,18 @@ def _read_expressions(source: DatasetFiles, inside: Mapping[str, PurePosixPath])
     pictures = [
         PictureRecord(
             member=row.member,
-            name=_name(row.member),
+            name=picture_name(row.member),
             split=split.get(row.name, "train"),
             emotion=emotion,
             digest=digests[row.member],
         )
         for row, emotion in labelled
     ]
+    layout = "Layout: EXPRESSION/FILE."
     return RawDataset(
-        source=source, pictures=pictures, notes=[note, PERSONS_UNKNOWN, *rejected.notes]
+        source=source,
+        pictures=pictures,
+        notes=[layout, note, PERSONS_UNKNOWN, *rejected.notes],
     )
 
 
@@ -183,9 +247,3 @@ def _draw(keys: set[str], what: str) -> tuple[dict[str, str], str]:
         f"Of {len(keys):,} {what}, {count['validation']:,} are for validation and "
         f"{count['test']:,} for the test, drawn by digest."
     )
-
-
-def _name(member: str) -> str:
-    """Return a unique name that can be used for a file."""
-    plain = re.sub(r"\W+", "_", member.rpartition(".")[0])[-NAME_LETTERS:].strip("_")
-    return f"{plain}_{hashlib.sha256(member.encode()).hexdigest()[:8]}"

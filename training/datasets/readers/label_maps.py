@@ -14,6 +14,12 @@ RAFDB: Mapping[str, int] = {
     str(code): EMOTIONS.index(emotion) for code, emotion in enumerate(_RAFDB, start=1)
 }
 
+_FER2013 = ("anger", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+FER2013: Mapping[str, int] = {
+    str(code): EMOTIONS.index(emotion) for code, emotion in enumerate(_FER2013)
+}
+"""Codes of FER2013's column `emotion`."""
+
 _RAFD = (
     *("neutral", "happy", "sad", "surprised"),
     *("fearful", "disgusted", "angry", "contemptuous"),
@@ -42,3 +48,9 @@ WORDS: Mapping[str, int] = {
     for word in (emotion, *others)
 }
 """Words used as names of files, folders and labels, in lower case."""
+AFFECTNET_WORDS_EXCLUDED = {
+    "none": "none of the emotions",
+    "uncertain": "uncertain",
+    **dict.fromkeys(("no-face", "non-face", "noface", "no face"), "no face"),
+}
+"""Words in copies of AffectNet for pictures that have no emotion."""

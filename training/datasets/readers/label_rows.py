@@ -1,11 +1,14 @@
 """Rows of a set's label lists: which ones can be used, and why the others can't."""
 
+import hashlib
 import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from training.datasets.prepared import PreparedError
+from training.datasets.readers.published_splits import VALIDATION_SHARE
 from training.datasets.source import PictureRecord
 from training.datasets.splits import draw_splits
 
@@ -13,8 +16,8 @@ MOST_NAMED = 20
 """Number of faulty rows of a kind that are named; the rest are counted."""
 MOST_LETTERS = 60
 """Characters of a faulty value that are shown."""
-VALIDATION_SHARE = 0.05
-"""Share of a published training set that is our validation split."""
+NAME_LETTERS = 40
+"""Characters of a picture's path that go into its name."""
 PERSONS_UNKNOWN = "The persons are unknown: one person may be in several splits."
 
 
@@ -27,7 +30,7 @@ class LabelRow(NamedTuple):
     name: str
     label: str
     split: str = "train"
-    """As published."""
+    """As published; empty if the set has no splits."""
     face_centre: tuple[float, float] | None = None
     """See `PictureRecord`."""
 
@@ -123,6 +126,12 @@ def picture_records(labelled: Sequence[tuple[LabelRow, int]]) -> list[PictureRec
         )
         for row, emotion in labelled
     ]
+
+
+def picture_name(member: str) -> str:
+    """Return a unique name for a picture that can be used for a file."""
+    plain = re.sub(r"\W+", "_", member.rpartition(".")[0])[-NAME_LETTERS:].strip("_")
+    return f"{plain}_{hashlib.sha256(member.encode()).hexdigest()[:8]}"
 
 
 def box_centre(left: float, top: float, right: float, bottom: float) -> tuple[float, float] | None:

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import cast
+from typing import IO, cast
 from zipfile import (
     ZIP_BZIP2,
     ZIP_DEFLATED,
@@ -195,10 +195,10 @@ def _unpack_in_parts(archive: ZipFile, info: ZipInfo) -> io.BufferedIOBase:
     packed = copy.copy(info)
     packed.compress_type, packed.file_size = ZIP_STORED, info.compress_size
     del packed.CRC  # it is that of the unpacked bytes
-    stream = archive.open(packed)
+    stream = cast("io.BufferedIOBase", archive.open(packed))
     if info.compress_type == ZIP_BZIP2:
         return bz2.BZ2File(stream)
-    return cast("io.BufferedIOBase", _lzma_stream(stream, info.file_size))
+    return _lzma_stream(stream, info.file_size)
 
 
 def _lzma_stream(stream: io.BufferedIOBase, size: int) -> lzma.LZMAFile:
@@ -210,4 +210,4 @@ def _lzma_stream(stream: io.BufferedIOBase, size: int) -> lzma.LZMAFile:
     pb, lp = divmod(rest, 5)
     dictionary = min(int.from_bytes(properties[1:], "little"), max(size, 1 << 12))
     decoder = {"id": lzma.FILTER_LZMA1, "lc": lc, "lp": lp, "pb": pb, "dict_size": dictionary}
-    return lzma.LZMAFile(stream, format=lzma.FORMAT_RAW, filters=[decoder])
+    return lzma.LZMAFile(cast("IO[bytes]", stream), format=lzma.FORMAT_RAW, filters=[decoder])

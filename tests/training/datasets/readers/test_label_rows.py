@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import time
 from collections import Counter
 from contextlib import suppress
@@ -183,7 +184,7 @@ def test_any_list_of_rafdb_is_used_or_counted(texts: list[str]) -> None:
     content = "\n".join(texts).encode("utf-8", errors="replace")
     rejected = RejectedRows()
     rows = list(rafdb.parse_list(content, rejected))
-    lines = content.decode("utf-8-sig", errors="replace").split("\n")
+    lines = re.split("[\r\n]", content.decode("utf-8-sig"))
     check_accounted(rows, sum(bool(line.split()) for line in lines), dict(RAFDB), rejected)
 
 
