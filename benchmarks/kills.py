@@ -30,6 +30,8 @@ TRAINING = (
 )
 """The shortest training that stores checkpoints and registers a version."""
 LONGEST_SECONDS = 900
+OURS = "expression-studio-"
+"""How the names of our temporary folders begin; MLflow's own begin otherwise and may be left."""
 
 
 class Broken(AssertionError):
@@ -45,12 +47,14 @@ class Kind:
         prepare: Makes what the work needs in a folder.
         work: Does it in a folder; done again, it goes on with what is there.
         compare: Raises Broken where a folder that saw kills differs from one that saw none.
+        resumes: Whether it goes on where it was killed, instead of beginning again.
     """
 
     name: str
     prepare: Callable[[Path], None]
     work: Callable[[Path], None]
     compare: Callable[[Path, Path], None]
+    resumes: bool = True
 
 
 def nothing(_folder: Path) -> None:
@@ -176,8 +180,8 @@ SEEDING = Kind("seeding", nothing, seed, compare_registries)
 SEEDING_ONE = Kind("seeding", nothing, seed_one, compare_registries)
 KINDS = (
     Kind("training", nothing, train, compare_registries),
-    Kind("registering", nothing, register, compare_each_version),
-    Kind("promoting", register_two, promote, compare_aliases),
+    Kind("registering", nothing, register, compare_each_version, resumes=False),
+    Kind("promoting", register_two, promote, compare_aliases, resumes=False),
     Kind("prepare", nothing, prepare_faces, compare_prepared),
 )
 
@@ -189,7 +193,7 @@ def kill_and_repeat(kind: Kind, folder: Path, empty_store: Path, kills: int) -> 
         kind: The work.
         folder: An empty folder for all of it.
         empty_store: A migrated database, so that the work doesn't begin with migrating one.
-        kills: How many times to kill it; a kill at the very end may come too late to hit.
+        kills: How many times to kill it; a kill that comes too late to hit ends the series.
 
     Raises:
         Broken: What the kills left differs.
@@ -203,12 +207,16 @@ def kill_and_repeat(kind: Kind, folder: Path, empty_store: Path, kills: int) -> 
     started = time.monotonic()
     finish(kind.work, whole)
     seconds = time.monotonic() - started
-    hit = sum(
-        run(kind.work, killed, seconds * (number + 0.5) / kills) is None for number in range(kills)
-    )
-    finish(kind.work, killed)
+    hit = 0
+    for number in range(kills):
+        share = 1 / (kills + 1) if kind.resumes else (number + 0.5) / kills
+        if run(kind.work, killed, share * seconds) is not None:
+            break  # it came to its end, and would begin a second time
+        hit += 1
+    else:
+        finish(kind.work, killed)
     kind.compare(killed, whole)
-    if left := [path.name for path in (killed / "tmp").iterdir()]:
+    if left := [path.name for path in (killed / "tmp").glob(f"{OURS}*")]:
         raise Broken(f"{left} are left in the temporary folder.")
     return hit
 

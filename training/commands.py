@@ -189,15 +189,17 @@ def prepare(arguments: Arguments) -> None:
 
     It may be stopped at any time: run the same command again to continue. SET is one of:
       folder                     your photos: EXPRESSION/FILE, PERSON/EXPRESSION.jpg or
-                                 PERSON/EXPRESSION/FILE; expressions are neutral, happy, sad, ...
-      affectnet rafdb rafd       the paper's sets, as published or in their usual copies
-      rafd-frontal               of rafd the frontal camera and gaze alone
-      fer2013 kdef ckplus jaffe  other sets, in their usual copies
+                                 PERSON/EXPRESSION/FILE, alone or in train, val and test;
+                                 expressions are neutral, happy, sad, ...
+      affectnet                  as published, in class folders, or with labels.csv
+      rafdb                      as published, or train/1/FILE with train_labels.csv
+      fer2013                    fer2013.csv with pixels, train/angry/FILE, or Parquet
+      ferplus lfw-emotion london what the shipped networks learned from; ferplus also as Parquet
+      rafd rafd-frontal kdef jaffe ckplus: people in a studio, by the names of the files
       fec                        the triplets of FEC, whose photos are downloaded
-      ferplus lfw-emotion london what the shipped networks learned from
       ict ict-pairs toy          faces that this program renders or draws
 
-    SOURCE is a zip or a folder, - for toy; docs/train.md says more.
+    SOURCE is a zip or a folder, - for toy; docs/formats.md lists all layouts.
 
     Examples:
       python -m training prepare toy - data/toy

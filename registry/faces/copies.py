@@ -73,7 +73,7 @@ def composed(
 
 
 def _shift(right: int, down: int) -> Float[np.ndarray, "2 3"]:
-    return np.array([[1.0, 0.0, right], [0.0, 1.0, down]])
+    return np.array([[1.0, 0.0, float(right)], [0.0, 1.0, float(down)]])
 
 
 def _scaled(photo: UInt8[np.ndarray, "h w 3"], scale: float, reducing_gap: float) -> DetectorInput:

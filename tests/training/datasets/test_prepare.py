@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import pytest
 from filelock import FileLock
 
 from tests.training.datasets.trees import photo, plant
+from training import commands
 from training.datasets.crop import StoredCrop
 from training.datasets.leakage import IN_LATER_SPLIT, check_splits_disjoint
 from training.datasets.prepare import READERS, prepare
@@ -104,8 +106,13 @@ def test_a_wrong_source_is_refused_in_one_sentence(name: str, tmp_path: Path) ->
     assert not (tmp_path / "dest").exists()
 
 
+def test_the_help_names_every_set() -> None:
+    text = commands.prepare.__doc__ or ""
+    assert set(READERS) <= set(re.findall(r"[\w-]+", text))
+
+
 def test_an_unknown_set_names_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(PreparedError, match=r"affectnet, fec, ferplus, folder, ict, .*, toy"):
+    with pytest.raises(PreparedError, match=r"affectnet, ckplus, fec, fer2013, .*, toy"):
         prepare("imagenet", None, tmp_path / "dest")
 
 
