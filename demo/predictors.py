@@ -45,6 +45,7 @@ BATCH = 16
 SENTENCE = "{} and {} share an expression; {} is the odd one."
 CLOSE_SENTENCE = "A close call: {} and {} may share an expression, and {} may be the odd one."
 SURE, NOT_SURE = "{}, {:.0%}", "not sure; {} is likeliest with {:.0%}"
+MAY_BE_TURNED = "it is uncertain which side of {} is up"
 TIE_SENTENCE = "It is a tie: two pairs are equally close, so none of the three is the odd one."
 
 
@@ -123,7 +124,7 @@ class TripletComparer:
             close=margin < CLOSE_BELOW,
             distances=distances,
             identity_distances=None if identity is None else _pair_distances(identity),
-            sentence=_sentence(margin).format(*pair, odd),
+            sentence=_sentence(margin).format(*pair, odd) + _doubts(chosen),
             provenance=provenance,
             boxes=(first, second, third),
         )
@@ -193,6 +194,16 @@ def _sentence(margin: float) -> str:
     return CLOSE_SENTENCE if margin < CLOSE_BELOW else SENTENCE
 
 
+def _doubts(chosen: Sequence[tuple[Photo, int]]) -> str:
+    """Return a sentence for each of the photos, counted from 1, whose face may be turned."""
+    turned = [
+        f"the face in photo {number}"
+        for number, (photo, index) in enumerate(chosen, 1)
+        if photo.face(index).uncertain_roll
+    ]
+    return "".join(f" Note: {MAY_BE_TURNED.format(face)}." for face in turned)
+
+
 def _run_model(
     model: Model, chosen: Sequence[tuple[Photo, int]]
 ) -> tuple[dict[str, Float[np.ndarray, "faces _"]], Provenance]:
@@ -230,12 +241,13 @@ def _emotion_answer(
     ordered = dict(sorted(probabilities.items(), key=lambda item: -item[1]))
     label, top = next(iter(ordered.items()))
     sure = top >= NOT_SURE_BELOW and not face.uncertain_roll
+    turned = f"; {MAY_BE_TURNED.format('the face')}" if face.uncertain_roll else ""
     return EmotionAnswer(
         face_index=index,
         face=face,
         label=label,
         probabilities=ordered,
         sure=sure,
-        sentence=(SURE if sure else NOT_SURE).format(label, top),
+        sentence=(SURE if sure else NOT_SURE).format(label, top) + turned,
         provenance=provenance,
     )

@@ -182,6 +182,12 @@ def test_probabilities_are_sorted_and_a_low_top_is_not_sure(
     turned = Photo(shot.pixels, (replace(face(0), uncertain_roll=True),), FlatCropper())
     (doubtful,) = EmotionRecognizer(server).recognise(turned)
     assert not doubtful.sure
+    assert doubtful.sentence.endswith("; it is uncertain which side of the face is up")
+    registry.put("dln", 4, answers(unit(3, 0)))
+    compared = TripletComparer(server).compare([shot, turned, shot])
+    assert compared.sentence.endswith(
+        " Note: it is uncertain which side of the face in photo 2 is up."
+    )
 
 
 def test_a_missing_face_is_reported_before_the_registry_is_read(server: ModelServer) -> None:
