@@ -29,20 +29,20 @@ class FaceCropper:
         The far-range detector gets a copy of at most 640 px. Where it finds none, the photo may be
         filled by one face: the close-range detector gets it with a grey frame around. For small
         faces the far-range detector gets overlapping tiles. The roll of each face is checked. Where
-        faces lie or stand on their heads, or none is certain, copies turned by quarters of a circle
-        are looked at in the same way.
+        faces lie or stand on their heads, or none is confirmed, copies turned by quarters of a
+        circle are looked at in the same way.
         """
         search = _Search(photo, self._detectors)
         found = search.faces()
-        certain = _certain(found)
-        quarters = {_quarters(face) for face in certain} - {0}
+        confirmed = _confirmed(found)
+        quarters = {_quarters(face) for face in confirmed} - {0}
         lying = [
             face
-            for quarter in sorted(quarters if certain else UPSIDE_DOWN_OR_LYING)
+            for quarter in sorted(quarters if confirmed else UPSIDE_DOWN_OR_LYING)
             for face in search.lying_faces(quarter)
             if not any(_contradicts(other, face) for other in found)
         ]
-        found = certain if lying else found
+        found = confirmed if lying else found
         return sorted(_distinct(lying + found), key=lambda face: -face.side)
 
     def one(self, photo: UInt8[np.ndarray, "h w 3"], which: int = 0) -> Face:
@@ -79,16 +79,14 @@ class _Search:
         if found:
             return found + self._small_faces(quarters, found)
         found = self._roll.checked(self._detect([copies.framed(whole)], NEAR), up)
-        small = self._small_faces(quarters, _certain(found))
-        return _certain(found) + small if small else found
+        certain = [face for face in found if not face.uncertain_roll]
+        small = self._small_faces(quarters, certain)
+        return certain + small if small else found
 
     def lying_faces(self, quarters: int) -> list[Face]:
         """Return what `faces` finds, if confirmed and not more upright in another turn."""
-        return [
-            face
-            for face in _certain(self.faces(quarters))
-            if face.roll_confidence >= CONFIRMED and _quarters(face) == quarters
-        ]
+        confirmed = _confirmed(self.faces(quarters))
+        return [face for face in confirmed if _quarters(face) == quarters]
 
     def _small_faces(self, quarters: int, found: list[Face]) -> list[Face]:
         """Return the faces found in tiles, without those found already."""
@@ -99,15 +97,17 @@ class _Search:
         ]
         small = _distinct(self._detect(tiles, FAR), found)
         checked = self._roll.checked(small, 90.0 * quarters, kept_within=LEVEL)
-        return [face for face in _certain(checked) if face.roll_confidence >= LEAST]
+        return [
+            face for face in checked if face.roll_confidence >= LEAST and not face.uncertain_roll
+        ]
 
     def _detect(self, inputs: Sequence[DetectorInput], number: int) -> list[Face]:
         found = chain(*self._detectors.faces(inputs, number, self._photo.shape))
         return _distinct(sorted(found, key=lambda face: -face.confidence))
 
 
-def _certain(faces: Sequence[Face]) -> list[Face]:
-    return [face for face in faces if not face.uncertain_roll]
+def _confirmed(faces: Sequence[Face]) -> list[Face]:
+    return [face for face in faces if face.roll_confidence >= CONFIRMED]
 
 
 def _quarters(face: Face) -> int:
