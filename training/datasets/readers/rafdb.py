@@ -49,7 +49,8 @@ def read(path: Path | None) -> RawDataset:
         PreparedError: `path` holds something else.
     """
     whole = DatasetFiles.locate(path, "rafdb")
-    if whole.root_of(LIST) is None and (copy := read_copy(whole)):
+    is_published = any(member.endswith(LIST) for member in whole.members())
+    if not is_published and (copy := read_copy(whole)):
         return copy
     source, base = _open(path)
     rejected, members = RejectedRows(), source.pictures(f"{base}Image/")

@@ -130,7 +130,7 @@ def test_the_message_about_an_unknown_word_lists_the_known_ones(
 
 
 def test_the_message_about_a_folder_without_pictures_lists_their_suffixes(tmp_path: Path) -> None:
-    with pytest.raises(PreparedError, match=r"no pictures \(\.jpg, \.jpeg, \.png"):
+    with pytest.raises(PreparedError, match=r"no pictures \(\.avif, .*\.jpeg, \.jpg"):
         folder.read(plant({"happy/notes.txt": "-"}, tmp_path))
 
 
