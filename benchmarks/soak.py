@@ -62,7 +62,7 @@ def main(kills: int, minutes: float) -> int:
 def kill_all(folder: Path, kills: int) -> Iterator[str]:
     """Kill each kind of work; yield what is wrong afterwards."""
     with in_store(folder / "empty"):
-        store.connect()
+        store.connect(create=True)
     rounds = -(-kills // KILLS_A_ROUND)
     for kind, number in itertools.product((SEEDING, *KINDS), range(rounds)):
         place = folder / f"{kind.name}-{number}"

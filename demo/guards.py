@@ -7,7 +7,7 @@ from collections.abc import Collection
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
-from starlette.datastructures import URL, Headers, MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
@@ -26,7 +26,7 @@ BODY_WITHIN_SECONDS = 30.0
 BODY_BYTES = UPLOAD_BYTES + 2**20
 """Largest body of a request: a file, and what a form adds to it."""
 POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline'; "
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
     "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; media-src 'self' data: blob:; "
     "font-src 'self' data:; connect-src 'self' data: blob:; worker-src 'self' blob:; "
     "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'self'"
@@ -46,8 +46,6 @@ UNUSED = (
 UNEXPECTED = "Something went wrong here; the log file names the cause. Try once more."
 UNFIT = "What was sent is not what this endpoint takes; its parameters are under Use via API."
 DISK_FULL = "The disk of the machine that runs this page is full; make room and try again."
-
-
 BAD_INPUT = (KeyError, ValueError, TypeError, AttributeError)
 """What Gradio's routes raise where a request has other fields than they expect."""
 
@@ -91,13 +89,14 @@ class Refusals:
             await _answer(*refusal)(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> tuple[HTTPStatus, str] | None:
-        host = URL(scope=scope).hostname
-        if host not in self._hosts:
+        headers = Headers(scope=scope)
+        host = headers.get("host", "")
+        if _hostname(f"http://{host}") not in self._hosts:
             return HTTPStatus.FORBIDDEN, (
-                f"This page doesn't answer to the host {host}; "
+                f"This page doesn't answer to the host {host!r}; "
                 "start it with --allowed-hosts and this name if it should."
             )
-        if scope["method"] not in SAFE_METHODS and not self._is_own(Headers(scope=scope)):
+        if scope["method"] not in SAFE_METHODS and not self._is_own(headers):
             return HTTPStatus.FORBIDDEN, "Only the page itself may send this, not another site's."
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         if path.startswith(f"{API}/"):
@@ -109,8 +108,7 @@ class Refusals:
         origin = headers.get("origin")
         if origin is None:
             return headers.get("sec-fetch-site") not in ("cross-site", "same-site")
-        sent_from = urlsplit(origin)
-        return sent_from.netloc == headers.get("host") or sent_from.hostname in self._trusted
+        return origin.partition("://")[2] == headers["host"] or _hostname(origin) in self._trusted
 
     def _api_refusal(self, path: str) -> tuple[HTTPStatus, str] | None:
         if path.startswith(("file=", "file/")):
@@ -124,6 +122,14 @@ class Refusals:
         if unknown or path.startswith(UNUSED):
             names = ", ".join(sorted(self._endpoints))
             return HTTPStatus.NOT_FOUND, f"There is no such endpoint; there are {names}."
+        return None
+
+
+def _hostname(url: str) -> str | None:
+    """Return the host of an address in lower case, or None where there is none to be made out."""
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
         return None
 
 

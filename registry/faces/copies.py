@@ -12,11 +12,11 @@ from registry.faces.detectors import FAR_INPUT_PX, DetectorInput
 LONGEST_PX = 640
 """Longest side of the copy of a whole photo."""
 GREY = 128
-TILE_PX = 480
+TILE_PX = 440
 """Side of the smallest tiles, in pixels of the photo; FAR finds faces of 40 px in them."""
 MOST_PIXELS = 12_600_000
 """Of larger photos the smallest tiles are larger, so that there are no more of them."""
-OVERLAP = 1 / 8
+OVERLAP = 1 / 10
 """Part of a tile that the next one covers again: faces of up to that size are whole in one."""
 
 

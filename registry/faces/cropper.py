@@ -10,7 +10,7 @@ from registry.crops import Crop, CropSpec, level_square
 from registry.faces import copies
 from registry.faces.detectors import FAR, NEAR, DetectorInput, Detectors
 from registry.faces.face import Face, select_face
-from registry.faces.roll import LEVEL, RollCheck
+from registry.faces.roll import CLEARLY, CONFIRMED, LEAST, LEVEL, RollCheck
 
 SAME_FACE = 0.3
 """Two boxes that share more than this part of the smaller one hold the same face."""
@@ -29,19 +29,20 @@ class FaceCropper:
         The far-range detector gets a copy of at most 640 px. Where it finds none, the photo may be
         filled by one face: the close-range detector gets it with a grey frame around. For small
         faces the far-range detector gets overlapping tiles. The roll of each face is checked. Where
-        faces lie or stand on their heads, or none is certain, copies turned by quarters of a circle
-        are looked at in the same way.
+        faces lie or stand on their heads, or none is confirmed, copies turned by quarters of a
+        circle are looked at in the same way.
         """
         search = _Search(photo, self._detectors)
-        found = search.faces(0)
-        certain = _certain(found)
-        quarters = {round(face.angle / 90) % 4 for face in certain} - {0}
+        found = search.faces()
+        confirmed = _confirmed(found)
+        quarters = {_quarters(face) for face in confirmed} - {0}
         lying = [
             face
-            for quarter in sorted(quarters if certain else UPSIDE_DOWN_OR_LYING)
+            for quarter in sorted(quarters if confirmed else UPSIDE_DOWN_OR_LYING)
             for face in search.lying_faces(quarter)
+            if not any(_contradicts(other, face) for other in found)
         ]
-        found = certain if lying else found
+        found = confirmed if lying else found
         return sorted(_distinct(lying + found), key=lambda face: -face.side)
 
     def one(self, photo: UInt8[np.ndarray, "h w 3"], which: int = 0) -> Face:
@@ -67,19 +68,25 @@ class _Search:
         self._whole, self._tile_copies = copies.whole(photo), copies.tile_copies(photo)
         self._roll = RollCheck(photo, detectors)
 
-    def faces(self, quarters: int) -> list[Face]:
+    def faces(self, quarters: int = 0) -> list[Face]:
         """Return the faces found in the photo turned anticlockwise by quarters of a circle.
 
-        Small ones are left out where it stays uncertain which side of them is up, and so is one
-        that fills the photo if there are small ones.
+        Where the far-range detector finds none, an uncertain one that fills the photo is left out
+        if there are small ones.
         """
         whole, up = copies.turned(self._whole, quarters), 90.0 * quarters
         found = self._roll.checked(self._detect([whole], FAR), up)
-        if not found:
-            found = self._roll.checked(self._detect([copies.framed(whole)], NEAR), up)
-            small = self._small_faces(quarters, _certain(found))
-            return _certain(found) + small if small else found
-        return found + self._small_faces(quarters, found)
+        if found:
+            return found + self._small_faces(quarters, found)
+        found = self._roll.checked(self._detect([copies.framed(whole)], NEAR), up)
+        certain = [face for face in found if not face.uncertain_roll]
+        small = self._small_faces(quarters, certain)
+        return certain + small if small else found
+
+    def lying_faces(self, quarters: int) -> list[Face]:
+        """Return what `faces` finds, if confirmed and not more upright in another turn."""
+        confirmed = _confirmed(self.faces(quarters))
+        return [face for face in confirmed if _quarters(face) == quarters]
 
     def _small_faces(self, quarters: int, found: list[Face]) -> list[Face]:
         """Return the faces found in tiles, without those found already."""
@@ -89,20 +96,28 @@ class _Search:
             for tile in copies.tiles(copies.turned(copy, quarters))
         ]
         small = _distinct(self._detect(tiles, FAR), found)
-        return _certain(self._roll.checked(small, 90.0 * quarters, kept_within=LEVEL))
-
-    def lying_faces(self, quarters: int) -> list[Face]:
-        """Return what `faces` finds, if certain and not more upright in another turn."""
-        found = _certain(self.faces(quarters))
-        return [face for face in found if round(face.angle / 90) % 4 == quarters]
+        checked = self._roll.checked(small, 90.0 * quarters, kept_within=LEVEL)
+        return [
+            face for face in checked if face.roll_confidence >= LEAST and not face.uncertain_roll
+        ]
 
     def _detect(self, inputs: Sequence[DetectorInput], number: int) -> list[Face]:
         found = chain(*self._detectors.faces(inputs, number, self._photo.shape))
         return _distinct(sorted(found, key=lambda face: -face.confidence))
 
 
-def _certain(faces: Sequence[Face]) -> list[Face]:
-    return [face for face in faces if not face.uncertain_roll]
+def _confirmed(faces: Sequence[Face]) -> list[Face]:
+    return [face for face in faces if face.roll_confidence >= CONFIRMED]
+
+
+def _quarters(face: Face) -> int:
+    return round(face.angle / 90) % 4
+
+
+def _contradicts(face: Face, lying: Face) -> bool:
+    """Return whether a lying face is the same as `face`, turned otherwise and no more certain."""
+    same = _overlap(face.box, lying.box) >= SAME_FACE and _quarters(face) != _quarters(lying)
+    return same and lying.roll_confidence < face.roll_confidence + CLEARLY
 
 
 def _distinct(faces: Sequence[Face], known: Sequence[Face] = ()) -> list[Face]:

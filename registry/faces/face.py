@@ -26,12 +26,14 @@ class Face:
     `box` is (left, top, right, bottom), clamped to the photo; `keypoints` are right eye, left eye,
     nose tip, mouth, right ear, left ear (the person's right and left). `uncertain_roll` is true
     where the looks at the face did not agree on which side of it is up: its crop may be turned.
+    `roll_confidence` is the score of the close look that agrees with the roll, 0 where none does.
     """
 
     box: tuple[float, float, float, float]
     keypoints: Float[np.ndarray, "6 2"]
     confidence: float
     uncertain_roll: bool = False
+    roll_confidence: float = 0.0
 
     def mapped(self, to_photo: Float[np.ndarray, "2 3"], shape: tuple[int, ...]) -> "Face":
         """Return the face of a part, mapped by `to_photo` into the photo of `shape` (h, w).

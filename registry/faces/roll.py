@@ -6,7 +6,7 @@ that were turned by every 15 degrees its score was 0.87 or more where the keypoi
 0.86 or less, or the roll it found far from level, where they were wrong by more than 40 degrees.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -27,9 +27,10 @@ CLOSE, AROUND = 1.6, 4.0
 """Sides of the squares that NEAR and FAR look at, in sides of the bare face."""
 CONFIRMED = 0.85
 """Score of NEAR from which on a level face counts as confirmed."""
-DOUBTFUL = 0.75
-"""Score of NEAR below which it stays uncertain which side of a face that was found upright is up.
-Where NEAR found another side than FAR, it is uncertain below CONFIRMED."""
+LEAST = 0.75
+"""Score of NEAR below which a face that only a tile shows is left out."""
+CLEARLY = 0.1
+"""By so much NEAR's score has to be higher for another side of a face to be up than FAR found."""
 UPRIGHT = 30.0
 """Degrees of roll up to which FAR's keypoints are as good as NEAR's."""
 KEPT_DEGREES = 20.0
@@ -50,7 +51,7 @@ class RollCheck:
     ) -> list[Face]:
         """Return the faces; those with a wrong roll get other keypoints.
 
-        A face that was found upright, and is confirmed, is returned unchanged.
+        A face that was found upright, and is confirmed, keeps its keypoints.
 
         Args:
             faces: what FAR or NEAR found.
@@ -64,26 +65,29 @@ class RollCheck:
         ]
 
     def _checked(self, face: Face, look: Face | None, kept_within: float) -> Face:
+        looks = [look] if look else []
         if not look or look.confidence < CONFIRMED or not _near(look.angle, face.angle, LYING):
-            look = self._best_turned(face)
-        if look is None:
-            return replace(face, uncertain_roll=True)
-        if _near(look.angle, face.angle, kept_within):
-            return replace(face, uncertain_roll=look.confidence < DOUBTFUL)
-        look = self._levelled(look)
-        if look.confidence < CONFIRMED:
-            return replace(look, uncertain_roll=True)
-        return self._from_around(look)
+            looks = self._turned_looks(face)
+        own = _best(look for look in looks if _near(look.angle, face.angle, KEPT_DEGREES))
+        best, score = _best(looks), own.confidence if own else 0.0
+        if best is None or (best is not own and best.confidence < score + CLEARLY):
+            return replace(face, uncertain_roll=True, roll_confidence=score)
+        if best is own and (score < CONFIRMED or _near(own.angle, face.angle, kept_within)):
+            return replace(face, roll_confidence=score)
+        level = self._levelled(best)
+        if level.confidence < CONFIRMED:
+            return replace(face, uncertain_roll=True, roll_confidence=score)
+        return replace(self._from_around(level), roll_confidence=level.confidence)
 
-    def _best_turned(self, face: Face) -> Face | None:
+    def _turned_looks(self, face: Face) -> list[Face]:
         looks = self._closely([face] * 4, [0.0, 90.0, 180.0, 270.0])
-        return max(filter(None, looks), key=lambda look: look.confidence, default=None)
+        return [look for look in looks if look]
 
     def _levelled(self, face: Face) -> Face:
         """Return what NEAR finds in the face's level crop; again until that is level."""
         for _ in range(LOOKS):
             (look,) = self._closely([face], [0.0])
-            if look is None or look.confidence < DOUBTFUL <= face.confidence:
+            if look is None or look.confidence < LEAST <= face.confidence:
                 break
             before, face = face, look
             if _near(look.angle, before.angle, LEVEL):
@@ -118,8 +122,11 @@ def _near(angle: float, other: float, degrees: float) -> bool:
 
 def _at_centre(face: Face, found: Sequence[Face]) -> Face | None:
     """Return the most confident of the found faces that lie where `face` lies, if there is one."""
-    here = [look for look in found if _distance(look, face) < face.side / 2]
-    return max(here, key=lambda look: look.confidence, default=None)
+    return _best(look for look in found if _distance(look, face) < face.side / 2)
+
+
+def _best(looks: Iterable[Face]) -> Face | None:
+    return max(looks, key=lambda look: look.confidence, default=None)
 
 
 def _distance(look: Face, face: Face) -> float:

@@ -38,10 +38,13 @@ class Healthy(BaseHTTPRequestHandler):
 
     asked = 0
 
-    def do_GET(self) -> None:
+    def do_POST(self) -> None:
         type(self).asked += 1
+        self.rfile.read(int(self.headers["Content-Length"]))
         self.send_response(200)
+        self.send_header("Content-Type", "application/json")
         self.end_headers()
+        self.wfile.write(b"{}")
 
     def log_message(self, *_: object) -> None:
         return
@@ -83,4 +86,4 @@ def test_other_servers_are_still_reached_through_the_proxy(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://registry.example:{unused_port()}")
     with pytest.raises(RegistryError):
         store.connect()
-    assert proxy.requests[0].startswith(b"GET http://registry.example")
+    assert b" http://registry.example" in proxy.requests[0]

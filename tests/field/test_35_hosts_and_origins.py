@@ -18,7 +18,13 @@ from tests.demo.fakes import FakeRegistry
 from tests.field.open_page import Visitor, opened_page
 
 pytestmark = pytest.mark.xdist_group("page")
-ELSEWHERE = ("http://elsewhere.example", "null", "http://127.0.0.1:1", "http://localhost")
+ELSEWHERE = (
+    "http://elsewhere.example",
+    "null",
+    "http://[",
+    "http://127.0.0.1:1",
+    "http://localhost",
+)
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +38,7 @@ def visitor(url: str) -> Visitor:
     return Visitor(url)
 
 
-@pytest.mark.parametrize("host", ["a.example", "127.0.0.1.a.example", "10.0.0.1"])
+@pytest.mark.parametrize("host", ["a.example", "127.0.0.1.a.example", "10.0.0.1", "[::1"])
 def test_a_name_that_was_made_to_point_here_gets_no_answer(visitor: Visitor, host: str) -> None:
     answer = visitor.get("/config", headers={"Host": host})
     assert answer.status_code == 403
