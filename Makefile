@@ -11,8 +11,9 @@ INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint req
 demo: .venv/demo
 	$(BIN)/python app.py
 
+# Without PASSIVE torch's threads spin while they wait for a core that another test has.
 test: check
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --jaxtyping-packages=registry,training,demo,beartype.beartype --durations=20 $(ARGS)
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n 2 --dist loadgroup --jaxtyping-packages=registry,training,demo,beartype.beartype --durations=20 $(ARGS)
 
 check: .venv/dev
 	$(BIN)/ruff check .

@@ -37,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return BAD_INPUT
     log = logs.log_to_file("demo")
     console.save_cpu()
+    console.collect_rarely()
     _quiet_libraries()
     try:
         return run(command)

@@ -39,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from registry.errors import BadVersion, RegistryError, first_line
 
     log = logs.log_to_file("registry")
+    console.collect_rarely()
     try:
         app.cli(args=arguments, prog="python -m registry", description=DESCRIPTION)
     except KeyboardInterrupt:

@@ -1,5 +1,6 @@
 """What our programs do alike in a terminal: output that any console prints, tables, progress."""
 
+import gc
 import io
 import os
 import sys
@@ -15,6 +16,7 @@ CLOSED_PIPE = 141
 """Exit status of a program whose output nobody reads any more: 128 and the number of SIGPIPE."""
 LINE_SECONDS = 5.0
 """How often progress is reported where no bar can be drawn."""
+OBJECTS_BETWEEN_COLLECTIONS = 100_000
 Arguments = ParamSpec("Arguments")
 Item = TypeVar("Item")
 
@@ -107,6 +109,11 @@ def save_cpu() -> None:
     On busy cores most of a short answer's CPU goes into their spinning (3 s of 6, measured).
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def collect_rarely() -> None:
+    """Let Python look for garbage rarely: in a short command most of it is done while importing."""
+    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
 
 
 def _escape_unprintable() -> None:
