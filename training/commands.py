@@ -11,11 +11,14 @@ from typing import Annotated, Any, Literal
 import tyro
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional
 
+from registry import console
+
 PROGRAM = "python -m training"
 Arguments = Sequence[str]
 Split = Literal["train", "validation", "test"]
 Data = Annotated[Path, Positional, tyro.conf.arg(metavar="DATA")]
 Reference = Annotated[str, Positional, tyro.conf.arg(metavar="NAME[@alias|/version]")]
+Flag = Annotated[bool, FlagCreatePairsOff]
 Json = Annotated[bool, FlagCreatePairsOff, tyro.conf.arg(name="json")]
 JSON_FLAG = "--json"
 
@@ -78,14 +81,12 @@ def evaluate(arguments: Arguments) -> None:
             split: the part of the data to measure on.
             as_json: print JSON.
         """
-        import torch
-
         from registry.measurements import to_rows
         from training.cards.tables import as_published, lines
         from training.datasets.prepared import Prepared
         from training.evaluate import log, measure
 
-        torch.set_flush_denormal(True)
+        _flush_denormals()
         evaluation = measure(reference, Prepared.open(data), split)
         if as_json:
             _print_json(to_rows(evaluation.rows))
@@ -108,47 +109,41 @@ def compare(arguments: Arguments) -> None:
         first: Annotated[str, Positional, tyro.conf.arg(metavar="FIRST")],
         second: Annotated[str, Positional, tyro.conf.arg(metavar="SECOND")],
         data: tuple[Path, ...] = (),
-        versions: Annotated[bool, FlagCreatePairsOff] = False,
+        versions: Flag = False,
         seeds: int = 3,
         epochs: int | None = None,
         split: Split = "test",
-        markdown: Annotated[bool, FlagCreatePairsOff] = False,
+        markdown: Flag = False,
         as_json: Json = False,
     ) -> None:
-        """Compare two.
+        """Compare.
 
         Args:
             first: a recipe such as dln-compact; with --versions a version such as dln/2.
-            second: the recipe or version to compare with.
+            second: the other one.
             data: prepared folders to train and compare on; the smoke recipes need none.
             versions: compare registered versions; nothing is trained.
-            seeds: trainings of each recipe, with seeds 0, 1, ...; with one, no interval is shown,
-                because nothing is known of the difference that chance makes.
+            seeds: trainings of each recipe, with seeds 0, 1, ...; with one, no interval is shown.
             epochs: of every training; the recipes' own by default.
             split: the part of the data to measure on.
-            markdown: print the table as Markdown.
+            markdown: print Markdown.
             as_json: print JSON.
         """
-        import torch
-
-        from registry.console import print_table
         from training import compare as comparison
         from training.datasets.prepared import Prepared
 
-        torch.set_flush_denormal(True)
+        _flush_denormals()
+        intervals = versions or seeds > 1
         if versions:
-            sets = [Prepared.open(folder) for folder in data]
-            rows = comparison.compare_versions(first, second, sets, split)
+            rows = comparison.compare_versions(first, second, [*map(Prepared.open, data)], split)
         else:
             rows = comparison.compare_recipes(first, second, data, seeds, epochs, split)
-        intervals = versions or seeds > 1
         if as_json:
             _print_json([row.to_dict(intervals) for row in rows])
         elif markdown:
             print(comparison.markdown(rows, first, second, intervals))
         else:
-            shown = "95 % intervals, difference paired" if intervals else "one seed: no interval"
-            print_table(comparison.table(rows, first, second, f"{split}, {shown}", intervals))
+            console.print_table(comparison.table(rows, first, second, split, intervals))
 
     _run(main, compare, arguments)
 
@@ -292,6 +287,13 @@ def _run(main: Callable[..., None], command: Callable[..., Any], arguments: Argu
 def _description(command: Callable[..., Any]) -> str:
     """Return a docstring for the terminal: without its indentation, line by line."""
     return "\n".join(line.removeprefix("    ") for line in (command.__doc__ or "").splitlines())
+
+
+def _flush_denormals() -> None:
+    """Compute with 0 in place of the tiny numbers that are slow on a CPU."""
+    import torch
+
+    torch.set_flush_denormal(True)
 
 
 def _print_json(value: object) -> None:

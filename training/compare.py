@@ -97,10 +97,11 @@ def compare_recipes(
 
 
 def table(
-    rows: Sequence[Row], first: str, second: str, title: str, intervals: bool = True
+    rows: Sequence[Row], first: str, second: str, split: str, intervals: bool = True
 ) -> Table:
     """Return the rows as a table for a terminal."""
-    shown = Table("", first, second, "difference", title=title)
+    about = "95 % intervals, difference paired" if intervals else "one seed: no interval"
+    shown = Table("", first, second, "difference", title=f"{split}, {about}")
     for row in rows:
         shown.add_row(*row.cells(intervals))
     return shown
