@@ -26,7 +26,7 @@ BODY_WITHIN_SECONDS = 30.0
 BODY_BYTES = UPLOAD_BYTES + 2**20
 """Largest body of a request: a file, and what a form adds to it."""
 POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline'; "
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
     "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; media-src 'self' data: blob:; "
     "font-src 'self' data:; connect-src 'self' data: blob:; worker-src 'self' blob:; "
     "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'self'"

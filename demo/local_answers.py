@@ -86,13 +86,11 @@ class LocalAnswers:
         strength: float,
     ) -> tuple[Answer, bytes]:
         """Return the metrics of a transfer, and its picture as a PNG."""
-        from demo.marking import encode_png
-
         named = [(source, faces[0]), *([] if driver is None else [(driver, faces[1])])]
         person, *other = self._read(named)
         indices = (faces[0] - 1, faces[1] - 1)
         answer = self._transfer.transfer(person, other[0] if other else None, indices, strength)
-        return answer.to_dict(), encode_png(answer.picture)
+        return answer.to_dict(), answer.encode()
 
     def _read(self, named: Sequence[tuple[PhotoFile, int]]) -> list[Any]:
         """Return photos with their faces.

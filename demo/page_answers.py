@@ -77,8 +77,6 @@ class PageAnswers:
     ) -> tuple[Answer, bytes]:
         """Return the metrics of a transfer, and its picture as a PNG."""
         try:
-            if driver is None:
-                raise NotAnswered
             answer, picture = self._ask("transfer", [source, driver], strength, *faces)
         except NotAnswered:
             return self._here().transfer(source, driver, faces, strength)
@@ -89,8 +87,8 @@ class PageAnswers:
         self._local = self._local or LocalAnswers()
         return self._local
 
-    def _ask(self, endpoint: str, photos: Sequence[PhotoFile], *options: Any) -> Any:
-        """Return what an endpoint of the page answers.
+    def _ask(self, endpoint: str, photos: Sequence[PhotoFile | None], *options: Any) -> Any:
+        """Return what an endpoint of the page answers; None stands for a photo that is left out.
 
         Raises:
             NotAnswered: It can't be reached, refuses, or another version answered.
@@ -110,7 +108,9 @@ class PageAnswers:
         self._require_production(answer)
         return answer
 
-    def _predict(self, endpoint: str, photos: Sequence[PhotoFile], options: Sequence[Any]) -> Any:
+    def _predict(
+        self, endpoint: str, photos: Sequence[PhotoFile | None], options: Sequence[Any]
+    ) -> Any:
         from gradio_client import Client, handle_file
 
         if self._client is None:
@@ -121,7 +121,7 @@ class PageAnswers:
                 download_files=self._folder.name,
                 httpx_kwargs={"trust_env": False, "timeout": WITHIN_SECONDS},
             )
-        sent = [handle_file(self._file(photo)) for photo in photos]
+        sent = [photo and handle_file(self._file(photo)) for photo in photos]
         return self._client.submit(*sent, *options, api_name=endpoint).result(WITHIN_SECONDS)
 
     def _file(self, photo: PhotoFile) -> Path:

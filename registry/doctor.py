@@ -22,8 +22,10 @@ class Leftover:
     kind: str
     """`run`, or `model`: a logged model of MLflow that is no version of a registered one."""
     identifier: str
-    text: str
-    """What it is, as the beginning of a sentence."""
+    name: str
+    """What it is called in a sentence."""
+    state: str
+    """What is wrong with it, as the end of a sentence."""
     is_killed: bool
     """Whether its process has certainly ended; else it may live, and is left alone."""
 
@@ -31,15 +33,15 @@ class Leftover:
     def found(self) -> str:
         """A sentence about what was found and what is to be done."""
         if self.is_killed:
-            return f"{self.text}: its process was killed."
-        if self.kind == "run":
-            return f"{self.text}; if nothing writes to it any more, end it in MLflow."
-        return f"{self.text}; if nothing writes to it any more, delete it in MLflow."
+            return f"{self.name} {self.state}: its process was killed."
+        end = "end it" if self.kind == "run" else "delete it"
+        return f"{self.name} {self.state}; if nothing writes to it any more, {end} in MLflow."
 
     @property
     def cleaned(self) -> str:
         """A sentence about what `clean` has done."""
-        return f"{self.text}: {'is ended now' if self.kind == 'run' else 'was deleted'}."
+        done = "is ended now" if self.kind == "run" else "was deleted"
+        return f"{self.name} {done}; its process was killed."
 
 
 def leftovers() -> list[Leftover]:
@@ -101,11 +103,11 @@ def _runs(client: "MlflowClient", marked: dict[tuple[str, str], bool]) -> Iterat
     for run in _all_running(client):
         is_alive = marked.get(("run", run.info.run_id))
         if not is_alive:
-            text = f"Run {run.info.run_id} ({printable(run.info.run_name)}) counts as running"
             yield Leftover(
                 kind="run",
                 identifier=run.info.run_id,
-                text=text,
+                name=f"Run {run.info.run_id} ({printable(run.info.run_name)})",
+                state="counts as running",
                 is_killed=is_alive is False,
             )
 
@@ -116,13 +118,11 @@ def _models(client: "MlflowClient", marked: dict[tuple[str, str], bool]) -> Iter
         unfinished = str(model.status) == PENDING or is_alive is False
         if is_alive or not unfinished or _is_version(client, model):
             continue
-        text = (
-            f"Model {model.model_id} ({printable(model.name)}) was stored in part, {_size(model)}"
-        )
         yield Leftover(
             kind="model",
             identifier=model.model_id,
-            text=text,
+            name=f"Model {model.model_id} ({printable(model.name)})",
+            state=f"was stored in part ({_size(model)})",
             is_killed=is_alive is False,
         )
 

@@ -96,10 +96,10 @@ class VisitorQueue(Queue):  # type: ignore[misc]
             _refuse(f"{len(waiting)} requests wait for their answers already", seconds)
 
     def _in_turn(self, events: list[Event]) -> list[Event]:
-        seen: dict[str, int] = {}
+        turns: dict[str, int] = {}
         keys = {}
         for event in sorted(events, key=lambda event: event.enqueue_time):
-            turn = seen[event.session_hash] = seen.get(event.session_hash, 0) + 1
+            turn = turns[event.session_hash] = turns.get(event.session_hash, 0) + 1
             keys[event] = (event.session_hash not in self._listeners, turn, event.enqueue_time)
         return sorted(events, key=keys.__getitem__)
 

@@ -38,10 +38,13 @@ class Healthy(BaseHTTPRequestHandler):
 
     asked = 0
 
-    def do_GET(self) -> None:
+    def do_POST(self) -> None:
         type(self).asked += 1
+        self.rfile.read(int(self.headers["Content-Length"]))
         self.send_response(200)
+        self.send_header("Content-Type", "application/json")
         self.end_headers()
+        self.wfile.write(b"{}")
 
     def log_message(self, *_: object) -> None:
         return

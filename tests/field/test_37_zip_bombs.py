@@ -55,8 +55,10 @@ def test_a_table_that_unpacks_a_thousandfold_is_refused_at_opening(tmp_path: Pat
 
 
 @pytest.mark.parametrize("method", [ZIP_DEFLATED, ZIP_BZIP2, ZIP_LZMA])
-def test_a_member_that_lies_about_its_size_costs_no_memory(method: int, tmp_path: Path) -> None:
-    path = lying(bomb(tmp_path / "set.zip", "anna/sad/2.tiff", 250, method), 5000)
+def test_a_member_that_holds_more_than_declared_costs_no_memory(
+    method: int, tmp_path: Path
+) -> None:
+    path = lying(bomb(tmp_path / "set.zip", "anna/sad/2.tiff", 160, method), 5000)
     limited = (
         "import resource, sys\n"
         "from pathlib import Path\n"
@@ -96,7 +98,7 @@ def test_blank_pictures_and_tables_of_a_usual_size_are_no_bombs(tmp_path: Path) 
     assert len(files.read("bo/fear.bmp")) == 8 * MIB
 
 
-def test_a_size_said_too_large_is_found_when_less_comes(tmp_path: Path) -> None:
+def test_a_member_that_holds_less_than_declared_is_damaged(tmp_path: Path) -> None:
     path = lying(pack({"a.jpg": b"-", "b.jpg": photo()}, tmp_path / "set.zip"), MIB)
     with pytest.raises(MemberError) as error:
         DatasetFiles(path).read("__MACOSX/._a.jpg")

@@ -82,9 +82,9 @@ def test_bad_bodies_are_the_clients_fault_and_never_an_empty_error(
         if answer.status_code == 200:  # taken, to be answered by an error
             assert "event_id" in answer.json()
             continue
-        said = answer.json()
-        assert said.get("detail") or said["error"].endswith("."), body
-        assert answer.status_code < 500 or said.get("error")
+        answered = answer.json()
+        assert answered.get("detail") or answered["error"].endswith("."), body
+        assert answer.status_code < 500 or answered.get("error")
     assert "Traceback" not in "".join(capfd.readouterr())
 
 

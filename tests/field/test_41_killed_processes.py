@@ -71,7 +71,7 @@ def test_a_run_counts_as_running_only_while_its_process_lives(
     assert "python -m registry doctor --fix" in printed
     assert status(run_id) == "RUNNING", "without --fix nothing is changed"
 
-    assert doctor.clean_killed() == [f"Run {run_id} (killed) counts as running: is ended now."]
+    assert doctor.clean_killed() == [f"Run {run_id} (killed) is ended now; its process was killed."]
     assert status(run_id) == "KILLED"
     assert doctor.leftovers() == doctor.clean_killed() == []
     with Tracker("dln", "killed", run_id):

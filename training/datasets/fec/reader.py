@@ -6,7 +6,6 @@ and many are gone.
 """
 
 import shlex
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from io import BufferedIOBase
 from pathlib import Path
-from zipfile import BadZipFile, is_zipfile
+from zipfile import is_zipfile
 
 from training.datasets.fec.download_log import Status
 from training.datasets.fec.face_crops import MARGIN, Box, FaceCrops
@@ -24,6 +23,7 @@ from training.datasets.fec.photos import Photos
 from training.datasets.fec.triplets import MOST_ANSWERS, FecTriplets, build_triplets
 from training.datasets.prepared import SPLITS, PreparedError, reason_of
 from training.datasets.readers.archives import DatasetFiles
+from training.datasets.readers.zips import READ_ERRORS
 from training.datasets.source import PictureRecord, RawDataset
 
 PARTS = {
@@ -236,7 +236,7 @@ def _parse_part(name: str, opener: Opener) -> FecCsv:
 def _reading(name: str) -> Iterator[None]:
     try:
         yield
-    except (OSError, BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+    except READ_ERRORS as error:
         raise PreparedError(
             f"{name} of fec can't be read: {reason_of(error)}; get it again."
         ) from error

@@ -1,8 +1,8 @@
 """Names of a zip's members, whatever program packed it: encodings and separators put right.
 
-A zip says of each name only whether it is UTF-8. Where it doesn't say so, macOS and Linux mean
-UTF-8 all the same, and Windows means the encoding of its language. A name is the same text in a
-set's tables only if it is decoded as it was meant.
+A zip marks names that are UTF-8, and no other encoding. Unmarked names are UTF-8 too if macOS or
+Linux wrote them, and in the encoding of its language if Windows did. A name equals the one in a
+set's tables only if it is decoded right.
 """
 
 import posixpath
@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from zipfile import ZipInfo
 
-SAID_TO_BE_UTF8 = 0x800
+UTF8_FLAG = 0x800
 """Flag of a member whose name is UTF-8."""
 UNICODE_PATH = 0x7075
 """Extra field of Info-ZIP with the name as UTF-8."""
@@ -29,8 +29,8 @@ SCRIPTS: Mapping[str, tuple[str, ...]] = {
 
 def decode_names(members: Sequence[ZipInfo]) -> list[str]:
     """Return each member's path with forward slashes; folders keep the slash at their end."""
-    unsaid = [_raw(member) for member in members if not member.flag_bits & SAID_TO_BE_UTF8]
-    encoding = guess_encoding(b"\n".join(raw for raw in unsaid if not raw.isascii()))
+    unmarked = [_raw(member) for member in members if not member.flag_bits & UTF8_FLAG]
+    encoding = guess_encoding(b"\n".join(raw for raw in unmarked if not raw.isascii()))
     return [_plain_path(_decode(member, encoding)) for member in members]
 
 
@@ -70,7 +70,7 @@ def _raw(member: ZipInfo) -> bytes:
 
 
 def _decode(member: ZipInfo, encoding: str) -> str:
-    if member.flag_bits & SAID_TO_BE_UTF8:
+    if member.flag_bits & UTF8_FLAG:
         return member.orig_filename
     raw = _raw(member)
     return _unicode_path(member.extra, raw) or raw.decode(encoding)
