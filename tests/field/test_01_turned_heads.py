@@ -42,6 +42,7 @@ def people(shared_data: Path) -> list[Pixels]:
 @pytest.fixture(scope="module")
 def emotion(cropper: FaceCropper) -> Recognizer:
     """Return what names the emotion of a face, by the shipped network."""
+    torch.set_flush_denormal(True)
     starter = files.Starter.open(files.EMOTION)
     network = seed.NETWORKS[files.EMOTION](starter.card)
     network.load_state_dict(starter.weights())
@@ -64,7 +65,7 @@ def turned_clockwise(photo: Pixels, degrees: float) -> Pixels:
     """Return a square picture with the turned photo; its edge is repeated around."""
     height, width = photo.shape[:2]
     side = math.ceil(math.hypot(height, width))
-    return level_square(photo, (width / 2, height / 2), float(side), -degrees, side)[0]
+    return level_square(photo, (width / 2, height / 2), float(side), -float(degrees), side)[0]
 
 
 def between(one: float, other: float) -> float:
