@@ -69,6 +69,8 @@ def test_one_page_has_its_share_and_all_have_theirs(
     visitor: Visitor, network: GatedNetwork, question: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(visitor_queue, "MOST_WAITING", 20)
+    for name in ("UNHEARD_SECONDS", "UNHEARD_SECONDS_WHEN_FULL"):
+        monkeypatch.setattr(visitor_queue, name, 600.0)
     close_gate(network)
     event = visitor.event_index("compare")
     answers = [visitor.join(event, question) for _ in range(15)]

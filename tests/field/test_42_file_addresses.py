@@ -76,4 +76,6 @@ def test_a_visitors_own_file_is_given_out(visitor: Visitor, uploaded: Path) -> N
 def test_a_link_out_of_the_folder_is_not_followed(visitor: Visitor, uploaded: Path) -> None:
     link = uploaded.with_name("link.jpg")
     link.symlink_to("/etc/passwd")
-    assert visitor.get(f"/gradio_api/file={link}").status_code == 403
+    answer = visitor.get(f"/gradio_api/file={link}")
+    link.unlink()
+    assert answer.status_code == 403
