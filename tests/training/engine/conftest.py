@@ -6,7 +6,7 @@ import pytest
 
 from tests.training.engine.line import LineRecipe, LineTask
 from training.datasets.prepare import prepare
-from training.recipes import RECIPES, TASKS
+from training.recipes import RECIPES, SUMMARIES, TASKS
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +27,7 @@ def line(monkeypatch: pytest.MonkeyPatch, fresh_store: Path, runs: Path) -> type
 
     monkeypatch.setitem(TASKS, LineRecipe, ThisTestsTask)  # type: ignore[arg-type]
     monkeypatch.setitem(RECIPES, "line", LineRecipe(runs=runs))  # type: ignore[arg-type]
+    monkeypatch.setitem(SUMMARIES, "line", "a straight line")
     return ThisTestsTask
 
 
