@@ -102,7 +102,7 @@ def test_the_arguments_of_long_commands_are_accepted(
 
 
 def test_every_block_says_what_it_is() -> None:
-    assert {block.language for block in ALL_BLOCKS} <= {"sh", "python", "text"}
+    assert {block.language for block in ALL_BLOCKS} <= {"sh", "python", "json", "text"}
 
 
 def is_followed(block: Block) -> bool:
