@@ -58,7 +58,6 @@ def test_no_fault_is_loaded_and_the_version_before_answers(
     promotion.promote("dln", 1)
     assert server.model("dln").version.number == good.number
     client = store.connect()
-    client.set_registered_model_alias("dln", "production", "2")
     tags = dict(client.get_model_version("dln", "2").tags)
 
     def refuse(*_: object) -> nn.Module:
@@ -68,6 +67,7 @@ def test_no_fault_is_loaded_and_the_version_before_answers(
     for fault, reason in FAULTS:
         for key, value in fault.items():
             client.set_model_version_tag("dln", "2", key, json.dumps(value))
+        client.set_registered_model_alias("dln", "production", "2")
         with pytest.raises(BadVersion, match=r"^Version 2 of dln .*: promote another") as raised:
             versions.load("dln@production")
         assert reason in str(raised.value), fault
@@ -79,6 +79,7 @@ def test_no_fault_is_loaded_and_the_version_before_answers(
         if "is incomplete" not in reason:
             assert until(lambda reason=reason: reason in str(server.problem("dln")))
             assert "Until then version 1 answers" in str(server.problem("dln"))
+        client.set_registered_model_alias("dln", "production", "1")
         for key in fault:
             client.set_model_version_tag("dln", "2", key, tags[key])
     assert server.model("dln").version.number == good.number
