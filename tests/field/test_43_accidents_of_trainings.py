@@ -1,20 +1,19 @@
 """Accidents while a network is trained: killed in a checkpoint, a full disk, a clock that jumps."""
 
 import os
-import resource
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from torch import nn
 
 from registry import store, versions
+from tests.field.file_sizes import largest_file
 from tests.training.engine.line import STEPS, LineRecipe, LineTask
 from training.__main__ import main
 from training.engine.run_folder import run_folder
@@ -26,6 +25,7 @@ TRAIN = """
 import os, signal, sys
 from pathlib import Path
 from accelerate import Accelerator
+from tests.field.file_sizes import largest_file
 from tests.training.engine.line import LineRecipe, LineTask
 from training.recipes import TASKS
 from training.train import train
@@ -71,17 +71,6 @@ def test_a_training_killed_inside_a_checkpoint_resumes_to_the_same_numbers(
     unbroken = train("line", recipe, "")
     assert unbroken is not None
     assert slopes(resumed) == slopes(unbroken)
-
-
-@contextmanager
-def largest_file(size_bytes: int) -> Iterator[None]:
-    """Let every write fail that would make a file larger: a disk that fills, file by file."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize("size_bytes", [0, 1_000, 30_000, 200_000])

@@ -1,11 +1,9 @@
 """A disk that fills is answered by a sentence at each write, and nothing is lost by it."""
 
 import os
-import resource
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,6 +12,7 @@ import demo.__main__
 from demo.guards import DISK_FULL
 from registry import versions
 from tests.demo.fakes import ALIKE, FakeRegistry, answers
+from tests.field.file_sizes import largest_file
 from tests.field.open_page import Visitor, opened_page
 from tests.field.running_app import inherited
 from tests.test_app import PROJECT
@@ -22,17 +21,6 @@ pytestmark = [
     pytest.mark.xdist_group("page"),
     pytest.mark.skipif(os.name != "posix", reason="limits the size of files"),
 ]
-
-
-@contextmanager
-def no_room_above(size_bytes: int) -> Iterator[None]:
-    """Let no file of this process grow beyond a size until the block ends."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +43,7 @@ def photo(examples: Path) -> Path:
 
 
 def test_an_upload_for_which_there_is_no_room_is_refused(visitor: Visitor, photo: Path) -> None:
-    with no_room_above(1000):
+    with largest_file(1000):
         answer = visitor.post("/gradio_api/upload", files={"files": photo.read_bytes()})
     assert (answer.status_code, answer.json()) == (507, {"detail": DISK_FULL})
     assert Path(visitor.upload(photo)["path"]).read_bytes() == photo.read_bytes()
@@ -66,7 +54,7 @@ def test_a_picture_for_which_there_is_no_room_is_not_half_given(
 ) -> None:
     uploaded = visitor.upload(photo)
     question = [uploaded, uploaded, 1.0, 1, 1]
-    with no_room_above(1000):
+    with largest_file(1000):
         assert visitor.answer("transfer", question)["error"] == DISK_FULL
         visitor.join(visitor.event_index("load_upload"), [uploaded])
         done = next(m for m in visitor.messages() if m["msg"] == "process_completed")
@@ -93,7 +81,7 @@ def test_a_file_that_does_not_fit_leaves_the_one_before(
     arguments[2:2] = [str(photo)] if command == "transfer" else []
     assert demo.__main__.main(arguments) == 0
     before = output.read_bytes()
-    with no_room_above(500):
+    with largest_file(500):
         assert demo.__main__.main(arguments) == 2
     assert "can't be written" in capsys.readouterr().err
     assert output.read_bytes() == before
