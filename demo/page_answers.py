@@ -1,9 +1,9 @@
 """The terminal's answers from the page that is open: its models are loaded already."""
 
 import logging
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
@@ -11,6 +11,7 @@ from demo import open_page
 from demo.local_answers import Answer, Answers, LocalAnswers
 from demo.photo_files import PhotoFile
 from registry.photos import PhotoError
+from registry.temporary import TemporaryFolder
 
 WITHIN_SECONDS = 60.0
 """How long an answer of the page is waited for, before this process computes it."""
@@ -42,7 +43,9 @@ class PageAnswers:
         self._url: str | None = url
         self._client: Any = None
         self._local: LocalAnswers | None = None
-        self._folder = TemporaryDirectory(prefix="expression-studio-")
+        folder = TemporaryFolder()
+        self._folder = folder.path
+        weakref.finalize(self, folder.close)
 
     def compare(self, photos: Sequence[PhotoFile], face: int) -> Answer:
         """Return which two of three photos share an expression."""
@@ -118,7 +121,7 @@ class PageAnswers:
                 self._url,
                 verbose=False,
                 analytics_enabled=False,
-                download_files=self._folder.name,
+                download_files=str(self._folder),
                 httpx_kwargs={"trust_env": False, "timeout": WITHIN_SECONDS},
             )
         sent = [photo and handle_file(self._file(photo)) for photo in photos]
@@ -129,7 +132,7 @@ class PageAnswers:
         content = photo.read()
         if isinstance(content, Path):
             return content
-        file = Path(self._folder.name) / f"photo-{uuid4().hex}"
+        file = self._folder / f"photo-{uuid4().hex}"
         file.write_bytes(content)
         return file
 

@@ -48,7 +48,7 @@ class PageContext:
         if not self.mlflow_url:
             return ""
         links = [_link(f"{self.mlflow_url}/#/models/{spec.name}", spec.name) for spec in specs]
-        return f'<p class="privacy">Versions and trainings in MLflow: {", ".join(links)}.</p>'
+        return f'<p class="privacy">Versions and trainings in MLflow: {" · ".join(links)}</p>'
 
     def provenance_html(self, provenance: Provenance) -> str:
         """Return which version answered, where and in what time."""

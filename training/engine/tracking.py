@@ -3,7 +3,6 @@
 import json
 import logging
 import math
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
@@ -18,6 +17,7 @@ from PIL import Image
 from registry import artifacts, in_progress, measurements, signature, store
 from registry.errors import RegistryError
 from registry.measurements import Measurement
+from registry.temporary import TemporaryFolder
 from registry.versions import Version
 from training.datasets.counts import counts
 from training.datasets.prepared import SPLITS, Prepared
@@ -244,8 +244,8 @@ def annotate(version: Version, rows: Sequence[Measurement], items: pd.DataFrame,
             client.log_metric(version.run_id, row.name, row.value)
             number = str(version.number)
             client.set_model_version_tag(version.name, number, row.name, f"{row.value:.4f}")
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / f"{name}-version-{version.number}.parquet"
+        with TemporaryFolder() as folder:
+            path = folder / f"{name}-version-{version.number}.parquet"
             items.to_parquet(path, index=False)
             client.log_artifact(version.run_id, str(path), OUTCOMES)
 
