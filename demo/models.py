@@ -209,7 +209,7 @@ def smoke_check(model: Model) -> None:
     """
     import torch
 
-    from registry import output_checks
+    from registry.graphs import output_checks
 
     torch.set_flush_denormal(True)
     version, spec = model.version, CATALOG[model.version.name]

@@ -5,8 +5,9 @@ import shutil
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from registry import entries, records, store
+from registry import entries, store
 from registry.errors import Unreachable
+from registry.store import records
 from registry.temporary import TemporaryFolder
 
 

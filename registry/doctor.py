@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from registry import entries, in_progress, store
+from registry import entries, store
 from registry.console import printable
+from registry.store import in_progress
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

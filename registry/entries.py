@@ -9,12 +9,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from registry import metadata_checks, records, store
+from registry import metadata_checks, store
 from registry.catalog import EXPRESSION_DIMS
 from registry.crops import CropSpec
 from registry.errors import BadVersion, app_command
 from registry.metadata_checks import MetadataError
-from registry.records import Entry
+from registry.store import records
+from registry.store.records import Entry
 from registry.temporary import TemporaryFolder
 
 

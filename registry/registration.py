@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from registry import entries, export, export_parts, in_progress, metadata_checks, store
+from registry import entries, metadata_checks, store
 from registry.catalog import ModelSpec
 from registry.crops import CropSpec
 from registry.entries import Version, VersionMetadata
 from registry.errors import BadVersion
-from registry.export_parts import ExportPart
-from registry.records import entry_of
+from registry.graphs import export, export_parts
+from registry.graphs.export_parts import ExportPart
+from registry.store import in_progress
+from registry.store.records import entry_of
 from registry.temporary import TemporaryFolder
 
 if TYPE_CHECKING:

@@ -2,8 +2,9 @@
 
 import hashlib
 
-from registry import records, store
+from registry import store
 from registry.entries import Version
+from registry.store import records
 
 TAG = "card_sha256"
 """Tag of a version's run: SHA-256 of each card that a program may have written last."""

@@ -13,7 +13,7 @@ from registry.entries import Version
 from registry.errors import BadVersion, EmptyRegistry, RegistryError, Unreachable, app_command
 from registry.measurements import Measurement
 from registry.measurements import read as read_measurements
-from registry.records import Entry, Records, open_records
+from registry.store.records import Entry, Records, open_records
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -88,7 +88,7 @@ def load(version: Version | str, device: str | None = None) -> "ProductionModel"
         BadVersion: its files are gone, aren't an exported graph, or could run code when loaded.
         EmptyRegistry, Unreachable: as for `resolve`.
     """
-    from registry import export_parts, graph
+    from registry.graphs import export_parts, graph
     from registry.production import ProductionModel
 
     if isinstance(version, str):
@@ -111,7 +111,7 @@ def weights(reference: str) -> "dict[str, Tensor]":
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    from registry import export, export_parts, graph
+    from registry.graphs import export, export_parts, graph
 
     version = resolve(reference)
     with _whole_files(version) as folder:
@@ -129,7 +129,7 @@ def config(reference: str) -> dict[str, Any]:
         BadVersion: the file is missing or broken.
         EmptyRegistry, Unreachable: as for `resolve`.
     """
-    from registry import export, export_parts, graph
+    from registry.graphs import export, export_parts, graph
 
     version = resolve(reference)
     with _whole_files(version) as folder:
@@ -206,7 +206,7 @@ def best_device() -> str:
 @contextmanager
 def _whole_files(version: Version) -> Iterator[Path]:
     """Give a version's folder; an error inside is reported with the version's name."""
-    from registry import graph
+    from registry.graphs import graph
 
     with store.answering(), entries.files(version) as folder:
         try:

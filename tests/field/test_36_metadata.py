@@ -8,10 +8,11 @@ import torch
 from torch import nn
 
 from demo.models import ModelServer
-from registry import graph, promotion, store, versions
+from registry import promotion, store, versions
 from registry.catalog import EMOTION
 from registry.crops import CropSpec
 from registry.errors import BadVersion
+from registry.graphs import graph
 from tests.demo.fakes import FakeModel, version
 from tests.demo.test_models import until
 from tests.registry.conftest import CROP, SPEC, Register, Tiny

@@ -23,7 +23,8 @@ sys.stdin.read()
 """
 REGISTER = """
 import os, signal, sys
-from registry import export, registration
+from registry.graphs import export
+from registry import registration
 from tests.registry.conftest import CROP, SPEC, Tiny
 from training.engine.tracking import Tracker
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from registry.export import number
+from registry.graphs.export import number
 from registry.measurements import Measurement
 
 ALL_SETS = "all sets"

@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from registry.errors import first_line
-from registry.store_errors import require_space
+from registry.store.store_errors import require_space
 from training.engine.recipe import RecipeError
 from training.engine.task import TrainingError
 from training.engine.tracking import Metric

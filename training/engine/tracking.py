@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from registry import artifacts, in_progress, measurements, signature, store
+from registry import artifacts, measurements, signature, store
 from registry.errors import RegistryError
 from registry.measurements import Measurement
+from registry.store import in_progress
 from registry.temporary import TemporaryFolder
 from registry.versions import Version
 from training.datasets.counts import counts

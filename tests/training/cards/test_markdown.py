@@ -12,7 +12,7 @@ import pytest
 from registry import entries, measurements, signature, versions
 from registry.catalog import CATALOG
 from registry.errors import Unreachable
-from registry.export import number
+from registry.graphs.export import number
 from registry.measurements import Measurement
 from tests.registry.conftest import CROP, SPEC, Tiny
 from training.cards.markdown import LONGEST, WITHOUT_EARLIER, WITHOUT_VALIDATION, markdown, refresh

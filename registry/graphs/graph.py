@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from registry.operators import is_allowed
+from registry.graphs.operators import is_allowed
 
 
 class GraphError(ValueError):

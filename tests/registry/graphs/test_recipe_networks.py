@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from registry import graph
+from registry.graphs import graph
 from training.models.fecnet.network import FECNet
 from training.models.pix2pixhd.generator import Generator
 from training.models.pix2pixhd.networks import GeneratorWrapper

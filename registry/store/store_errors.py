@@ -7,10 +7,10 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from registry import database, server_errors
 from registry.addresses import is_web
-from registry.database import Schema
 from registry.errors import Unreachable, app_command, first_line
+from registry.store import database, server_errors
+from registry.store.database import Schema
 
 FULL_CODES = (errno.ENOSPC, errno.EDQUOT)
 DENIED_CODES = (errno.EACCES, errno.EPERM, errno.EROFS)

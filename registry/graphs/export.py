@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from registry import graph, store_errors
 from registry.catalog import ModelSpec
 from registry.entries import VersionMetadata
 from registry.errors import BadVersion, first_line
-from registry.export_parts import ExportPart, plain_math
+from registry.graphs import graph
+from registry.graphs.export_parts import ExportPart, plain_math
+from registry.store import store_errors
 
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from registry.catalog import EXPRESSION_DIMS, ModelSpec
 from registry.errors import BadVersion
-from registry.output_checks import (
+from registry.graphs.output_checks import (
     ENCODER_SHAPES,
     OutputError,
     Shapes,

@@ -12,8 +12,9 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 from mlflow.tracking import MlflowClient
 
-from registry import store, store_errors, versions
+from registry import store, versions
 from registry.errors import BadVersion, Unreachable, first_line
+from registry.store import store_errors
 from tests.registry.conftest import Register
 
 FULL, DENIED, LOCKED, DAMAGED = (

@@ -11,12 +11,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from registry import entries, graph, store, versions
+from registry import entries, store, versions
 from registry.__main__ import main
 from registry.catalog import PIX2PIXHD
 from registry.crops import CropSpec
 from registry.entries import VersionMetadata
 from registry.errors import BadVersion
+from registry.graphs import graph
 from registry.promotion import promote
 from tests.registry.conftest import Register
 from tests.registry.transfer_networks import ConditionEncoder, Encoder, Generator

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from registry.operators import ATEN, HIGHER_ORDER, is_allowed
+from registry.graphs.operators import ATEN, HIGHER_ORDER, is_allowed
 
 ACTING = (
     "from_file",

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from registry.output_checks import (
+from registry.graphs.output_checks import (
     ENCODER_SHAPES,
     OutputError,
     checked_outputs,

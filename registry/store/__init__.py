@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from registry import database, mlflow_client, store_errors
 from registry.addresses import is_web, split_login
 from registry.errors import (
     Deleted,
@@ -19,12 +18,13 @@ from registry.errors import (
     first_line,
     is_checkout,
 )
+from registry.store import database, mlflow_client, store_errors
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Experiment
 
-PROJECT = Path(__file__).parent.parent
+PROJECT = Path(__file__).parents[2]
 """The folder that holds this package: a checkout, or the site-packages of an environment."""
 GONE = "RESOURCE_DOES_NOT_EXIST"
 ANSWERS = {GONE, "INVALID_PARAMETER_VALUE", "RESOURCE_ALREADY_EXISTS"}

@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from registry import graph
-from registry.graph import GraphError
+from registry.graphs import graph
+from registry.graphs.graph import GraphError
 from tests.registry.conftest import Tiny
 
 Records = dict[str, bytes]

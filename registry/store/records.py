@@ -65,7 +65,7 @@ def open_records() -> Records:
     Raises:
         Unreachable: the server does not answer, or the local database can't be used.
     """
-    from registry.sql_records import SqlRecords, can_read
+    from registry.store.sql_records import SqlRecords, can_read
 
     local = store.folder()
     if local is not None and can_read(local / "mlflow.db"):

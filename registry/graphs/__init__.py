@@ -1,0 +1,1 @@
+"""Exported networks: how they are written, checked and loaded again."""
