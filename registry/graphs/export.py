@@ -105,8 +105,8 @@ def require_space(scratch: Path, store: Path | None, parts: Sequence[ExportPart]
         OSError: with ENOSPC, they can't.
     """
     weights = sum(value.nbytes for part in parts for value in part.network.state_dict().values())
-    version = 2 * weights + ROOM_BYTES  # graphs and weights.safetensors
-    needed = {scratch: 2 * version}  # ours, and the copy that MLflow makes before it stores one
+    version = 3 * weights + ROOM_BYTES  # pt2, ONNX and weights.safetensors
+    needed = {scratch: version + weights}  # a generator's encoder.pt2 is there twice
     store_errors.require_space(needed | ({store: version} if store else {}))
 
 

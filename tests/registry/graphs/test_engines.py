@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from registry import devices, versions
+from registry import versions
 from registry.errors import BadEngine
 from registry.graphs import engines
 from registry.graphs.engines import Candidates, Graph
@@ -86,7 +86,3 @@ def test_an_engine_can_be_forced_and_a_wrong_name_is_one_sentence(
     monkeypatch.setenv(engines.VARIABLE, "cuda-graphs")
     with pytest.raises(BadEngine, match=r"on cpu: EXPRESSION_STUDIO_ENGINE may be onnxruntime, t"):
         versions.load(version, "cpu")
-
-
-def test_a_session_uses_no_more_threads_than_there_are_cores_for_it() -> None:
-    assert 1 <= devices.threads() <= devices.MOST_THREADS
