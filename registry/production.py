@@ -1,7 +1,7 @@
 """A version loaded into memory: one graph, or a generator and its encoder."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -147,14 +147,13 @@ def load(version: Version, folder: Path, device: str, engine: str | None) -> Pro
     return ProductionModel(version, network, engines.load(graph, onnx, device, [face], engine))
 
 
-def _compute(graph: Graph, *inputs: Array) -> dict[str, Array]:
+def _compute(graph: Graph, *inputs: Any) -> dict[str, Any]:
     """Return a graph's outputs as the kind of array that went in."""
-    arrays = [each for each in inputs if isinstance(each, np.ndarray)]
-    if len(arrays) == len(inputs):
-        return graph(*(np.ascontiguousarray(each, np.float32) for each in arrays))
+    if all(isinstance(each, np.ndarray) for each in inputs):
+        return graph(*(np.ascontiguousarray(each, np.float32) for each in inputs))
     import torch
 
     with torch.inference_mode():
-        tensors = [torch.as_tensor(each).to("cpu", torch.float32) for each in inputs]
+        tensors = [torch.as_tensor(each).detach().to("cpu", torch.float32) for each in inputs]
         outputs = graph(*(each.contiguous().numpy() for each in tensors))
         return {name: torch.from_numpy(value) for name, value in outputs.items()}
