@@ -111,7 +111,7 @@ def complete(version: Version, network: nn.Module, encoder: nn.Module | None = N
             client.get_model_version(version.name, number).model_id
         )
         with in_progress.working_on("model", logged_model.model_id):
-            _store_graphs(logged_model, parts, spec, scratch)
+            _store_graphs(client, logged_model, parts, spec, scratch)
             client.delete_model_version_tag(version.name, number, entries.WITHOUT_PT2)
 
 
@@ -161,7 +161,7 @@ def _store(
         with marked, _undone_on_failure(client, logged_model):
             _store_files(client, logged_model, parts, spec, files)
             if not metadata.without_pt2:
-                _store_graphs(logged_model, parts, spec, scratch)
+                _store_graphs(client, logged_model, parts, spec, scratch)
             entry = _create_version(client, spec, logged_model, description, metadata)
     return entries.read(entry_of(entry, []))
 
@@ -174,22 +174,30 @@ def _store_files(
     files: Path,
 ) -> None:
     """Store the files that don't depend on PyTorch, and compare the ONNX graphs among them."""
-    from mlflow.entities import LoggedModelStatus
+    from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 
-    client.log_model_artifacts(logged_model.model_id, str(files))
-    client.finalize_logged_model(logged_model.model_id, LoggedModelStatus.READY)
+    model_id = logged_model.model_id
+    client.log_outputs(logged_model.source_run_id, [LoggedModelOutput(model_id, step=0)])
+    client.log_model_artifacts(model_id, str(files))
+    client.finalize_logged_model(model_id, LoggedModelStatus.READY)
     with _stored_files(logged_model) as stored:
         for part in parts:
             export.check_stored_onnx(stored, part, spec)
 
 
 def _store_graphs(
-    logged_model: "LoggedModel", parts: Sequence[ExportPart], spec: ModelSpec, scratch: Path
+    client: "MlflowClient",
+    logged_model: "LoggedModel",
+    parts: Sequence[ExportPart],
+    spec: ModelSpec,
+    scratch: Path,
 ) -> None:
     """Export the networks as MLflow's PyTorch model, and compare what is stored with them."""
     first, *others = parts
     extra_files = [export.write_graph(scratch, part, spec) for part in others]
-    export.log_model(logged_model, first, spec, extra_files)
+    folder = scratch / "mlflow"
+    export.write_mlflow_model(folder, logged_model, first, spec, extra_files)
+    client.log_model_artifacts(logged_model.model_id, str(folder))
     with _stored_files(logged_model) as stored:
         for part in parts:
             export.check_stored(stored, part, spec)

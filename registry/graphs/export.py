@@ -155,10 +155,14 @@ def write_graph(folder: Path, part: ExportPart, spec: ModelSpec) -> Path:
     return file
 
 
-def log_model(
-    logged_model: "LoggedModel", part: ExportPart, spec: ModelSpec, extra_files: Sequence[Path]
+def write_mlflow_model(
+    folder: Path,
+    logged_model: "LoggedModel",
+    part: ExportPart,
+    spec: ModelSpec,
+    extra_files: Sequence[Path],
 ) -> None:
-    """Export a frozen network, with the extra files, into MLflow's logged model.
+    """Export a frozen network, with extra files, as MLflow's PyTorch model into a new folder.
 
     Raises:
         BadVersion: torch.export can't trace it.
@@ -166,14 +170,17 @@ def log_model(
     import mlflow.pytorch
     from mlflow.models import Model
 
+    model = Model(
+        artifact_path=logged_model.artifact_location,
+        model_uuid=logged_model.model_id,
+        model_id=logged_model.model_id,
+        run_id=logged_model.source_run_id,
+    )
     with _exporting(part, spec):
-        Model.log(
-            artifact_path=None,
-            name=spec.name,
-            model_id=logged_model.model_id,
-            run_id=logged_model.source_run_id,
-            flavor=mlflow.pytorch,
-            pytorch_model=part.network,
+        mlflow.pytorch.save_model(
+            part.network,
+            str(folder),
+            mlflow_model=model,
             serialization_format="pt2",
             input_example=part.example_inputs(2),
             signature=_signature(part),

@@ -38,7 +38,7 @@ seed.seed()
 """
 
 
-@pytest.mark.parametrize("killed_in", ["log_model", "check_stored"])
+@pytest.mark.parametrize("killed_in", ["write_mlflow_model", "check_stored"])
 def test_a_starter_whose_completion_was_killed_answers_and_is_completed_by_the_next_seed(
     network: DLN, tmp_path: Path, fresh_store: Path, killed_in: str
 ) -> None:
