@@ -15,7 +15,7 @@ from registry.catalog import CATALOG, ModelSpec
 from registry.crops import CropSpec
 from registry.entries import Version, VersionMetadata
 from registry.errors import BadVersion
-from registry.graphs import export, export_parts
+from registry.graphs import export, export_parts, onnx_export
 from registry.graphs.export_parts import ExportPart
 from registry.store import in_progress
 from registry.store.records import entry_of
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 FAILED = "nothing was registered"
-OnnxOf = Callable[[ExportPart], bytes]
-"""Returns the ONNX graph of a frozen network."""
+OnnxOf = Callable[[ExportPart], Any]
+"""Returns the ONNX graph of a frozen network: an `onnx.ModelProto`."""
 logger = logging.getLogger(__name__)
 
 
@@ -155,7 +155,8 @@ def _store(
         text = export.card_text(spec, metadata, description)
         export.write_extra_files(files, parts, config, text)
         for part in parts:
-            (files / part.onnx_file).write_bytes(onnx(part))
+            model = onnx_export.optimized(onnx(part))
+            (files / part.onnx_file).write_bytes(model.SerializeToString())
         logged_model = _create_logged_model(client, spec, run_id)
         marked = in_progress.working_on("model", logged_model.model_id)
         with marked, _undone_on_failure(client, logged_model):

@@ -23,6 +23,7 @@ from registry.store import store_errors
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel
     from mlflow.models import ModelSignature
+    from onnx import ModelProto
 
 BATCHES = (1, 2, 7)
 TOLERANCE, ONNX_TOLERANCE = 1e-5, 1e-4
@@ -130,15 +131,14 @@ def write_extra_files(
     (folder / CARD).write_text(card_text, encoding="utf-8")
 
 
-def export_onnx(part: ExportPart, spec: ModelSpec) -> bytes:
+def export_onnx(part: ExportPart, spec: ModelSpec) -> "ModelProto":
     """Return a frozen network as ONNX, with a free batch axis.
 
     Raises:
         BadVersion: it can't be exported.
     """
     with _exporting(part, spec):
-        content: bytes = onnx_export.export(part).SerializeToString()
-    return content
+        return onnx_export.export(part)
 
 
 def write_graph(folder: Path, part: ExportPart, spec: ModelSpec) -> Path:

@@ -49,6 +49,20 @@ def export(part: ExportPart) -> "ModelProto":
     return model
 
 
+def optimized(model: "ModelProto") -> "ModelProto":
+    """Return a model that computes the same in fewer steps.
+
+    What depends on weights alone is computed now, and normalisations become part of the
+    convolutions before them: ONNX Runtime, which does the same, does not recognise them as the
+    exporter writes them. Weights lose the names of the network's state_dict.
+    """
+    from onnxscript import optimizer
+
+    smaller: ModelProto = optimizer.optimize(model)
+    _strip(smaller)
+    return smaller
+
+
 def _strip(model: "ModelProto") -> None:
     """Remove what the exporter notes about the Python code, which takes more than the graph."""
     for thing in (model, model.graph):

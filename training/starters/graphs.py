@@ -36,7 +36,7 @@ def write(name: str, part: ExportPart) -> Path:
     return path
 
 
-def filled(name: str, part: ExportPart) -> bytes:
+def filled(name: str, part: ExportPart) -> onnx.ModelProto:
     """Return the shipped graph of a network of starter `name`, with the network's weights.
 
     Raises:
@@ -48,8 +48,7 @@ def filled(name: str, part: ExportPart) -> bytes:
         if tensor.name in weights:
             value = weights[tensor.name].numpy()
             tensor.CopyFrom(numpy_helper.from_array(value, tensor.name))
-    content: bytes = model.SerializeToString()
-    return content
+    return model
 
 
 def _path(name: str, part: ExportPart) -> Path:

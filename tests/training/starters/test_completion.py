@@ -87,7 +87,7 @@ def test_a_shipped_graph_filled_with_the_shipped_weights_computes_what_the_netwo
     for part in export_parts.freeze_parts(spec, network, encoder, size_px, card["labels"]):
         path = files.FOLDER / f"{name}.{part.name}.onnx"
         assert path.stat().st_size <= graphs.SIZE_LIMIT
-        graph = onnx_graph.OnnxGraph(graphs.filled(name, part))
+        graph = onnx_graph.OnnxGraph(graphs.filled(name, part).SerializeToString())
         for batch in (1, 2, 7):
             inputs = part.example_inputs(batch)
             with torch.inference_mode():
