@@ -4,6 +4,8 @@ import json
 import logging
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
@@ -40,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     is empty or unreachable. 130: stopped by Ctrl-C.
     """
     from registry import logs
-    from registry.errors import BadVersion, RegistryError, first_line
+    from registry.errors import BadBackup, BadVersion, RegistryError, first_line
 
     log = logs.log_to_file("registry")
     console.collect_rarely()
@@ -52,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise
     except RegistryError as error:
         print(error, file=sys.stderr)
-        return BAD_INPUT if isinstance(error, BadVersion) else NO_ANSWER
+        return BAD_INPUT if isinstance(error, BadVersion | BadBackup) else NO_ANSWER
     except Exception as error:
         logger.exception("python -m registry failed.")
         sentence = f"The command failed: {first_line(error)}. {logs.traceback_note(log)}"
@@ -227,6 +229,53 @@ def upgrade(as_json: Json = False) -> None:
         _print_json({"outcome": outcome})
     else:
         print(outcome)
+
+
+@app.command
+def backup(
+    file: Annotated[Path, Positional, tyro.conf.arg(metavar="FILE")], as_json: Json = False
+) -> None:
+    """Write the whole local registry into one file; pages and trainings may go on meanwhile.
+
+    For example: python -m registry backup registry.tar
+
+    Args:
+        file: the new file, a tar archive of the database and all artifacts.
+        as_json: print JSON.
+    """
+    from registry.store import backup
+
+    written = backup.write(file)
+    if as_json:
+        _print_json({"file": str(file), **asdict(written)})
+    else:
+        print(f"{file} holds the registry: {written.files} files, {written.size_bytes:,} bytes.")
+
+
+@app.command
+def restore(
+    file: Annotated[Path, Positional, tyro.conf.arg(metavar="FILE")], as_json: Json = False
+) -> None:
+    """Make the local registry what a backup holds; what was there before is kept beside it.
+
+    No page, training or MLflow server may use it meanwhile.
+
+    For example: python -m registry restore registry.tar
+
+    Args:
+        file: what `backup` wrote, here or on another machine.
+        as_json: print JSON.
+    """
+    from registry import store
+    from registry.store import backup
+
+    replaced = backup.restore(file)
+    if as_json:
+        _print_json({"folder": str(store.folder()), "replaced": replaced and str(replaced)})
+        return
+    print(f"The registry in {store.folder()} is now what {file} holds.")
+    if replaced:
+        print(f"What was there before is in {replaced}; delete it when you need it no more.")
 
 
 @app.command
