@@ -167,26 +167,31 @@ def upgrade(as_json: Json = False) -> None:
 
 
 @app.command
-def doctor(fix: Annotated[bool, FlagCreatePairsOff] = False, as_json: Json = False) -> None:
+def doctor(
+    fix: Annotated[bool, FlagCreatePairsOff] = False,
+    clean: Annotated[str | None, tyro.conf.arg(metavar="ID")] = None,
+    as_json: Json = False,
+) -> None:
     """Name what killed programs left: runs that count as running, models stored in part.
 
-    What a program writes now is left alone.
+    What a program of this machine writes now is left alone.
 
     For example: python -m registry doctor --fix
 
     Args:
         fix: end such runs, and delete such models with their files.
+        clean: do so, too, with this run or model, whose program may be another machine's.
         as_json: print JSON.
     """
     from registry import doctor
 
     found = doctor.leftovers()
     killed = [leftover for leftover in found if leftover.is_killed]
-    sentences = []
-    for leftover in found:
-        if fix and leftover.is_killed:
-            doctor.clean(leftover)
-        sentences.append(leftover.cleaned if fix and leftover.is_killed else leftover.found)
+    named = doctor.find(clean, found) if clean else None
+    cleaned = [each for each in found if (fix and each.is_killed) or each is named]
+    for leftover in cleaned:
+        doctor.clean(leftover)
+    sentences = [each.cleaned if each in cleaned else each.found for each in found]
     if as_json:
         _print_json({"leftovers": sentences, "killed": len(killed), "fixed": fix})
         return
