@@ -1,17 +1,16 @@
 """python -m registry list | show | promote | rollback | history | ...: registered versions."""
 
-import json
 import logging
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 from tyro.conf import FlagCreatePairsOff, Positional
 
 from registry import console
+from registry.console import print_json
+from registry.store_commands import Json, backup, doctor, restore, upgrade
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -31,7 +30,6 @@ logger = logging.getLogger(__name__)
 app = tyro.extras.SubcommandApp()
 Model = Annotated[str, Positional, tyro.conf.arg(metavar="NAME")]
 Reference = Annotated[str, Positional, tyro.conf.arg(metavar="NAME[@alias|/version]")]
-Json = Annotated[bool, FlagCreatePairsOff, tyro.conf.arg(name="json")]
 
 
 @console.program
@@ -94,7 +92,7 @@ def list_versions(
             "`python -m training train emotion-smoke` a first version of your own."
         )
     if as_json:
-        _print_json([listing.list_values(version) for version in found])
+        print_json([listing.list_values(version) for version in found])
     else:
         console.print_table(listing.table_of_versions(found))
 
@@ -124,7 +122,7 @@ def show(
     journal.observe(version.name)
     if as_json:
         measured = to_rows(versions.measurements(version))
-        _print_json(listing.version_values(version) | {"measurements": measured})
+        print_json(listing.version_values(version) | {"measurements": measured})
         return
     shown: list[RenderableType] = [listing.table_of_metadata(version)]
     shown.append(Markdown(version.description))
@@ -176,7 +174,7 @@ def _print_promoted(version: "Version", as_json: bool) -> None:
     from registry import listing
 
     if as_json:
-        _print_json(listing.version_values(version))
+        print_json(listing.version_values(version))
     else:
         print(f"{version.title} is in production.")
 
@@ -204,113 +202,15 @@ def history(name: Model, at: str | None = None, as_json: Json = False) -> None:
         number = journal.serving(entries, journal.parse_time(at))
         title = f"Version {number} of {name}" if number else f"No version of {name}"
         text = f"{title} was in production at {at}."
-        _print_json({"at": at, "version": number}) if as_json else print(text)
+        print_json({"at": at, "version": number}) if as_json else print(text)
     elif as_json:
-        _print_json([entry.to_dict() for entry in entries])
+        print_json([entry.to_dict() for entry in entries])
     else:
         console.print_table(listing.table_of_journal(entries))
 
 
-@app.command
-def upgrade(as_json: Json = False) -> None:
-    """Bring a local registry that an older MLflow wrote to the installed one's form.
-
-    A copy of the database is made first and stays beside it.
-
-    For example: python -m registry upgrade
-
-    Args:
-        as_json: print JSON.
-    """
-    from registry import store
-
-    outcome = store.upgrade()
-    if as_json:
-        _print_json({"outcome": outcome})
-    else:
-        print(outcome)
-
-
-@app.command
-def backup(
-    file: Annotated[Path, Positional, tyro.conf.arg(metavar="FILE")], as_json: Json = False
-) -> None:
-    """Write the whole local registry into one file; pages and trainings may go on meanwhile.
-
-    For example: python -m registry backup registry.tar
-
-    Args:
-        file: the new file, a tar archive of the database and all artifacts.
-        as_json: print JSON.
-    """
-    from registry.store import backup
-
-    written = backup.write(file)
-    if as_json:
-        _print_json({"file": str(file), **asdict(written)})
-    else:
-        print(f"{file} holds the registry: {written.files} files, {written.size_bytes:,} bytes.")
-
-
-@app.command
-def restore(
-    file: Annotated[Path, Positional, tyro.conf.arg(metavar="FILE")], as_json: Json = False
-) -> None:
-    """Make the local registry what a backup holds; what was there before is kept beside it.
-
-    No page, training or MLflow server may use it meanwhile.
-
-    For example: python -m registry restore registry.tar
-
-    Args:
-        file: what `backup` wrote, here or on another machine.
-        as_json: print JSON.
-    """
-    from registry import store
-    from registry.store import backup
-
-    replaced = backup.restore(file)
-    if as_json:
-        _print_json({"folder": str(store.folder()), "replaced": replaced and str(replaced)})
-        return
-    print(f"The registry in {store.folder()} is now what {file} holds.")
-    if replaced:
-        print(f"What was there before is in {replaced}; delete it when you need it no more.")
-
-
-@app.command
-def doctor(fix: Annotated[bool, FlagCreatePairsOff] = False, as_json: Json = False) -> None:
-    """Name what killed programs left: runs that count as running, models stored in part.
-
-    What a program writes now is left alone.
-
-    For example: python -m registry doctor --fix
-
-    Args:
-        fix: end such runs, and delete such models with their files.
-        as_json: print JSON.
-    """
-    from registry import doctor
-
-    found = doctor.leftovers()
-    killed = [leftover for leftover in found if leftover.is_killed]
-    sentences = []
-    for leftover in found:
-        if fix and leftover.is_killed:
-            doctor.clean(leftover)
-        sentences.append(leftover.cleaned if fix and leftover.is_killed else leftover.found)
-    if as_json:
-        _print_json({"leftovers": sentences, "killed": len(killed), "fixed": fix})
-        return
-    if killed and not fix:
-        sentences.append(
-            "`python -m registry doctor --fix` ends such runs and deletes such models."
-        )
-    print("\n".join(sentences or ["No killed program left anything."]))
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=2))
+for command in (upgrade, backup, restore, doctor):
+    app.command(command)
 
 
 if __name__ == "__main__":
