@@ -45,6 +45,10 @@ class BadEngine(RegistryError):
     """The engine that was asked for does not exist, or can't compute a version on this machine."""
 
 
+class BadBackup(RegistryError):
+    """A file is no whole backup, or none can be written there."""
+
+
 class GraphError(ValueError):
     """What is wrong with a file of a version, as the end of a sentence."""
 

@@ -68,7 +68,7 @@ def _seed(starter: files.Starter) -> list[str]:
     if devices.may_have_gpu():
         _complete(starter)
     if promotion.PRODUCTION not in version.aliases and _is_ours_to_promote(model):
-        promotion.promote(model, version.number)
+        promotion.promote(model, version.number, starter.name, "seeded")
         lines.append(f"{model} version {version.number} is in production.")
     return lines
 
