@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 FAILED = "nothing was registered"
+LOGGED_MODEL = "models:/"
+"""How MLflow writes the address of a logged model, before its id."""
 OnnxOf = Callable[[ExportPart], Any]
 """Returns the ONNX graph of a frozen network: an `onnx.ModelProto`."""
 logger = logging.getLogger(__name__)
@@ -52,8 +54,7 @@ def register(
 
     Args:
         spec: the model.
-        network: maps RGB faces in [0, 1], float32 batch 3 h w, to the spec's outputs by name; a
-            generator takes a change of the condition besides the faces.
+        network: maps RGB faces in [0, 1], batch 3 h w (and a change), to the outputs by name.
         crop: how faces are cut for it.
         run_id: the MLflow run it comes from.
         config: plain values that rebuild the network.
@@ -64,14 +65,11 @@ def register(
         starter: digest of the shipped weights it was made from.
         encoder: for a generator alone: what it was trained with; maps faces to outputs by name.
         thresholds: see `VersionMetadata.thresholds`.
-        onnx: returns the ONNX graph of a frozen network that need not be exported. The version is
-            then registered with that alone, in seconds, and `complete` adds what PyTorch needs.
+        onnx: the shipped ONNX graph of each part; with it alone the version waits for `complete`.
 
     Raises:
-        BadVersion: size, margin, labels or temperature can't be used; or a network fails, can't be
-            exported, its outputs are not the spec's, or its exported graph computes something else.
-        Deleted: the run, its experiment or the registered model was deleted or renamed meanwhile.
-        Unreachable: the store does not answer, or its disk is full or read-only.
+        BadVersion: it can't be used as it is, or not be exported; the message says why.
+        Deleted, Unreachable: as for `store.writing`.
     """
     _check_metadata(spec, crop, labels, temperature)
     parts = export_parts.freeze_parts(spec, network, encoder, crop.size_px, labels)
@@ -85,7 +83,6 @@ def register(
         without_pt2=onnx is not None,
         **_outputs(parts),
     )
-    onnx = onnx or partial(export.export_onnx, spec=spec)
     return _store(spec, parts, onnx, metadata, run_id, config, description)
 
 
@@ -107,9 +104,8 @@ def complete(version: Version, network: nn.Module, encoder: nn.Module | None = N
     client = store.connect()
     with store.writing(version.title, version.run_id), TemporaryFolder() as scratch:
         export.require_space(scratch, store.folder(), parts)
-        logged_model = client.get_logged_model(
-            client.get_model_version(version.name, number).model_id
-        )
+        source = client.get_model_version(version.name, number).source
+        logged_model = client.get_logged_model(source.removeprefix(LOGGED_MODEL))
         with in_progress.working_on("model", logged_model.model_id):
             _store_graphs(client, logged_model, parts, spec, scratch)
             client.delete_model_version_tag(version.name, number, entries.WITHOUT_PT2)
@@ -139,14 +135,14 @@ def _outputs(parts: Sequence[ExportPart]) -> dict[str, Any]:
 def _store(
     spec: ModelSpec,
     parts: Sequence[ExportPart],
-    onnx: OnnxOf,
+    onnx: OnnxOf | None,
     metadata: VersionMetadata,
     run_id: str,
     config: Mapping[str, object],
     description: str,
 ) -> Version:
     """Write the files, compare the stored graphs with the networks, then register the version."""
-    client = store.connect()
+    client, onnx = store.connect(), onnx or partial(export.export_onnx, spec=spec)
     name = f"The version of {spec.name}"
     with store.writing(name, run_id, FAILED), TemporaryFolder() as scratch:
         export.require_space(scratch, store.folder(), parts)
@@ -229,7 +225,7 @@ def _create_version(
             raise
     return client.create_model_version(
         spec.name,
-        f"models:/{logged_model.model_id}",
+        f"{LOGGED_MODEL}{logged_model.model_id}",
         logged_model.source_run_id,
         metadata.to_tags(),
         description=description,
@@ -247,7 +243,7 @@ def _stored_files(logged_model: "LoggedModel") -> Iterator[Path]:
     from mlflow.artifacts import download_artifacts
 
     with TemporaryFolder() as fetched:
-        uri = f"models:/{logged_model.model_id}"
+        uri = f"{LOGGED_MODEL}{logged_model.model_id}"
         yield Path(download_artifacts(artifact_uri=uri, dst_path=str(fetched)))
 
 

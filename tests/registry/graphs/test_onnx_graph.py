@@ -140,13 +140,13 @@ def test_a_version_whose_onnx_graph_computes_something_else_is_not_registered(
 
     def shifted(part: ExportPart) -> onnx.ModelProto:
         model = export(part)
-        (bias,) = (each for each in model.graph.initializer if each.name == "linear.bias")
+        bias = next(each for each in model.graph.initializer if each.name.endswith("linear.bias"))
         values = onnx.numpy_helper.to_array(bias) + 1
-        bias.CopyFrom(onnx.numpy_helper.from_array(values, "linear.bias"))
+        bias.CopyFrom(onnx.numpy_helper.from_array(values, bias.name))
         return model
 
     monkeypatch.setattr(onnx_export, "export", shifted)
-    with pytest.raises(BadVersion, match=r"expression differs by .*not"):
+    with pytest.raises(BadVersion, match="expression differs by"):
         register()
     assert versions.list_versions() == []
 
