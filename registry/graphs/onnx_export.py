@@ -28,7 +28,7 @@ def export(part: ExportPart) -> "ModelProto":
     Weights have the names of the network's state_dict. Nothing in it names a file of this machine.
     """
     exported = program(part)
-    outputs = torch.utils._pytree.tree_unflatten(  # type: ignore[no-untyped-call]
+    outputs = torch.utils._pytree.tree_unflatten(
         range(len(exported.graph_signature.user_outputs)), exported.call_spec.out_spec
     )
     with warnings.catch_warnings():
