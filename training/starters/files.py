@@ -1,5 +1,7 @@
 """The shipped files: for each starter float16 weights, and JSON with its run card and measurements.
 
+Its ONNX graphs lie beside them; `graphs` writes and reads those.
+
 Weights that several starters contain are stored once, as a starter of their own.
 """
 
@@ -56,8 +58,9 @@ class Starter:
         """
         digest = hashlib.sha256()
         for part in (name, *CONTAINED.get(name, ())):
-            for suffix in (".json", ".safetensors"):
-                digest.update((FOLDER / f"{part}{suffix}").read_bytes())
+            graphs = sorted(FOLDER.glob(f"{part}.*.onnx"))
+            for path in (FOLDER / f"{part}.json", FOLDER / f"{part}.safetensors", *graphs):
+                digest.update(path.read_bytes())
         card = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
         rows, curves = from_rows(card.pop(MEASUREMENTS)), card.pop(CURVES, [])
         return cls(
