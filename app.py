@@ -26,7 +26,7 @@ from demo.access import (
     require_port,
 )
 from demo.mlflow_ui import MlflowUI
-from registry import console, logs, proxies, seeding
+from registry import console, doctor, logs, proxies, seeding
 from registry.errors import app_command, first_line
 
 if TYPE_CHECKING:
@@ -182,18 +182,27 @@ def seed() -> bool:
     """Register the shipped versions that are missing; print them, and return whether it worked."""
     try:
         with seeding.seeding():  # the imports take seconds; meanwhile the page says so
-            import torch
-
-            from training.seed import seed as register
-
-            torch.set_flush_denormal(True)
-            for sentence in register() or ["All shipped versions are registered."]:
+            for sentence in _register_missing() or ["All shipped versions are registered."]:
                 print(sentence, flush=True)
     except Exception as error:
         logger.exception("Seeding failed.")
         _print_error(f"The shipped versions are not registered: {first_line(error)}")
         return False
     return True
+
+
+def _register_missing() -> list[str]:
+    """Register the shipped versions that are missing; PyTorch is imported only if some are."""
+    from training.starters import registered
+
+    if registered.is_seeded():
+        return doctor.clean_killed()
+    import torch
+
+    from training.seed import seed as register
+
+    torch.set_flush_denormal(True)
+    return register()
 
 
 def _print_error(sentence: str) -> None:
