@@ -126,19 +126,22 @@ def _open(
     options: Options, access: Access, wanted: int, closing: list[Callable[[], None]]
 ) -> MlflowUI:
     """Open the page and print its addresses; `closing` gets what closes it, also if this fails."""
-    from demo.models import ModelServer
+    from demo.models import PAGE_MODELS, ModelServer
     from demo.open_page import announce
+    from demo.photo_reader import PhotoReader
     from demo.visitor_files import visitor_folder
 
     pictures = visitor_folder()
-    closing.append(pictures.close)
+    server, reader = ModelServer(), PhotoReader()
+    closing += [pictures.close, server.close]
+    server.follow(*PAGE_MODELS)  # they are loaded while Gradio is imported
+    reader.prepare()
     with proxies.no_proxies():
         from demo.page import launch_page
 
     port = free_port(wanted, "the page", host=access.host)
     mlflow = MlflowUI(None if options.no_mlflow else options.mlflow_port, taken=port)
-    server = ModelServer()
-    page = launch_page(server, port=port, mlflow_url=mlflow.url, access=access)
+    page = launch_page(server, port=port, mlflow_url=mlflow.url, access=access, reader=reader)
     in_turn = partial(_close_in_turn, page, pictures)
     closing[:] = [announce(page.url), in_turn, server.close, mlflow.close]
     print(f"The page is at {page.url}")

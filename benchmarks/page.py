@@ -4,9 +4,9 @@
     python benchmarks/page.py --only start photos --json page.json
 
 Rows: from the start of app.py until the page is reachable and until each starter answers; click to
-answer for photos of several sizes, by Gradio's client over 127.0.0.1, the first and the second
-time; visitors at once; processor seconds of one answer in the terminal. The store must hold the
-starters (`python app.py seed`).
+answer (upload, endpoint, its stream) for photos of several sizes over 127.0.0.1, the first and the
+second time; visitors at once; processor seconds of one answer in the terminal. The store must hold
+the starters (`python app.py seed`).
 """
 
 import argparse
@@ -20,15 +20,14 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 import psutil
-from gradio_client import Client, handle_file
 from PIL import Image
 
 PROJECT = Path(__file__).parents[1]
@@ -39,6 +38,8 @@ HEAD = 0.4
 REPEATS = {0.1: 7, 2.0: 7, 12.0: 5, 100.0: 2}
 VISITORS, VISITORS_SECONDS = 8, 10.0
 WITHIN_SECONDS = 180.0
+DEFAULTS: dict[str, list[Any]] = {"emotion": [None], "compare": [1, 1, 1], "transfer": [1.0, 1, 1]}
+"""The inputs of each endpoint after its photos."""
 Row = dict[str, Any]
 
 
@@ -112,22 +113,19 @@ def network_alone() -> list[Row]:
 def start(url: str, started: float) -> list[Row]:
     """Return when the page was reachable and each starter answered, after the process began."""
     rows = [{"row": "start: page reachable", "value": time.monotonic() - started, "unit": "s"}]
-    client = connected(url)
-    rows.append({"row": "start: endpoints known", "value": time.monotonic() - started, "unit": "s"})
-    sent = handle_file(str(PERSON))
-    asked = {"emotion": [sent], "compare": [sent] * 3, "transfer": [sent, sent]}
+    asked = {"emotion": 1, "compare": 3, "transfer": 2}
     times: dict[str, float] = {}
 
-    def ask(endpoint: str, inputs: list[Any]) -> None:
-        until = time.monotonic() + WITHIN_SECONDS
-        while time.monotonic() < until and endpoint not in times:
-            try:
-                client.submit(*inputs, api_name=f"/{endpoint}").result(WITHIN_SECONDS)
-                times[endpoint] = time.monotonic() - started
-            except Exception:  # not loaded yet
+    def ask_until_answered(endpoint: str, photos: int) -> None:
+        with connected(url) as client:
+            while True:
+                with suppress(RuntimeError):  # not loaded yet
+                    ask(client, endpoint, [PERSON] * photos)
+                    times[endpoint] = time.monotonic() - started
+                    return
                 time.sleep(0.1)
 
-    threads = [threading.Thread(target=ask, args=item) for item in asked.items()]
+    threads = [threading.Thread(target=ask_until_answered, args=item) for item in asked.items()]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -141,14 +139,14 @@ def start(url: str, started: float) -> list[Row]:
 def photos(folder: Path, url: str) -> list[Row]:
     """Return the median time from click to emotion for photos of several sizes, and once more."""
     client, rows = connected(url), []
-    ask(client, PERSON)
+    ask(client, "emotion", [PERSON])
     for megapixels in MEGAPIXELS:
         files = [photo(folder, megapixels, seed) for seed in range(REPEATS[megapixels] + 1)]
         for again in (False, True):
             times, stamps = [], []
             for file in files:
                 began = time.perf_counter()
-                answer = ask(client, file)
+                answer = ask(client, "emotion", [file])
                 times.append(time.perf_counter() - began)
                 stamps.append(answer["seconds"])
             rows.append(
@@ -177,7 +175,7 @@ def visitors(url: str, process: psutil.Process) -> list[Row]:
                 file = Path(name, f"{number}-{count}.png")  # a photo that the page doesn't know
                 picture.save(file, compress_level=1)
                 began = time.perf_counter()
-                ask(client, file)
+                ask(client, "emotion", [file])
                 times.append(time.perf_counter() - began)
                 count += 1
 
@@ -200,16 +198,31 @@ def visitors(url: str, process: psutil.Process) -> list[Row]:
     ]
 
 
-def ask(client: Client, file: Path) -> dict[str, Any]:
-    """Return the answer of the endpoint `emotion`."""
-    job = client.submit(handle_file(str(file)), None, api_name="/emotion")
-    answer: dict[str, Any] = job.result(WITHIN_SECONDS)[0]
-    return answer
+def ask(client: httpx.Client, endpoint: str, files: Sequence[Path]) -> dict[str, Any]:
+    """Upload photos and return the endpoint's answer about them.
+
+    Raises:
+        RuntimeError: There is none.
+    """
+    sent = [uploaded(client, file) for file in files]
+    event = client.post(f"/call/{endpoint}", json={"data": [*sent, *DEFAULTS[endpoint]]}).json()
+    lines = client.get(f"/call/{endpoint}/{event['event_id']}").text.splitlines()
+    if "event: complete" not in lines:
+        raise RuntimeError(lines)
+    (answer, *_) = json.loads(lines[lines.index("event: complete") + 1].removeprefix("data: "))
+    first: dict[str, Any] = answer[0] if isinstance(answer, list) else answer
+    return first
 
 
-def connected(url: str) -> Client:
-    """Return a client of the page."""
-    return Client(url, verbose=False, analytics_enabled=False, httpx_kwargs={"trust_env": False})
+def uploaded(client: httpx.Client, file: Path) -> dict[str, Any]:
+    """Return an uploaded photo as endpoints take it."""
+    (path,) = client.post("/upload", files={"files": (file.name, file.read_bytes())}).json()
+    return {"path": path, "meta": {"_type": "gradio.FileData"}}
+
+
+def connected(url: str) -> httpx.Client:
+    """Return a client of the page, which keeps its connection open as browsers do."""
+    return httpx.Client(base_url=f"{url}/gradio_api", trust_env=False, timeout=WITHIN_SECONDS)
 
 
 def median(call: Callable[[], object], repeats: int) -> float:

@@ -54,6 +54,12 @@ class BatchedFunction:
         self._waiting: list[_Request] = []
         self._is_busy = False
 
+    @property
+    def waiting(self) -> int:
+        """How many requests wait."""
+        with self._guard:
+            return len(self._waiting)
+
     def __call__(self, *inputs: np.ndarray) -> Outputs:
         """Return the outputs for these inputs; raises as `compute`."""
         request = _Request(inputs)

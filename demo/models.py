@@ -11,13 +11,15 @@ import numpy as np
 
 from demo.batching import BatchedModel
 from registry import seeding
-from registry.catalog import CATALOG
+from registry.catalog import CATALOG, DLN, EMOTION, PIX2PIXHD
 from registry.crops import CropSpec
 from registry.entries import Version
 from registry.errors import BadVersion, EmptyRegistry, RegistryError, first_line
 
 logger = logging.getLogger(__name__)
 
+PAGE_MODELS = (DLN.name, EMOTION.name, PIX2PIXHD.name)
+"""The models that the page asks."""
 SMOKE_FACES, SMOKE_PHOTO_PX = 2, 240
 FIRST_PAUSE_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 60.0

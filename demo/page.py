@@ -12,7 +12,8 @@ from starlette.routing import Mount
 from demo.access import Access
 from demo.guards import failure_answer, unfit_answer
 from demo.listeners import Listeners
-from demo.models import ModelServer
+from demo.models import PAGE_MODELS, ModelServer
+from demo.photo_reader import PhotoReader
 from demo.server import WebServer, guarded_app
 from demo.tabs.context import PageContext
 from demo.tabs.emotion import EmotionTab
@@ -55,7 +56,10 @@ class Page:
 
 
 def create_demo(
-    server: ModelServer, mlflow_url: str | None, listeners: Listeners | None = None
+    server: ModelServer,
+    mlflow_url: str | None,
+    listeners: Listeners | None = None,
+    reader: PhotoReader | None = None,
 ) -> gr.Blocks:
     """Return the page, not yet open.
 
@@ -63,9 +67,10 @@ def create_demo(
         server: The versions that answer.
         mlflow_url: MLflow's UI, which versions and runs link to; None for no links.
         listeners: Which visitors are listening for answers; the web server keeps it up to date.
+        reader: Reads the visitors' photos; a new one by default.
     """
     visitor_folder()  # before the first component, which asks Gradio for the place of its files
-    context = PageContext(server=server, mlflow_url=mlflow_url)
+    context = PageContext(server=server, mlflow_url=mlflow_url, reader=reader or PhotoReader())
     with UploadOnlyBlocks(
         listeners or Listeners(), title="Expression Studio", analytics_enabled=False
     ) as demo:
@@ -94,7 +99,12 @@ def create_demo(
 
 
 def launch_page(
-    server: ModelServer, *, port: int, mlflow_url: str | None, access: Access | None = None
+    server: ModelServer,
+    *,
+    port: int,
+    mlflow_url: str | None,
+    access: Access | None = None,
+    reader: PhotoReader | None = None,
 ) -> Page:
     """Open the page and return at once.
 
@@ -103,6 +113,7 @@ def launch_page(
         port: A free one.
         mlflow_url: MLflow's UI, or None.
         access: Where it listens and to whom it answers; None: to this machine only.
+        reader: Reads the visitors' photos; a new one by default.
 
     Raises:
         OSError: It can't listen there, or pictures can't be stored.
@@ -110,13 +121,13 @@ def launch_page(
     access = access or Access()
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     listeners = Listeners()
-    demo = create_demo(server, mlflow_url, listeners)
+    demo = create_demo(server, mlflow_url, listeners, reader)
     endpoints = {str(fn.api_name) for fn in demo.fns.values() if fn.api_visibility == "public"}
     app = guarded_app(access, visitor_folder(), listeners, endpoints)
     _mount(app, demo, access, port)
     web_server = WebServer(app, access.host, port)
     web_server.start()
-    server.follow(DLN.name, EMOTION.name, PIX2PIXHD.name)
+    server.follow(*PAGE_MODELS)
     return Page(f"http://{access.reached_at}:{port}", demo, web_server)
 
 

@@ -6,6 +6,7 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 from cachetools import TTLCache
 
 from demo.predictors import Photo, read_photo_with_faces
@@ -13,6 +14,7 @@ from demo.visitor_files import LIFETIME_SECONDS, SWEEP_SECONDS
 from registry.faces import FaceCropper
 from registry.photos import check_photo
 
+PREPARED_PX = 320
 KEPT_BYTES = 512 * 2**20
 """How much the pixels of the photos in memory may take together; the least recently used go first.
 A photo of 100 megapixels takes 286 MiB."""
@@ -41,7 +43,7 @@ class PhotoReader:
         self.cropper = cropper or FaceCropper()
         self._kept_seconds = kept_seconds
         self._photos: TTLCache[bytes, Photo] = TTLCache(
-            kept_bytes, kept_seconds, time.monotonic, lambda photo: photo.pixels.nbytes
+            kept_bytes, kept_seconds, time.monotonic, _size_bytes
         )
         self._guard = threading.Lock()
         self._cores = threading.Semaphore(os.cpu_count() or 1)
@@ -62,8 +64,13 @@ class PhotoReader:
         self._keep(digest, photo)
         return photo
 
+    def prepare(self) -> None:
+        """Load the detectors in a thread of their own, so that no visitor waits for it."""
+        blank = np.zeros((PREPARED_PX, PREPARED_PX, 3), np.uint8)
+        threading.Thread(target=self.cropper.faces, args=(blank,), daemon=True).start()
+
     @property
-    def held_bytes(self) -> int:
+    def kept_bytes(self) -> int:
         """How much the pixels of the photos in memory take."""
         with self._guard:
             return int(self._photos.currsize)
@@ -74,7 +81,7 @@ class PhotoReader:
 
     def _keep(self, digest: bytes, photo: Photo) -> None:
         with self._guard:
-            if photo.pixels.nbytes <= self._photos.maxsize:
+            if _size_bytes(photo) <= self._photos.maxsize:
                 self._photos[digest] = photo
             self._expire_later()
 
@@ -90,6 +97,10 @@ class PhotoReader:
             self._photos.expire()
             self._expiry = None
             self._expire_later()
+
+
+def _size_bytes(photo: Photo) -> int:
+    return photo.pixels.nbytes
 
 
 def _digest(path: str | Path) -> bytes:
