@@ -1,6 +1,5 @@
 """One photo on the page: uploaded or taken, its faces numbered, one of them chosen."""
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ from demo.visitor_files import LIFETIME_SECONDS
 from registry.catalog import ModelSpec
 from registry.photos import PhotoError
 
-AT_A_TIME = max(4, 2 * (os.cpu_count() or 1))
+AT_A_TIME = 8
 """How many requests are worked on at once: while a version computes for some, photos of others are
 decoded, and what is ready meanwhile is the version's next batch."""
 QUEUED: dict[str, Any] = {
