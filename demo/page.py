@@ -6,6 +6,7 @@ from pathlib import Path
 
 import gradio as gr
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from gradio.route_utils import FnIndexInferError
 from starlette.routing import Mount
 
@@ -27,6 +28,12 @@ from registry.catalog import DLN, EMOTION, PIX2PIXHD
 
 REFRESH_SECONDS = 5
 """How often an open page asks for problems of the models."""
+FAILURES = {
+    Exception: failure_answer,
+    FnIndexInferError: unfit_answer,
+    RequestValidationError: unfit_answer,  # FastAPI's own answer is a list, not a sentence
+}
+"""What is answered to requests that Gradio's routes can't answer."""
 CSS = Path(__file__).with_name("page.css")
 HEADER = """
 <header class="masthead"><h1>Expression Studio</h1>
@@ -149,9 +156,7 @@ def _mount(app: FastAPI, demo: gr.Blocks, access: Access, port: int) -> None:
         pwa=False,
         mcp_server=False,
         enable_monitoring=False,
-        app_kwargs={
-            "exception_handlers": {Exception: failure_answer, FnIndexInferError: unfit_answer}
-        },
+        app_kwargs={"exception_handlers": FAILURES},
         footer_links=["api"],
         theme=theme(),
         css=CSS.read_text(encoding="utf-8"),
