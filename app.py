@@ -26,7 +26,7 @@ from demo.access import (
     require_port,
 )
 from demo.mlflow_ui import MlflowUI
-from registry import console, doctor, logs, proxies, seeding
+from registry import console, devices, doctor, logs, proxies, seeding
 from registry.errors import app_command, first_line
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     log = logs.log_to_file("app")
     proxies.bypass_for_loopback()
-    console.save_cpu()
+    console.save_cpu(devices.threads())
     if options.command == "seed":
         return 0 if seed() else 3
     if logs.can_write(log):
