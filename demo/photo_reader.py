@@ -16,8 +16,10 @@ from registry.photos import check_photo
 
 PREPARED_PX = 320
 KEPT_BYTES = 512 * 2**20
-"""How much the pixels of the photos in memory may take together; the least recently used go first.
-A photo of 100 megapixels takes 286 MiB."""
+"""How much the photos in memory may take together; the least recently used go first. A photo of 100
+megapixels takes 286 MiB."""
+CROPS_BYTES = 2**18
+"""How much the crops of a face take, those of all models and that for the screen."""
 
 
 class PhotoReader:
@@ -29,7 +31,7 @@ class PhotoReader:
 
     Args:
         cropper: Detects and crops faces.
-        kept_bytes: How much the pixels of the photos in memory may take together.
+        kept_bytes: How much the photos in memory may take together.
         kept_seconds: How long a photo stays in memory at most.
     """
 
@@ -71,7 +73,7 @@ class PhotoReader:
 
     @property
     def kept_bytes(self) -> int:
-        """How much the pixels of the photos in memory take."""
+        """How much the photos in memory take."""
         with self._guard:
             return int(self._photos.currsize)
 
@@ -100,7 +102,8 @@ class PhotoReader:
 
 
 def _size_bytes(photo: Photo) -> int:
-    return photo.pixels.nbytes
+    """Return how much a photo takes, with the crops of its faces that are still to come."""
+    return photo.pixels.nbytes + CROPS_BYTES * len(photo.faces)
 
 
 def _digest(path: str | Path) -> bytes:

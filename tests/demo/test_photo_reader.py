@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from demo.photo_reader import PhotoReader
+from demo.photo_reader import CROPS_BYTES, PhotoReader
 from registry.faces import Face, FaceCropper
 from registry.photos import PhotoError
 from tests.test_app import until
@@ -50,8 +50,8 @@ def test_another_picture_under_the_same_name_is_another_photo(
 
 
 def test_no_more_is_kept_than_it_may(people: list[Path], tmp_path: Path) -> None:
-    Image.new("RGB", (500, 500)).save(tmp_path / "large.png")
-    cropper, one = CountingCropper(), 3 * 321 * 321
+    Image.new("RGB", (800, 800)).save(tmp_path / "large.png")
+    cropper, one = CountingCropper(), 3 * 321 * 321 + CROPS_BYTES
     reader = PhotoReader(cropper, kept_bytes=2 * one)
     for path in (*people, tmp_path / "large.png"):
         reader.read(path)
