@@ -23,7 +23,7 @@ from training.models.pix2pixhd.encoder import Encoder
 from training.models.pix2pixhd.generator import Generator
 from training.models.pix2pixhd.generator_config import GeneratorConfig
 from training.models.pix2pixhd.networks import GeneratorWrapper
-from training.starters import files, graphs
+from training.starters import files, graphs, registered
 from training.starters.sheet import starter_sheet
 
 Card = Mapping[str, Any]
@@ -59,7 +59,7 @@ def seed() -> list[str]:
 
 def _seed(starter: files.Starter) -> list[str]:
     model, lines = starter.card["model"], []
-    version = _registered(starter)
+    version = registered.version_of(starter)
     if version is None:
         version = _register(starter)
         lines = [f"{model} version {version.number} is the starter {starter.name}."]
@@ -75,21 +75,12 @@ def _seed(starter: files.Starter) -> list[str]:
 
 def _complete(starter: files.Starter) -> None:
     """Add the sheet to a starter's run, and to its version what PyTorch needs, if it has none."""
-    version = _registered(starter)
+    version = registered.version_of(starter)
     if version is None or not version.without_pt2:
         return
     with Tracker(version.name, starter.name, version.run_id) as tracker:
         tracker.picture(starter_sheet(versions.load(version, "cpu", "onnxruntime")), "sheet.png")
     registration.complete(version, *networks(starter))
-
-
-def _registered(starter: files.Starter) -> Version | None:
-    """Return the version of a starter that has all outputs; older code registered fewer."""
-    spec = CATALOG[starter.card["model"]]
-    field, required = ("encoder", spec.encoder) if spec.encoder else ("outputs", spec.outputs)
-    return versions.find(
-        spec.name, starter=starter.digest, **{field: {**required, **spec.optional_outputs}}
-    )
 
 
 def _is_ours_to_promote(model: str) -> bool:
