@@ -8,6 +8,7 @@ from jaxtyping import UInt8
 
 from registry.crops import Crop, CropSpec, level_square
 from registry.faces import copies
+from registry.faces.copies import Copies
 from registry.faces.detectors import FAR, NEAR, DetectorInput, Detectors
 from registry.faces.face import Face, select_face
 from registry.faces.roll import CLEARLY, CONFIRMED, LEAST, LEVEL, RollCheck
@@ -65,7 +66,7 @@ class _Search:
 
     def __init__(self, photo: UInt8[np.ndarray, "h w 3"], detectors: Detectors) -> None:
         self._photo, self._detectors = photo, detectors
-        self._whole, self._tile_copies = copies.whole(photo), copies.tile_copies(photo)
+        self._copies = Copies(photo)
         self._roll = RollCheck(photo, detectors)
 
     def faces(self, quarters: int = 0) -> list[Face]:
@@ -74,7 +75,7 @@ class _Search:
         Where the far-range detector finds none, an uncertain one that fills the photo is left out
         if there are small ones.
         """
-        whole, up = copies.turned(self._whole, quarters), 90.0 * quarters
+        whole, up = copies.turned(self._copies.whole, quarters), 90.0 * quarters
         found = self._roll.checked(self._detect([whole], FAR), up)
         if found:
             return found + self._small_faces(quarters, found)
@@ -92,7 +93,7 @@ class _Search:
         """Return the faces found in tiles, without those found already."""
         tiles = [
             tile
-            for copy in self._tile_copies
+            for copy in self._copies.to_tile
             for tile in copies.tiles(copies.turned(copy, quarters))
         ]
         small = _distinct(self._detect(tiles, FAR), found)
