@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
 
+from registry.crops import reduced
 from registry.faces.detectors import FAR_INPUT_PX, DetectorInput
 
 LONGEST_PX = 640
@@ -24,8 +25,6 @@ OVERLAP = 1 / 10
 """Part of a tile that the next one covers again: faces of up to that size are whole in one."""
 BLOCK_PX, LEAST_CONTRAST = 8, 12
 """A tile in whose every block of so many pixels a side green differs by less shows no face."""
-BAND_ROWS = 64
-"""Rows of a reduced photo that are made at a time: their memory is used again for the next ones."""
 
 
 class Copies:
@@ -65,14 +64,8 @@ class Copies:
         return DetectorInput(np.array(copy), _scale(across, down))
 
     def _reduce(self, factors: tuple[int, int]) -> Image.Image:
-        """Return what `Image.reduce` makes of the photo."""
         if factors not in self._reduced:
-            rows = BAND_ROWS * factors[1]
-            bands = [
-                np.asarray(Image.fromarray(self._photo[top : top + rows]).reduce(factors))
-                for top in range(0, self._photo.shape[0], rows)
-            ]
-            self._reduced[factors] = Image.fromarray(np.concatenate(bands))
+            self._reduced[factors] = reduced(self._photo, factors)
         return self._reduced[factors]
 
 
@@ -130,7 +123,7 @@ def composed(
 
 def _coarser(copy: DetectorInput) -> DetectorInput:
     pixels = np.array(Image.fromarray(copy.pixels).reduce(TILE_SIDES_RATIO))
-    scale = _scale(TILE_SIDES_RATIO, TILE_SIDES_RATIO)
+    scale = _scale(float(TILE_SIDES_RATIO), float(TILE_SIDES_RATIO))
     return DetectorInput(pixels, composed(copy.to_photo, scale))
 
 
@@ -139,7 +132,7 @@ def _shift(right: int, down: int) -> Float[np.ndarray, "2 3"]:
 
 
 def _scale(across: float, down: float) -> Float[np.ndarray, "2 3"]:
-    return np.array([[float(across), 0.0, 0.0], [0.0, float(down), 0.0]])
+    return np.array([[across, 0.0, 0.0], [0.0, down, 0.0]])
 
 
 def _starts(length: int) -> Iterator[int]:

@@ -9,7 +9,7 @@ from jaxtyping import UInt8
 from registry.crops import Crop, CropSpec, level_square
 from registry.faces import copies
 from registry.faces.copies import Copies
-from registry.faces.detectors import FAR, NEAR, DetectorInput, Detectors
+from registry.faces.detectors import FAR, FAR_UNSURE, NEAR, Detector, DetectorInput, Detectors
 from registry.faces.face import Face, select_face
 from registry.faces.roll import CLEARLY, CONFIRMED, LEAST, LEVEL, RollCheck
 
@@ -96,14 +96,17 @@ class _Search:
             for copy in self._copies.to_tile
             for tile in copies.tiles(copies.turned(copy, quarters))
         ]
-        small = _distinct(self._detect(tiles, FAR), found)
-        checked = self._roll.checked(small, 90.0 * quarters, kept_within=LEVEL)
+        small = _distinct(self._detect(tiles, FAR_UNSURE), found)
+        sure = [face for face in small if face.confidence >= FAR.confidence]
+        unsure = [face for face in small if face.confidence < FAR.confidence]
+        confirmed = self._roll.confirmed(unsure)
+        checked = self._roll.checked(sure + confirmed, 90.0 * quarters, kept_within=LEVEL)
         return [
             face for face in checked if face.roll_confidence >= LEAST and not face.uncertain_roll
         ]
 
-    def _detect(self, inputs: Sequence[DetectorInput], number: int) -> list[Face]:
-        found = chain(*self._detectors.faces(inputs, number, self._photo.shape))
+    def _detect(self, inputs: Sequence[DetectorInput], detector: Detector) -> list[Face]:
+        found = chain(*self._detectors.faces(inputs, detector, self._photo.shape))
         return _distinct(sorted(found, key=lambda face: -face.confidence))
 
 
