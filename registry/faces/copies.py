@@ -23,7 +23,7 @@ TILE_SIDES_RATIO = 4
 """How many times as long the sides of the next larger tiles are."""
 OVERLAP = 1 / 10
 """Part of a tile that the next one covers again: faces of up to that size are whole in one."""
-BLOCK_PX, LEAST_CONTRAST = 8, 12
+BLOCK_PX, LEAST_CONTRAST = 4, 12
 """A tile in whose every block of so many pixels a side green differs by less shows no face."""
 
 
