@@ -1,7 +1,7 @@
 """The copies and parts of a photo in which detectors look for faces."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 
 import numpy as np
@@ -28,10 +28,16 @@ BLOCK_PX, LEAST_CONTRAST = 4, 12
 
 
 class Copies:
-    """The copies of one photo that detectors get, each made once."""
+    """The copies of one photo that detectors get, each made once.
 
-    def __init__(self, photo: UInt8[np.ndarray, "h w 3"]) -> None:
-        self._photo = photo
+    `each` applies a function to each part of the photo, as `map` does; one that uses threads is
+    faster.
+    """
+
+    def __init__(
+        self, photo: UInt8[np.ndarray, "h w 3"], each: Callable[..., Iterable[np.ndarray]] = map
+    ) -> None:
+        self._photo, self._each = photo, each
         self._reduced: dict[tuple[int, int], Image.Image] = {}
 
     @cached_property
@@ -65,7 +71,7 @@ class Copies:
 
     def _reduce(self, factors: tuple[int, int]) -> Image.Image:
         if factors not in self._reduced:
-            self._reduced[factors] = reduced(self._photo, factors)
+            self._reduced[factors] = reduced(self._photo, factors, self._each)
         return self._reduced[factors]
 
 

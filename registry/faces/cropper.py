@@ -66,7 +66,7 @@ class _Search:
 
     def __init__(self, photo: UInt8[np.ndarray, "h w 3"], detectors: Detectors) -> None:
         self._photo, self._detectors = photo, detectors
-        self._copies = Copies(photo)
+        self._copies = Copies(photo, detectors.map)
         self._roll = RollCheck(photo, detectors)
 
     def faces(self, quarters: int = 0) -> list[Face]:

@@ -2,15 +2,17 @@
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
 from registry.faces.face import Face
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,10 @@ class Detectors:
         self._threads = ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1))
         self._local = threading.local()
 
+    def map(self, function: Callable[..., Result], *items: Iterable[Any]) -> list[Result]:
+        """Return what `map` gives, computed in the detectors' threads."""
+        return list(self._threads.map(function, *items))
+
     def faces(
         self, inputs: Sequence[DetectorInput], detector: Detector, shape: tuple[int, ...]
     ) -> list[list[Face]]:
@@ -79,7 +85,7 @@ class Detectors:
             detector: FAR, FAR_UNSURE or NEAR.
             shape: height and width of the photo.
         """
-        found = self._threads.map(lambda given: self._process(given.pixels, detector), inputs)
+        found = self.map(lambda given: self._process(given.pixels, detector), inputs)
         return [
             [face.mapped(given.to_photo, shape) for face in faces]
             for given, faces in zip(inputs, found, strict=True)

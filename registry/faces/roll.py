@@ -112,10 +112,9 @@ class RollCheck:
 
     def _closely(self, faces: Sequence[Face], turns: Sequence[float]) -> list[Face | None]:
         """Return what NEAR finds in each face's level crop, turned by so many degrees."""
-        inputs = [
-            self._square(face, CLOSE, turn, NEAR_INPUT_PX)
-            for face, turn in zip(faces, turns, strict=True)
-        ]
+        inputs = self._detectors.map(
+            lambda face, turn: self._square(face, CLOSE, turn, NEAR_INPUT_PX), faces, turns
+        )
         found = self._detectors.faces(inputs, NEAR, self._photo.shape)
         return [_at_centre(face, looks) for face, looks in zip(faces, found, strict=True)]
 
