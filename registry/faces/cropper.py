@@ -15,6 +15,8 @@ from registry.faces.roll import CLEARLY, CONFIRMED, LEAST, LEVEL, RollCheck
 
 SAME_FACE = 0.3
 """Two boxes that share more than this part of the smaller one hold the same face."""
+MOST_UNSURE = 20
+"""Of the finds in tiles that FAR is not sure of, the most confident get a close look."""
 UPSIDE_DOWN_OR_LYING = (1, 2, 3)
 
 
@@ -99,7 +101,7 @@ class _Search:
         small = _distinct(self._detect(tiles, FAR_UNSURE), found)
         sure = [face for face in small if face.confidence >= FAR.confidence]
         unsure = [face for face in small if face.confidence < FAR.confidence]
-        confirmed = self._roll.confirmed(unsure)
+        confirmed = self._roll.confirmed(unsure[:MOST_UNSURE])
         checked = self._roll.checked(sure + confirmed, 90.0 * quarters, kept_within=LEVEL)
         return [
             face for face in checked if face.roll_confidence >= LEAST and not face.uncertain_roll

@@ -30,7 +30,7 @@ NEAR = Detector("FaceDetectionShortRange", 0.5)
 """Finds faces up to 2 m away, also one that fills the picture."""
 FAR = Detector("FaceDetectionFullRange", 0.6)
 """Finds faces up to 5 m away, small ones too."""
-FAR_UNSURE = Detector("FaceDetectionFullRange", 0.2)
+FAR_UNSURE = Detector("FaceDetectionFullRange", 0.15)
 """FAR with finds that it is not sure of, among them the faces smallest in what it gets."""
 FAR_INPUT_PX, NEAR_INPUT_PX = 192, 128
 """Sides of the squares that the detectors' networks take; MediaPipe scales what it gets to them."""
