@@ -1,4 +1,4 @@
-"""python -m registry list | show | promote | upgrade | doctor: registered versions."""
+"""python -m registry list | show | promote | rollback | history | ...: registered versions."""
 
 import json
 import logging
@@ -14,13 +14,17 @@ from registry import console
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from registry.versions import Version
+
 FAILED, BAD_INPUT, NO_ANSWER, INTERRUPTED = 1, 2, 3, 130
 DESCRIPTION = """The registered versions of each model.
 
 Examples:
   python -m registry list
   python -m registry show dln@production
-  python -m registry promote dln 2"""
+  python -m registry promote dln 2
+  python -m registry history dln
+  python -m registry rollback dln"""
 logger = logging.getLogger(__name__)
 app = tyro.extras.SubcommandApp()
 Model = Annotated[str, Positional, tyro.conf.arg(metavar="NAME")]
@@ -71,8 +75,12 @@ def list_versions(
         as_json: print JSON.
     """
     from registry import listing, versions
+    from registry.catalog import CATALOG
     from registry.errors import EmptyRegistry, app_command
+    from registry.promotion import journal
 
+    for model in [name] if name else CATALOG:
+        journal.observe(model)
     found = versions.list_versions(name)
     for fault in versions.broken_versions(name):
         print(fault, file=sys.stderr)
@@ -108,8 +116,10 @@ def show(
 
     from registry import listing, signature, versions
     from registry.measurements import to_rows
+    from registry.promotion import journal
 
     version = versions.resolve(reference)
+    journal.observe(version.name)
     if as_json:
         measured = to_rows(versions.measurements(version))
         _print_json(listing.version_values(version) | {"measurements": measured})
@@ -126,6 +136,7 @@ def show(
 def promote(
     name: Model,
     number: Annotated[int, Positional, tyro.conf.arg(metavar="VERSION")],
+    reason: str = "",
     as_json: Json = False,
 ) -> None:
     """Let a version answer on the page.
@@ -135,15 +146,67 @@ def promote(
     Args:
         name: the model: dln, fecnet, emotion or pix2pixhd.
         number: the number of the version, as `train` prints it and `list` shows it.
+        reason: why, for the journal.
         as_json: print JSON.
     """
-    from registry import listing, promotion
+    from registry import promotion
 
-    version = promotion.promote(name, number)
+    _print_promoted(promotion.promote(name, number, reason), as_json)
+
+
+@app.command
+def rollback(name: Model, reason: str = "", as_json: Json = False) -> None:
+    """Let the version answer that was in production before; once more goes farther back.
+
+    For example: python -m registry rollback dln
+
+    Args:
+        name: the model: dln, fecnet, emotion or pix2pixhd.
+        reason: why, for the journal.
+        as_json: print JSON.
+    """
+    from registry import promotion
+
+    _print_promoted(promotion.roll_back(name, reason), as_json)
+
+
+def _print_promoted(version: "Version", as_json: bool) -> None:
+    from registry import listing
+
     if as_json:
         _print_json(listing.version_values(version))
     else:
         print(f"{version.title} is in production.")
+
+
+@app.command
+def history(name: Model, at: str | None = None, as_json: Json = False) -> None:
+    """Print which versions were in production: when, by whom and why.
+
+    For example: python -m registry history dln
+
+    Args:
+        name: the model: dln, fecnet, emotion or pix2pixhd.
+        at: print which version was in production at this time alone, such as 2026-11-27 or
+            "2026-11-27 18:30"; it is this machine's time unless it ends with a zone such as +00:00.
+        as_json: print JSON.
+    """
+    from registry import listing, versions
+    from registry.promotion import journal
+
+    journal.observe(name)
+    entries = journal.read(name)
+    if not entries:
+        versions.resolve(name)
+    if at is not None:
+        number = journal.serving(entries, journal.parse_time(at))
+        title = f"Version {number} of {name}" if number else f"No version of {name}"
+        text = f"{title} was in production at {at}."
+        _print_json({"at": at, "version": number}) if as_json else print(text)
+    elif as_json:
+        _print_json([entry.to_dict() for entry in entries])
+    else:
+        console.print_table(listing.table_of_journal(entries))
 
 
 @app.command

@@ -15,8 +15,8 @@ from torch.utils.data import DataLoader
 from registry.catalog import EXPRESSION_DIMS
 from registry.catalog import PIX2PIXHD as SPEC
 from registry.crops import CropSpec
+from registry.devices import best_device
 from registry.measurements import Measurement
-from registry.versions import best_device
 from training.engine.recipe import RecipeError
 from training.engine.task import (
     Batch,
