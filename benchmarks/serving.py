@@ -24,7 +24,7 @@ from rows import Row
 
 from registry import entries, versions
 from registry.catalog import DLN, EMOTION, PIX2PIXHD
-from registry.graphs import export_parts
+from registry.graphs import file_names
 
 BATCHES, CORES, BUSY = (1, 32), (1, 2), 2
 ROUNDS = {1: 60, 32: 7}
@@ -94,7 +94,7 @@ def _calls(name: str, batch: int, cores: int) -> tuple[Ask, Ask]:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = cores
     with entries.files(model.version) as folder:
-        content = (folder / export_parts.EXTRA_FILES / export_parts.ONNX).read_bytes()
+        content = (folder / file_names.ONNX_GRAPH).read_bytes()
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     named = {wanted.name: x for wanted, x in zip(session.get_inputs(), inputs, strict=True)}
     return (lambda: model(*inputs)), (lambda: session.run(None, named))
