@@ -14,6 +14,12 @@ def device_of(recipe: Recipe) -> str:
     return "cpu" if recipe.device == "cpu" else best_device()
 
 
+def compute_repeatably() -> None:
+    """Let a resumed training compute the same numbers; GPU operations that can't do so warn."""
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # slow; nothing reads such memory
+
+
 def send(tensor: Tensor, device: torch.device) -> Tensor:
     """Return a tensor of the CPU on a device; the host does not wait for the copy to a GPU."""
     pinned = tensor.pin_memory() if device.type == "cuda" else tensor

@@ -23,7 +23,7 @@ def has_bf16_units(device: str) -> bool:
         device: type of a device, such as cpu or cuda.
     """
     if device == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device != "cpu" or not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         return False
     if platform.machine().lower() in {"aarch64", "arm64"}:
@@ -47,9 +47,8 @@ def choose(asked: Precision, device: str, began_with: str = "") -> Used:
         raise RecipeError("--precision fp16 needs a GPU: leave it out, or use bf16 or no.")
     if asked != "auto":
         return asked
-    if began_with == "bf16" or began_with == "no":
-        return began_with
-    return "bf16" if has_bf16_units(device) else "no"
+    is_bf16 = began_with == "bf16" if began_with else has_bf16_units(device)
+    return "bf16" if is_bf16 else "no"
 
 
 def warning(used: Used, asked: Precision, device: str) -> str | None:

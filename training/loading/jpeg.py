@@ -63,7 +63,8 @@ def _is_luminance(faces: Tensor) -> Tensor:
 
 
 def _mixed(x: Float[Tensor, "batch 3 h w"], matrix: tuple[float, ...]) -> Tensor:
-    return torch.einsum("oc,bchw->bohw", constant(matrix, x.device).view(3, 3), x)
+    mixed: Tensor = torch.einsum("oc,bchw->bohw", constant(matrix, x.device).view(3, 3), x)
+    return mixed
 
 
 def _quantised(
@@ -77,5 +78,5 @@ def _quantised(
     blocks = x.unflatten(3, (-1, SIDE)).unflatten(2, (-1, SIDE)).transpose(3, 4)
     steps = steps[:, None, None, None]
     coefficients = (transform @ blocks @ transform.T / steps).round() * steps
-    restored = transform.T @ coefficients @ transform
+    restored: Tensor = transform.T @ coefficients @ transform
     return restored.transpose(3, 4).flatten(4, 5).flatten(2, 3)

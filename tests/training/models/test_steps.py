@@ -1,7 +1,8 @@
 """What the steps of all recipes ask of a GPU, tested without one.
 
 On the meta device tensors have no values: whatever needs one (`.item()`, `float()`, a condition,
-the number of chosen rows, a copy to the CPU) raises there. On a GPU all of these make the host wait.
+the number of chosen rows, a copy to the CPU) raises there. On a GPU all of these make the host
+wait.
 """
 
 import shutil

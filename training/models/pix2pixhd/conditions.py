@@ -71,8 +71,8 @@ class ConditionSampler:
         both = torch.stack(vectors)
         faces = torch.from_numpy(np.stack(drivers)).permute(0, 3, 1, 2)
         is_known = torch.tensor(known)
-        positions = [torch.nonzero(each).flatten() for each in (is_known, ~is_known)]
-        return ConditionBatch(both[:, 0], both[:, 1], is_known, *positions, faces)
+        with_truth, without = (torch.nonzero(each).flatten() for each in (is_known, ~is_known))
+        return ConditionBatch(both[:, 0], both[:, 1], is_known, with_truth, without, faces)
 
     def _driver(self, which: int, target: int, rng: np.random.Generator, *, paired: bool) -> int:
         drawn = rng.random()

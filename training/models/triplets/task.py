@@ -141,4 +141,5 @@ def _has_validation(data: Prepared) -> bool:
 
 def _labelled(batch: Batch, key: str) -> Tensor:
     """Return a target of the batch's labelled faces, which come before those of the triplets."""
-    return batch[key][: len(batch["index"]) - batch["triplet"].numel()]
+    values: Tensor = batch[key]
+    return values[: len(batch["index"]) - batch["triplet"].numel()]

@@ -1,0 +1,206 @@
+"""A step of our training against a plain loop, in turn in one run, at equal precision.
+
+    python benchmarks/training.py
+    python benchmarks/training.py --recipe dln-compact --data data/ferplus --json training.json
+
+The plain loop is what one writes first from the paper: every face is read from its file by Pillow
+in every epoch, both branches compute forward and backward, the loss is read after each step. Both
+train the same network with the same augmentation, triplets and optimiser. A GPU has a row of its
+own.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, replace
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+from torch.nn import functional
+
+from registry.crops import recut
+from registry.temporary import TemporaryFolder
+from training.datasets.prepared import Prepared
+from training.engine.loop import Loop
+from training.engine.recipe import Precision
+from training.engine.task import Batch
+from training.models.dln.config import DLNRecipe
+from training.models.dln.task import DLNTask
+from training.models.triplets.loss import triplet_loss
+from training.recipes import RECIPES
+
+WARM = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One device's figures; the rates are medians over the steps."""
+
+    recipe: str
+    device: str
+    precision: str
+    batch: int
+    ours_faces_per_s: float
+    plain_faces_per_s: float
+    ratio: float
+    """Ours divided by the plain loop's; the target is 1.2 on a CPU."""
+    waited_share: float
+    """Share of our time in which the step waited for its batch; the target is 5 % at most."""
+    cpu_ratio: float
+    """CPU seconds of a step of the plain loop divided by ours."""
+
+
+class Ours:
+    """The step of the program."""
+
+    def __init__(self, recipe: DLNRecipe, folder: Path) -> None:
+        self.task = DLNTask(recipe)
+        self.loop = Loop("benchmark", recipe, self.task, folder)
+        self.loop.networks.set_mode(train=True)
+        self.batches = self._endless()
+        self.waited = 0.0
+
+    def _endless(self) -> Iterator[Batch]:
+        for epoch in count():
+            self.loop.loader.set_epoch(epoch)
+            yield from self.loop.loader
+
+    def __call__(self) -> None:
+        """Load a batch and train on it."""
+        began = time.perf_counter()
+        batch = next(self.batches)
+        self.waited = time.perf_counter() - began
+        self.loop.step(batch)
+
+
+class Plain:
+    """A loop without anything that the program adds."""
+
+    def __init__(self, recipe: DLNRecipe, device: torch.device, bf16: bool) -> None:
+        self.recipe, self.device = recipe, device
+        self.autocast = torch.autocast(device.type, dtype=torch.bfloat16) if bf16 else nullcontext()
+        task = DLNTask(recipe)
+        self.sets, self.dataset = task.sets, task.dataset
+        self.dln, self.crowd = task.dln.to(device), task.crowd.to(device)
+        self.dln.train()
+        self.dln.pair.identity.requires_grad_(True)
+        trained = [*self.dln.pair.face.parameters(), *self.dln.norm.parameters()]
+        trained += [*self.dln.head.parameters(), *self.crowd.parameters()]
+        self.optimiser = torch.optim.AdamW(trained, lr=recipe.learning_rate)
+        self.crop = task.crop
+        self.rng = np.random.default_rng(0)
+
+    def __call__(self) -> None:
+        """Decode a batch and train on it."""
+        faces = self.dataset.faces
+        items = self.rng.permutation(self.dataset.labelled_count)[: self.recipe.batch_size]
+        pixels = np.stack(
+            [self._decoded(self.sets[faces.sets[i]], int(faces.rows[i])) for i in items]
+        )
+        x = torch.from_numpy(pixels).permute(0, 3, 1, 2).to(self.device)
+        where = torch.from_numpy(items)
+        shares, single = (
+            faces.targets[key][where].to(self.device) for key in ("shares", "single_vote")
+        )
+        loss = self._loss(self.recipe.augmentation(x), shares, single)
+        self.optimiser.zero_grad()
+        loss.backward()
+        self.optimiser.step()
+        loss.item()
+
+    def _decoded(self, data: Prepared, row: int) -> np.ndarray:
+        margin = float(data.index["margin"].to_numpy(dtype=float)[row])
+        return recut(data.read_crop(row), margin, self.crop)
+
+    def _loss(self, faces: Tensor, shares: Tensor, single: Tensor) -> Tensor:
+        with self.autocast:
+            difference = self.dln.pair.face(faces) - self.dln.pair.identity(faces)
+            expression = functional.normalize(self.dln.head(self.dln.norm(difference)), dim=1)
+            outputs = self.crowd(expression)
+        triplets = self.recipe.sampling.draw(shares, single, self.recipe.seed)
+        return triplet_loss(outputs.embeddings.float(), triplets) + outputs.penalty
+
+
+def measure(recipe: DLNRecipe, name: str, steps: int, folder: Path) -> Row:
+    """Train by both loops, a step of each in turn, and return the figures."""
+    ours = Ours(recipe, folder)
+    device = ours.loop.accelerator.device
+    plain = Plain(recipe, device, ours.loop.precision == "bf16")
+    for step in (ours, plain) * WARM:
+        _timed(step, device)
+    seconds: dict[str, list[tuple[float, float]]] = {"ours": [], "plain": []}
+    waited = []
+    for _ in range(steps):
+        seconds["ours"].append(_timed(ours, device))
+        waited.append(ours.waited)
+        seconds["plain"].append(_timed(plain, device))
+    (mine, my_cpu), (theirs, their_cpu) = (
+        map(statistics.median, zip(*each, strict=True)) for each in seconds.values()
+    )
+    return Row(
+        recipe=name,
+        device=torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
+        precision=ours.loop.precision,
+        batch=recipe.batch_size,
+        ours_faces_per_s=recipe.batch_size / mine,
+        plain_faces_per_s=recipe.batch_size / theirs,
+        ratio=theirs / mine,
+        waited_share=sum(waited) / sum(wall for wall, _ in seconds["ours"]),
+        cpu_ratio=their_cpu / my_cpu,
+    )
+
+
+def _timed(step: Callable[[], None], device: torch.device) -> tuple[float, float]:
+    """Return the seconds that a step took, by the clock and of the processor."""
+    began, cpu = time.perf_counter(), time.process_time()
+    step()
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - began, time.process_time() - cpu
+
+
+def main(
+    recipe: str, data: Sequence[Path], steps: int, precision: Precision, out: Path | None
+) -> None:
+    """Measure on the CPU, and on a GPU if there is one, and print the table."""
+    torch.set_flush_denormal(True)
+    chosen = RECIPES[recipe]
+    assert isinstance(chosen, DLNRecipe)
+    rows = []
+    with TemporaryFolder() as folder:
+        for device in ("auto", "cpu") if torch.cuda.is_available() else ("cpu",):
+            fields = {"data": tuple(data), "toy": not data, "runs": folder / "runs"}
+            asked = replace(chosen, device=device, precision=precision, **fields)
+            rows.append(measure(asked, recipe, steps, folder / device))
+    console, table = Console(), Table(*Row.__annotations__)
+    for row in rows:
+        table.add_row(
+            *(f"{v:.3g}" if isinstance(v, float) else str(v) for v in asdict(row).values())
+        )
+    console.print(table)
+    if out:
+        threads = {"threads": torch.get_num_threads(), "cores": os.cpu_count()}
+        out.write_text(json.dumps({"rows": [asdict(row) for row in rows], **threads}, indent=1))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    names = [name for name, recipe in RECIPES.items() if isinstance(recipe, DLNRecipe)]
+    parser.add_argument("--recipe", choices=names, default="dln-compact")
+    parser.add_argument("--data", type=Path, nargs="*", default=[], help="sets; else drawn faces")
+    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--precision", choices=["auto", "no", "bf16"], default="auto")
+    parser.add_argument("--json", type=Path, help="write the figures to this file, too")
+    given = parser.parse_args()
+    main(given.recipe, given.data, given.steps, given.precision, given.json)
