@@ -1,5 +1,6 @@
 """torch.compile for the networks of a training."""
 
+import copy
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Literal
@@ -28,11 +29,16 @@ class Compilation:
     """
 
     def __init__(self, networks: Iterable[nn.Module], mode: Mode | None) -> None:
+        self.mode = mode
         self.active = mode is not None
         if mode is not None:
             torch.compiler.set_stance("default")
             for network in networks:
                 network.compile(mode=mode)
+
+    def without(self, network: nn.Module) -> nn.Module:
+        """Return a network that nothing compiles any more: a copy, if it was compiled."""
+        return copy.deepcopy(network) if self.mode else network
 
     def begin_step(self) -> None:
         """Let CUDA graphs reuse the memory of the step before."""

@@ -275,7 +275,7 @@ class Loop:
 
     def trained_networks(self) -> dict[str, nn.Module]:
         """Return the networks in float32 and without wrappers; they can't be trained after that."""
-        return self.networks.for_export()
+        return {n: self.compilation.without(m) for n, m in self.networks.for_export().items()}
 
     def _checkpoint(self) -> None:
         now = time.monotonic()
