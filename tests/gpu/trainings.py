@@ -1,12 +1,16 @@
 """Trainings on a GPU that need neither MLflow nor downloads."""
 
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
+from PIL import Image
 from torchvision.models import vgg19
 
 from registry.catalog import DLN as SPEC
@@ -19,6 +23,13 @@ from training.models.pix2pixhd.encoder import Encoder
 from training.models.pix2pixhd.perceptual import MEAN, STD, VGG_TAPS, Perceptual
 from training.models.pix2pixhd.task import Pix2pixHDTask
 from training.recipes import RECIPES, task_of
+
+if not find_spec("pillow_heif"):
+    # Only photos in HEIF need it, and drawn faces are none; Pillow has to know the name.
+    sys.modules["pillow_heif"] = stand_in = ModuleType("pillow_heif")
+    vars(stand_in)["register_heif_opener"] = lambda **_: Image.register_open(
+        "HEIF", Image.Image, lambda _: False
+    )
 
 COMPACT_DLN = NetworkConfig(backbone=BackboneConfig(name="compact"))
 

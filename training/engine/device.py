@@ -28,7 +28,7 @@ def send(tensor: Tensor, device: torch.device) -> Tensor:
 
 @cache
 def constant(
-    values: tuple[float, ...], device: torch.device, dtype: torch.dtype = torch.float32
+    values: tuple[float | int, ...], device: torch.device, dtype: torch.dtype = torch.float32
 ) -> Tensor:
     """Return numbers as a tensor on a device; copied there once, because a copy waits for a GPU."""
     with torch.inference_mode(False):

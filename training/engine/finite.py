@@ -1,6 +1,7 @@
 """Whether losses and weights are finite: neither nan nor infinite."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -36,7 +37,7 @@ def _nonfinite_state(network: nn.Module) -> list[str]:
     return [key for key, is_finite in zip(state, finite, strict=True) if not is_finite]
 
 
-def _at_once(scalars: Sequence[Tensor]) -> list[float]:
+def _at_once(scalars: Sequence[Tensor]) -> list[Any]:
     """Return the values of scalars on one device, copied from it together."""
-    values: list[float] = torch.stack([*scalars]).tolist() if scalars else []
+    values: list[Any] = torch.stack([*scalars]).tolist() if scalars else []
     return values

@@ -24,7 +24,6 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return drawn faces with annotated triplets for training."""
     folder = tmp_path_factory.mktemp("annotated") / "toy"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(toy, "PERSONS", {"train": range(4), "validation": range(8, 9)})
         read = toy.read
 
         def annotated(path: Path | None = None) -> toy.RawDataset:

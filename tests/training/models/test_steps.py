@@ -7,6 +7,7 @@ wait.
 
 import shutil
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -83,8 +84,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> Iterator[P
 
 def to_meta(task: Task) -> Networks:
     """Return the task's networks in train mode, and move all that it computes with."""
-    for name in ("encoder", "perceptual"):
-        network = getattr(task, name, None)
+    for name in ("conditions", "encoder", "perceptual"):
+        network = getattr(task, name, None)  # the conditions are computed before the encoder moves
         if isinstance(network, nn.Module):
             network.to(META)
     networks = {name: network.to(META).train() for name, network in task.networks.items()}
@@ -100,7 +101,9 @@ def on_meta(batch: Batch) -> Batch:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_step_never_waits_for_the_gpu(name: str, runs: Path) -> None:
+def test_a_step_never_waits_for_the_gpu(
+    name: str, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     task = task_of(smoke_recipe(name, runs))
     task.begin(0)
     batches = [batch for batch, _ in zip(task.loader(), range(2), strict=False)]
@@ -109,7 +112,7 @@ def test_a_step_never_waits_for_the_gpu(name: str, runs: Path) -> None:
     averages = {key: RunningAverage(network, 0.9) for key, network in networks.items()}
 
     def step(batch: Batch) -> None:
-        for update in task.step(networks, on_meta(batch)):
+        for update in task.step(networks, batch):
             optimisers[update.optimiser].zero_grad()
             update.loss.backward()
             optimisers[update.optimiser].step()
@@ -117,10 +120,12 @@ def test_a_step_never_waits_for_the_gpu(name: str, runs: Path) -> None:
         for key, network in networks.items():
             averages[key].update_parameters(network)
 
-    step(batches[0])
-    batch = {k: v for k, v in batches[1].items() if k != "faces"}
+    # Autocast knows no meta device; only an encoder names the device, to turn autocast off.
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())
+    step(on_meta(batches[0]))
+    batch = on_meta({k: v for k, v in batches[1].items() if k != "faces"})
     with NoBlockingCopy():
-        step(on_meta(batch))
+        step(batch)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -133,7 +138,7 @@ def test_no_operator_gets_an_empty_batch_however_few_faces_are_chosen(
     task.begin(task.recipe.epochs - 1)
     networks = {key: network.train() for key, network in task.networks.items()}
     with NoEmptyInput() as mode:
-        for seed, batch in zip(range(12), task.loader(), strict=False):
+        for seed, batch in zip(range(8), task.loader(), strict=False):
             torch.manual_seed(seed)
             for update in task.step(networks, batch):
                 update.loss.backward()
