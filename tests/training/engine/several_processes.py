@@ -17,7 +17,9 @@ from torch import nn
 
 from training.engine.loop import Loop
 from training.engine.recipe import Recipe
+from training.engine.task import Task
 from training.loading.augmentation import Augmentation
+from training.models.backbones.deviation import DeviationPair
 from training.models.dln.crowd_layer import CrowdLayer
 from training.models.pix2pixhd.config import MIRRORED
 from training.recipes import RECIPES, task_of
@@ -43,7 +45,7 @@ def recipe_of(name: str, batch: int, runs: Path, data: Path) -> Recipe:
         "augmentation": UNCHANGED,
         "optimiser": "sgd",
         "schedule": "constant",
-        "learning_rate": 0.05,
+        "learning_rate": 0.02,
         "batch_size": batch,
         "epochs": 1,
     }
@@ -54,21 +56,35 @@ def recipe_of(name: str, batch: int, runs: Path, data: Path) -> Recipe:
     return replace(RECIPES[f"{name}-smoke"], **fields)
 
 
+def task_in_eval_mode(recipe: Recipe) -> Task:
+    """Return a task whose batch normalisation and dropout stay in eval mode.
+
+    The face branch is moved a little: without dropout both branches are equal at first, and the
+    unit vector of a deviation of 0 has no slope.
+    """
+    task = task_of(recipe)
+    torch.manual_seed(1)
+    for network in task.networks.values():
+        for module in network.modules():
+            if isinstance(module, DeviationPair):
+                for weight in module.face.parameters():
+                    weight.data += 0.1 * weight.abs().mean() * torch.randn_like(weight)
+            if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.Dropout):
+                kind = type(module)
+                module.__class__ = type(kind.__name__, (Frozen, kind), {})
+                module.train()
+    return task
+
+
 def initial_weights(name: str, data: Path, runs: Path) -> dict[str, torch.Tensor]:
     """Return the weights that a training begins with."""
-    networks = task_of(recipe_of(name, 1, runs, data)).networks
+    networks = task_in_eval_mode(recipe_of(name, 1, runs, data)).networks
     return {f"{n}.{k}": v for n, m in networks.items() for k, v in m.state_dict().items()}
 
 
 def main(name: str, batch: int, runs: Path, data: Path, weights: Path) -> None:
     torch.set_num_threads(1)
-    task = task_of(recipe_of(name, batch, runs, data))
-    for network in task.networks.values():
-        for module in network.modules():
-            if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.Dropout):
-                kind = type(module)
-                module.__class__ = type(kind.__name__, (Frozen, kind), {})
-                module.train()
+    task = task_in_eval_mode(recipe_of(name, batch, runs, data))
     loop = Loop(name, task.recipe, task, runs / name)
     loop.run()
     if loop.tracker:

@@ -1,7 +1,7 @@
 """A step of our training against a plain loop, in turn in one run, at equal precision.
 
-    python benchmarks/training.py
-    python benchmarks/training.py --recipe dln-compact --data data/ferplus --json training.json
+    python benchmarks/training_step.py
+    python benchmarks/training_step.py --recipe dln-compact --data data/ferplus --json step.json
 
 The plain loop is what one writes first from the paper: every face is read from its file by Pillow
 in every epoch, both branches compute forward and backward, the loss is read after each step. Both
