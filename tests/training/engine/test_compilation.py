@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,8 +22,8 @@ def stance() -> Iterator[None]:
     torch.compiler.set_stance("default")
 
 
-def trained(recipe: LineRecipe, line: type[LineTask]) -> tuple[Loop, torch.Tensor]:
-    loop = Loop("line", recipe, line(recipe))
+def trained(recipe: LineRecipe, line: type[LineTask], folder: Path) -> tuple[Loop, torch.Tensor]:
+    loop = Loop("line", recipe, line(recipe), folder)
     loop.run()
     assert loop.tracker
     loop.tracker.close()
@@ -43,7 +44,7 @@ def compile_by(backend: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_compiled_networks_train_like_others_and_are_stored_by_the_same_names(
-    line: type[LineTask], recipe: LineRecipe, monkeypatch: pytest.MonkeyPatch
+    line: type[LineTask], recipe: LineRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     graphs = []
 
@@ -51,9 +52,9 @@ def test_compiled_networks_train_like_others_and_are_stored_by_the_same_names(
         graphs.append(graph)
         return graph.forward
 
-    _, expected = trained(recipe, line)
+    _, expected = trained(recipe, line, tmp_path / "plain")
     compile_by(keep, monkeypatch)
-    loop, found = trained(replace(recipe, compile="default", seed=recipe.seed), line)
+    loop, found = trained(replace(recipe, compile="default"), line, tmp_path / "compiled")
     assert len(graphs) == 1, "validation must not compile the network again"
     assert loop.compilation.active
     assert torch.equal(found, expected)
@@ -62,15 +63,16 @@ def test_compiled_networks_train_like_others_and_are_stored_by_the_same_names(
 def test_a_training_goes_on_where_the_compiler_fails_and_says_so(
     line: type[LineTask],
     recipe: LineRecipe,
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     def fail(*_: Any) -> Any:
         raise OSError("there is no compiler")
 
-    _, expected = trained(recipe, line)
+    _, expected = trained(recipe, line, tmp_path / "plain")
     compile_by(fail, monkeypatch)
-    loop, found = trained(replace(recipe, compile="default"), line)
+    loop, found = trained(replace(recipe, compile="default"), line, tmp_path / "compiled")
     message = " ".join(capsys.readouterr().err.split())
     assert "torch.compile doesn't work here" in message
     assert "the training goes on without" in message
