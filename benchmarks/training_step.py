@@ -19,6 +19,7 @@ from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from itertools import count
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -127,7 +128,8 @@ class Plain:
             expression = functional.normalize(self.dln.head(self.dln.norm(difference)), dim=1)
             outputs = self.crowd(expression)
         triplets = self.recipe.sampling.draw(shares, single, self.recipe.seed)
-        return triplet_loss(outputs.embeddings.float(), triplets) + outputs.penalty
+        loss: Tensor = triplet_loss(outputs.embeddings.float(), triplets) + outputs.penalty
+        return loss
 
 
 def measure(recipe: DLNRecipe, name: str, steps: int, folder: Path) -> Row:
@@ -175,11 +177,19 @@ def main(
     torch.set_flush_denormal(True)
     chosen = RECIPES[recipe]
     assert isinstance(chosen, DLNRecipe)
+    gpu: list[Literal["auto", "cpu"]] = ["auto"] if torch.cuda.is_available() else []
+    devices: list[Literal["auto", "cpu"]] = [*gpu, "cpu"]
     rows = []
     with TemporaryFolder() as folder:
-        for device in ("auto", "cpu") if torch.cuda.is_available() else ("cpu",):
-            fields = {"data": tuple(data), "toy": not data, "runs": folder / "runs"}
-            asked = replace(chosen, device=device, precision=precision, **fields)
+        for device in devices:
+            asked = replace(
+                chosen,
+                data=tuple(data),
+                toy=not data,
+                runs=folder / "runs",
+                device=device,
+                precision=precision,
+            )
             rows.append(measure(asked, recipe, steps, folder / device))
     console, table = Console(), Table(*Row.__annotations__)
     for row in rows:

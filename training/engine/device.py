@@ -17,7 +17,8 @@ def device_of(recipe: Recipe) -> str:
 def compute_repeatably() -> None:
     """Let a resumed training compute the same numbers; GPU operations that can't do so warn."""
     torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # slow; nothing reads such memory
+    # Slow, and no number depends on it. (A property of the module, which mypy does not see.)
+    setattr(torch.utils.deterministic, "fill_uninitialized_memory", False)  # noqa: B010
 
 
 def send(tensor: Tensor, device: torch.device) -> Tensor:
