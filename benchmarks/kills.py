@@ -24,7 +24,7 @@ from registry.crops import CropSpec
 PRELOADED = ["mlflow", "torch", "app", "training.__main__", "training.train", "training.seed"]
 CROP = CropSpec(size_px=32, margin=0.1)
 TOY, FACES = ("toy", "-"), "toy-faces"
-TRAINING = (
+TRAIN = (
     *("train", "dln-smoke", "--epochs", "2", "--batch-size", "24", "--checkpoint-steps", "2"),
     *("--precision", "no"),
 )
@@ -69,19 +69,11 @@ def seed(_folder: Path) -> None:
         raise SystemExit(1)
 
 
-def seed_one(_folder: Path) -> None:
-    """Register one of the starters, for tests."""
-    from training.starters import files
-
-    files.STARTERS = (files.EMOTION,)  # type: ignore[assignment]
-    seed(_folder)
-
-
 def train(folder: Path) -> None:
     """Train on drawn faces and register a version."""
     import training.__main__
 
-    if training.__main__.main([*TRAINING, "--runs", str(folder / "runs")]):
+    if training.__main__.main([*TRAIN, "--runs", str(folder / "runs")]):
         raise SystemExit(1)
 
 
@@ -177,13 +169,11 @@ def compare_prepared(killed: Path, whole: Path) -> None:
 
 
 SEEDING = Kind("seeding", nothing, seed, compare_registries)
-SEEDING_ONE = Kind("seeding", nothing, seed_one, compare_registries)
-KINDS = (
-    Kind("training", nothing, train, compare_registries),
-    Kind("registering", nothing, register, compare_each_version, resumes=False),
-    Kind("promoting", register_two, promote, compare_aliases, resumes=False),
-    Kind("prepare", nothing, prepare_faces, compare_prepared),
-)
+TRAINING = Kind("training", nothing, train, compare_registries)
+REGISTERING = Kind("registering", nothing, register, compare_each_version, resumes=False)
+PROMOTING = Kind("promoting", register_two, promote, compare_aliases, resumes=False)
+PREPARING = Kind("prepare", nothing, prepare_faces, compare_prepared)
+KINDS = (TRAINING, REGISTERING, PROMOTING, PREPARING)
 
 
 def kill_and_repeat(kind: Kind, folder: Path, empty_store: Path, kills: int) -> int:

@@ -1,18 +1,21 @@
-"""python -m registry list | show | promote | upgrade | doctor: registered versions."""
+"""python -m registry list | show | promote | rollback | history | ...: registered versions."""
 
-import json
 import logging
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 from tyro.conf import FlagCreatePairsOff, Positional
 
 from registry import console
+from registry.console import print_json
+from registry.store_commands import Json, backup, doctor, restore, upgrade
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+    from registry.versions import Version
 
 FAILED, BAD_INPUT, NO_ANSWER, INTERRUPTED = 1, 2, 3, 130
 DESCRIPTION = """The registered versions of each model.
@@ -20,12 +23,13 @@ DESCRIPTION = """The registered versions of each model.
 Examples:
   python -m registry list
   python -m registry show dln@production
-  python -m registry promote dln 2"""
+  python -m registry promote dln 2
+  python -m registry history dln
+  python -m registry rollback dln"""
 logger = logging.getLogger(__name__)
 app = tyro.extras.SubcommandApp()
 Model = Annotated[str, Positional, tyro.conf.arg(metavar="NAME")]
 Reference = Annotated[str, Positional, tyro.conf.arg(metavar="NAME[@alias|/version]")]
-Json = Annotated[bool, FlagCreatePairsOff, tyro.conf.arg(name="json")]
 
 
 @console.program
@@ -36,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     is empty or unreachable. 130: stopped by Ctrl-C.
     """
     from registry import logs
-    from registry.errors import BadVersion, RegistryError, first_line
+    from registry.errors import BadBackup, BadVersion, RegistryError, first_line
 
     log = logs.log_to_file("registry")
     console.collect_rarely()
@@ -48,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise
     except RegistryError as error:
         print(error, file=sys.stderr)
-        return BAD_INPUT if isinstance(error, BadVersion) else NO_ANSWER
+        return BAD_INPUT if isinstance(error, BadVersion | BadBackup) else NO_ANSWER
     except Exception as error:
         logger.exception("python -m registry failed.")
         sentence = f"The command failed: {first_line(error)}. {logs.traceback_note(log)}"
@@ -71,8 +75,12 @@ def list_versions(
         as_json: print JSON.
     """
     from registry import listing, versions
+    from registry.catalog import CATALOG
     from registry.errors import EmptyRegistry, app_command
+    from registry.promotion import journal
 
+    for model in [name] if name else CATALOG:
+        journal.observe(model)
     found = versions.list_versions(name)
     for fault in versions.broken_versions(name):
         print(fault, file=sys.stderr)
@@ -84,7 +92,7 @@ def list_versions(
             "`python -m training train emotion-smoke` a first version of your own."
         )
     if as_json:
-        _print_json([listing.list_values(version) for version in found])
+        print_json([listing.list_values(version) for version in found])
     else:
         console.print_table(listing.table_of_versions(found))
 
@@ -108,11 +116,13 @@ def show(
 
     from registry import listing, signature, versions
     from registry.measurements import to_rows
+    from registry.promotion import journal
 
     version = versions.resolve(reference)
+    journal.observe(version.name)
     if as_json:
         measured = to_rows(versions.measurements(version))
-        _print_json(listing.version_values(version) | {"measurements": measured})
+        print_json(listing.version_values(version) | {"measurements": measured})
         return
     shown: list[RenderableType] = [listing.table_of_metadata(version)]
     shown.append(Markdown(version.description))
@@ -126,6 +136,7 @@ def show(
 def promote(
     name: Model,
     number: Annotated[int, Positional, tyro.conf.arg(metavar="VERSION")],
+    reason: str = "",
     as_json: Json = False,
 ) -> None:
     """Let a version answer on the page.
@@ -135,70 +146,71 @@ def promote(
     Args:
         name: the model: dln, fecnet, emotion or pix2pixhd.
         number: the number of the version, as `train` prints it and `list` shows it.
+        reason: why, for the journal.
         as_json: print JSON.
     """
-    from registry import listing, promotion
+    from registry import promotion
 
-    version = promotion.promote(name, number)
+    _print_promoted(promotion.promote(name, number, reason), as_json)
+
+
+@app.command
+def rollback(name: Model, reason: str = "", as_json: Json = False) -> None:
+    """Let the version answer that was in production before; once more goes farther back.
+
+    For example: python -m registry rollback dln
+
+    Args:
+        name: the model: dln, fecnet, emotion or pix2pixhd.
+        reason: why, for the journal.
+        as_json: print JSON.
+    """
+    from registry import promotion
+
+    _print_promoted(promotion.roll_back(name, reason), as_json)
+
+
+def _print_promoted(version: "Version", as_json: bool) -> None:
+    from registry import listing
+
     if as_json:
-        _print_json(listing.version_values(version))
+        print_json(listing.version_values(version))
     else:
         print(f"{version.title} is in production.")
 
 
 @app.command
-def upgrade(as_json: Json = False) -> None:
-    """Bring a local registry that an older MLflow wrote to the installed one's form.
+def history(name: Model, at: str | None = None, as_json: Json = False) -> None:
+    """Print which versions were in production: when, by whom and why.
 
-    A copy of the database is made first and stays beside it.
-
-    For example: python -m registry upgrade
+    For example: python -m registry history dln
 
     Args:
+        name: the model: dln, fecnet, emotion or pix2pixhd.
+        at: print which version was in production at this time alone, such as 2026-11-27 or
+            "2026-11-27 18:30"; it is this machine's time unless it ends with a zone such as +00:00.
         as_json: print JSON.
     """
-    from registry import store
+    from registry import listing, versions
+    from registry.promotion import journal
 
-    outcome = store.upgrade()
-    if as_json:
-        _print_json({"outcome": outcome})
+    journal.observe(name)
+    entries = journal.read(name)
+    if not entries:
+        versions.resolve(name)
+    if at is not None:
+        number = journal.serving(entries, journal.parse_time(at))
+        title = f"Version {number} of {name}" if number else f"No version of {name}"
+        text = f"{title} was in production at {at}."
+        print_json({"at": at, "version": number}) if as_json else print(text)
+    elif as_json:
+        print_json([entry.to_dict() for entry in entries])
     else:
-        print(outcome)
+        console.print_table(listing.table_of_journal(entries))
 
 
-@app.command
-def doctor(fix: Annotated[bool, FlagCreatePairsOff] = False, as_json: Json = False) -> None:
-    """Name what killed programs left: runs that count as running, models stored in part.
-
-    What a program writes now is left alone.
-
-    For example: python -m registry doctor --fix
-
-    Args:
-        fix: end such runs, and delete such models with their files.
-        as_json: print JSON.
-    """
-    from registry import doctor
-
-    found = doctor.leftovers()
-    killed = [leftover for leftover in found if leftover.is_killed]
-    sentences = []
-    for leftover in found:
-        if fix and leftover.is_killed:
-            doctor.clean(leftover)
-        sentences.append(leftover.cleaned if fix and leftover.is_killed else leftover.found)
-    if as_json:
-        _print_json({"leftovers": sentences, "killed": len(killed), "fixed": fix})
-        return
-    if killed and not fix:
-        sentences.append(
-            "`python -m registry doctor --fix` ends such runs and deletes such models."
-        )
-    print("\n".join(sentences or ["No killed program left anything."]))
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=2))
+for command in (upgrade, backup, restore, doctor):
+    app.command(command)
 
 
 if __name__ == "__main__":

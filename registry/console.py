@@ -2,6 +2,7 @@
 
 import gc
 import io
+import json
 import os
 import sys
 import time
@@ -54,6 +55,11 @@ def print_table(table: "RenderableType") -> None:
     with console.capture() as captured:
         console.print(table)
     print(captured.get(), end="")  # rich itself would end the program where the pipe is closed
+
+
+def print_json(value: object) -> None:
+    """Print what JSON can hold on stdout."""
+    print(json.dumps(value, indent=2))
 
 
 def track(

@@ -121,4 +121,12 @@ def to_tensor(crops: Sequence[UInt8[np.ndarray, "size size 3"]]) -> "Float[Tenso
     """Return crops as RGB in [0, 1]."""
     import torch
 
-    return torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float() / 255
+    return torch.from_numpy(to_array(crops))
+
+
+def to_array(
+    crops: Sequence[UInt8[np.ndarray, "size size 3"]],
+) -> Float[np.ndarray, "batch 3 size size"]:
+    """Return crops as RGB in [0, 1], float32."""
+    channels_first = np.stack(crops).transpose(0, 3, 1, 2)
+    return np.ascontiguousarray(channels_first, np.float32) / np.float32(255)

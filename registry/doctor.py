@@ -1,12 +1,13 @@
 """What killed processes left in the store: runs that still count as running, half-stored models."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from registry import entries, store
 from registry.console import printable
+from registry.errors import BadVersion
 from registry.store import in_progress
 
 if TYPE_CHECKING:
@@ -35,14 +36,17 @@ class Leftover:
         """A sentence about what was found and what is to be done."""
         if self.is_killed:
             return f"{self.name} {self.state}: its process was killed."
-        end = "end it" if self.kind == "run" else "delete it"
-        return f"{self.name} {self.state}; if nothing writes to it any more, {end} in MLflow."
+        ends = "ends it" if self.kind == "run" else "deletes it"
+        return (
+            f"{self.name} {self.state}; if nothing writes to it any more, on no machine, "
+            f"`python -m registry doctor --clean {self.identifier}` {ends}."
+        )
 
     @property
     def cleaned(self) -> str:
         """A sentence about what `clean` has done."""
         done = "is ended now" if self.kind == "run" else "was deleted"
-        return f"{self.name} {done}; its process was killed."
+        return f"{self.name} {done}{'; its process was killed' if self.is_killed else ''}."
 
 
 def leftovers() -> list[Leftover]:
@@ -59,13 +63,27 @@ def leftovers() -> list[Leftover]:
         return [*_runs(client, marked), *_models(client, marked)]
 
 
+def find(identifier: str, among: Sequence[Leftover]) -> Leftover:
+    """Return the run or model of an identifier.
+
+    Raises:
+        BadVersion: it is not among them.
+    """
+    found = next((each for each in among if each.identifier == identifier), None)
+    if found is None:
+        raise BadVersion(
+            f"No program left a run or model {printable(identifier)}: "
+            "`python -m registry doctor` names those that are left."
+        )
+    return found
+
+
 def clean(leftover: Leftover) -> None:
-    """End the run, or delete the model and its files.
+    """End the run, or delete the model and its files, whose program is known to have ended.
 
     Raises:
         Unreachable: the store does not answer.
     """
-    assert leftover.is_killed
     client = store.connect()
     with store.answering():
         if leftover.kind == "run":

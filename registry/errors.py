@@ -41,6 +41,18 @@ class Deleted(RegistryError):
     """What should be written to was deleted or renamed meanwhile, by MLflow's UI for example."""
 
 
+class BadEngine(RegistryError):
+    """The engine that was asked for does not exist, or can't compute a version on this machine."""
+
+
+class BadBackup(RegistryError):
+    """A file is no whole backup, or none can be written there."""
+
+
+class GraphError(ValueError):
+    """What is wrong with a file of a version, as the end of a sentence."""
+
+
 def first_line(error: BaseException) -> str:
     """Return why something failed, to be quoted in a sentence: the first line of an error's text.
 

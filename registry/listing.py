@@ -10,6 +10,7 @@ from rich.table import Column, Table
 from registry import versions
 from registry.entries import Version
 from registry.measurements import Measurement, to_rows
+from registry.promotion.journal import Entry as JournalEntry
 
 HEADLINES = ("triplet_accuracy", "accuracy", "nearer")
 """The metric that stands for a model in a list: of embeddings, classifiers and generators."""
@@ -59,6 +60,25 @@ def table_of_metadata(version: Version) -> Table:
     for key, value in metadata.items():
         if value:
             table.add_row(key, value)
+    return table
+
+
+def table_of_journal(entries: Sequence[JournalEntry]) -> Table:
+    """Return the entries of a journal, newest first, at this machine's time."""
+    table = Table(
+        Column("When", no_wrap=True),
+        Column("What", no_wrap=True),
+        Column("Version", no_wrap=True),
+        Column("Who"),
+        Column("Why", overflow="fold"),
+        box=SIMPLE,
+        padding=0,
+        show_edge=False,
+    )
+    for entry in reversed(entries):
+        moved = f"{entry.before or 'none'} to {entry.after or 'none'}"
+        when = f"{entry.at.astimezone():%Y-%m-%d %H:%M:%S}"
+        table.add_row(when, entry.kind, moved, entry.who, entry.why)
     return table
 
 

@@ -13,7 +13,7 @@ from jaxtyping import UInt8
 from PIL import Image, ImageOps
 
 from registry.colours import in_srgb
-from registry.levels import is_deep, to_8_bits
+from registry.levels import colours_in_8_bits, is_deep, to_8_bits
 
 MAX_PIXELS = 100_000_000
 SMALLEST_SIDE_PX = 16
@@ -61,7 +61,10 @@ def read_photo(source: PhotoSource) -> UInt8[np.ndarray, "h w 3"]:
     """
     with _opened(source) as picture:
         try:
+            deep = None if isinstance(source, Image.Image) else colours_in_8_bits(picture)
             picture.load()
+            if deep is not None:
+                picture.paste(Image.fromarray(deep))
             return np.array(_in_rgb(picture))
         except Exception as error:  # Pillow raises many types for broken files
             raise PhotoError(

@@ -118,6 +118,7 @@ def _store(
         text = export.card_text(spec, metadata, description)
         extra_files = export.write_extra_files(scratch, parts, config, text)
         extra_files += [export.write_graph(scratch, part, spec) for part in others]
+        extra_files += [export.write_onnx(scratch, part, spec) for part in parts]
         logged_model = _create_logged_model(client, spec, run_id)
         marked = in_progress.working_on("model", logged_model.model_id)
         with marked, _undone_on_failure(client, logged_model):

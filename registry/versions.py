@@ -7,16 +7,26 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from registry import entries, store
 from registry.catalog import CATALOG
 from registry.entries import Version
-from registry.errors import BadVersion, EmptyRegistry, RegistryError, Unreachable, app_command
+from registry.errors import (
+    BadVersion,
+    EmptyRegistry,
+    GraphError,
+    RegistryError,
+    Unreachable,
+    app_command,
+)
 from registry.measurements import Measurement
 from registry.measurements import read as read_measurements
 from registry.store.records import Entry, Records, open_records
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from torch.nn import Module
 
     from registry.production import ProductionModel
     from registry.registration import register
@@ -28,13 +38,13 @@ __all__ = [
     "RegistryError",
     "Unreachable",
     "Version",
-    "best_device",
     "broken_versions",
     "card",
     "config",
     "find",
     "list_versions",
     "load",
+    "load_module",
     "measurements",
     "register",
     "resolve",
@@ -81,24 +91,59 @@ def resolve(reference: str) -> Version:
     return entries.read(entry)
 
 
-def load(version: Version | str, device: str | None = None) -> "ProductionModel":
+def load(
+    version: Version | str, device: str | None = None, engine: str | None = None
+) -> "ProductionModel":
     """Load a version onto a device (the fastest one by default).
+
+    Args:
+        version: the version, or a reference as for `resolve`.
+        device: cuda, mps or cpu.
+        engine: what computes it, one of `registry.graphs.engines.ENGINES`; by default what
+            EXPRESSION_STUDIO_ENGINE names, or else the fastest. On a CPU that is ONNX Runtime, and
+            PyTorch is not imported; a version of older code without an ONNX graph needs it.
 
     Raises:
         BadVersion: its files are gone, aren't an exported graph, or could run code when loaded.
+        BadEngine: there is no such engine, or it can't compute this version here.
         EmptyRegistry, Unreachable: as for `resolve`.
     """
-    from registry.graphs import export_parts, graph
+    from registry.devices import best_device
+    from registry.graphs import engines, file_names
     from registry.production import ProductionModel
 
     if isinstance(version, str):
         version = resolve(version)
     device = device or best_device()
+    face = np.zeros((1, 3, version.crop.size_px, version.crop.size_px), np.float32)
+    change = np.zeros((1, version.condition), np.float32)
     with _whole_files(version) as folder:
-        network = graph.load(folder / export_parts.GRAPH, device)
-        second = folder / export_parts.EXTRA_FILES / export_parts.ENCODER
-        encoder = graph.load(second, device) if version.encoder else None
-        return ProductionModel(version, device, network, encoder)
+        graph, onnx = folder / file_names.GRAPH, folder / file_names.ONNX_GRAPH
+        if not version.encoder:
+            return ProductionModel(version, engines.load(graph, onnx, device, [face], engine))
+        generator = engines.load(graph, onnx, device, [face, change], engine)
+        graph, onnx = folder / file_names.ENCODER, folder / file_names.ONNX_ENCODER
+        encoder = engines.load(graph, onnx, device, [face], engine)
+        return ProductionModel(version, generator, encoder)
+
+
+def load_module(version: Version | str, device: str | None = None) -> "Module":
+    """Load the graph of a version, or its generator, as a module through which gradients flow.
+
+    Args:
+        version: the version, or a reference as for `resolve`.
+        device: cuda, mps or cpu; by default the fastest.
+
+    Raises:
+        BadVersion, EmptyRegistry, Unreachable: as for `load`.
+    """
+    from registry.devices import best_device
+    from registry.graphs import file_names, graph
+
+    if isinstance(version, str):
+        version = resolve(version)
+    with _whole_files(version) as folder:
+        return graph.load(folder / file_names.GRAPH, device or best_device())
 
 
 def weights(reference: str) -> "dict[str, Tensor]":
@@ -111,14 +156,14 @@ def weights(reference: str) -> "dict[str, Tensor]":
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    from registry.graphs import export, export_parts, graph
+    from registry.graphs import file_names
 
     version = resolve(reference)
     with _whole_files(version) as folder:
         try:
-            state: dict[str, Tensor] = load_file(folder / export_parts.EXTRA_FILES / export.WEIGHTS)
+            state: dict[str, Tensor] = load_file(folder / file_names.WEIGHTS)
         except (FileNotFoundError, SafetensorError) as error:
-            raise graph.GraphError(f"{export.WEIGHTS} is missing or broken") from error
+            raise GraphError("weights.safetensors is missing or broken") from error
     return state
 
 
@@ -129,15 +174,15 @@ def config(reference: str) -> dict[str, Any]:
         BadVersion: the file is missing or broken.
         EmptyRegistry, Unreachable: as for `resolve`.
     """
-    from registry.graphs import export, export_parts, graph
+    from registry.graphs import file_names
 
     version = resolve(reference)
     with _whole_files(version) as folder:
         try:
-            file = folder / export_parts.EXTRA_FILES / export.CONFIG
+            file = folder / file_names.CONFIG
             values: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         except (FileNotFoundError, ValueError) as error:
-            raise graph.GraphError(f"{export.CONFIG} is missing or broken") from error
+            raise GraphError("config.json is missing or broken") from error
     return values
 
 
@@ -194,24 +239,13 @@ def find(name: str, **fields: object) -> Version | None:
     return None
 
 
-def best_device() -> str:
-    """Return cuda, mps or cpu: the fastest this machine has."""
-    import torch
-
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
 @contextmanager
 def _whole_files(version: Version) -> Iterator[Path]:
     """Give a version's folder; an error inside is reported with the version's name."""
-    from registry.graphs import graph
-
     with store.answering(), entries.files(version) as folder:
         try:
             yield folder
-        except graph.GraphError as error:
+        except GraphError as error:
             raise BadVersion(
                 f"{version.title} can't be used, because {error}: promote another version, or "
                 "register it again."

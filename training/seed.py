@@ -59,7 +59,7 @@ def _seed(name: str) -> list[str]:
     version = _register(starter)
     lines = [f"{model} version {version.number} is the starter {name}."]
     if _is_ours_to_promote(model):
-        promotion.promote(model, version.number)
+        promotion.promote(model, version.number, name, "seeded")
         lines.append(f"{model} version {version.number} is in production.")
     return lines
 

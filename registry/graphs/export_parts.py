@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from registry.catalog import EXPRESSION_DIMS, ModelSpec
 from registry.errors import BadVersion
+from registry.graphs.file_names import ENCODER, GRAPH, ONNX_ENCODER, ONNX_GRAPH
 from registry.graphs.output_checks import (
     ENCODER_SHAPES,
     OutputError,
@@ -20,11 +21,6 @@ from registry.graphs.output_checks import (
     network_shapes,
 )
 
-GRAPH = "data/model.pt2"
-"""Where MLflow stores the first graph of a version."""
-EXTRA_FILES = "extra_files"
-"""Where MLflow stores a version's other files."""
-ENCODER = "encoder.pt2"
 _typing_off = threading.RLock()
 
 
@@ -39,6 +35,8 @@ class ExportPart:
     condition: int = 0
     """Length of the change that a generator takes besides the faces; 0: it takes none."""
     file: str = GRAPH
+    """Where torch.export's file lies in the folder of the version."""
+    onnx_file: str = ONNX_GRAPH
 
     def example_inputs(self, batch: int) -> tuple[Tensor, ...]:
         """Return random inputs, the same at each call.
@@ -76,8 +74,9 @@ def freeze_parts(
     if encoder is None:
         only = _frozen_part("network", network, spec.outputs, size_px)
         return (_checked(only, spec, shapes, spec.optional_outputs)[0],)
-    file = f"{EXTRA_FILES}/{ENCODER}"
-    encoding = _frozen_part("encoder", encoder, spec.encoder, size_px, file=file)
+    encoding = _frozen_part(
+        "encoder", encoder, spec.encoder, size_px, file=ENCODER, onnx_file=ONNX_ENCODER
+    )
     encoding, outputs = _checked(encoding, spec, ENCODER_SHAPES, spec.optional_outputs)
     condition = outputs["condition" if "condition" in outputs else "expression"].shape[1]
     generating = _frozen_part("generator", network, spec.outputs, size_px, condition=condition)

@@ -10,12 +10,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from registry.errors import GraphError
 from registry.graphs.operators import is_allowed
-
-
-class GraphError(ValueError):
-    """What is wrong with a file of a version, as the end of a sentence."""
-
 
 RECORDS = re.compile(
     r"archive_format|archive_version|byteorder|version|\.data/(version|serialization_id)"

@@ -1,12 +1,19 @@
 """What the outputs of a version's network must be, when it is exported and when it is served."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
-from torch import Tensor
+import numpy as np
 
 from registry.catalog import EXPRESSION_DIMS
 from registry.errors import first_line
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    Array = TypeVar("Array", np.ndarray, Tensor)
+else:
+    Array = TypeVar("Array")
 Shapes = Mapping[str, tuple[int, ...]]
 ENCODER_SHAPES: Shapes = {"expression": (EXPRESSION_DIMS,)}
 """The shapes that outputs of a generator's encoder must have for one face."""
@@ -29,11 +36,11 @@ def network_shapes(size_px: int, labels: Sequence[str]) -> Shapes:
 
 
 def checked_outputs(
-    compute: Callable[[], Mapping[str, Tensor]],
-    faces: Tensor,
+    compute: Callable[[], Mapping[str, Array]],
+    faces: Array,
     required: Iterable[str],
     shapes: Shapes,
-) -> Mapping[str, Tensor]:
+) -> Mapping[str, Array]:
     """Return the outputs of a network, if they are what its user may rely on.
 
     Args:
@@ -61,11 +68,12 @@ def checked_outputs(
     return outputs
 
 
-def _check(name: str, output: Tensor, batch: int, shape: tuple[int, ...] | None) -> None:
+def _check(name: str, output: Array, batch: int, shape: tuple[int, ...] | None) -> None:
     if output.ndim == 0 or len(output) != batch:
         rows = len(output) if output.ndim else "no"
         raise OutputError(f"gives {rows} rows of {name} for {batch} faces")
-    if not bool(output.isfinite().all()):
+    finite = np.isfinite(output) if isinstance(output, np.ndarray) else output.isfinite()
+    if not bool(finite.all()):
         raise OutputError(f"gives {name} with numbers that aren't finite")
     given = tuple(output.shape[1:])
     if shape is not None and given != shape:

@@ -135,12 +135,12 @@ def upgrade(folder: Path) -> Path | None:
         if schema(database) is not Schema.OLDER:
             return None
         copy = folder / f"{NAME}.copy-{datetime.now():%Y%m%d-%H%M%S}"
-        _copy(database, copy)
+        copy_to(database, copy)
         try:
             with _quiet("mlflow", "alembic"):
                 mlflow_upgrade.callback(address(database))
         except BaseException:
-            _copy(copy, database)
+            copy_to(copy, database)
             raise
     return copy
 
@@ -180,7 +180,12 @@ def _scripts() -> "ScriptDirectory":
     return ScriptDirectory(next(iter(db_migrations.__path__)))
 
 
-def _copy(database: Path, copy: Path) -> None:
+def copy_to(database: Path, copy: Path) -> None:
+    """Write the present state of a database into another file, while others may use it.
+
+    Raises:
+        sqlite3.Error: a file can't be read or written.
+    """
     with closing(_connect(database)) as source, closing(sqlite3.connect(copy)) as target:
         source.backup(target)
 

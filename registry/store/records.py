@@ -11,7 +11,7 @@ from registry import store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities.model_registry import ModelVersion
+    from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +45,9 @@ class Records(Protocol):
 
     def aliases(self, name: str) -> Mapping[str, int] | None:
         """Return the version of each alias of a model; None where there is no such model."""
+
+    def model_tags(self, name: str) -> Mapping[str, str]:
+        """Return the tags of a model; none where there is no such model."""
 
     def entry(self, name: str, number: int) -> Entry | None:
         """Return a version; None where there is no such version."""
@@ -81,14 +84,22 @@ class MlflowRecords:
 
     def aliases(self, name: str) -> Mapping[str, int] | None:
         """Return the version of each alias of a model; None where there is no such model."""
+        model = self._model(name)
+        return model and {alias: int(number) for alias, number in model.aliases.items()}
+
+    def model_tags(self, name: str) -> Mapping[str, str]:
+        """Return the tags of a model; none where there is no such model."""
+        model = self._model(name)
+        return dict(model.tags) if model else {}
+
+    def _model(self, name: str) -> "RegisteredModel | None":
         from mlflow.exceptions import MlflowException
 
         try:
-            model = self._client.get_registered_model(name)
+            return self._client.get_registered_model(name)
         except MlflowException as error:
             _raise_unless_absent(error)
             return None
-        return {alias: int(number) for alias, number in model.aliases.items()}
 
     def entry(self, name: str, number: int) -> Entry | None:
         """Return a version; None where there is no such version."""

@@ -50,6 +50,11 @@ class SqlRecords:
         select = f"SELECT alias, version FROM registered_model_aliases {of_name}"  # noqa: S608
         return {str(alias): int(number) for alias, number in self._rows(select, name)}
 
+    def model_tags(self, name: str) -> Mapping[str, str]:
+        """Return the tags of a model; none where there is no such model."""
+        select = "SELECT key, value FROM registered_model_tags"
+        return dict(self._rows(f"{select} WHERE {_OF_WORKSPACE} AND name = ?", name))
+
     def entry(self, name: str, number: int) -> Entry | None:
         """Return a version; None where there is no such version."""
         if number > LARGEST_NUMBER:

@@ -34,6 +34,7 @@ LONG_WORK = (
     "training.datasets.prepare.prepare",
     "training.datasets.prepare.show",
     "registry.promotion.promote",
+    "registry.promotion.roll_back",
 )
 """What the commands call once their arguments are parsed."""
 ALL_BLOCKS = [block for document in DOCUMENTS for block in blocks(document)]

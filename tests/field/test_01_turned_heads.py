@@ -22,8 +22,8 @@ from training.starters import files
 DEGREES = 10
 """How far a roll may be from the truth."""
 ODD_ANGLES = (45, 135, 225, 315)
-EVERY = 6
-"""Of this many people one is in the tests: the search takes a while."""
+PEOPLE = ("angry_00", "sad_02", "smiling_09", "surprised_09")
+"""Those of 53 whose roll or emotion was wrong by most: the search takes a while."""
 
 Pixels = UInt8[np.ndarray, "h w 3"]
 Recognizer = Callable[[Pixels, Face], str]
@@ -36,7 +36,7 @@ def cropper() -> FaceCropper:
 
 @pytest.fixture(scope="module")
 def people(shared_data: Path) -> list[Pixels]:
-    return [read_photo(path) for path in sorted((shared_data / "sfhq").glob("*.jpg"))[::EVERY]]
+    return [read_photo(shared_data / "sfhq" / f"{name}.jpg") for name in PEOPLE]
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def test_photos_turned_by_quarters_give_the_same_roll_and_emotion(
 def test_photos_turned_by_odd_angles_give_the_same_roll(
     people: list[Pixels], cropper: FaceCropper, degrees: int
 ) -> None:
-    for photo in people[::2]:
+    for photo in people:
         turned = turned_clockwise(photo, degrees)
         (face,) = cropper.faces(turned)
         assert between(face.angle, cropper.one(photo).angle + degrees) <= DEGREES
@@ -102,7 +102,7 @@ def test_a_blurred_face_upside_down_is_found_so_or_called_uncertain(
     people: list[Pixels], cropper: FaceCropper
 ) -> None:
     uncertain, certain = 0, 0
-    for photo in people[::2]:
+    for photo in people:
         for width in (18, 32):
             size = photo.shape[1::-1]
             small = Image.fromarray(photo).resize((width, round(width * size[1] / size[0])))

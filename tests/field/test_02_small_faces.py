@@ -14,7 +14,7 @@ from registry.faces import Face, FaceCropper
 from registry.photos import read_photo
 
 MEGAPIXELS_12 = (4000, 3000)
-FAR_PX, CROWD_PX = 45, 50
+FAR_PX, CROWD_PX = 40, 50
 """Sides of the bare faces in the scenes, in pixels."""
 Placed = tuple[float, float, float]
 
@@ -66,7 +66,7 @@ def test_three_far_faces_are_found_beside_a_near_one(
     scene = texture(MEGAPIXELS_12, 0)
     placed = [paste(scene, people[0], 1100, (300, 600, 0))]
     for number, (left, top) in enumerate([(2600, 300), (3300, 900), (2900, 2100)], start=1):
-        placed.append(paste(scene, people[number], FAR_PX + 10 * number, (left, top, 0)))
+        placed.append(paste(scene, people[number], FAR_PX + 10 * (number - 1), (left, top, 0)))
     scene.save(tmp_path / "selfie.jpg", quality=90)
     photo = read_photo_with_faces(tmp_path / "selfie.jpg", cropper)
     assert_found(photo.faces, placed)
@@ -80,7 +80,7 @@ def test_far_faces_alone_are_all_found(
     placed = [
         paste(scene, people[number], px, at)
         for number, (px, at) in enumerate(
-            [(45, (200, 400, 0)), (70, (1300, 900, 0)), (110, (600, 1900, 0))]
+            [(FAR_PX, (200, 400, 0)), (70, (1300, 900, 0)), (110, (600, 1900, 0))]
         )
     ]
     assert_found(cropper.faces(np.array(scene)), placed)

@@ -2,7 +2,9 @@
 
 import io
 import warnings
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -49,6 +51,21 @@ def samples_of(bits: int) -> np.ndarray:
 def test_the_mean_grey_is_that_of_the_8_bit_photo(content: bytes) -> None:
     expected = mean_grey(tiff(GREY.round().astype(np.uint8)))
     assert mean_grey(content) == pytest.approx(expected, abs=1)
+
+
+@pytest.mark.parametrize("bits", [10, 12, 14, 16])
+@pytest.mark.parametrize("compression", [1, 5], ids=["uncompressed", "LZW"])
+def test_colours_of_fewer_than_16_bits_are_as_bright_as_those_of_8(
+    bits: int, compression: int, tmp_path: Path
+) -> None:
+    colours = np.stack([GREY, GREY / 2, GREY[::-1]], axis=-1)
+    deep = (colours / 255 * (2**bits - 1)).round().astype(np.uint16)
+    path = tmp_path / "deep.tiff"
+    assert cv2.imwrite(str(path), deep[..., ::-1], [cv2.IMWRITE_TIFF_COMPRESSION, compression])
+    for source in (path, path.read_bytes()):
+        pixels = read_photo(source)
+        assert np.abs(pixels - colours).max() <= 1.5
+        assert pixels.mean() == pytest.approx(colours.mean(), abs=1)
 
 
 def test_a_dark_photo_stays_dark_where_the_file_states_its_range() -> None:

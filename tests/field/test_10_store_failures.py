@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -222,3 +223,15 @@ def test_a_servers_refusal_has_a_sentence_by_its_status(
     assert sentence in str(raised.value)
     assert f"http://{place}" in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_a_server_that_takes_a_request_and_is_silent_is_called_slow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("EXPRESSION_STUDIO_STORE", raising=False)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        with pytest.raises(Unreachable, match="does not answer in time: it is busy"):
+            versions.list_versions()

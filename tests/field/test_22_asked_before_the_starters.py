@@ -23,6 +23,7 @@ def fake() -> FakeRegistry:
 @pytest.fixture
 def site(fake: FakeRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     monkeypatch.setenv("EXPRESSION_STUDIO_STORE", str(tmp_path))
+    monkeypatch.setattr("demo.page.REFRESH_SECONDS", 0.5)
     with opened(fake) as site:
         yield site
 

@@ -58,7 +58,7 @@ def test_a_table_that_unpacks_a_thousandfold_is_refused_at_opening(tmp_path: Pat
 def test_a_member_that_holds_more_than_declared_costs_no_memory(
     method: int, tmp_path: Path
 ) -> None:
-    path = lying(bomb(tmp_path / "set.zip", "anna/sad/2.tiff", 160, method), 5000)
+    path = lying(bomb(tmp_path / "set.zip", "anna/sad/2.tiff", 96, method), 5000)
     limited = (
         "import resource, sys\n"
         "from pathlib import Path\n"

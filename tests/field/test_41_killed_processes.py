@@ -4,16 +4,21 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 from mlflow.entities import LoggedModelStatus
 
-from registry import doctor, store, versions
+from benchmarks import kills
+from registry import doctor, registration, store, versions
 from registry.__main__ import main
-from tests.registry.conftest import Register
+from registry.graphs import export
+from tests.field.mlflow_server import mlflow_server
+from tests.registry.conftest import CROP, SPEC, Register, Tiny
 from training.engine.tracking import Tracker
 
+pytestmark = pytest.mark.xdist_group("kills")
 TRAIN = """
 import sys
 from training.engine.tracking import Tracker
@@ -21,28 +26,24 @@ tracker = Tracker("dln", "killed")
 print(tracker.run_id, flush=True)
 sys.stdin.read()
 """
-REGISTER = """
-import os, signal, sys
-from registry.graphs import export
-from registry import registration
-from tests.registry.conftest import CROP, SPEC, Tiny
-from training.engine.tracking import Tracker
-
-def killed(*_):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-owner = registration if sys.argv[1] == "_create_version" else export
-setattr(owner, sys.argv[1], killed)
-with Tracker("dln", "killed") as tracker:
-    registration.register(
-        SPEC, Tiny().eval(), crop=CROP, run_id=tracker.run_id, config={}, description="Tiny"
-    )
-"""
 
 
-def start(code: str, *arguments: str) -> subprocess.Popen[str]:
+def register_and_die(where: str, _folder: Path) -> None:
+    """Be killed within a registration, where it calls a function."""
+
+    def killed(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    setattr(registration if where == "_create_version" else export, where, killed)
+    with Tracker("dln", "killed") as tracker:
+        registration.register(
+            SPEC, Tiny().eval(), crop=CROP, run_id=tracker.run_id, config={}, description="Tiny"
+        )
+
+
+def start(code: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", code, *arguments],
+        [sys.executable, "-c", code],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -88,9 +89,9 @@ def test_a_registration_that_was_killed_is_deleted_with_its_files(
 ) -> None:
     kept = register()
     files = {path for path in fresh_store.rglob("*") if path.suffix == ".pt2"}
-    with start(REGISTER, killed_in) as process:
-        process.wait()
-    assert process.returncode == -signal.SIGKILL
+    (fresh_store.parent / "tmp").mkdir()
+    status = kills.run(partial(register_and_die, killed_in), fresh_store.parent, 120)
+    assert status == -signal.SIGKILL
     assert {path for path in fresh_store.rglob("*") if path.suffix == ".pt2"} > files
     assert main(["doctor", "--fix"]) == 0
     printed = capsys.readouterr().out
@@ -100,16 +101,37 @@ def test_a_registration_that_was_killed_is_deleted_with_its_files(
     assert [leftover for leftover in doctor.leftovers() if leftover.is_killed] == []
 
 
-def test_runs_and_models_of_other_programs_are_named_and_left_alone(
+def test_runs_and_models_of_other_programs_are_left_alone_until_they_are_named(
     fresh_store: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     client, experiment = store.connect(), store.experiment("mine")
     run_id = client.create_run(experiment, run_name="by\x1b[2J hand").info.run_id
-    model = client.create_logged_model(experiment, "mine", source_run_id=run_id)
+    model = client.create_logged_model(experiment, "mine", source_run_id=run_id).model_id
     assert main(["doctor", "--fix"]) == 0
     printed = capsys.readouterr().out
     assert f"Run {run_id} (by\\x1b[2J hand) counts as running; if nothing writes to it" in printed
-    assert f"Model {model.model_id} (mine) was stored in part" in printed
+    assert f"Model {model} (mine) was stored in part" in printed
     assert status(run_id) == "RUNNING"
-    assert client.get_logged_model(model.model_id).status == LoggedModelStatus.PENDING
+    assert client.get_logged_model(model).status == LoggedModelStatus.PENDING
+    for identifier in (run_id, model):
+        assert f"`python -m registry doctor --clean {identifier}`" in printed
+        assert main(["doctor", "--clean", identifier]) == 0
+    assert "is ended now." in capsys.readouterr().out
+    assert status(run_id) == "KILLED"
+    assert doctor.leftovers() == []
+    assert main(["doctor", "--clean", run_id]) == 2
+    assert "No program left a run or model" in capsys.readouterr().err
     assert fresh_store.is_dir()
+
+
+def test_on_a_server_a_run_is_named_with_the_command_that_ends_it(
+    fresh_store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with mlflow_server(fresh_store / "mlflow.db"):
+        run_id = store.connect().create_run(store.experiment("dln")).info.run_id
+        assert main(["doctor", "--fix"]) == 0
+        command = f"python -m registry doctor --clean {run_id}"
+        assert f"`{command}` ends it." in capsys.readouterr().out
+        assert status(run_id) == "RUNNING", "its program may live on another machine"
+        assert main(command.split()[3:]) == 0
+        assert status(run_id) == "KILLED"

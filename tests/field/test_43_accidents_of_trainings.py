@@ -1,10 +1,6 @@
-"""Accidents while a network is trained: killed in a checkpoint, a full disk, a clock that jumps."""
+"""Accidents while a network is trained: a full disk, a clock that jumps."""
 
-import os
-import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -16,61 +12,14 @@ from registry import store, versions
 from tests.field.file_sizes import largest_file
 from tests.training.engine.line import STEPS, LineRecipe, LineTask
 from training.__main__ import main
-from training.engine.run_folder import run_folder
 from training.train import train
 
 pytestmark = pytest.mark.xdist_group("trainings")
-
-TRAIN = """
-import os, signal, sys
-from pathlib import Path
-from accelerate import Accelerator
-from tests.field.file_sizes import largest_file
-from tests.training.engine.line import LineRecipe, LineTask
-from training.recipes import TASKS
-from training.train import train
-
-TASKS[LineRecipe] = LineTask
-save_state, saved = Accelerator.save_state, []
-
-def kill_in_the_third(accelerator, folder):
-    saved.append(folder)
-    save_state(accelerator, folder)
-    if len(saved) == 3:
-        file = Path(folder) / "model.safetensors"
-        os.truncate(file, file.stat().st_size // 2)
-        os.kill(os.getpid(), signal.SIGKILL)
-
-Accelerator.save_state = kill_in_the_third
-train("line", LineRecipe(runs=Path(sys.argv[1]), seed=int(sys.argv[2])), "")
-"""
 
 
 def slopes(version: versions.Version) -> dict[int, float]:
     history = store.connect().get_metric_history(version.run_id, "validation/line/slope")
     return {metric.step: metric.value for metric in sorted(history, key=lambda each: each.step)}
-
-
-def test_a_training_killed_inside_a_checkpoint_resumes_to_the_same_numbers(
-    line: type[LineTask], runs: Path
-) -> None:
-    recipe = LineRecipe(runs=runs, seed=43)
-    killed = subprocess.run(
-        [sys.executable, "-c", TRAIN, str(runs), "43"],
-        env=os.environ | {"PYTHONPATH": str(store.PROJECT)},
-        capture_output=True,
-        check=False,
-    )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
-    left = sorted(path.name for path in run_folder("line", recipe).glob("step-*"))
-    assert left == ["step-000000003", "step-000000006", "step-000000008.part"]
-    resumed = train("line", recipe, "")
-    assert resumed is not None
-    assert line.tasks[-1].steps == 3 * STEPS - 6
-    assert not run_folder("line", recipe).exists()
-    unbroken = train("line", recipe, "")
-    assert unbroken is not None
-    assert slopes(resumed) == slopes(unbroken)
 
 
 @pytest.mark.parametrize("size_bytes", [0, 1_000, 30_000, 200_000])

@@ -1,37 +1,35 @@
 """`prepare` killed for good goes on where it was; what photos say of places is in no crop."""
 
+import os
 import signal
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 from PIL import Image, PngImagePlugin
 from PIL.ExifTags import GPS, IFD, Base
 
+from benchmarks import kills
 from training.datasets.prepare import prepare
 from training.datasets.prepared import Prepared
 
+pytestmark = pytest.mark.xdist_group("kills")
 SECRET = "Grandmother's garden"
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from training.datasets.prepare import prepare
 
-left, name, dest = int(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
-rename = Path.replace
 
-def killed_at(part, target):
-    global left
-    left -= str(target).endswith(name)
-    if left == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return rename(part, target)
+def prepare_and_die(left: int, name: str, folder: Path) -> None:
+    """Prepare drawn faces and die when the n-th file of a name is written and not yet renamed."""
+    rename = Path.replace
 
-Path.replace = killed_at
-prepare("toy", None, dest, workers=2)
-"""
-"""Prepares drawn faces and dies when the n-th file of a name is written and not yet renamed."""
+    def killed_at(part: Path, target: Path) -> Path:
+        nonlocal left
+        left -= str(target).endswith(name)
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return rename(part, target)
+
+    Path.replace = killed_at  # type: ignore[assignment,method-assign]
+    prepare("toy", None, folder / "toy", workers=2)
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +44,9 @@ def test_a_killed_run_loses_and_doubles_nothing(
     count: int, name: str, whole: Prepared, tmp_path: Path
 ) -> None:
     dest = tmp_path / "toy"
-    command = [sys.executable, "-c", KILLED, str(count), name, str(dest)]
-    done = subprocess.run(command, check=False, capture_output=True)
-    assert done.returncode == -signal.SIGKILL
+    for each in ("store", "tmp"):
+        (tmp_path / each).mkdir()
+    assert kills.run(partial(prepare_and_die, count, name), tmp_path, 120) == -signal.SIGKILL
     before = {f: f.stat().st_mtime_ns for f in dest.glob("crops/[!.]*")}
     assert len(before) >= 119
     assert not (dest / "report.md").exists()

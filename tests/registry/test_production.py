@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from registry import versions
 from registry.catalog import PIX2PIXHD
 from registry.errors import BadVersion
-from tests.registry.test_two_graphs import CROP
+from registry.graphs.torch_graph import TorchGraph
+from tests.registry.graphs.test_two_graphs import CROP
 from tests.registry.transfer_networks import Encoder, Generator
 
 
@@ -25,7 +26,9 @@ def in_memory(encoder: nn.Module | None) -> versions.ProductionModel:
         outputs=PIX2PIXHD.outputs,
         condition=16,
     )
-    return versions.ProductionModel(version, "cpu", Generator(), encoder)
+    return versions.ProductionModel(
+        version, TorchGraph(Generator(), "cpu"), encoder and TorchGraph(encoder, "cpu")
+    )
 
 
 @pytest.mark.parametrize(

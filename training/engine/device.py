@@ -5,7 +5,7 @@ from functools import cache
 import torch
 from torch import Tensor, distributed
 
-from registry.versions import best_device
+from registry.devices import best_device
 from training.engine.recipe import Recipe
 
 

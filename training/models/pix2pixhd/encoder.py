@@ -97,7 +97,7 @@ def encoder_of(
         raise RecipeError(
             f"{version.title} has no {condition}: use --condition expression, or train it again."
         )
-    return Encoder(versions.load(version, device).network, version.crop, crop, condition)
+    return Encoder(versions.load_module(version, device), version.crop, crop, condition)
 
 
 def origin(reference: str) -> dict[str, str]:

@@ -1,0 +1,11 @@
+"""Where the files of a version lie in its folder."""
+
+EXTRA_FILES = "extra_files"
+"""Where MLflow stores a version's files besides the first exported graph."""
+GRAPH, ONNX_GRAPH = "data/model.pt2", f"{EXTRA_FILES}/model.onnx"
+"""The network, or the generator: as torch.export's file, which MLflow loads, and as ONNX."""
+ENCODER, ONNX_ENCODER = f"{EXTRA_FILES}/encoder.pt2", f"{EXTRA_FILES}/encoder.onnx"
+"""The encoder of a version that has one."""
+WEIGHTS = f"{EXTRA_FILES}/weights.safetensors"
+CONFIG = f"{EXTRA_FILES}/config.json"
+CARD = f"{EXTRA_FILES}/card.md"

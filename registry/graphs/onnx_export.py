@@ -1,0 +1,66 @@
+"""Network -> ONNX graph, by way of torch.export."""
+
+import warnings
+from typing import TYPE_CHECKING
+
+import torch
+
+from registry.graphs.export_parts import ExportPart
+from registry.graphs.onnx_graph import INPUTS
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, ModelProto
+
+OPSET = 20
+"""Version of the ONNX operators: the first with the sampling that `grid_sample` needs."""
+
+
+def program(part: ExportPart) -> torch.export.ExportedProgram:
+    """Return a frozen network as torch.export's program, with a free batch axis."""
+    inputs = part.example_inputs(2)
+    free = tuple({0: torch.export.Dim.AUTO} for _ in inputs)
+    return torch.export.export(part.network, inputs, dynamic_shapes=free)
+
+
+def export(part: ExportPart) -> "ModelProto":
+    """Return a frozen network as an ONNX model whose inputs and outputs have the names we serve.
+
+    Weights have the names of the network's state_dict. Nothing in it names a file of this machine.
+    """
+    exported = program(part)
+    outputs = torch.utils._pytree.tree_unflatten(  # type: ignore[no-untyped-call]
+        range(len(exported.graph_signature.user_outputs)), exported.call_spec.out_spec
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the exporter about itself
+        converted = torch.onnx.export(
+            exported,
+            input_names=INPUTS[: 2 if part.condition else 1],
+            output_names=sorted(outputs, key=outputs.__getitem__),
+            opset_version=OPSET,
+            dynamo=True,
+            optimize=False,
+            external_data=False,
+            verbose=False,
+        )
+    assert converted is not None
+    model = converted.model_proto
+    _strip(model)
+    return model
+
+
+def _strip(model: "ModelProto") -> None:
+    """Remove what the exporter notes about the Python code, which takes more than the graph."""
+    for thing in (model, model.graph):
+        thing.ClearField("metadata_props")
+        thing.ClearField("doc_string")
+    _strip_graph(model.graph)
+
+
+def _strip_graph(graph: "GraphProto") -> None:
+    graph.ClearField("value_info")
+    for node in graph.node:
+        node.ClearField("metadata_props")
+        node.ClearField("doc_string")
+    for value in (*graph.input, *graph.output):
+        value.ClearField("metadata_props")
