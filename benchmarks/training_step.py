@@ -23,6 +23,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from accelerate.state import AcceleratorState
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
@@ -182,6 +183,7 @@ def main(
     rows = []
     with TemporaryFolder() as folder:
         for device in devices:
+            AcceleratorState._reset_state(reset_partial_state=True)  # it keeps its device
             asked = replace(
                 chosen,
                 data=tuple(data),
