@@ -37,7 +37,7 @@ def test_auto_is_bf16_only_where_there_are_units(units: bool) -> None:
     assert precision.warning(used, "auto", "cpu") is None
 
 
-def test_a_precision_asked_for_by_name_is_used_and_its_cost_is_told(units: bool) -> None:
+def test_a_precision_asked_for_by_name_is_used_and_its_cost_is_reported(units: bool) -> None:
     assert precision.choose("no", "cpu") == "no"
     assert precision.warning("no", "no", "cpu") is None
     assert precision.choose("bf16", "cpu") == "bf16"
