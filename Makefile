@@ -5,7 +5,7 @@ BIN := .venv/bin
 UV_VERSION := 0.13.9
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.txt
 
-.PHONY: demo test check gpu results soak clean uninstall
+.PHONY: demo test check gpu results bench soak clean uninstall
 .DEFAULT_GOAL := demo
 
 demo: .venv/demo
@@ -28,6 +28,10 @@ check: .venv/dev
 # Needs the shared data (SHARED=its folder); prepared sets go to data/, the page to docs/results.md.
 results: .venv/dev
 	$(BIN)/python benchmarks/results.py $(SHARED) data
+
+# About an hour on idle cores: measures everything side by side and writes docs/benchmarks.md.
+bench: .venv/dev
+	$(BIN)/python benchmarks/bench.py $(ARGS)
 
 # Hours: kills 30 times whatever can be killed, then lets 32 visitors ask for ten minutes.
 soak: .venv/dev

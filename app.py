@@ -26,7 +26,7 @@ from demo.access import (
     require_port,
 )
 from demo.mlflow_ui import MlflowUI
-from registry import console, logs, proxies, seeding
+from registry import console, devices, doctor, logs, proxies, seeding
 from registry.errors import app_command, first_line
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     log = logs.log_to_file("app")
     proxies.bypass_for_loopback()
-    console.save_cpu()
+    console.save_cpu(devices.threads())
     if options.command == "seed":
         return 0 if seed() else 3
     if logs.can_write(log):
@@ -126,19 +126,22 @@ def _open(
     options: Options, access: Access, wanted: int, closing: list[Callable[[], None]]
 ) -> MlflowUI:
     """Open the page and print its addresses; `closing` gets what closes it, also if this fails."""
-    from demo.models import ModelServer
+    from demo.models import PAGE_MODELS, ModelServer
     from demo.open_page import announce
+    from demo.photo_reader import PhotoReader
     from demo.visitor_files import visitor_folder
 
     pictures = visitor_folder()
-    closing.append(pictures.close)
+    server, reader = ModelServer(), PhotoReader()
+    closing += [pictures.close, server.close]
+    server.follow(*PAGE_MODELS)  # they are loaded while Gradio is imported
+    reader.prepare()
     with proxies.no_proxies():
         from demo.page import launch_page
 
     port = free_port(wanted, "the page", host=access.host)
     mlflow = MlflowUI(None if options.no_mlflow else options.mlflow_port, taken=port)
-    server = ModelServer()
-    page = launch_page(server, port=port, mlflow_url=mlflow.url, access=access)
+    page = launch_page(server, port=port, mlflow_url=mlflow.url, access=access, reader=reader)
     in_turn = partial(_close_in_turn, page, pictures)
     closing[:] = [announce(page.url), in_turn, server.close, mlflow.close]
     print(f"The page is at {page.url}")
@@ -182,18 +185,27 @@ def seed() -> bool:
     """Register the shipped versions that are missing; print them, and return whether it worked."""
     try:
         with seeding.seeding():  # the imports take seconds; meanwhile the page says so
-            import torch
-
-            from training.seed import seed as register
-
-            torch.set_flush_denormal(True)
-            for sentence in register() or ["All shipped versions are registered."]:
+            for sentence in _register_missing() or ["All shipped versions are registered."]:
                 print(sentence, flush=True)
     except Exception as error:
         logger.exception("Seeding failed.")
         _print_error(f"The shipped versions are not registered: {first_line(error)}")
         return False
     return True
+
+
+def _register_missing() -> list[str]:
+    """Register the shipped versions that are missing; PyTorch is imported only if some are."""
+    from training.starters import registered
+
+    if registered.is_seeded():
+        return doctor.clean_killed()
+    import torch
+
+    from training.seed import seed as register
+
+    torch.set_flush_denormal(True)
+    return register()
 
 
 def _print_error(sentence: str) -> None:

@@ -128,8 +128,11 @@ class SmallNetwork(torch.nn.Module):
 
 
 def compare_registries(killed: Path, whole: Path) -> None:
-    """Check that a registry has the versions of another, one for one, with equal weights."""
+    """Check that a registry has the versions of another, one for one, complete, equal weights."""
     found, expected = (_versions(folder) for folder in (killed, whole))
+    with in_store(killed):
+        if incomplete := [each.title for each in versions.list_versions() if each.without_pt2]:
+            raise Broken(f"{incomplete} have no graph for PyTorch.")
     if found.keys() != expected.keys():
         raise Broken(f"There are the versions {[*found]} instead of {[*expected]}.")
     for name, weights in expected.items():

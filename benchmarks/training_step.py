@@ -10,22 +10,20 @@ own.
 """
 
 import argparse
-import json
-import os
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import rows
 import torch
 from accelerate.state import AcceleratorState
-from rich.console import Console
-from rich.table import Table
+from rows import Row
 from torch import Tensor
 from torch.nn import functional
 
@@ -41,24 +39,6 @@ from training.models.triplets.loss import triplet_loss
 from training.recipes import RECIPES
 
 WARM = 2
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """One device's figures; the rates are medians over the steps."""
-
-    recipe: str
-    device: str
-    precision: str
-    batch: int
-    ours_faces_per_s: float
-    plain_faces_per_s: float
-    ratio: float
-    """Ours divided by the plain loop's; the target is 1.2 on a CPU."""
-    waited_share: float
-    """Share of our time in which the step waited for its batch; the target is 5 % at most."""
-    cpu_ratio: float
-    """CPU seconds of a step of the plain loop divided by ours."""
 
 
 class Ours:
@@ -133,33 +113,47 @@ class Plain:
         return loss
 
 
-def measure(recipe: DLNRecipe, name: str, steps: int, folder: Path) -> Row:
+def measure(recipe: DLNRecipe, name: str, steps: int, folder: Path) -> list[Row]:
     """Train by both loops, a step of each in turn, and return the figures."""
     ours = Ours(recipe, folder)
-    device = ours.loop.accelerator.device
-    plain = Plain(recipe, device, ours.loop.precision == "bf16")
+    device, precision = ours.loop.accelerator.device, ours.loop.precision
+    plain = Plain(recipe, device, precision == "bf16")
     for step in (ours, plain) * WARM:
         _timed(step, device)
-    seconds: dict[str, list[tuple[float, float]]] = {"ours": [], "plain": []}
-    waited = []
+    mine, theirs, waited = [], [], 0.0
     for _ in range(steps):
-        seconds["ours"].append(_timed(ours, device))
-        waited.append(ours.waited)
-        seconds["plain"].append(_timed(plain, device))
-    (mine, my_cpu), (theirs, their_cpu) = (
-        map(statistics.median, zip(*each, strict=True)) for each in seconds.values()
+        mine.append(_timed(ours, device))
+        waited += ours.waited
+        theirs.append(_timed(plain, device))
+    (my_s, my_cpu_s), (their_s, their_cpu_s) = (
+        map(statistics.median, zip(*each, strict=True)) for each in (mine, theirs)
     )
-    return Row(
-        recipe=name,
-        device=torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
-        precision=ours.loop.precision,
-        batch=recipe.batch_size,
-        ours_faces_per_s=recipe.batch_size / mine,
-        plain_faces_per_s=recipe.batch_size / theirs,
-        ratio=theirs / mine,
-        waited_share=sum(waited) / sum(wall for wall, _ in seconds["ours"]),
-        cpu_ratio=their_cpu / my_cpu,
-    )
+    card = torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
+    what = f"{name}, batch {recipe.batch_size}, {card}, {precision.replace('no', 'float32')}"
+    return [
+        Row(
+            what=f"step of {what}",
+            value=recipe.batch_size / my_s,
+            unit="faces/s",
+            beside="plain loop",
+            beside_value=recipe.batch_size / their_s,
+            target=1.2,
+            at_least=True,
+        ),
+        Row(
+            what=f"CPU seconds of a step of {what}",
+            value=my_cpu_s,
+            unit="s",
+            beside="plain loop",
+            beside_value=their_cpu_s,
+        ),
+        Row(
+            what=f"share of the time in which {what}, waits for its batch",
+            value=100 * waited / sum(seconds for seconds, _ in mine),
+            unit="%",
+            target=5,
+        ),
+    ]
 
 
 def _timed(step: Callable[[], None], device: torch.device) -> tuple[float, float]:
@@ -180,7 +174,7 @@ def main(
     assert isinstance(chosen, DLNRecipe)
     gpu: list[Literal["auto", "cpu"]] = ["auto"] if torch.cuda.is_available() else []
     devices: list[Literal["auto", "cpu"]] = [*gpu, "cpu"]
-    rows = []
+    found: list[Row] = []
     with TemporaryFolder() as folder:
         for device in devices:
             AcceleratorState._reset_state(reset_partial_state=True)  # it keeps its device
@@ -192,16 +186,10 @@ def main(
                 device=device,
                 precision=precision,
             )
-            rows.append(measure(asked, recipe, steps, folder / device))
-    console, table = Console(), Table(*Row.__annotations__)
-    for row in rows:
-        table.add_row(
-            *(f"{v:.3g}" if isinstance(v, float) else str(v) for v in asdict(row).values())
-        )
-    console.print(table)
+            found += measure(asked, recipe, steps, folder / device)
+    print(rows.table(found))
     if out:
-        threads = {"threads": torch.get_num_threads(), "cores": os.cpu_count()}
-        out.write_text(json.dumps({"rows": [asdict(row) for row in rows], **threads}, indent=1))
+        rows.write(out, found)
 
 
 if __name__ == "__main__":

@@ -203,9 +203,10 @@ def _print_transfer(answer: "Answer", output: Path) -> None:
 
 
 def _provenance(answer: "Answer") -> str:
-    """Return which version answered, on which device, in how many seconds."""
+    """Return which version answered, on which device, by which engine, in how many seconds."""
     version, run = f"{answer['model']}, version {answer['version']}", answer["run_id"][:8]
-    return f"{version}, run {run}, {answer['device']}, {answer['seconds']:.2f} s"
+    place = f"{answer['device']}, {answer['engine']}"
+    return f"{version}, run {run}, {place}, {answer['seconds']:.2f} s"
 
 
 def _tracked(

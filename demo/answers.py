@@ -24,12 +24,16 @@ PAIRS: tuple[Pair, Pair, Pair] = ((1, 2), (1, 3), (2, 3))
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """Which version answered, on which device, in how many seconds (cropping included)."""
+    """Which version answered, on which device, by which engine, in how many seconds.
+
+    The seconds include cropping. An engine is what computes the network: "onnxruntime" or "torch".
+    """
 
     model: str
     version: int
     run_id: str
     device: str
+    engine: str
     seconds: float
 
     @classmethod
@@ -40,14 +44,13 @@ class Provenance:
             version=model.version.number,
             run_id=model.version.run_id,
             device=model.device,
+            engine=model.engine,
             seconds=time.perf_counter() - started,
         )
 
     def __str__(self) -> str:
-        run = self.run_id[:8]
-        return (
-            f"{self.model}, version {self.version}, run {run}, {self.device}, {self.seconds:.2f} s"
-        )
+        place = f"{self.device}, {self.engine}, {self.seconds:.2f} s"
+        return f"{self.model}, version {self.version}, run {self.run_id[:8]}, {place}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,19 +5,21 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
+import numpy as np
+
+from demo.batching import BatchedModel
 from registry import seeding
-from registry.catalog import CATALOG
+from registry.catalog import CATALOG, DLN, EMOTION, PIX2PIXHD
 from registry.crops import CropSpec
 from registry.entries import Version
 from registry.errors import BadVersion, EmptyRegistry, RegistryError, first_line
 
-if TYPE_CHECKING:
-    import torch
-
 logger = logging.getLogger(__name__)
 
+PAGE_MODELS = (DLN.name, EMOTION.name, PIX2PIXHD.name)
+"""The models that the page asks."""
 SMOKE_FACES, SMOKE_PHOTO_PX = 2, 240
 FIRST_PAUSE_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 60.0
@@ -40,15 +42,19 @@ class Model(Protocol):
     def device(self) -> str:
         """Where it computes: cpu, cuda or mps."""
 
+    @property
+    def engine(self) -> str:
+        """What computes it, "onnxruntime" or "torch" for example."""
+
     def __call__(
-        self, faces: "torch.Tensor", change: "torch.Tensor | None" = None
-    ) -> "Mapping[str, torch.Tensor]":
-        """Return the outputs for faces, batch 3 h w in [0, 1].
+        self, faces: np.ndarray, change: np.ndarray | None = None
+    ) -> Mapping[str, np.ndarray]:
+        """Return the outputs for faces, batch 3 h w in [0, 1], float32.
 
         A version with two graphs also takes the change of the expressions, batch 16.
         """
 
-    def encode(self, faces: "torch.Tensor") -> "Mapping[str, torch.Tensor]":
+    def encode(self, faces: np.ndarray) -> Mapping[str, np.ndarray]:
         """Return the outputs of the encoder of a version with two graphs.
 
         Raises:
@@ -92,7 +98,8 @@ class ModelServer:
     """Gives the version that each model has in production, and follows the alias.
 
     A new version is loaded beside the one that answers, checked on random faces, and then takes
-    its place. If it fails, the old one goes on answering, and `problem` says why. Thread-safe.
+    its place. If it fails, the old one goes on answering, and `problem` says why. Thread-safe: what
+    several threads ask of one version at once is computed as one batch.
 
     Args:
         poll_seconds: How often the alias is read; None keeps the version loaded first.
@@ -105,18 +112,17 @@ class ModelServer:
         self._slots: dict[str, ModelSlot] = {}
         self._guard = threading.Lock()
         self._closed = threading.Event()
-        self._watcher: threading.Thread | None = None
 
     def follow(self, *names: str) -> None:
-        """Watch these models from now on; each is loaded in the background as soon as it can be."""
+        """Watch these models from now on, each in a thread of its own that loads it at once."""
         with self._guard:
             for name in names:
-                self._slots.setdefault(name, ModelSlot())
-            if self._watcher is None and self._poll_seconds is not None:
-                self._watcher = threading.Thread(
-                    target=self._watch, name="model-server", daemon=True
-                )
-                self._watcher.start()
+                if name not in self._slots:
+                    self._slots[name] = ModelSlot()
+                    if self._poll_seconds is not None:
+                        threading.Thread(
+                            target=self._watch, args=(name,), name=f"{name}-watcher", daemon=True
+                        ).start()
 
     def model(self, name: str) -> Model:
         """Return the version of `name` that answers now, loaded at the first call.
@@ -124,9 +130,6 @@ class ModelServer:
         Raises:
             RegistryError: No version can answer; the message says why and what to do.
         """
-        import torch
-
-        torch.set_flush_denormal(True)  # holds for the calling thread
         called = time.monotonic()
         self.follow(name)
         slot = self._slots[name]
@@ -153,11 +156,11 @@ class ModelServer:
         """Stop watching; loaded versions go on answering."""
         self._closed.set()
 
-    def _watch(self) -> None:
+    def _watch(self, name: str) -> None:
+        slot = self._slots[name]
         while not self._closed.is_set():
-            for name, slot in tuple(self._slots.items()):
-                with slot.loading:
-                    self._update(name, slot)
+            with slot.loading:
+                self._update(name, slot)
             self._closed.wait(self._poll_seconds)
 
     def _update(self, name: str, slot: ModelSlot) -> None:
@@ -173,7 +176,7 @@ class ModelServer:
             elif not (slot.failure and slot.failure.blocks(identity)):
                 model = versions.load(version, self._device)
                 smoke_check(model)
-                slot.model, slot.failure = model, None
+                slot.model, slot.failure = BatchedModel(model), None
         except Exception as error:  # a version that fails must not end the watcher
             _log_failure(name, error, slot.failure)
             slot.fail(error, identity)
@@ -207,11 +210,8 @@ def smoke_check(model: Model) -> None:
     Raises:
         BadVersion: It fails, or its outputs are not those of its model; the message says which.
     """
-    import torch
-
     from registry.graphs import output_checks
 
-    torch.set_flush_denormal(True)
     version, spec = model.version, CATALOG[model.version.name]
     size = version.crop.size_px
     faces = _smoke_faces(version.crop)
@@ -222,17 +222,15 @@ def smoke_check(model: Model) -> None:
             conditions = output_checks.checked_outputs(
                 lambda: model.encode(faces), faces, spec.encoder, output_checks.ENCODER_SHAPES
             )["condition"]
-            change = conditions.flip(0) - conditions
+            change = conditions[::-1] - conditions
         output_checks.checked_outputs(lambda: model(faces, change), faces, spec.outputs, shapes)
     except output_checks.OutputError as error:
         raise BadVersion(f"{version.title} {error}; promote another version.") from error
 
 
-def _smoke_faces(spec: CropSpec) -> "torch.Tensor":
-    """Return crops of a photo of noise, cut as those of visitors' photos are."""
-    import numpy as np
-
-    from registry.crops import to_tensor
+def _smoke_faces(spec: CropSpec) -> np.ndarray:
+    """Return crops of a photo of noise, cut as those of visitors' photos are, batch 3 h w."""
+    from registry.crops import to_array
     from registry.faces import Face, FaceCropper
 
     side = SMOKE_PHOTO_PX
@@ -243,4 +241,4 @@ def _smoke_faces(spec: CropSpec) -> "torch.Tensor":
         for index in range(SMOKE_FACES)
     ]
     cropper = FaceCropper()
-    return to_tensor([cropper.crop(photo, face, spec).pixels for face in faces])
+    return to_array([cropper.crop(photo, face, spec).pixels for face in faces])

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import gradio as gr
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from gradio.route_utils import FnIndexInferError
 from starlette.routing import Mount
 
 from demo.access import Access
 from demo.guards import failure_answer, unfit_answer
 from demo.listeners import Listeners
-from demo.models import ModelServer
+from demo.models import PAGE_MODELS, ModelServer
+from demo.photo_reader import PhotoReader
 from demo.server import WebServer, guarded_app
 from demo.tabs.context import PageContext
 from demo.tabs.emotion import EmotionTab
@@ -26,6 +28,12 @@ from registry.catalog import DLN, EMOTION, PIX2PIXHD
 
 REFRESH_SECONDS = 5
 """How often an open page asks for problems of the models."""
+FAILURES = {
+    Exception: failure_answer,
+    FnIndexInferError: unfit_answer,
+    RequestValidationError: unfit_answer,  # FastAPI's own answer is a list, not a sentence
+}
+"""What is answered to requests that Gradio's routes can't answer."""
 CSS = Path(__file__).with_name("page.css")
 HEADER = """
 <header class="masthead"><h1>Expression Studio</h1>
@@ -55,7 +63,10 @@ class Page:
 
 
 def create_demo(
-    server: ModelServer, mlflow_url: str | None, listeners: Listeners | None = None
+    server: ModelServer,
+    mlflow_url: str | None,
+    listeners: Listeners | None = None,
+    reader: PhotoReader | None = None,
 ) -> gr.Blocks:
     """Return the page, not yet open.
 
@@ -63,9 +74,10 @@ def create_demo(
         server: The versions that answer.
         mlflow_url: MLflow's UI, which versions and runs link to; None for no links.
         listeners: Which visitors are listening for answers; the web server keeps it up to date.
+        reader: Reads the visitors' photos; a new one by default.
     """
     visitor_folder()  # before the first component, which asks Gradio for the place of its files
-    context = PageContext(server=server, mlflow_url=mlflow_url)
+    context = PageContext(server=server, mlflow_url=mlflow_url, reader=reader or PhotoReader())
     with UploadOnlyBlocks(
         listeners or Listeners(), title="Expression Studio", analytics_enabled=False
     ) as demo:
@@ -94,7 +106,12 @@ def create_demo(
 
 
 def launch_page(
-    server: ModelServer, *, port: int, mlflow_url: str | None, access: Access | None = None
+    server: ModelServer,
+    *,
+    port: int,
+    mlflow_url: str | None,
+    access: Access | None = None,
+    reader: PhotoReader | None = None,
 ) -> Page:
     """Open the page and return at once.
 
@@ -103,6 +120,7 @@ def launch_page(
         port: A free one.
         mlflow_url: MLflow's UI, or None.
         access: Where it listens and to whom it answers; None: to this machine only.
+        reader: Reads the visitors' photos; a new one by default.
 
     Raises:
         OSError: It can't listen there, or pictures can't be stored.
@@ -110,13 +128,13 @@ def launch_page(
     access = access or Access()
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     listeners = Listeners()
-    demo = create_demo(server, mlflow_url, listeners)
+    demo = create_demo(server, mlflow_url, listeners, reader)
     endpoints = {str(fn.api_name) for fn in demo.fns.values() if fn.api_visibility == "public"}
     app = guarded_app(access, visitor_folder(), listeners, endpoints)
     _mount(app, demo, access, port)
     web_server = WebServer(app, access.host, port)
     web_server.start()
-    server.follow(DLN.name, EMOTION.name, PIX2PIXHD.name)
+    server.follow(*PAGE_MODELS)
     return Page(f"http://{access.reached_at}:{port}", demo, web_server)
 
 
@@ -138,9 +156,7 @@ def _mount(app: FastAPI, demo: gr.Blocks, access: Access, port: int) -> None:
         pwa=False,
         mcp_server=False,
         enable_monitoring=False,
-        app_kwargs={
-            "exception_handlers": {Exception: failure_answer, FnIndexInferError: unfit_answer}
-        },
+        app_kwargs={"exception_handlers": FAILURES},
         footer_links=["api"],
         theme=theme(),
         css=CSS.read_text(encoding="utf-8"),

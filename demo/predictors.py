@@ -24,7 +24,7 @@ from demo.answers import (
 )
 from demo.models import Model
 from registry.catalog import DLN, EMOTION
-from registry.crops import Crop, CropSpec, to_tensor
+from registry.crops import Crop, CropSpec, to_array
 from registry.faces import Face, FaceCropper, select_face
 from registry.photos import PhotoSource, read_photo
 
@@ -210,8 +210,8 @@ def _run_model(
     """Return a model's outputs for faces of photos, and their provenance."""
     started = time.perf_counter()
     crops = [photo.crop(index, model.version.crop).pixels for photo, index in chosen]
-    batches = [model(to_tensor(crops[i : i + BATCH])) for i in range(0, len(crops), BATCH)]
-    outputs = {key: np.concatenate([batch[key].numpy() for batch in batches]) for key in batches[0]}
+    batches = [model(to_array(crops[i : i + BATCH])) for i in range(0, len(crops), BATCH)]
+    outputs = {key: np.concatenate([batch[key] for batch in batches]) for key in batches[0]}
     return outputs, Provenance.since(model, started)
 
 

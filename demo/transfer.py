@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -17,13 +17,10 @@ from demo.pasting import paste_change
 from demo.predictors import BATCH, ModelProvider, Photo, read_photo_with_faces
 from demo.transfer_limits import LIMITS, warnings_about
 from registry.catalog import PIX2PIXHD
-from registry.crops import Crop, to_tensor
+from registry.crops import Crop, to_array
 from registry.errors import EmptyRegistry, RegistryError, app_command
 from registry.files import atomic_write
 from registry.transfer_metrics import TransferMetrics, TransferThresholds
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 MIN_STRENGTH, MAX_STRENGTH = -0.5, 1.5
 """Strengths of a change: 0 leaves the face, 1 goes all the way, below 0 away from it."""
@@ -274,8 +271,8 @@ def _distance(one: Vector, other: Vector) -> float:
 
 def _encode(model: Model, crops: Sequence[UInt8[np.ndarray, "s s 3"]]) -> list[FaceVectors]:
     """Return the encoder's outputs for each crop."""
-    outputs = model.encode(to_tensor(crops))
-    columns = (outputs[name].numpy() for name in FaceVectors._fields)
+    outputs = model.encode(to_array(crops))
+    columns = (outputs[name] for name in FaceVectors._fields)
     return [FaceVectors(*vectors) for vectors in zip(*columns, strict=True)]
 
 
@@ -283,16 +280,14 @@ def _generate(
     model: Model, person: EncodedCrop, target: FaceVectors, strengths: Sequence[float]
 ) -> list[tuple[UInt8[np.ndarray, "s s 3"], Float[np.ndarray, "s s"]]]:
     """Return a face at each strength, and the mask of where it was changed."""
-    import torch
-
     assert len(strengths) <= BATCH
-    change = torch.from_numpy(target.condition - person.vectors.condition).float()
-    faces = to_tensor([person.crop.pixels] * len(strengths))
-    outputs = model(faces, torch.tensor(strengths, dtype=torch.float32)[:, None] * change)
-    masks = outputs["mask"][:, 0].numpy()
+    change = np.float32(target.condition - person.vectors.condition)
+    faces = to_array([person.crop.pixels] * len(strengths))
+    outputs = model(faces, np.array(strengths, np.float32)[:, None] * change)
+    masks = outputs["mask"][:, 0]
     return list(zip(_to_pixels(outputs["picture"]), masks, strict=True))
 
 
-def _to_pixels(pictures: "Float[Tensor, 'batch 3 h w']") -> UInt8[np.ndarray, "batch h w 3"]:
-    levels = (pictures.clamp(0, 1) * 255).round().permute(0, 2, 3, 1)
-    return levels.numpy().astype(np.uint8)
+def _to_pixels(pictures: Float[np.ndarray, "batch 3 h w"]) -> UInt8[np.ndarray, "batch h w 3"]:
+    levels = (pictures.clip(0, 1) * 255).round().transpose(0, 2, 3, 1)
+    return np.ascontiguousarray(levels, np.uint8)

@@ -1,7 +1,7 @@
 """Squares of pixels cut out of photos, and the way back into the photo."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,9 @@ from PIL import Image
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+BAND_ROWS = 64
+"""Rows of a reduced picture that are made at a time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +80,7 @@ def warped(
     corners = to_photo @ np.array([[0, size, 0, size], [0, 0, size, size], [1, 1, 1, 1]])
     low = np.floor(corners.min(1)).astype(int) - 2 * coarser
     high = low + coarser * np.ceil((corners.max(1) - low) / coarser + 2).astype(int)
-    part = Image.fromarray(_edge_repeated(photo, low, high)).reduce(coarser)
+    part = reduced(_edge_repeated(photo, low, high), (coarser, coarser))
     inner = (to_photo - np.array([[0, 0, low[0]], [0, 0, low[1]]])) / coarser
     inner[:, :2] /= finer
     cut = part.transform(
@@ -89,6 +92,33 @@ def warped(
     return np.array(cut.reduce(finer))
 
 
+def reduced(
+    pixels: UInt8[np.ndarray, "h w 3"],
+    factors: tuple[int, int],
+    each: Callable[..., Iterable[np.ndarray]] = map,
+) -> Image.Image:
+    """Return what `Image.reduce` makes of RGB pixels, by bands of rows: their memory is used again.
+
+    Args:
+        pixels: the picture.
+        factors: how many pixels become one, in width and in height.
+        each: applies a function to each band; one that uses threads is faster.
+    """
+    if factors == (1, 1):
+        return Image.fromarray(np.ascontiguousarray(pixels))
+    rows = BAND_ROWS * factors[1]
+    bands = [pixels[top : top + rows] for top in range(0, len(pixels), rows)]
+    return Image.fromarray(
+        np.concatenate(list(each(lambda band: _reduced_band(band, factors), bands)))
+    )
+
+
+def _reduced_band(
+    pixels: UInt8[np.ndarray, "h w 3"], factors: tuple[int, int]
+) -> UInt8[np.ndarray, "a b 3"]:
+    return np.asarray(Image.fromarray(np.ascontiguousarray(pixels)).reduce(factors))
+
+
 def _edge_repeated(
     photo: UInt8[np.ndarray, "h w 3"], low: np.ndarray, high: np.ndarray
 ) -> UInt8[np.ndarray, "a b 3"]:
@@ -96,7 +126,10 @@ def _edge_repeated(
     height, width = photo.shape[:2]
     columns = np.arange(low[0], high[0]).clip(0, width - 1)
     rows = np.arange(low[1], high[1]).clip(0, height - 1)
-    return photo.take(rows, 0).take(columns, 1)
+    part: np.ndarray = photo[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    if part.shape[:2] == (len(rows), len(columns)):
+        return part
+    return part.take(rows - rows[0], 0).take(columns - columns[0], 1)
 
 
 def recut(

@@ -18,6 +18,9 @@ from registry.store import records
 from registry.store.records import Entry
 from registry.temporary import TemporaryFolder
 
+WITHOUT_PT2 = "without_pt2"
+"""The tag of a version to which `registration.complete` has not yet added its pt2."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class VersionMetadata:
@@ -35,11 +38,16 @@ class VersionMetadata:
     thresholds: Mapping[str, float] = field(default_factory=dict)
     """For pix2pixhd. `nearer`: the share by which the distance to the driver's expression has to
     shrink; `same_person`: the least cosine similarity of the identities of result and source."""
+    without_pt2: bool = False
+    """Its graphs are stored as ONNX alone; `registration.complete` adds torch.export's."""
 
     def to_tags(self) -> dict[str, str]:
         """Return MLflow's tags: JSON, and the starter's digest as it is."""
-        tags = {key: json.dumps(value) for key, value in asdict(self).items() if key != "starter"}
-        return tags | ({"starter": self.starter} if self.starter else {})
+        values = asdict(self)
+        starter, without_pt2 = values.pop("starter"), values.pop(WITHOUT_PT2)
+        tags = {key: json.dumps(value) for key, value in values.items()}
+        tags |= {WITHOUT_PT2: json.dumps(True)} if without_pt2 else {}
+        return tags | ({"starter": starter} if starter else {})
 
     @classmethod
     def from_tags(cls, tags: Mapping[str, str]) -> "VersionMetadata":
@@ -70,6 +78,7 @@ class VersionMetadata:
             encoder=encoder,
             condition=condition,
             thresholds={key: float(value) for key, value in thresholds.items()},
+            without_pt2=WITHOUT_PT2 in tags,
         )
 
 

@@ -1,11 +1,13 @@
 """A version loaded into memory: one graph, or a generator and its encoder."""
 
-from typing import TYPE_CHECKING, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from registry.entries import Version
-from registry.errors import BadVersion
+from registry.errors import BadVersion, app_command
+from registry.graphs import engines, file_names
 from registry.graphs.engines import Graph
 
 if TYPE_CHECKING:
@@ -98,14 +100,60 @@ class ProductionModel:
             )
 
 
-def _compute(graph: Graph, *inputs: Array) -> dict[str, Array]:
+def engine_for(version: Version, device: str, engine: str | None) -> str | None:
+    """Return the engine that was asked for, by name or by environment; None: choose one.
+
+    Raises:
+        BadEngine: there is no such engine.
+        BadVersion: what this device or engine needs is not exported yet.
+    """
+    asked = engines.asked_for(engine)
+    if device != "cpu" or asked not in (None, engines.ONNX_RUNTIME):
+        require_pt2(version)
+    return asked
+
+
+def require_pt2(version: Version) -> None:
+    """Raise BadVersion where the graph for PyTorch of a starter isn't stored yet."""
+    if version.without_pt2:
+        raise BadVersion(
+            f"{version.title} has no graph for PyTorch yet: it is being exported, which takes "
+            f"about a minute; `{app_command()} seed` does it if that was stopped."
+        )
+
+
+def load(version: Version, folder: Path, device: str, engine: str | None) -> ProductionModel:
+    """Load the graphs in the folder of a version.
+
+    Args:
+        version: the version.
+        folder: its files.
+        device: cuda, mps or cpu.
+        engine: as `engine_for` returned it.
+
+    Raises:
+        BadEngine: the engine can't compute this version on this device.
+        GraphError: a graph is missing or broken, or could do more than compute.
+    """
+    side = version.crop.size_px
+    face = np.zeros((1, 3, side, side), np.float32)
+    change = np.zeros((1, version.condition), np.float32)
+    example = [face, change] if version.encoder else [face]
+    graph, onnx = folder / file_names.GRAPH, folder / file_names.ONNX_GRAPH
+    network = engines.load(graph, onnx, device, example, engine)
+    if not version.encoder:
+        return ProductionModel(version, network)
+    graph, onnx = folder / file_names.ENCODER, folder / file_names.ONNX_ENCODER
+    return ProductionModel(version, network, engines.load(graph, onnx, device, [face], engine))
+
+
+def _compute(graph: Graph, *inputs: Any) -> dict[str, Any]:
     """Return a graph's outputs as the kind of array that went in."""
-    arrays = [each for each in inputs if isinstance(each, np.ndarray)]
-    if len(arrays) == len(inputs):
-        return graph(*(np.ascontiguousarray(each, np.float32) for each in arrays))
+    if all(isinstance(each, np.ndarray) for each in inputs):
+        return graph(*(np.ascontiguousarray(each, np.float32) for each in inputs))
     import torch
 
     with torch.inference_mode():
-        tensors = [torch.as_tensor(each).to("cpu", torch.float32) for each in inputs]
+        tensors = [torch.as_tensor(each).detach().to("cpu", torch.float32) for each in inputs]
         outputs = graph(*(each.contiguous().numpy() for each in tensors))
         return {name: torch.from_numpy(value) for name, value in outputs.items()}

@@ -2,19 +2,20 @@
 
 import logging
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
 from registry import entries, metadata_checks, store
-from registry.catalog import ModelSpec
+from registry.catalog import CATALOG, ModelSpec
 from registry.crops import CropSpec
 from registry.entries import Version, VersionMetadata
 from registry.errors import BadVersion
-from registry.graphs import export, export_parts
+from registry.graphs import export, export_parts, onnx_export
 from registry.graphs.export_parts import ExportPart
 from registry.store import in_progress
 from registry.store.records import entry_of
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 FAILED = "nothing was registered"
+LOGGED_MODEL = "models:/"
+"""How MLflow writes the address of a logged model, before its id."""
+OnnxOf = Callable[[ExportPart], Any]
+"""Returns the ONNX graph of a frozen network: an `onnx.ModelProto`."""
 logger = logging.getLogger(__name__)
 
 
@@ -43,13 +48,13 @@ def register(
     starter: str | None = None,
     encoder: nn.Module | None = None,
     thresholds: Mapping[str, float] | None = None,
+    onnx: OnnxOf | None = None,
 ) -> Version:
     """Register a network as the newest version of its model; it is not promoted.
 
     Args:
         spec: the model.
-        network: maps RGB faces in [0, 1], float32 batch 3 h w, to the spec's outputs by name; a
-            generator takes a change of the condition besides the faces.
+        network: maps RGB faces in [0, 1], batch 3 h w (and a change), to the outputs by name.
         crop: how faces are cut for it.
         run_id: the MLflow run it comes from.
         config: plain values that rebuild the network.
@@ -60,12 +65,11 @@ def register(
         starter: digest of the shipped weights it was made from.
         encoder: for a generator alone: what it was trained with; maps faces to outputs by name.
         thresholds: see `VersionMetadata.thresholds`.
+        onnx: the shipped ONNX graph of each part; with it alone the version waits for `complete`.
 
     Raises:
-        BadVersion: size, margin, labels or temperature can't be used; or a network fails, can't be
-            exported, its outputs are not the spec's, or its exported graph computes something else.
-        Deleted: the run, its experiment or the registered model was deleted or renamed meanwhile.
-        Unreachable: the store does not answer, or its disk is full or read-only.
+        BadVersion: it can't be used as it is, or not be exported; the message says why.
+        Deleted, Unreachable: as for `store.writing`.
     """
     _check_metadata(spec, crop, labels, temperature)
     parts = export_parts.freeze_parts(spec, network, encoder, crop.size_px, labels)
@@ -76,9 +80,35 @@ def register(
         data=dict(data or {}),
         starter=starter,
         thresholds=dict(thresholds or {}),
+        without_pt2=onnx is not None,
         **_outputs(parts),
     )
-    return _store(spec, parts, metadata, run_id, config, description)
+    return _store(spec, parts, onnx, metadata, run_id, config, description)
+
+
+def complete(version: Version, network: nn.Module, encoder: nn.Module | None = None) -> None:
+    """Add torch.export's graphs to a version that was registered with its ONNX graphs alone.
+
+    Args:
+        version: the version.
+        network: what it was registered from; see `register`.
+        encoder: the same of a generator.
+
+    Raises:
+        BadVersion: a network can't be exported, or its exported graph computes something else.
+        Deleted: the version or its run was deleted meanwhile.
+        Unreachable: the store does not answer, or its disk is full or read-only.
+    """
+    spec, number = CATALOG[version.name], str(version.number)
+    parts = export_parts.freeze_parts(spec, network, encoder, version.crop.size_px, version.labels)
+    client = store.connect()
+    with store.writing(version.title, version.run_id), TemporaryFolder() as scratch:
+        export.require_space(scratch, store.folder(), parts)
+        source = client.get_model_version(version.name, number).source
+        logged_model = client.get_logged_model(source.removeprefix(LOGGED_MODEL))
+        with in_progress.working_on("model", logged_model.model_id):
+            _store_graphs(client, logged_model, parts, spec, scratch)
+            client.delete_model_version_tag(version.name, number, entries.WITHOUT_PT2)
 
 
 def _check_metadata(
@@ -105,29 +135,69 @@ def _outputs(parts: Sequence[ExportPart]) -> dict[str, Any]:
 def _store(
     spec: ModelSpec,
     parts: Sequence[ExportPart],
+    onnx: OnnxOf | None,
     metadata: VersionMetadata,
     run_id: str,
     config: Mapping[str, object],
     description: str,
 ) -> Version:
     """Write the files, compare the stored graphs with the networks, then register the version."""
-    client, (first, *others) = store.connect(), parts
+    client, onnx = store.connect(), onnx or partial(export.export_onnx, spec=spec)
     name = f"The version of {spec.name}"
     with store.writing(name, run_id, FAILED), TemporaryFolder() as scratch:
         export.require_space(scratch, store.folder(), parts)
+        files = scratch / "files"
+        files.mkdir()
         text = export.card_text(spec, metadata, description)
-        extra_files = export.write_extra_files(scratch, parts, config, text)
-        extra_files += [export.write_graph(scratch, part, spec) for part in others]
-        extra_files += [export.write_onnx(scratch, part, spec) for part in parts]
+        export.write_extra_files(files, parts, config, text)
+        for part in parts:
+            model = onnx_export.optimized(onnx(part))
+            (files / part.onnx_file).write_bytes(model.SerializeToString())
         logged_model = _create_logged_model(client, spec, run_id)
         marked = in_progress.working_on("model", logged_model.model_id)
         with marked, _undone_on_failure(client, logged_model):
-            export.log_model(logged_model, first, spec, extra_files)
-            with _stored_files(logged_model) as stored:
-                for part in parts:
-                    export.check_stored(stored, part, spec)
+            _store_files(client, logged_model, parts, spec, files)
+            if not metadata.without_pt2:
+                _store_graphs(client, logged_model, parts, spec, scratch)
             entry = _create_version(client, spec, logged_model, description, metadata)
     return entries.read(entry_of(entry, []))
+
+
+def _store_files(
+    client: "MlflowClient",
+    logged_model: "LoggedModel",
+    parts: Sequence[ExportPart],
+    spec: ModelSpec,
+    files: Path,
+) -> None:
+    """Store the files that don't depend on PyTorch, and compare the ONNX graphs among them."""
+    from mlflow.entities import LoggedModelOutput, LoggedModelStatus
+
+    model_id = logged_model.model_id
+    client.log_outputs(logged_model.source_run_id, [LoggedModelOutput(model_id, step=0)])
+    client.log_model_artifacts(model_id, str(files))
+    client.finalize_logged_model(model_id, LoggedModelStatus.READY)
+    with _stored_files(logged_model) as stored:
+        for part in parts:
+            export.check_stored_onnx(stored, part, spec)
+
+
+def _store_graphs(
+    client: "MlflowClient",
+    logged_model: "LoggedModel",
+    parts: Sequence[ExportPart],
+    spec: ModelSpec,
+    scratch: Path,
+) -> None:
+    """Export the networks as MLflow's PyTorch model, and compare what is stored with them."""
+    first, *others = parts
+    extra_files = [export.write_graph(scratch, part, spec) for part in others]
+    folder = scratch / "mlflow"
+    export.write_mlflow_model(folder, logged_model, first, spec, extra_files)
+    client.log_model_artifacts(logged_model.model_id, str(folder))
+    with _stored_files(logged_model) as stored:
+        for part in parts:
+            export.check_stored(stored, part, spec)
 
 
 def _create_logged_model(client: "MlflowClient", spec: ModelSpec, run_id: str) -> "LoggedModel":
@@ -155,7 +225,7 @@ def _create_version(
             raise
     return client.create_model_version(
         spec.name,
-        f"models:/{logged_model.model_id}",
+        f"{LOGGED_MODEL}{logged_model.model_id}",
         logged_model.source_run_id,
         metadata.to_tags(),
         description=description,
@@ -173,7 +243,7 @@ def _stored_files(logged_model: "LoggedModel") -> Iterator[Path]:
     from mlflow.artifacts import download_artifacts
 
     with TemporaryFolder() as fetched:
-        uri = f"models:/{logged_model.model_id}"
+        uri = f"{LOGGED_MODEL}{logged_model.model_id}"
         yield Path(download_artifacts(artifact_uri=uri, dst_path=str(fetched)))
 
 

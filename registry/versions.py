@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from registry import entries, store
 from registry.catalog import CATALOG
 from registry.entries import Version
@@ -108,23 +106,15 @@ def load(
         BadEngine: there is no such engine, or it can't compute this version here.
         EmptyRegistry, Unreachable: as for `resolve`.
     """
+    from registry import production
     from registry.devices import best_device
-    from registry.graphs import engines, file_names
-    from registry.production import ProductionModel
 
     if isinstance(version, str):
         version = resolve(version)
     device = device or best_device()
-    face = np.zeros((1, 3, version.crop.size_px, version.crop.size_px), np.float32)
-    change = np.zeros((1, version.condition), np.float32)
+    forced = production.engine_for(version, device, engine)
     with _whole_files(version) as folder:
-        graph, onnx = folder / file_names.GRAPH, folder / file_names.ONNX_GRAPH
-        if not version.encoder:
-            return ProductionModel(version, engines.load(graph, onnx, device, [face], engine))
-        generator = engines.load(graph, onnx, device, [face, change], engine)
-        graph, onnx = folder / file_names.ENCODER, folder / file_names.ONNX_ENCODER
-        encoder = engines.load(graph, onnx, device, [face], engine)
-        return ProductionModel(version, generator, encoder)
+        return production.load(version, folder, device, forced)
 
 
 def load_module(version: Version | str, device: str | None = None) -> "Module":
@@ -137,11 +127,13 @@ def load_module(version: Version | str, device: str | None = None) -> "Module":
     Raises:
         BadVersion, EmptyRegistry, Unreachable: as for `load`.
     """
+    from registry import production
     from registry.devices import best_device
     from registry.graphs import file_names, graph
 
     if isinstance(version, str):
         version = resolve(version)
+    production.require_pt2(version)
     with _whole_files(version) as folder:
         return graph.load(folder / file_names.GRAPH, device or best_device())
 

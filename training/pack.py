@@ -13,6 +13,7 @@ from registry import artifacts, measurements, versions
 from registry.temporary import TemporaryFolder
 from registry.versions import RegistryError
 from training.engine.tracking import card_of, curves
+from training.seed import write_graphs
 from training.starters import files
 
 BAD_INPUT, NO_REGISTRY = 2, 3
@@ -38,7 +39,10 @@ def pack(source: Source) -> None:
     measured = [row for row in measurements.read(run_id) if row.split in ("validation", "test")]
     trained = [asdict(point) for point in curves(run_id)]
     path = files.write(card["recipe"], state, card, measured, trained)
-    sys.stdout.write(f"{path} holds {path.stat().st_size / 1e6:.2f} MB.\n")
+    name = card["recipe"]
+    graphs = write_graphs(files.Starter.open(name)) if name in files.STARTERS else []
+    for written in (path, *graphs):
+        sys.stdout.write(f"{written} holds {written.stat().st_size / 1e6:.2f} MB.\n")
 
 
 def _weights(run_id: str) -> dict[str, Tensor]:

@@ -1,13 +1,16 @@
 """Registers the shipped starters in a registry that lacks them."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from registry import doctor, promotion, seeding, versions
+from registry import devices, doctor, promotion, registration, seeding, versions
 from registry.catalog import CATALOG
 from registry.crops import CropSpec
+from registry.graphs import export_parts
 from registry.versions import EmptyRegistry, Version
 from training.cards.markdown import markdown
 from training.cards.run_card import RunCard
@@ -16,11 +19,11 @@ from training.models.backbones.deviation import BackboneConfig, PairConfig
 from training.models.dln import config as dln
 from training.models.dln.network import DLN
 from training.models.emotion.network import EmotionClassifier
-from training.models.pix2pixhd.encoder import encoder_of
+from training.models.pix2pixhd.encoder import Encoder
 from training.models.pix2pixhd.generator import Generator
 from training.models.pix2pixhd.generator_config import GeneratorConfig
 from training.models.pix2pixhd.networks import GeneratorWrapper
-from training.starters import files
+from training.starters import files, graphs, registered
 from training.starters.sheet import starter_sheet
 
 Card = Mapping[str, Any]
@@ -37,7 +40,8 @@ WITHOUT_CURVES = "Losses and validations by epoch were not kept when these weigh
 def seed() -> list[str]:
     """Register every shipped starter that the registry lacks, and return a line for each change.
 
-    What a killed program left in the store is cleaned first.
+    What a killed program left in the store is cleaned first. On a machine without a GPU all
+    starters answer before the first of them is completed by what only PyTorch needs.
 
     The alias `production` is set if a model has none or if it points to an older starter; it stays
     on a version that a user trained. If two processes seed at once, the second waits.
@@ -47,30 +51,36 @@ def seed() -> list[str]:
         lines = doctor.clean_killed()
         for number, name in enumerate(shipped, start=1):
             seeding.report(number, len(shipped))
-            lines += _seed(name)
+            lines += _seed(files.Starter.open(name))
+        for name in shipped:
+            _complete(files.Starter.open(name))
     return lines
 
 
-def _seed(name: str) -> list[str]:
-    starter = files.Starter.open(name)
-    model = starter.card["model"]
-    if _registered(starter):
+def _seed(starter: files.Starter) -> list[str]:
+    model, lines = starter.card["model"], []
+    version = registered.version_of(starter)
+    if version is None:
+        version = _register(starter)
+        lines = [f"{model} version {version.number} is the starter {starter.name}."]
+    elif not version.without_pt2:
         return []
-    version = _register(starter)
-    lines = [f"{model} version {version.number} is the starter {name}."]
-    if _is_ours_to_promote(model):
-        promotion.promote(model, version.number, name, "seeded")
+    if devices.may_have_gpu():
+        _complete(starter)
+    if promotion.PRODUCTION not in version.aliases and _is_ours_to_promote(model):
+        promotion.promote(model, version.number, starter.name, "seeded")
         lines.append(f"{model} version {version.number} is in production.")
     return lines
 
 
-def _registered(starter: files.Starter) -> Version | None:
-    """Return the version of a starter that has all outputs; older code registered fewer."""
-    spec = CATALOG[starter.card["model"]]
-    field, required = ("encoder", spec.encoder) if spec.encoder else ("outputs", spec.outputs)
-    return versions.find(
-        spec.name, starter=starter.digest, **{field: {**required, **spec.optional_outputs}}
-    )
+def _complete(starter: files.Starter) -> None:
+    """Add the sheet to a starter's run, and to its version what PyTorch needs, if it has none."""
+    version = registered.version_of(starter)
+    if version is None or not version.without_pt2:
+        return
+    with Tracker(version.name, starter.name, version.run_id) as tracker:
+        tracker.picture(starter_sheet(versions.load(version, "cpu", "onnxruntime")), "sheet.png")
+    registration.complete(version, *networks(starter))
 
 
 def _is_ours_to_promote(model: str) -> bool:
@@ -83,18 +93,13 @@ def _is_ours_to_promote(model: str) -> bool:
 def _register(starter: files.Starter) -> Version:
     card = RunCard.read(starter.card)
     text = markdown(card, starter.measurements)
-    network = NETWORKS[starter.name](starter.card)
-    network.load_state_dict(starter.weights())
-    crop = CropSpec(**card.crop)
-    network.eval()
-    encoder = _encoder(card, crop) if starter.name == files.PIX2PIXHD else None
+    network, encoder = networks(starter)
     with Tracker(card.model, starter.name) as tracker:
         _log(starter, card, text, tracker)
-        tracker.picture(starter_sheet(network, encoder, crop, card.labels), "sheet.png")
-        return versions.register(
+        return registration.register(
             CATALOG[card.model],
             network,
-            crop=crop,
+            crop=CropSpec(**card.crop),
             run_id=tracker.run_id,
             config=card.config,
             description=text,
@@ -104,7 +109,28 @@ def _register(starter: files.Starter) -> Version:
             starter=starter.digest,
             encoder=encoder,
             thresholds=card.thresholds,
+            onnx=partial(graphs.filled, starter.name),
         )
+
+
+def write_graphs(starter: files.Starter) -> list[Path]:
+    """Write the ONNX graphs that are shipped with a starter, without weights; return their paths.
+
+    Raises:
+        ValueError: one is too large.
+    """
+    card, (network, encoder) = RunCard.read(starter.card), networks(starter)
+    spec, size_px = CATALOG[card.model], int(card.crop["size_px"])
+    parts = export_parts.freeze_parts(spec, network, encoder, size_px, tuple(card.labels))
+    return [graphs.write(starter.name, part) for part in parts]
+
+
+def networks(starter: files.Starter) -> tuple[nn.Module, nn.Module | None]:
+    """Return the network of a starter with its weights, in eval mode, and a generator's encoder."""
+    network = NETWORKS[starter.name](starter.card)
+    network.load_state_dict(starter.weights())
+    network.eval()
+    return network, _encoder(starter.card) if starter.name == files.PIX2PIXHD else None
 
 
 def _log(starter: files.Starter, card: RunCard, text: str, tracker: Tracker) -> None:
@@ -137,12 +163,12 @@ def _pix2pixhd(card: Card) -> nn.Module:
     return GeneratorWrapper(Generator(GeneratorConfig(**card["config"]["network"])))
 
 
-def _encoder(card: RunCard, crop: CropSpec) -> nn.Module:
-    """Return the encoder made of the shipped dln, which was registered just before."""
-    version = _registered(files.Starter.open(files.DLN))
-    assert version is not None
-    reference = f"{version.name}/{version.number}"
-    return encoder_of(reference, crop, "cpu", card.config["condition"])
+def _encoder(card: Card) -> nn.Module:
+    """Return the encoder of the shipped generator: the shipped dln."""
+    dln = files.Starter.open(files.DLN)
+    network, _ = networks(dln)
+    inner, crop = CropSpec(**dln.card["crop"]), CropSpec(**card["crop"])
+    return Encoder(network, inner, crop, card["config"]["condition"])
 
 
 NETWORKS: Mapping[str, Callable[[Card], nn.Module]] = {

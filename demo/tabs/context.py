@@ -1,4 +1,4 @@
-"""What all tabs share: the models, the face cropper, and HTML of answers and notices."""
+"""What all tabs share: the models, the reader of photos, and HTML of answers and notices."""
 
 import re
 from dataclasses import dataclass, field, replace
@@ -6,10 +6,10 @@ from html import escape
 
 from demo.answers import Provenance
 from demo.models import ModelServer
+from demo.photo_reader import PhotoReader
 from registry.catalog import ModelSpec
 from registry.crops import CropSpec
 from registry.errors import RegistryError
-from registry.faces import FaceCropper
 
 SHOWN_CROP_PX = 160
 ASK_AGAIN_SECONDS = 3
@@ -18,11 +18,11 @@ ASK_AGAIN_SECONDS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class PageContext:
-    """The models in production, one cropper for all tabs, and the URL of MLflow's UI if it runs."""
+    """The models in production, one reader of photos, and the URL of MLflow's UI if it runs."""
 
     server: ModelServer
     mlflow_url: str | None
-    cropper: FaceCropper = field(default_factory=FaceCropper)
+    reader: PhotoReader = field(default_factory=PhotoReader)
 
     def shown_crop(self, spec: ModelSpec) -> CropSpec:
         """Return how the version that answers crops a face, at a size for the screen."""
@@ -51,14 +51,15 @@ class PageContext:
         return f'<p class="privacy">Versions and trainings in MLflow: {" · ".join(links)}</p>'
 
     def provenance_html(self, provenance: Provenance) -> str:
-        """Return which version answered, where and in what time."""
+        """Return which version answered, where, by which engine, and in what time."""
         version = f"{escape(provenance.model)}, version {provenance.version}"
         run = f"run {escape(provenance.run_id[:8])}"
         if self.mlflow_url:
             models, runs = f"{self.mlflow_url}/#/models", f"{self.mlflow_url}/#/runs"
             version = _link(f"{models}/{provenance.model}/versions/{provenance.version}", version)
             run = _link(f"{runs}/{provenance.run_id}", run)
-        parts = (version, run, escape(provenance.device), f"{provenance.seconds:.2f}&nbsp;s")
+        place = (escape(provenance.device), escape(provenance.engine))
+        parts = (version, run, *place, f"{provenance.seconds:.2f}&nbsp;s")
         return f'<p class="provenance">Answered by {" · ".join(parts)}</p>'
 
 

@@ -18,6 +18,7 @@ PROVENANCE = {
     "version": 1,
     "run_id": "0f3c9a52d5e84f0c8d0b1f5f6c1a2b3d",
     "device": "cpu",
+    "engine": "onnxruntime",
     "seconds": 0.12,
 }
 BOX = [98.1, 102.7, 231.5, 236.1]

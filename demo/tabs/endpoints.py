@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from demo.predictors import EmotionRecognizer, Photo, TripletComparer, read_photo_with_faces
+from demo.predictors import EmotionRecognizer, Photo, TripletComparer
 from demo.tabs.context import PageContext
 from demo.tabs.endpoint_docs import (
     COMPARED,
@@ -47,7 +47,7 @@ class Endpoints:
     """`compare`, `emotion`, `embed` and `transfer`; faces count from 1, the largest first."""
 
     def __init__(self, context: PageContext) -> None:
-        self._cropper = context.cropper
+        self._reader = context.reader
         self._comparer = TripletComparer(context.server)
         self._recognizer = EmotionRecognizer(context.server)
         self._transfer = ExpressionTransfer(context.server)
@@ -113,7 +113,7 @@ class Endpoints:
     def _read(self, path: str | None) -> Photo:
         if path is None:
             raise PhotoError("A photo is missing; send a file.")
-        return read_photo_with_faces(path, self._cropper)
+        return self._reader.read(path)
 
     def _add(self, function: Callable[..., Any], inputs: list[Any], outputs: list[Any]) -> None:
         gr.Button(visible=False).click(

@@ -6,20 +6,23 @@ from typing import Any
 import gradio as gr
 
 from demo.drawing import draw_boxes, jpeg_url, shown_scale
-from demo.predictors import Photo, read_photo_with_faces
+from demo.predictors import Photo
 from demo.tabs.context import PageContext, notice
 from demo.visitor_files import LIFETIME_SECONDS
 from registry.catalog import ModelSpec
 from registry.photos import PhotoError
 
+AT_A_TIME = 8
+"""How many requests are worked on at once: while a version computes for some, photos of others are
+decoded, and what is ready meanwhile is the version's next batch."""
 QUEUED: dict[str, Any] = {
     "concurrency_id": "models",
-    "concurrency_limit": 2,
+    "concurrency_limit": AT_A_TIME,
     "show_progress": "minimal",
     "api_visibility": "private",
 }
-"""Arguments of an event that runs a model: all of them wait in one queue, two run at a time, and
-no API client may call them."""
+"""Arguments of an event that runs a model: all of them wait in one queue, AT_A_TIME run at once,
+and no API client may call them."""
 LATEST: dict[str, Any] = QUEUED | {"trigger_mode": "always_last"}
 """As QUEUED, for what a visitor changes quickly: of several changes only the last one runs."""
 ASKED_AGAIN: dict[str, Any] = QUEUED | {"show_progress": "hidden"}
@@ -39,7 +42,7 @@ class PhotoInput:
     Faces are numbered from left to right; their index in the Photo is another one.
 
     Args:
-        context: Its cropper detects faces.
+        context: Its reader detects faces.
         spec: The model that will answer: its crop of the face is shown.
         name: The photo's name on the page, "Photo 1".
         number: The photo's number in the answer, if it has one: it is the tag of a single face, and
@@ -97,7 +100,7 @@ class PhotoInput:
     def load(self, path: str) -> list[Any]:
         """Return the outputs for a photo; for one that can't be used, a notice and no photo."""
         try:
-            photo = read_photo_with_faces(path, self._context.cropper)
+            photo = self._context.reader.read(path)
             photo.face(0)
         except PhotoError as error:
             return [None, None, gr.Radio([], value=None, visible=False), notice(str(error))]

@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 from demo.contact_sheet import contact_sheet
 from demo.drawing import shrink
 from demo.marking import encode_jpeg
-from demo.predictors import Photo, read_photo_with_faces
+from demo.predictors import Photo
 from demo.tabs.context import (
     ASK_AGAIN_SECONDS,
     PageContext,
@@ -228,8 +228,7 @@ class TransferTab:
             version = self._context.server.model(PIX2PIXHD.name).version
             identity = (version.number, version.run_id)
             if self._cached_sheet[0] != identity:
-                cropper = self._context.cropper
-                people = {p.stem: read_photo_with_faces(p, cropper) for p in example_photos()}
+                people = {p.stem: self._context.reader.read(p) for p in example_photos()}
                 sources = [people[name] for name in SHEET_SOURCES]
                 drivers = [people[name] for name in SHEET_DRIVERS]
                 sheet = contact_sheet(self._transfer, version.crop, sources, drivers)

@@ -8,12 +8,15 @@ from jaxtyping import UInt8
 
 from registry.crops import Crop, CropSpec, level_square
 from registry.faces import copies
-from registry.faces.detectors import FAR, NEAR, DetectorInput, Detectors
+from registry.faces.copies import Copies
+from registry.faces.detectors import FAR, FAR_UNSURE, NEAR, Detector, DetectorInput, Detectors
 from registry.faces.face import Face, select_face
 from registry.faces.roll import CLEARLY, CONFIRMED, LEAST, LEVEL, RollCheck
 
 SAME_FACE = 0.3
 """Two boxes that share more than this part of the smaller one hold the same face."""
+MOST_UNSURE = 20
+"""Of the finds in tiles that FAR is not sure of, the most confident get a close look."""
 UPSIDE_DOWN_OR_LYING = (1, 2, 3)
 
 
@@ -65,7 +68,7 @@ class _Search:
 
     def __init__(self, photo: UInt8[np.ndarray, "h w 3"], detectors: Detectors) -> None:
         self._photo, self._detectors = photo, detectors
-        self._whole, self._tile_copies = copies.whole(photo), copies.tile_copies(photo)
+        self._copies = Copies(photo, detectors.map)
         self._roll = RollCheck(photo, detectors)
 
     def faces(self, quarters: int = 0) -> list[Face]:
@@ -74,7 +77,7 @@ class _Search:
         Where the far-range detector finds none, an uncertain one that fills the photo is left out
         if there are small ones.
         """
-        whole, up = copies.turned(self._whole, quarters), 90.0 * quarters
+        whole, up = copies.turned(self._copies.whole, quarters), 90.0 * quarters
         found = self._roll.checked(self._detect([whole], FAR), up)
         if found:
             return found + self._small_faces(quarters, found)
@@ -92,17 +95,20 @@ class _Search:
         """Return the faces found in tiles, without those found already."""
         tiles = [
             tile
-            for copy in self._tile_copies
+            for copy in self._copies.to_tile
             for tile in copies.tiles(copies.turned(copy, quarters))
         ]
-        small = _distinct(self._detect(tiles, FAR), found)
-        checked = self._roll.checked(small, 90.0 * quarters, kept_within=LEVEL)
+        small = _distinct(self._detect(tiles, FAR_UNSURE), found)
+        sure = [face for face in small if face.confidence >= FAR.confidence]
+        unsure = [face for face in small if face.confidence < FAR.confidence]
+        confirmed = self._roll.confirmed(unsure[:MOST_UNSURE])
+        checked = self._roll.checked(sure + confirmed, 90.0 * quarters, kept_within=LEVEL)
         return [
             face for face in checked if face.roll_confidence >= LEAST and not face.uncertain_roll
         ]
 
-    def _detect(self, inputs: Sequence[DetectorInput], number: int) -> list[Face]:
-        found = chain(*self._detectors.faces(inputs, number, self._photo.shape))
+    def _detect(self, inputs: Sequence[DetectorInput], detector: Detector) -> list[Face]:
+        found = chain(*self._detectors.faces(inputs, detector, self._photo.shape))
         return _distinct(sorted(found, key=lambda face: -face.confidence))
 
 

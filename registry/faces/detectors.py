@@ -1,24 +1,55 @@
-"""MediaPipe's two face detectors, each used by one thread at a time."""
+"""MediaPipe's face detectors, each used by one thread at a time."""
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
 from registry.faces.face import Face
 
-FAR, NEAR = 1, 0
-"""Numbers of MediaPipe's two detectors: FAR finds faces up to 5 m away, small ones too; NEAR finds
-faces up to 2 m away, also one that fills the picture."""
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Detector:
+    """A face detector of MediaPipe.
+
+    `subgraph` is MediaPipe's name of it. Detections with a smaller `confidence` are left out.
+    """
+
+    subgraph: str
+    confidence: float
+
+
+NEAR = Detector("FaceDetectionShortRange", 0.5)
+"""Finds faces up to 2 m away, also one that fills the picture."""
+FAR = Detector("FaceDetectionFullRange", 0.6)
+"""Finds faces up to 5 m away, small ones too."""
+FAR_UNSURE = Detector("FaceDetectionFullRange", 0.15)
+"""FAR with finds that it is not sure of, among them the faces smallest in what it gets."""
 FAR_INPUT_PX, NEAR_INPUT_PX = 192, 128
 """Sides of the squares that the detectors' networks take; MediaPipe scales what it gets to them."""
-CONFIDENCE = 0.5
-"""Detections below it are left out."""
+GRAPH = """
+input_stream: "image"
+output_stream: "detections"
+node {{
+  calculator: "{subgraph}"
+  input_stream: "IMAGE:image"
+  output_stream: "DETECTIONS:detections"
+  node_options {{
+    [type.googleapis.com/mediapipe.FaceDetectionOptions] {{
+      min_score_thresh: {confidence}
+      delegate {{ xnnpack {{}} }}
+    }}
+  }}
+}}
+"""
+"""What MediaPipe runs. Its class FaceDetection leaves the confidence it is given out of use."""
 MOST_THREADS = 4
 
 
@@ -40,33 +71,43 @@ class Detectors:
         self._threads = ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1))
         self._local = threading.local()
 
+    def map(self, function: Callable[..., Result], *items: Iterable[Any]) -> list[Result]:
+        """Return what `map` gives, computed in the detectors' threads."""
+        return list(self._threads.map(function, *items))
+
     def faces(
-        self, inputs: Sequence[DetectorInput], number: int, shape: tuple[int, ...]
+        self, inputs: Sequence[DetectorInput], detector: Detector, shape: tuple[int, ...]
     ) -> list[list[Face]]:
         """Return the faces in each input of one photo, in the photo's pixels.
 
         Args:
             inputs: what the detector gets, one after the other.
-            number: FAR or NEAR.
+            detector: FAR, FAR_UNSURE or NEAR.
             shape: height and width of the photo.
         """
-        found = self._threads.map(lambda given: self._process(given.pixels, number), inputs)
+        found = self.map(lambda given: self._process(given.pixels, detector), inputs)
         return [
             [face.mapped(given.to_photo, shape) for face in faces]
             for given, faces in zip(inputs, found, strict=True)
         ]
 
-    def _process(self, pixels: UInt8[np.ndarray, "h w 3"], number: int) -> list[Face]:
-        result = self._detector(number).process(pixels)
+    def _process(self, pixels: UInt8[np.ndarray, "h w 3"], detector: Detector) -> list[Face]:
+        own: dict[Detector, Any] = vars(self._local).setdefault("graphs", {})
+        if detector not in own:
+            own[detector] = _graph(detector)
+        result = own[detector].process({"image": pixels})
         return [_face(found, pixels.shape) for found in result.detections or ()]
 
-    def _detector(self, number: int) -> Any:
-        own: dict[int, Any] = vars(self._local).setdefault("detectors", {})
-        if number not in own:
-            from mediapipe.python.solutions.face_detection import FaceDetection
 
-            own[number] = FaceDetection(CONFIDENCE, model_selection=number)
-        return own[number]
+def _graph(detector: Detector) -> Any:
+    from google.protobuf import text_format
+    from mediapipe.framework import calculator_pb2
+    from mediapipe.modules.face_detection import face_detection_pb2  # noqa: F401  (its options)
+    from mediapipe.python.solution_base import SolutionBase
+
+    text = GRAPH.format(subgraph=detector.subgraph, confidence=detector.confidence)
+    config = text_format.Parse(text, calculator_pb2.CalculatorGraphConfig())
+    return SolutionBase(graph_config=config, outputs=["detections"])
 
 
 def _face(detection: Any, shape: tuple[int, ...]) -> Face:

@@ -64,6 +64,15 @@ class RollCheck:
             for face, look in zip(faces, looks, strict=True)
         ]
 
+    def confirmed(self, faces: Sequence[Face]) -> list[Face]:
+        """Return the faces of which a close look shows the same: a first, quick check."""
+        looks = self._closely(faces, [0.0] * len(faces))
+        return [
+            face
+            for face, look in zip(faces, looks, strict=True)
+            if look and look.confidence >= LEAST and _near(look.angle, face.angle, LYING)
+        ]
+
     def _checked(self, face: Face, look: Face | None, kept_within: float) -> Face:
         looks = [look] if look else []
         if not look or look.confidence < CONFIRMED or not _near(look.angle, face.angle, LYING):
@@ -103,10 +112,9 @@ class RollCheck:
 
     def _closely(self, faces: Sequence[Face], turns: Sequence[float]) -> list[Face | None]:
         """Return what NEAR finds in each face's level crop, turned by so many degrees."""
-        inputs = [
-            self._square(face, CLOSE, turn, NEAR_INPUT_PX)
-            for face, turn in zip(faces, turns, strict=True)
-        ]
+        inputs = self._detectors.map(
+            lambda face, turn: self._square(face, CLOSE, turn, NEAR_INPUT_PX), faces, turns
+        )
         found = self._detectors.faces(inputs, NEAR, self._photo.shape)
         return [_at_centre(face, looks) for face, looks in zip(faces, found, strict=True)]
 

@@ -5,6 +5,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -43,7 +44,7 @@ Candidates = Mapping[str, Callable[[], Graph]]
 
 
 def load(
-    graph: Path, onnx: Path, device: str, example: Sequence[np.ndarray], engine: str | None = None
+    graph: Path, onnx: Path, device: str, example: Sequence[np.ndarray], forced: str | None
 ) -> Graph:
     """Load a graph by the engine that is asked for, else by the fastest.
 
@@ -55,15 +56,12 @@ def load(
         onnx: the same as ONNX; older versions have none.
         device: cuda, mps or cpu.
         example: inputs for one face.
-        engine: one of ENGINES; by default what EXPRESSION_STUDIO_ENGINE names, if anything.
+        forced: the engine that was asked for, one of ENGINES.
 
     Raises:
-        BadEngine: there is no such engine, or it can't compute this version here.
+        BadEngine: the engine can't compute this version here.
         GraphError: a file is missing, is no exported graph, or could run code or read files.
     """
-    forced = engine or os.environ.get(VARIABLE)
-    if forced and forced not in ENGINES:
-        raise BadEngine(f"There is no engine {forced}: {VARIABLE} may be {', '.join(ENGINES)}.")
     possible = _candidates(graph, onnx, device, example)
     if forced:
         if forced not in possible:
@@ -75,6 +73,18 @@ def load(
     if device != "cpu":
         return fastest(possible, example)
     return next(iter(possible.values()))()
+
+
+def asked_for(engine: str | None = None) -> str | None:
+    """Return the engine that was asked for: `engine`, or what EXPRESSION_STUDIO_ENGINE names.
+
+    Raises:
+        BadEngine: there is no such engine.
+    """
+    chosen = engine or os.environ.get(VARIABLE) or None
+    if chosen and chosen not in ENGINES:
+        raise BadEngine(f"There is no engine {chosen}: {VARIABLE} may be {', '.join(ENGINES)}.")
+    return chosen
 
 
 def fastest(candidates: Candidates, example: Sequence[np.ndarray]) -> Graph:
@@ -132,10 +142,9 @@ def _candidates(graph: Path, onnx: Path, device: str, example: Sequence[np.ndarr
     found: dict[str, Callable[[], Graph]] = {}
     if onnx.is_file() and device in ("cpu", "cuda") and onnx_graph.is_available(device):
         found[ONNX_RUNTIME] = lambda: onnx_graph.load(onnx, device)
-    if graph.is_file() or not found:
-        found[TORCH] = lambda: _torch(graph, device)
-        if device == "cuda":
-            found[CUDA_GRAPHS] = lambda: _cuda_graphs(graph, device, example)
+    found[TORCH] = partial(_torch, graph, device)
+    if device == "cuda":
+        found[CUDA_GRAPHS] = partial(_cuda_graphs, graph, device, example)
     return found
 
 

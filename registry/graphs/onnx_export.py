@@ -28,7 +28,7 @@ def export(part: ExportPart) -> "ModelProto":
     Weights have the names of the network's state_dict. Nothing in it names a file of this machine.
     """
     exported = program(part)
-    outputs = torch.utils._pytree.tree_unflatten(  # type: ignore[no-untyped-call]
+    outputs = torch.utils._pytree.tree_unflatten(
         range(len(exported.graph_signature.user_outputs)), exported.call_spec.out_spec
     )
     with warnings.catch_warnings():
@@ -47,6 +47,20 @@ def export(part: ExportPart) -> "ModelProto":
     model = converted.model_proto
     _strip(model)
     return model
+
+
+def optimized(model: "ModelProto") -> "ModelProto":
+    """Return a model that computes the same in fewer steps.
+
+    What depends on weights alone is computed now, and normalisations become part of the
+    convolutions before them: ONNX Runtime, which does the same, does not recognise them as the
+    exporter writes them. Weights lose the names of the network's state_dict.
+    """
+    from onnxscript import optimizer
+
+    smaller: ModelProto = optimizer.optimize(model)
+    _strip(smaller)
+    return smaller
 
 
 def _strip(model: "ModelProto") -> None:

@@ -25,6 +25,7 @@ class TorchGraph:
         Args:
             inputs: faces, batch 3 h w in [0, 1], and maybe a change, batch numbers; float32.
         """
+        torch.set_flush_denormal(True)  # holds for the calling thread
         kind = torch.device(self.device).type
         with torch.inference_mode(), torch.autocast(kind, enabled=False):
             outputs = self._module(*(to_tensor(each).to(self.device) for each in inputs))

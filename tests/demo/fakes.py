@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -40,6 +41,8 @@ def version(
 
 
 class FakeModel:
+    engine = "torch"
+
     def __init__(
         self, version: versions.Version, network: Network, encoder: Network | None = None
     ) -> None:
@@ -48,16 +51,24 @@ class FakeModel:
         self._network = network
         self._encoder = encoder
 
-    def __call__(self, faces: Tensor, change: Tensor | None = None) -> Mapping[str, Tensor]:
+    def __call__(
+        self, faces: np.ndarray, change: np.ndarray | None = None
+    ) -> Mapping[str, np.ndarray]:
         if (change is None) != (self._encoder is None):
             raise BadVersion(f"{self.version.title} needs a change, or takes none.")
-        return self._network(faces) if change is None else self._network(faces, change)
+        return computed(self._network, faces, *(() if change is None else (change,)))
 
-    def encode(self, faces: Tensor) -> Mapping[str, Tensor]:
+    def encode(self, faces: np.ndarray) -> Mapping[str, np.ndarray]:
         if self._encoder is None:
             raise BadVersion(f"{self.version.title} has no encoder.")
-        outputs = self._encoder(faces)
-        return {"condition": outputs["expression"]} | dict(outputs)
+        outputs = computed(self._encoder, faces)
+        return {"condition": outputs["expression"], **outputs}
+
+
+def computed(network: Network, *inputs: np.ndarray) -> Mapping[str, np.ndarray]:
+    with torch.inference_mode():
+        outputs = network(*(torch.from_numpy(each) for each in inputs))
+    return {name: value.numpy() for name, value in outputs.items()}
 
 
 class FakeRegistry:

@@ -17,7 +17,7 @@ from registry.catalog import EMOTIONS
 from tests.demo.fakes import ALIKE
 
 pytestmark = pytest.mark.usefixtures("log_folder")
-PROVENANCE_KEYS = ["model", "version", "run_id", "device", "seconds"]
+PROVENANCE_KEYS = ["model", "version", "run_id", "device", "engine", "seconds"]
 
 
 @pytest.mark.usefixtures("models")

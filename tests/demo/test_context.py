@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from demo.models import ModelServer
-from demo.predictors import TripletComparer, read_photo_with_faces
+from demo.predictors import TripletComparer
 from demo.tabs.context import PageContext, notice
 from registry.catalog import DLN
 from tests.demo.fakes import FakeRegistry, answers
@@ -14,7 +14,7 @@ from tests.demo.fakes import FakeRegistry, answers
 def test_provenance_links_to_mlflow(registry: FakeRegistry, people: list[Path]) -> None:
     registry.put("dln", 3, answers(torch.eye(3)))
     context = PageContext(server=ModelServer(None), mlflow_url="http://127.0.0.1:5000")
-    photos = [read_photo_with_faces(path, context.cropper) for path in people]
+    photos = [context.reader.read(path) for path in people]
     answer = TripletComparer(context.server).compare(photos)
     html = context.answer_html(DLN, answer.sentence, "", answer.provenance)
     assert registry.production["dln"].run_id == answer.provenance.run_id

@@ -30,7 +30,7 @@ from tests.conftest import unused_port
 from tests.demo.fakes import FakeRegistry, answers
 
 pytestmark = pytest.mark.xdist_group("page")
-PROVENANCE_KEYS = {"model", "version", "run_id", "device", "seconds"}
+PROVENANCE_KEYS = {"model", "version", "run_id", "device", "engine", "seconds"}
 EXPRESSIONS = torch.nn.functional.normalize(torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.1]]))
 IDENTITIES = torch.nn.functional.normalize(torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]))
 

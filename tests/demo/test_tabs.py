@@ -11,7 +11,6 @@ from PIL import Image
 from torch import Tensor
 
 from demo.models import ModelServer
-from demo.predictors import read_photo_with_faces
 from demo.tabs.context import SHOWN_CROP_PX, PageContext
 from demo.tabs.emotion import EmotionTab
 from demo.tabs.photo_input import PhotoInput
@@ -78,7 +77,7 @@ def test_the_model_card_is_that_of_the_version_that_answered(
     monkeypatch.setattr(versions, "card", lambda reference: f"![card]({reference}) {text}")
     with gr.Blocks():
         triplet, emotion = TripletTab(context), EmotionTab(context)
-    photos = [read_photo_with_faces(path, context.cropper) for path in people]
+    photos = [context.reader.read(path) for path in people]
     values = [value for photo in photos for value in (photo, 0)]
     before = triplet.reply(*values)
     registry.put("dln", 4, answers(torch.eye(3)))

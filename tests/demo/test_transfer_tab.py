@@ -10,7 +10,7 @@ from PIL import ExifTags, Image
 
 from demo.marking import SOURCE_TYPE
 from demo.models import ModelServer
-from demo.predictors import read_photo_with_faces
+from demo.photo_reader import PhotoReader
 from demo.tabs.context import PageContext
 from demo.tabs.transfer import (
     ADD_PERSON,
@@ -23,10 +23,9 @@ from demo.tabs.transfer import (
 )
 from demo.transfer import STRIP_STRENGTHS
 from registry import versions
-from registry.faces import FaceCropper
 from tests.demo.fakes import FakeRegistry
 
-CROPPER = FaceCropper()
+READER = PhotoReader()
 
 
 @pytest.fixture
@@ -37,7 +36,7 @@ def transfer(
     monkeypatch.setattr(versions, "card", lambda reference: f"The card of {reference}.")
     registry.put_transfer(5)
     with gr.Blocks():
-        return TransferTab(PageContext(server=ModelServer(None), mlflow_url=None, cropper=CROPPER))
+        return TransferTab(PageContext(server=ModelServer(None), mlflow_url=None, reader=READER))
 
 
 @pytest.fixture
@@ -48,7 +47,7 @@ def people(examples: Path) -> list[Path]:
 def test_photos_and_consent_come_before_a_picture(
     transfer: TransferTab, people: list[Path]
 ) -> None:
-    person, other = (read_photo_with_faces(path, CROPPER) for path in people)
+    person, other = (READER.read(path) for path in people)
     for values, sentence in (
         ((None, None, other, 0, OTHERS, 1.0, True), ADD_PHOTOS),
         ((person, 0, None, None, OTHERS, 1.0, True), ADD_PHOTOS),
@@ -69,8 +68,8 @@ def test_pictures_are_marked_and_the_file_has_the_photos_size(
     exif[ExifTags.Base.Artist] = "the person"
     large.save(tmp_path / "large.jpg", exif=exif)
     person, other = (
-        read_photo_with_faces(tmp_path / "large.jpg", CROPPER),
-        read_photo_with_faces(people[1], CROPPER),
+        READER.read(tmp_path / "large.jpg"),
+        READER.read(people[1]),
     )
     values = (person, 0, other, 0, OTHERS, 0.75, True)
     column, (before, after), result, html, *_ = transfer.reply(*values)
@@ -96,7 +95,7 @@ def test_pictures_are_marked_and_the_file_has_the_photos_size(
 def test_a_result_that_fails_is_shown_with_its_warning(
     transfer: TransferTab, registry: FakeRegistry, people: list[Path]
 ) -> None:
-    person, other = (read_photo_with_faces(path, CROPPER) for path in people)
+    person, other = (READER.read(path) for path in people)
     registry.put_transfer(6, thresholds={"nearer": 1.1})
     column, _, result, html, *_ = transfer.reply(person, 0, other, 0, OTHERS, 1.0, True)
     assert column.visible

@@ -19,6 +19,7 @@ STARTER = "emotion-tiny"
 
 def pack_starter(folder: Path) -> None:
     """Write the files of a tiny starter, whose card is that of the shipped one."""
+    from training import seed
     from training.starters import files
 
     card = {**files.Starter.open(files.EMOTION).card, "name": STARTER, "crop": asdict(CROP)}
@@ -27,6 +28,8 @@ def pack_starter(folder: Path) -> None:
     network = TinyStarter(card)
     files.write(files.IDENTITY, network.pair["identity"].state_dict(), {}, [])
     files.write(STARTER, network.state_dict(), card, [])
+    seed.NETWORKS = {STARTER: TinyStarter}
+    seed.write_graphs(files.Starter.open(STARTER))
 
 
 def seed_starter(folder: Path) -> None:

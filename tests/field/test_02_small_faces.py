@@ -16,6 +16,8 @@ from registry.photos import read_photo
 MEGAPIXELS_12 = (4000, 3000)
 FAR_PX, CROWD_PX = 40, 50
 """Sides of the bare faces in the scenes, in pixels."""
+FAINT_PX, FAINT = 60, 0.3
+"""Side of a faint face in pixels, and the part of its contrast that is left."""
 Placed = tuple[float, float, float]
 
 
@@ -98,6 +100,15 @@ def test_a_crowd_of_twenty_is_found(
         person = people[number % len(people)]
         placed.append(paste(scene, person, CROWD_PX + 5 * number, (float(left), float(top), 0)))
     assert_found(cropper.faces(np.array(scene)), placed)
+
+
+def test_a_faint_face_before_a_plain_wall_is_found(
+    people: list[tuple[Image.Image, Face]], cropper: FaceCropper
+) -> None:
+    wall = Image.new("RGB", MEGAPIXELS_12, (120, 120, 120))
+    scene = wall.copy()
+    placed = paste(scene, people[0], FAINT_PX, (2000, 700, 0))
+    assert_found(cropper.faces(np.array(Image.blend(wall, scene, FAINT))), [placed])
 
 
 def test_small_faces_of_a_turned_photo_are_found(

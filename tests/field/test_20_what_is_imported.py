@@ -11,8 +11,10 @@ import pytest
 
 from demo import open_page
 from demo.__main__ import main
+from registry.devices import may_have_gpu
 from registry.promotion import promote
 from tests.browser.conftest import Site
+from tests.conftest import unused_port
 from tests.demo.fakes import FakeRegistry
 from tests.registry.conftest import Register
 
@@ -28,16 +30,35 @@ with suppress(SystemExit):
     main({arguments!r})
 print(*sorted({heavy!r} & sys.modules.keys()), file=sys.stderr)
 """
+PAGE = """
+import sys
+import httpx
+from demo.models import ModelServer
+from demo.page import launch_page
+page = launch_page(ModelServer(), port={port}, mlflow_url=None)
+with httpx.Client(base_url=page.url + "/gradio_api", trust_env=False, timeout=60) as client:
+    with open({photo!r}, "rb") as file:
+        (path,) = client.post("/upload", files={{"files": file}}).json()
+    photo = {{"path": path, "meta": {{"_type": "gradio.FileData"}}}}
+    event = client.post("/call/embed", json={{"data": [photo, None]}}).json()["event_id"]
+    print(client.get("/call/embed/" + event).text)
+page.close()
+print(*sorted({heavy!r} & sys.modules.keys()), file=sys.stderr)
+"""
 BY_MLFLOW = {"alembic", "mlflow", "pandas", "pyarrow", "scipy", "sqlalchemy"}
 BY_TORCH = {"sympy", "torch"}
 
 
 def imported(program: str, *arguments: str) -> set[str]:
     """Return which heavy libraries a command has imported at its end."""
-    code = PROBE.format(program=program, arguments=list(arguments), heavy=set(HEAVY))
+    return run_probe(PROBE.format(program=program, arguments=list(arguments), heavy=set(HEAVY)))[1]
+
+
+def run_probe(code: str) -> tuple[str, set[str]]:
+    """Return what a program prints, and the libraries that it names in its last line."""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "Traceback" not in done.stderr
-    return set(done.stderr.splitlines()[-1].split())
+    return done.stdout, set(done.stderr.splitlines()[-1].split())
 
 
 @pytest.mark.parametrize(
@@ -71,7 +92,23 @@ def test_a_registry_is_read_without_mlflow_and_no_command_imports_more_than_it_n
     assert imported("registry", "promote", "dln", "1") <= BY_MLFLOW
     photo = str(next(examples.glob("*.jpg")))
     assert imported("demo", "embed", photo, "-o", "/no/such/faces.parquet") == set()
-    assert imported("demo", "emotion", photo) <= {"mediapipe", *BY_TORCH}
+    assert imported("demo", "emotion", photo) <= {"mediapipe"}
+
+
+@pytest.mark.skipif(may_have_gpu(), reason="PyTorch is needed to ask the GPU")
+def test_neither_the_terminal_nor_the_page_imports_torch_for_an_answer_on_a_cpu(
+    register: Register, examples: Path
+) -> None:
+    register()
+    promote("dln", 1)
+    photos = [str(photo) for photo in sorted(examples.glob("*.jpg"))[:3]]
+    needed = {"mediapipe", "onnxruntime"}
+    assert imported("demo", "compare", *photos, "--local") == needed
+    code = PAGE.format(port=unused_port(), photo=photos[0], heavy=set(HEAVY))
+    printed, libraries = run_probe(code)
+    assert "event: complete" in printed
+    assert needed <= libraries
+    assert not libraries & {*BY_TORCH, "torchvision", "mlflow"}
 
 
 @pytest.fixture

@@ -67,7 +67,9 @@ def test_no_cell_of_the_table_is_a_formula(label: str) -> None:
         probabilities={label: 1.0},
         sure=True,
         sentence=label,
-        provenance=Provenance(model="emotion", version=1, run_id="1", device="cpu", seconds=0.1),
+        provenance=Provenance(
+            model="emotion", version=1, run_id="1", device="cpu", engine="torch", seconds=0.1
+        ),
     )
     rows = csv.reader(io.StringIO(face_table([answer], ["1"]).to_csv(index=False)))
     cells = [cell for row in rows for cell in row]

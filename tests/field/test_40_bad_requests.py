@@ -83,7 +83,7 @@ def test_bad_bodies_are_the_clients_fault_and_never_an_empty_error(
             assert "event_id" in answer.json()
             continue
         answered = answer.json()
-        assert answered.get("detail") or answered["error"].endswith("."), body
+        assert (answered.get("detail") or answered["error"]).endswith("."), body
         assert answer.status_code < 500 or answered.get("error")
     assert "Traceback" not in "".join(capfd.readouterr())
 

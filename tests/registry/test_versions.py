@@ -231,7 +231,7 @@ def test_faces_of_another_size_are_refused(register: Register) -> None:
 @pytest.mark.parametrize(
     ("missing", "read", "reason"),
     [
-        ("data/model.pt2", versions.load, "no exported graph"),
+        ("data/model.pt2", versions.load_module, "no exported graph"),
         ("extra_files/weights.safetensors", versions.weights, "weights.safetensors is missing"),
         ("extra_files/config.json", versions.config, "config.json is missing"),
     ],
@@ -247,9 +247,12 @@ def test_a_half_written_version_is_named(
 
 def test_a_cut_off_file_is_named(register: Register) -> None:
     folder = folder_of(register())
-    for file in ("data/model.pt2", "extra_files/weights.safetensors", "extra_files/config.json"):
-        (folder / file).write_bytes((folder / file).read_bytes()[:-20])
-    for read in (versions.load, versions.weights, versions.config):
+    for name in ("model.onnx", "weights.safetensors", "config.json"):
+        file = folder / "extra_files" / name
+        file.write_bytes(file.read_bytes()[:-20])
+    graph = folder / "data" / "model.pt2"
+    graph.write_bytes(graph.read_bytes()[:-20])
+    for read in (versions.load, versions.load_module, versions.weights, versions.config):
         with pytest.raises(BadVersion, match="broken"):
             read("dln/1")
 

@@ -1,5 +1,7 @@
 """The shipped files: for each starter float16 weights, and JSON with its run card and measurements.
 
+Its ONNX graphs lie beside them; `graphs` writes and reads those.
+
 Weights that several starters contain are stored once, as a starter of their own.
 """
 
@@ -8,13 +10,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import torch
-from safetensors.torch import load_file, save
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from registry.measurements import Measurement, from_rows, to_rows
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FOLDER = Path(__file__).parent
 IDENTITY = "identity-compact"
@@ -56,15 +57,16 @@ class Starter:
         """
         digest = hashlib.sha256()
         for part in (name, *CONTAINED.get(name, ())):
-            for suffix in (".json", ".safetensors"):
-                digest.update((FOLDER / f"{part}{suffix}").read_bytes())
+            graphs = sorted(FOLDER.glob(f"{part}.*.onnx"))
+            for path in (FOLDER / f"{part}.json", FOLDER / f"{part}.safetensors", *graphs):
+                digest.update(path.read_bytes())
         card = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
         rows, curves = from_rows(card.pop(MEASUREMENTS)), card.pop(CURVES, [])
         return cls(
             name=name, card=card, measurements=rows, curves=curves, digest=digest.hexdigest()
         )
 
-    def weights(self) -> dict[str, Tensor]:
+    def weights(self) -> "dict[str, Tensor]":
         """Return the network's weights by name, float32; a generator's without its encoder's."""
         stored = _read(self.name)
         if self.name in (IDENTITY, PIX2PIXHD):
@@ -79,7 +81,7 @@ def is_shipped(name: str) -> bool:
 
 def write(
     name: str,
-    state: Mapping[str, Tensor],
+    state: "Mapping[str, Tensor]",
     card: Mapping[str, Any],
     measurements: Sequence[Measurement],
     curves: Sequence[Mapping[str, Any]] = (),
@@ -93,6 +95,8 @@ def write(
     Raises:
         ValueError: another frozen branch or encoder, or too large a file.
     """
+    from safetensors.torch import save
+
     own = _own_weights(name, state, card)
     packed = {k: v.half() if v.ndim > 1 else v for k, v in own.items()}
     content = save({k: v.contiguous() for k, v in packed.items()})
@@ -111,8 +115,8 @@ def write(
 
 
 def _own_weights(
-    name: str, state: Mapping[str, Tensor], card: Mapping[str, Any]
-) -> dict[str, Tensor]:
+    name: str, state: "Mapping[str, Tensor]", card: Mapping[str, Any]
+) -> "dict[str, Tensor]":
     """Return the weights that no other starter stores.
 
     Raises:
@@ -130,7 +134,9 @@ def _own_weights(
     return own
 
 
-def _require_shipped_identity(state: Mapping[str, Tensor]) -> None:
+def _require_shipped_identity(state: "Mapping[str, Tensor]") -> None:
+    import torch
+
     shipped = _read(IDENTITY)
     compared = {k: v for k, v in shipped.items() if v.is_floating_point()}  # counters don't matter
     branch = {k: state[IDENTITY_PREFIX + k] for k in compared}
@@ -149,7 +155,7 @@ def _require_shipped_encoder(card: Mapping[str, Any]) -> None:
         )
 
 
-def weights_digest(weights: Mapping[str, Tensor]) -> str:
+def weights_digest(weights: "Mapping[str, Tensor]") -> str:
     """Return the SHA-256 of weights and their names, whatever file they are stored in."""
     found = hashlib.sha256()
     for name, value in sorted(weights.items()):
@@ -158,6 +164,9 @@ def weights_digest(weights: Mapping[str, Tensor]) -> str:
     return found.hexdigest()
 
 
-def _read(name: str) -> dict[str, Tensor]:
+def _read(name: str) -> "dict[str, Tensor]":
+    import torch
+    from safetensors.torch import load_file
+
     stored = load_file(FOLDER / f"{name}.safetensors")
     return {k: v.float() if v.dtype == torch.float16 else v for k, v in stored.items()}

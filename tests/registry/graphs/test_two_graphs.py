@@ -157,7 +157,7 @@ def test_a_version_with_one_graph_spoiled_does_not_load(
         spoiled.write_bytes(whole)
         spoil(spoiled)
         with pytest.raises(BadVersion, match=reason) as raised:
-            versions.load("pix2pixhd/1", "cpu")
+            versions.load("pix2pixhd/1", "cpu", "torch")
         assert str(raised.value).startswith("Version 1 of pix2pixhd can't be used")
         assert spoiled.name in str(raised.value)
 

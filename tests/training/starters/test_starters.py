@@ -13,10 +13,8 @@ from torch import Tensor
 from registry import promotion, signature, store, versions
 from registry.catalog import DLN as SPEC
 from registry.crops import CropSpec
-from registry.measurements import Measurement
+from tests.training.starters.conftest import ACCURACY, COMPACT, DLN_CARD
 from training import seed
-from training.models.backbones.deviation import BackboneConfig
-from training.models.dln.config import NetworkConfig
 from training.models.dln.network import DLN
 from training.models.pix2pixhd.generator import Generator
 from training.models.pix2pixhd.generator_config import GeneratorConfig
@@ -25,56 +23,6 @@ from training.starters import files
 
 PROJECT = Path(__file__).parents[3]
 ALL_STARTERS_BYTES = 36_000_000
-COMPACT = NetworkConfig(backbone=BackboneConfig(name="compact"))
-DLN_CARD = {
-    "model": "dln",
-    "recipe": "dln-compact",
-    "command": "python -m training train dln-compact --data data/ferplus",
-    "data": [{"name": "ferplus", "digest": "d" * 64, "training_faces": 3}],
-    "seed": 0,
-    "minutes": 1.5,
-    "epochs": 2,
-    "steps": 7,
-    "machine": "CPU, 2 threads",
-    "torch": "2.15.0",
-    "crop": {"size_px": 48, "margin": 0.05, "roll": True},
-    "labels": [],
-    "temperature": None,
-    "config": {
-        "network": {
-            "backbone": {"name": "compact", "classes": 8631},
-            "dims": 16, "order": 3, "sigmoid": False,
-        }
-    },
-}  # fmt: skip
-
-
-ACCURACY = Measurement(split="validation", set="ferplus", metric="triplet_accuracy", value=0.5)
-
-
-def trained() -> DLN:
-    """Return a DLN whose branches differ and whose normalisation has statistics of a batch."""
-    torch.manual_seed(0)
-    network = DLN(COMPACT).train()
-    for parameter in network.pair.face.parameters():
-        parameter.data += 0.01 * torch.randn_like(parameter)
-    network(torch.rand(8, 3, 48, 48))
-    return network.eval()
-
-
-def identity_of(network: DLN) -> dict[str, Tensor]:
-    return dict(network.pair.identity.state_dict())
-
-
-@pytest.fixture
-def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DLN:
-    """A network packed as the only starter."""
-    monkeypatch.setattr(files, "FOLDER", tmp_path)
-    monkeypatch.setattr(files, "STARTERS", ("dln-compact",))
-    network = trained()
-    files.write(files.IDENTITY, identity_of(network), {"recipe": files.IDENTITY}, [])
-    files.write("dln-compact", network.state_dict(), DLN_CARD, [ACCURACY])
-    return network
 
 
 def test_a_packed_network_is_complete_when_opened_and_its_frozen_branch_is_stored_once(
@@ -168,7 +116,9 @@ def test_a_starter_that_older_code_registered_without_the_deviation_is_registere
     assert fresh_store.is_dir()
     with monkeypatch.context() as older:
         older.setitem(seed.NETWORKS, "dln-compact", lambda _: Older(COMPACT))
+        seed.write_graphs(files.Starter.open("dln-compact"))
         seed.seed()
+    seed.write_graphs(files.Starter.open("dln-compact"))
     assert set(versions.resolve("dln/1").outputs) == {"expression", "identity"}
     assert seed.seed()[-1] == "dln version 2 is in production."
     assert "deviation" in versions.resolve("dln@production").outputs
@@ -229,6 +179,7 @@ def test_a_generator_comes_with_the_shipped_dln_as_its_encoder(
     path = files.write(files.PIX2PIXHD, state | inside, card, [])
     assert not any(key.startswith("encoder") for key in load_file(path))
     monkeypatch.setattr(files, "STARTERS", (files.DLN, files.PIX2PIXHD))
+    seed.write_graphs(files.Starter.open(files.PIX2PIXHD))
     seed.seed()
     model = versions.load("pix2pixhd", "cpu")
     assert model.version.thresholds == card["thresholds"]
@@ -244,7 +195,8 @@ def test_a_generator_comes_with_the_shipped_dln_as_its_encoder(
 
 
 def test_the_shipped_starters_are_small_and_their_cards_say_how_they_were_made() -> None:
-    assert sum(f.stat().st_size for f in files.FOLDER.glob("*.safetensors")) < ALL_STARTERS_BYTES
+    shipped = [*files.FOLDER.glob("*.safetensors"), *files.FOLDER.glob("*.onnx")]
+    assert sum(file.stat().st_size for file in shipped) < ALL_STARTERS_BYTES
     for name in filter(files.is_shipped, (files.IDENTITY, *files.STARTERS)):
         starter = files.Starter.open(name)
         size = (files.FOLDER / f"{name}.safetensors").stat().st_size

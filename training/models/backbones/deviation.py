@@ -124,13 +124,21 @@ class DeviationPair(nn.Module):
             face.sigmoid() - identity.sigmoid() if sigmoid else face - identity, identity
         )
 
-    def averaged_inputs(self, faces: Float[Tensor, "batch 3 h w"]) -> tuple[Tensor, ...]:
-        """Return the inputs over which outputs are averaged: the faces, and maybe mirror images.
+    @property
+    def mirrors(self) -> bool:
+        """Whether outputs are averaged over a face and its mirror image: in eval mode only."""
+        return self.config.flip_average and not self.training
 
-        Mirror images are added with `flip_average`, in eval mode only.
+    def with_mirrors(self, faces: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "inputs 3 h w"]:
+        """Return the inputs over which outputs are averaged, as one batch: all mirrors at its end.
+
+        The faces alone where it does not average.
         """
-        flip = self.config.flip_average and not self.training
-        return (faces, faces.flip(3)) if flip else (faces,)
+        return torch.cat([faces, faces.flip(3)]) if self.mirrors else faces
+
+    def averaged(self, outputs: Float[Tensor, "inputs width"]) -> Float[Tensor, "batch width"]:
+        """Return the outputs for `with_mirrors`, averaged over each face and its mirror image."""
+        return outputs.unflatten(0, (2, -1)).mean(0) if self.mirrors else outputs
 
     def difference(self, faces: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch width"]:
         """Return the deviation alone; the identity network runs only if it is subtracted."""

@@ -43,12 +43,12 @@ class DLN(nn.Module):
         `expression` (batch, dims) and `identity` (batch, width) are unit vectors. `deviation`
         (batch, width) is the input of the polynomial, scaled to a length of about 1.
         """
-        outputs = [self.pair(inputs) for inputs in self.pair.averaged_inputs(faces)]
-        deviations = torch.stack([self.norm(output.difference) for output in outputs])
-        expression = torch.stack([self.head(deviation) for deviation in deviations]).mean(0)
-        identity = torch.stack([output.identity for output in outputs]).mean(0)
+        output = self.pair(self.pair.with_mirrors(faces))
+        deviation = self.norm(output.difference)
+        expression = self.pair.averaged(self.head(deviation))
+        identity = self.pair.averaged(output.identity)
         return {
             "expression": functional.normalize(expression, dim=1),
             "identity": functional.normalize(identity, dim=1),
-            "deviation": deviations.mean(0) / self.pair.width**0.5,
+            "deviation": self.pair.averaged(deviation) / self.pair.width**0.5,
         }

@@ -25,7 +25,6 @@ class EmotionClassifier(nn.Module):
 
     def forward(self, faces: Float[Tensor, "batch 3 h w"]) -> dict[str, Tensor]:
         """Return `logits` (batch, labels) for RGB in [0, 1]."""
-        inputs = self.pair.averaged_inputs(faces)
-        deviations = [self.pair.difference(each) for each in inputs]
-        logits = torch.stack([self.classify(self.norm(each)) for each in deviations]).mean(0)
+        deviations = self.pair.difference(self.pair.with_mirrors(faces))
+        logits = self.pair.averaged(self.classify(self.norm(deviations)))
         return {"logits": logits / self.temperature}

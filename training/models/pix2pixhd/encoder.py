@@ -24,7 +24,7 @@ class Encoder(nn.Module):
     Always in eval mode. Gradients flow to the faces, but not to its weights.
 
     Args:
-        graph: a DLN's exported graph.
+        graph: a DLN's exported graph, or the network itself in eval mode.
         inner: how the DLN's faces are cut.
         crop: how the generator's faces are cut.
         condition: which outputs make the condition.
