@@ -5,7 +5,7 @@ BIN := .venv/bin
 UV_VERSION := 0.13.9
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.txt
 
-.PHONY: demo test check results bench soak clean uninstall
+.PHONY: demo test check gpu results bench soak clean uninstall
 .DEFAULT_GOAL := demo
 
 demo: .venv/demo
@@ -14,6 +14,10 @@ demo: .venv/demo
 # Without PASSIVE torch's threads spin while they wait for a core that another test has.
 test: check
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n 2 --dist loadgroup --jaxtyping-packages=registry,training,demo,beartype.beartype --durations=20 $(ARGS)
+
+# Installs nothing: PYTHON is an interpreter with torch for the GPU. What it lacks is skipped.
+gpu:
+	$(PYTHON) -m pytest -c tests/gpu/pytest.ini --rootdir . --confcutdir tests/gpu -p no:cacheprovider -rs tests/gpu $(ARGS)
 
 check: .venv/dev
 	$(BIN)/ruff check .

@@ -24,7 +24,7 @@ BENCHMARKS: dict[str, tuple[str, list[str]]] = {
     "networks": ("Networks beside the fastest we know", []),
     "page": ("The page and the terminal", []),
     "embed": ("Many photos", []),
-    "training": ("Training", []),
+    "training_step": ("Training", []),
     "memory": ("Memory", []),
     "growth": ("Growth", ["--picture", str(PICTURE)]),
 }

@@ -18,6 +18,8 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 
+from training.engine import precision
+from training.engine.device import device_of
 from training.engine.task import Batch, Task
 from training.recipes import RECIPES, task_of
 
@@ -27,7 +29,8 @@ WARM = 2
 def main(recipe: str, folders: list[Path], steps: int, workers: int) -> None:
     """Time loader, step and both, and print the table."""
     chosen = replace(RECIPES[recipe], data=tuple(folders), workers=workers)
-    accelerator = Accelerator(mixed_precision=chosen.precision)
+    used = precision.choose(chosen.precision, device_of(chosen))
+    accelerator = Accelerator(mixed_precision=used)
     task = task_of(chosen)
     step = _stepped(task, accelerator)
     loader = accelerator.prepare(task.loader())
@@ -38,7 +41,7 @@ def main(recipe: str, folders: list[Path], steps: int, workers: int) -> None:
     waited, worked = 0.0, 0.0
     for fetched, seconds in islice(_timed(iter(loader)), steps):
         waited, worked = waited + seconds, worked + _seconds(step, fetched)
-    faces = len(batch["faces"])
+    faces = len(batch["index"])
     loads, takes = statistics.median(loaded), statistics.median(stepped)
     print(f"loader alone   {faces / loads:8.0f} faces/s")
     print(f"step alone     {faces / takes:8.0f} faces/s on {accelerator.device}")

@@ -83,6 +83,8 @@ class ModelSlot:
     loading: threading.Lock = field(default_factory=threading.Lock)
     model: Model | None = None
     failure: _Failure | None = None
+    production: tuple[int, str] | None = None
+    """Number and run of the version in production, as far as the registry said."""
 
     def fail(self, error: Exception, identity: tuple[int, str] | None) -> None:
         """Store a failure; the same version failing again waits twice as long."""
@@ -106,7 +108,7 @@ class ModelServer:
         device: cuda, mps or cpu; None takes the fastest there is.
     """
 
-    def __init__(self, poll_seconds: float | None = 3.0, device: str | None = None) -> None:
+    def __init__(self, poll_seconds: float | None = 1.5, device: str | None = None) -> None:
         self._poll_seconds = poll_seconds
         self._device = device
         self._slots: dict[str, ModelSlot] = {}
@@ -157,10 +159,13 @@ class ModelServer:
         self._closed.set()
 
     def _watch(self, name: str) -> None:
-        slot = self._slots[name]
+        slot, observed = self._slots[name], False
         while not self._closed.is_set():
+            before = slot.production
             with slot.loading:
                 self._update(name, slot)
+            if slot.production != before or not observed:
+                observed = _observe(name)
             self._closed.wait(self._poll_seconds)
 
     def _update(self, name: str, slot: ModelSlot) -> None:
@@ -170,7 +175,7 @@ class ModelServer:
             from registry import versions
 
             version = versions.resolve(name)
-            identity = (version.number, version.run_id)
+            identity = slot.production = (version.number, version.run_id)
             if slot.model and identity == _identity(slot.model):
                 slot.failure = None
             elif not (slot.failure and slot.failure.blocks(identity)):
@@ -178,8 +183,22 @@ class ModelServer:
                 smoke_check(model)
                 slot.model, slot.failure = BatchedModel(model), None
         except Exception as error:  # a version that fails must not end the watcher
+            if isinstance(error, EmptyRegistry):
+                slot.production = None
             _log_failure(name, error, slot.failure)
             slot.fail(error, identity)
+
+
+def _observe(name: str) -> bool:
+    """Let the journal note a move of the alias that nobody noted; return whether that was done."""
+    from registry.promotion import journal
+
+    try:
+        journal.observe(name)
+    except Exception as error:  # the journal must not end the watcher
+        logger.info("The journal of %s can't be read.", name, exc_info=error)
+        return False
+    return True
 
 
 def _log_failure(name: str, error: Exception, last: _Failure | None) -> None:

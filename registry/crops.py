@@ -127,9 +127,9 @@ def _edge_repeated(
     columns = np.arange(low[0], high[0]).clip(0, width - 1)
     rows = np.arange(low[1], high[1]).clip(0, height - 1)
     part: np.ndarray = photo[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    if part.shape[:2] == (len(rows), len(columns)):
-        return part
-    return part.take(rows - rows[0], 0).take(columns - columns[0], 1)
+    if part.shape[:2] != (len(rows), len(columns)):
+        part = part.take(rows - rows[0], 0).take(columns - columns[0], 1)
+    return part
 
 
 def recut(

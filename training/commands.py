@@ -35,14 +35,12 @@ def train(arguments: Arguments) -> None:
       python -m training train dln-compact --data data/ferplus data/rafdb
       python -m training train emotion-compact --data data/ferplus --start dln@production
     """
-    import torch
-
+    from training.engine.device import compute_repeatably
     from training.recipes import RECIPES, SUMMARIES
     from training.train import train as run
 
-    torch.set_flush_denormal(True)
-    # A resumed training computes the same numbers; GPU operations that can't do so only warn.
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    _flush_denormals()
+    compute_repeatably()
     as_json, arguments = JSON_FLAG in arguments, [each for each in arguments if each != JSON_FLAG]
     configs = {name: (SUMMARIES[name], recipe) for name, recipe in RECIPES.items()}
     name = next((argument for argument in arguments if argument in RECIPES), "")

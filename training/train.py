@@ -15,6 +15,7 @@ from registry.versions import Version
 from training.cards.markdown import markdown
 from training.cards.run_card import run_card
 from training.datasets.prepared import Prepared
+from training.engine.device import device_of
 from training.engine.finite import nonfinite_weights
 from training.engine.loop import Loop
 from training.engine.recipe import Recipe
@@ -44,7 +45,7 @@ def train(name: str, recipe: Recipe, command: str) -> Version | None:
         TrainingError: the training stopped itself.
         RegistryError: a version that the recipe names is missing, or the store doesn't answer.
     """
-    processes = PartialState(cpu=recipe.device == "cpu")
+    processes = PartialState(cpu=device_of(recipe) == "cpu")
     folder = RunFolder(run_folder(name, recipe))
     if not processes.is_main_process:
         return _train(name, recipe, command, folder, processes)

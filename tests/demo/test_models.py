@@ -5,21 +5,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from demo.models import ModelServer
-from registry.catalog import DLN
-from registry.crops import CropSpec
 from registry.errors import BadVersion, EmptyRegistry, Unreachable
-from registry.promotion import promote
-from registry.store import connect, experiment
-from registry.versions import register
 from tests.browser.networks import TinyEncoder, TinyGenerator
 from tests.demo.fakes import FakeRegistry, Network, answers
 
@@ -264,37 +258,3 @@ def test_followed_models_are_loaded_before_the_first_call(
     assert until(lambda: registry.loads == [("dln", 1)])
     assert until(lambda: server.problem("emotion"))
     assert server.problem("dln") is None
-
-
-class Tiny(nn.Module):
-    """Brightness of a face, by random weights, as two vectors."""
-
-    def __init__(self, seed: int) -> None:
-        super().__init__()
-        weights = torch.randn((16, 3), generator=torch.Generator().manual_seed(seed))
-        self.register_buffer("weights", weights)
-
-    def forward(self, faces: Tensor) -> dict[str, Tensor]:
-        vectors = nn.functional.normalize(faces.mean((2, 3)) @ self.weights.T)
-        return {"expression": vectors, "identity": vectors.flip(1)}
-
-
-@pytest.mark.usefixtures("store")
-def test_a_promotion_in_the_real_registry_is_followed_within_ten_seconds() -> None:
-    run = connect().create_run(experiment("dln"))
-    crop = CropSpec(size_px=32, margin=0.2)
-    first, second = (
-        register(DLN, Tiny(n), crop=crop, run_id=run.info.run_id, config={}, description="tiny")
-        for n in range(2)
-    )
-    promote("dln", first.number)
-    faces = torch.rand(3, 3, 32, 32)
-    server = ModelServer(device="cpu")
-    with closing(server):
-        assert number(server) == first.number
-        answered = server.model("dln")(faces.numpy())["expression"]
-        np.testing.assert_allclose(answered, Tiny(0)(faces)["expression"], atol=1e-5)
-        connect().set_registered_model_alias("dln", "production", str(second.number))
-        assert until(lambda: number(server) == second.number, seconds=10)
-        answered = server.model("dln")(faces.numpy())["expression"]
-        np.testing.assert_allclose(answered, Tiny(1)(faces)["expression"], atol=1e-5)

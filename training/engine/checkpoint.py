@@ -42,10 +42,11 @@ class Progress:
 
     `last` are the newest validation measurements, as `registry.measurements.to_rows` makes them,
     `pending` the metrics not yet known to be in MLflow, `recent` the values of the latest steps,
-    whose mean is the next metric.
+    whose mean is the next metric. `precision` is what the networks compute in.
     """
 
     run_id: str = ""
+    precision: str = ""
     epoch: int = 0
     step_in_epoch: int = 0
     step: int = 0
@@ -71,6 +72,14 @@ class Checkpoints:
         """Return the newest complete checkpoint."""
         found = sorted(self.folder.glob(PATTERN))
         return found[-1] if found else None
+
+    def precision(self) -> str:
+        """Return the newest checkpoint's precision; empty if there is none, or it is broken."""
+        latest = self.latest()
+        try:
+            return Progress.read(latest).precision if latest else ""
+        except BROKEN:  # `load` says so
+            return ""
 
     def save(self, accelerator: Accelerator, progress: Progress, state_bytes: int) -> None:
         """Write the state of all processes; it counts only once it is complete and renamed.

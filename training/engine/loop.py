@@ -1,6 +1,7 @@
 """The training loop: any task, any number of processes, resumable after each checkpoint."""
 
 import hashlib
+import logging
 import time
 from collections import defaultdict
 from dataclasses import asdict
@@ -9,22 +10,28 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from accelerate.utils import DataLoaderConfiguration
 from rich.console import Console
 from torch import Tensor, nn
 
 from registry.console import track
+from registry.errors import first_line
 from registry.measurements import Measurement, to_rows
+from training.engine import precision
 from training.engine.checkpoint import Checkpoints, Progress, bytes_of, checkpoint_in, load_weights
+from training.engine.compilation import Compilation, mode_of
+from training.engine.device import device_of
 from training.engine.event_log import EventLog
-from training.engine.finite import nonfinite_values, nonfinite_weights
+from training.engine.finite import means, nonfinite_values, nonfinite_weights
 from training.engine.networks import TrainingNetworks
 from training.engine.recipe import Recipe
 from training.engine.run_folder import run_folder
 from training.engine.task import Batch, Task, TrainingError, Update
-from training.engine.tracking import RUN_FOLDER, Metric, Tracker, is_active
+from training.engine.tracking import PRECISION, RUN_FOLDER, Metric, Tracker, is_active
 
 LOG_STEPS = 10
+logger = logging.getLogger(__name__)
 console = Console(stderr=True)
 
 
@@ -45,18 +52,23 @@ class Loop:
         self.name = name
         self.recipe = recipe
         self.task = task
+        self.checkpoints = Checkpoints(folder or run_folder(name, recipe))
+        self.precision = precision.choose(
+            recipe.precision, device_of(recipe), self.checkpoints.precision()
+        )
+        AcceleratorState._reset_state()  # of an earlier training, maybe in another precision
         self.accelerator = Accelerator(
-            mixed_precision=recipe.precision,
-            cpu=recipe.device == "cpu",
+            mixed_precision=self.precision,
+            cpu=device_of(recipe) == "cpu",
             dataloader_config=DataLoaderConfiguration(
-                use_seedable_sampler=True, data_seed=recipe.seed
+                use_seedable_sampler=True, data_seed=recipe.seed, non_blocking=True
             ),
         )
-        self.checkpoints = Checkpoints(folder or run_folder(name, recipe))
         self.recent: dict[str, list[Tensor]] = defaultdict(list)
         self.tracker: Tracker | None = None
         self.events: EventLog | None = None
         self.written = 0
+        self.progress = Progress()
         self._prepare()
 
     def _prepare(self) -> None:
@@ -67,6 +79,8 @@ class Loop:
         networks = self.task.networks
         optimisations = self.task.optimisations(steps)
         self.networks = TrainingNetworks(networks, self.accelerator, self.recipe.averaging)
+        mode = mode_of(self.recipe.compile, self.accelerator.device.type)
+        self.compilation = Compilation(self.networks.prepared, mode)
         self.optimisers = {name: prepare(o.optimiser) for name, o in optimisations.items()}
         self.schedules = {name: o.schedule for name, o in optimisations.items()}
         self.accelerator.register_for_checkpointing(
@@ -84,11 +98,14 @@ class Loop:
                 written or read.
             RecipeError: there is no checkpoint where the recipe resumes from.
         """
+        device = self.accelerator.device.type
+        self._print(precision.warning(self.precision, self.recipe.precision, device))
         self.progress = self._restore()
+        self.progress.precision = self.precision
         if self.accelerator.is_main_process:
             self._track()
         for key, values in self.progress.recent.items():
-            self.recent[key] = [torch.tensor(value) for value in values]
+            self.recent[key] = [*torch.tensor(values, device=self.accelerator.device)]
         if self.progress.step:
             self._print(
                 f"Resuming from step {self.progress.step}, epoch {self.progress.epoch + 1}."
@@ -132,6 +149,7 @@ class Loop:
     def _describe(self, tracker: Tracker) -> None:
         tracker.describe(self.name, asdict(self.recipe), self.task.sets)
         tracker.tag(RUN_FOLDER, self.checkpoints.folder.name)
+        tracker.tag(PRECISION, self.precision)
         sheet = self.task.sheet()
         if sheet is not None:
             tracker.picture(sheet, "faces.png")
@@ -152,7 +170,7 @@ class Loop:
             transient=True,
             disable=not self.accelerator.is_main_process,
         ):
-            self._step(batch)
+            self.step(batch)
             if progress.step % self.recipe.checkpoint_steps == 0:
                 self._check_finite()
                 self._checkpoint()
@@ -161,15 +179,31 @@ class Loop:
         self._validate()
         self._checkpoint()
 
-    def _step(self, batch: Batch) -> None:
-        self._seed()
-        for update in self.task.step(self.networks.wrapped, batch):
-            self._apply(update)
+    def step(self, batch: Batch) -> None:
+        """Train on one batch of `loader`; every tenth step records the means of the losses."""
+        try:
+            self._update(batch)
+        except Exception as error:
+            if not self.compilation.active or isinstance(error, TrainingError):
+                raise
+            logger.exception("A step of %s failed with torch.compile", self.name)
+            self._print(
+                f"torch.compile doesn't work here ({first_line(error)}): the training goes on "
+                "without, slower. --compile no leaves it out from the start."
+            )
+            self.compilation.give_up()
+            self._update(batch)
         self.networks.update_averages()
         self.progress.step += 1
         self.progress.step_in_epoch += 1
         if self.progress.step % LOG_STEPS == 0:
             self._log_recent()
+
+    def _update(self, batch: Batch) -> None:
+        self._seed()
+        self.compilation.begin_step()
+        for update in self.task.step(self.networks.wrapped, batch):
+            self._apply(update)
 
     def _seed(self) -> None:
         key = f"{self.recipe.seed}/{self.progress.step}/{self.accelerator.process_index}"
@@ -183,12 +217,11 @@ class Loop:
         self.schedules[update.optimiser].step()
         losses = {f"{update.optimiser}_loss": update.loss} | dict(update.metrics)
         for key, value in losses.items():
-            self.recent[f"train/{key}"].append(value.detach().float())
+            self.recent[f"train/{key}"].append(value.detach().float().to(update.loss.device))
 
     def _log_recent(self) -> None:
         self._require_finite(nonfinite_values(self.recent))
-        for key, values in self.recent.items():
-            mean = float(torch.stack([value.cpu() for value in values]).mean())
+        for key, mean in means(self.recent).items():
             self._record(key, mean)
         self.recent.clear()
 
@@ -222,7 +255,7 @@ class Loop:
         self.networks.set_mode(train=False)
         measurements: list[Measurement] = []
         if self.accelerator.is_main_process and self.task.has_validation():
-            with torch.inference_mode():
+            with torch.inference_mode(), self.compilation.paused():
                 networks = self.networks.for_validation()
                 measurements = self.task.validate(networks)
                 self._picture(self.task.epoch_sheet(networks))
@@ -242,13 +275,13 @@ class Loop:
 
     def trained_networks(self) -> dict[str, nn.Module]:
         """Return the networks in float32 and without wrappers; they can't be trained after that."""
-        return self.networks.for_export()
+        return {n: self.compilation.without(m) for n, m in self.networks.for_export().items()}
 
     def _checkpoint(self) -> None:
         now = time.monotonic()
         self.progress.seconds += now - self.clock
         self.clock = now
-        self.progress.recent = {k: [float(v) for v in vs] for k, vs in self.recent.items()}
+        self.progress.recent = {k: torch.stack(vs).tolist() for k, vs in self.recent.items()}
         modules = [*self.networks.prepared, *self.networks.averages.values()]
         state_bytes = bytes_of(modules, self.optimisers.values())
         self.checkpoints.save(self.accelerator, self.progress, state_bytes)
@@ -262,6 +295,6 @@ class Loop:
         self.events.send(self.progress.pending)
         self.written = len(self.progress.pending)
 
-    def _print(self, sentence: str) -> None:
-        if self.accelerator.is_main_process:
+    def _print(self, sentence: str | None) -> None:
+        if sentence and self.accelerator.is_main_process:
             console.print(sentence, highlight=False)

@@ -3,9 +3,8 @@
 import torch
 from accelerate import Accelerator
 from torch import nn
-from torch.optim.swa_utils import AveragedModel
 
-from training.engine.optimisers import averaging
+from training.engine.optimisers import RunningAverage
 from training.engine.task import Networks
 
 
@@ -20,11 +19,10 @@ class TrainingNetworks:
 
     def __init__(self, networks: Networks, accelerator: Accelerator, decay: float) -> None:
         self.accelerator = accelerator
-        self.averages: dict[str, AveragedModel] = {}
+        self.averages: dict[str, RunningAverage] = {}
         if decay:
-            average, device = averaging(decay), accelerator.device
             self.averages = {
-                name: AveragedModel(network, device, multi_avg_fn=average, use_buffers=True)
+                name: RunningAverage(network, decay, accelerator.device)
                 for name, network in networks.items()
             }
         self.prepared: list[nn.Module] = []

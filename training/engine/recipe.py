@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
+Precision = Literal["auto", "no", "bf16", "fp16"]
+CompileMode = Literal["auto", "no", "default", "reduce-overhead", "max-autotune"]
+
 
 class RecipeError(ValueError):
     """A recipe can't run as given; the message says why and what to do."""
@@ -39,10 +42,17 @@ class Recipe:
     is validated and registered. 0 registers the last weights and computes no average."""
     seed: int = 0
     """Seeds weights, order, augmentation and sampling."""
-    precision: Literal["no", "bf16", "fp16"] = "no"
-    """Arithmetic of the networks' forward pass; weights stay float32."""
+    precision: Precision = "auto"
+    """Arithmetic of the networks' forward pass; weights stay float32. `auto` is bf16 where the
+    processor or GPU has units for it, else float32; `no` is float32."""
     device: Literal["auto", "cpu"] = "auto"
     """`auto` uses a GPU if there is one."""
+    compile: CompileMode = "auto"
+    """torch.compile: its mode, or `no`. `auto` compiles on a GPU (mode `default`) and not on a CPU.
+    Where it doesn't work, the training says so and goes on without."""
+    faces_on_gpu: Literal["auto", "no"] = "auto"
+    """`auto` keeps the training faces in the GPU's memory if they take at most a quarter of what is
+    free there; `no` reads them on the CPU."""
     workers: int = 0
     """Processes that read pictures ahead."""
     checkpoint_steps: int = 200

@@ -20,6 +20,8 @@ from training.engine.checkpoint import DATA, ORIGIN_FILES, REFERENCES, Checkpoin
 from training.engine.recipe import Recipe, RecipeError
 from training.engine.references import numbered, references, with_references
 
+HOW_COMPUTED = ("compile", "faces_on_gpu")
+"""Fields that don't change what is computed: a stopped training resumes with others, too."""
 AnyRecipe = TypeVar("AnyRecipe", bound=Recipe)
 
 
@@ -30,7 +32,8 @@ def run_folder(name: str, recipe: Recipe) -> Path:
         name: name of the recipe.
         recipe: the recipe as typed, its references not resolved.
     """
-    config = json.dumps(asdict(recipe) | {"runs": ""}, sort_keys=True, default=str)
+    chosen = {name: value for name, value in asdict(recipe).items() if name not in HOW_COMPUTED}
+    config = json.dumps(chosen | {"runs": ""}, sort_keys=True, default=str)
     return recipe.runs / f"{name}-{hashlib.sha256(config.encode()).hexdigest()[:10]}"
 
 

@@ -29,7 +29,8 @@ class TrainingError(RuntimeError):
 
 
 Networks = Mapping[str, nn.Module]
-Batch = dict[str, Tensor]
+Batch = dict[str, Any]
+"""Tensors by name, on the training's device; numpy arrays stay on the CPU."""
 
 
 @dataclass(frozen=True, kw_only=True)

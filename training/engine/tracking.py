@@ -32,6 +32,8 @@ OUTCOMES = "evaluation"
 """Folder of a run with the outcome of each item of an evaluation."""
 RUN_FOLDER = "run_folder"
 """Tag: name of the folder of a run's checkpoints; equal recipes have equal names."""
+PRECISION = "precision"
+"""Tag: what a run computes in, where the recipe's precision may be `auto`."""
 
 
 @dataclass(frozen=True, kw_only=True)

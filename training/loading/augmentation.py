@@ -5,11 +5,14 @@ import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 from torchvision.transforms.v2.functional import pil_to_tensor, to_pil_image
+
+from training.engine.device import constant, send
+from training.loading import jpeg
 
 LUMINANCE = (0.299, 0.587, 0.114)
 """Weights of red, green and blue (ITU-R BT.601)."""
@@ -71,33 +74,46 @@ class Augmentation:
         return torch.stack(rows, 1).view(-1, 2, 3)
 
     def compress(self, faces: UInt8[Tensor, "batch 3 h w"]) -> UInt8[Tensor, "batch 3 h w"]:
-        """Store some faces as JPEG and read them again."""
-        faces, (low, high) = faces.clone(), JPEG_QUALITIES
-        for index in torch.nonzero(torch.rand(len(faces)) < self.jpeg).flatten().tolist():
+        """Store some faces as JPEG and read them again; on a GPU compute what that changes."""
+        (low, high), chosen = JPEG_QUALITIES, self._chosen(len(faces), self.jpeg)
+        if not len(chosen):
+            return faces
+        if faces.device.type != "cpu":
+            qualities = send(torch.randint(low, high + 1, (len(chosen),)), faces.device)
+            rows = send(chosen, faces.device)
+            return faces.index_copy(0, rows, jpeg.compressed(faces[rows], qualities))
+        faces = faces.clone()
+        for index in chosen.tolist():
             quality = int(torch.randint(low, high + 1, ()))
             stored = io.BytesIO()
-            to_pil_image(faces[index].cpu()).save(stored, "JPEG", quality=quality)
-            faces[index] = pil_to_tensor(Image.open(stored)).to(faces.device)
+            to_pil_image(faces[index]).save(stored, "JPEG", quality=quality)
+            faces[index] = pil_to_tensor(Image.open(stored))
         return faces
+
+    @staticmethod
+    def _chosen(count: int, share: float) -> Int[Tensor, "chosen"]:
+        """Draw which of so many faces change; on the CPU, so that their number is known there."""
+        return torch.nonzero(torch.rand(count) < share).flatten()
 
     def lower_resolution(self, x: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch 3 h w"]:
         """Scale some faces down to fewer pixels and up again."""
-        chosen = torch.rand(len(x), device=x.device) < self.blur
+        chosen = self._chosen(len(x), self.blur)
         share = 1 / 3 + float(torch.rand(())) * 2 / 3
-        if not bool(chosen.any()):  # CUDA can't interpolate an empty batch
+        if not len(chosen):  # CUDA can't interpolate an empty batch
             return x
+        rows = send(chosen, x.device)
         height, width = x.shape[-2:]
         fewer = (max(1, round(height * share)), max(1, round(width * share)))
-        small = functional.interpolate(x[chosen], fewer, mode="bilinear", antialias=True)
-        out = x.clone()
-        out[chosen] = functional.interpolate(small, (height, width), mode="bilinear")
-        return out
+        small = functional.interpolate(x[rows], fewer, mode="bilinear", antialias=True)
+        return x.index_copy(
+            0, rows, functional.interpolate(small, (height, width), mode="bilinear")
+        )
 
     def relight(self, x: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch 3 h w"]:
         """Change gamma, contrast and brightness, add noise, and turn some faces grey."""
         each = (len(x), 1, 1, 1)
         grey = torch.rand(each, device=x.device) < self.grey
-        x = torch.where(grey, (x * x.new_tensor(LUMINANCE).view(1, 3, 1, 1)).sum(1, True), x)
+        x = torch.where(grey, (x * constant(LUMINANCE, x.device).view(1, 3, 1, 1)).sum(1, True), x)
         x = x.clamp(0, 1) ** (self._symmetric(each, x) * self.gamma).exp()
         gain, offset = (self._symmetric(each, x) * self.light for _ in range(2))
         x = (x - 0.5) * (1 + gain) + 0.5 + offset

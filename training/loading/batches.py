@@ -12,9 +12,16 @@ from torch.utils.data import DataLoader, Dataset, RandomSampler, Sampler
 
 from registry.crops import CropSpec
 from training.datasets.prepared import Prepared
+from training.engine.device import device_of
+from training.engine.recipe import Recipe
+
+SHARE_OF_GPU = 0.25
+"""Most of a GPU's free memory that pictures may take."""
+BLOCK = 4096
+"""Faces copied to a GPU at a time."""
 
 
-class Items(Dataset[dict[str, Tensor]], ABC):
+class Items(Dataset[dict[str, Any]], ABC):
     """A data set that returns a whole batch in one call."""
 
     @abstractmethod
@@ -22,10 +29,10 @@ class Items(Dataset[dict[str, Tensor]], ABC):
         """Return the number of items."""
 
     @abstractmethod
-    def __getitems__(self, items: list[int]) -> dict[str, Tensor]:
+    def __getitems__(self, items: list[int]) -> dict[str, Any]:
         """Return a batch."""
 
-    def __getitem__(self, item: int) -> dict[str, Tensor]:
+    def __getitem__(self, item: int) -> dict[str, Any]:
         """Return a batch of one item."""
         return self.__getitems__([item])
 
@@ -52,6 +59,8 @@ class Faces(Items):
         self.rows = np.concatenate([np.asarray(r, dtype=np.int64) for r in rows])
         self.targets = {name: torch.from_numpy(values) for name, values in targets.items()}
         assert all(len(values) == len(self.rows) for values in targets.values())
+        self.on_gpu: UInt8[Tensor, "faces h w 3"] | None = None
+        """All faces in a GPU's memory; batches hold no pictures then."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -61,10 +70,38 @@ class Faces(Items):
         return np.stack([self.pixels[self.sets[i]][self.rows[i]] for i in indices])
 
     def __getitems__(self, indices: list[int]) -> dict[str, Tensor]:
-        """Return a batch: `faces` (batch, 3, h, w) uint8 RGB, `index`, and the targets."""
+        """Return a batch: `faces` (batch, 3, h, w) uint8 RGB, `index`, and the targets.
+
+        Without `faces` if they are on the GPU already; see `pictures_of`.
+        """
         where = torch.tensor(indices)
-        faces = torch.from_numpy(self.pictures(indices)).permute(0, 3, 1, 2)
-        return {"faces": faces, "index": where} | {k: v[where] for k, v in self.targets.items()}
+        batch = {"index": where} | {k: v[where] for k, v in self.targets.items()}
+        if self.on_gpu is None:
+            batch["faces"] = torch.from_numpy(self.pictures(indices)).permute(0, 3, 1, 2)
+        return batch
+
+    def pictures_of(self, batch: Mapping[str, Tensor]) -> UInt8[Tensor, "batch 3 h w"]:
+        """Return the faces of a batch, which is on the training's device."""
+        if self.on_gpu is None:
+            return batch["faces"]
+        return self.on_gpu[batch["index"]].permute(0, 3, 1, 2)
+
+    def keep_on_gpu(self, recipe: Recipe) -> None:
+        """Copy all faces to the GPU of a training, if it has one and they fit there."""
+        if recipe.faces_on_gpu == "no" or device_of(recipe) != "cuda" or not len(self):
+            return
+        first = self.pictures([0])
+        if first.nbytes * len(self) > SHARE_OF_GPU * torch.cuda.mem_get_info()[0]:
+            return
+        self.keep_on(torch.device("cuda", torch.cuda.current_device()))
+
+    def keep_on(self, device: torch.device) -> None:
+        """Copy all faces to a device."""
+        blocks = [
+            torch.from_numpy(self.pictures(range(i, min(i + BLOCK, len(self))))).to(device)
+            for i in range(0, len(self), BLOCK)
+        ]
+        self.on_gpu = torch.cat(blocks)
 
 
 class WeightedSampler(Sampler[int]):
@@ -125,4 +162,5 @@ def batches(
         num_workers=workers,
         collate_fn=as_fetched,
         persistent_workers=workers > 0,
+        pin_memory=torch.cuda.is_available(),
     )

@@ -14,7 +14,7 @@ from registry.measurements import Measurement
 from registry.versions import Version
 from tests.registry.conftest import CROP, SPEC, Tiny
 from training.engine.optimisers import optimisation
-from training.engine.recipe import Recipe, VersionReference
+from training.engine.recipe import Precision, Recipe, VersionReference
 from training.engine.task import (
     Batch,
     Networks,
@@ -44,6 +44,7 @@ class LineRecipe(Recipe):
     start: VersionReference | None = None
     target: Target = Target()
     toy: bool = True
+    precision: Precision = "no"
     epochs: int = 3
     batch_size: int = 4
     checkpoint_steps: int = 3

@@ -13,14 +13,13 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from torch.optim.swa_utils import AveragedModel
 
 from registry import store, versions
 from registry.artifacts import fetch
 from registry.catalog import EMOTIONS
 from training.datasets.prepare import prepare
 from training.datasets.prepared import Prepared
-from training.engine.optimisers import averaging
+from training.engine.optimisers import RunningAverage
 from training.recipes import RECIPES, task_of
 
 pytestmark = pytest.mark.xdist_group("trainings")
@@ -139,7 +138,7 @@ def test_a_recipe_without_data_says_what_to_do(folder: Path) -> None:
 @pytest.mark.parametrize("keep", [0.9, 0.999])
 def test_the_average_of_the_weights_forgets_the_initial_weights(keep: float) -> None:
     network = torch.nn.BatchNorm1d(1)
-    average = AveragedModel(network, multi_avg_fn=averaging(keep), use_buffers=True)
+    average = RunningAverage(network, keep)
     average.update_parameters(network)
     assert network.running_var is not None
     network.running_var.fill_(0.0)

@@ -21,7 +21,6 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.text import Text
-from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from registry.photos import PhotoError
 from training.datasets.fec.download_log import DownloadLog, Status
@@ -175,6 +174,8 @@ class _Session:
 
     async def _download(self, address: str) -> Status:
         """Try an address until it succeeds or more tries can't help, and return its status."""
+        from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_exponential
+
         host, limits = self._host(address), self.rate_limits
         attempts = stop_after_attempt(limits.tries)
         retrying = AsyncRetrying(

@@ -64,7 +64,6 @@ COMPACT = EmotionRecipe(
     learning_rate=1e-3,
     weight_decay=0.05,
     averaging=0.998,
-    precision="bf16",
 )
 ALONE = replace(
     COMPACT,

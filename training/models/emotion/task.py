@@ -20,6 +20,7 @@ from registry.crops import CropSpec
 from registry.measurements import Measurement
 from training.datasets import votes
 from training.datasets.prepared import Prepared
+from training.engine.device import constant, mean_of_processes
 from training.engine.inference import GraphModule, outputs
 from training.engine.optimisers import optimisation
 from training.engine.recipe import RecipeError
@@ -95,8 +96,9 @@ class EmotionTask(Task):
             "emotion": optimisation(recipe, parameters, steps, recipe.optimiser, recipe.schedule)
         }
 
-    def loader(self) -> DataLoader[Any]:
-        """Return batches of faces with the target distribution over the labels.
+    @cached_property
+    def faces(self) -> Faces:
+        """The labelled training faces with their target distributions over the labels.
 
         Raises:
             RecipeError: no training face has a label.
@@ -109,11 +111,20 @@ class EmotionTask(Task):
         faces = Faces(self.sets, rows, self.crop, {"target": np.concatenate(targets)})
         if not len(faces):
             raise RecipeError("Emotions are learned from labelled faces; the data has none.")
+        faces.keep_on_gpu(self.recipe)
+        return faces
+
+    def loader(self) -> DataLoader[Any]:
+        """Return batches of faces with the target distribution over the labels.
+
+        Raises:
+            RecipeError: no training face has a label.
+        """
         return batches(
-            faces,
+            self.faces,
             size=self.recipe.batch_size,
             workers=self.recipe.workers,
-            sampler=self._sampler(faces),
+            sampler=self._sampler(self.faces),
         )
 
     def _sampler(self, faces: Faces) -> WeightedSampler:
@@ -148,14 +159,14 @@ class EmotionTask(Task):
         return one_hot
 
     @cached_property
-    def class_weights(self) -> Float[Tensor, "labels"]:
-        """Inverse frequency in the training split to the recipe's exponent, mean 1."""
+    def class_weights(self) -> tuple[float, ...]:
+        """Each label's inverse frequency in the training split to the recipe's exponent, mean 1."""
         counts = [
             self._annotations(data, self._labelled(data, "train")).sum(0) for data in self.sets
         ]
         frequency = torch.from_numpy(np.sum(counts, axis=0)).clamp(min=1)
         weights = frequency**-self.recipe.class_weight
-        return weights / weights.mean()
+        return tuple((weights / weights.mean()).tolist())
 
     def begin(self, epoch: int) -> None:
         """Use `warmup_px` in the first epochs."""
@@ -163,14 +174,15 @@ class EmotionTask(Task):
 
     def step(self, networks: Networks, batch: Batch) -> Iterator[Update]:
         """Yield the update of the class-weighted cross-entropy."""
-        faces, target = self.recipe.augmentation(batch["faces"]), batch["target"]
+        pictures, target = self.faces.pictures_of(batch), batch["target"]
+        faces = self.recipe.augmentation(pictures)
         if self.in_warmup and self.recipe.warmup_px:
             size = (self.recipe.warmup_px, self.recipe.warmup_px)
             faces = functional.interpolate(faces, size, mode="bilinear", antialias=True)
         if self.recipe.mixup:
             faces, target = mixup(faces, target, self.recipe.mixup)
         logits = networks["emotion"](faces.to(memory_format=torch.channels_last))["logits"].float()
-        weights = self.class_weights.to(logits.device)
+        weights = constant(self.class_weights, logits.device)
         yield Update(optimiser="emotion", loss=weighted_cross_entropy(logits, target, weights))
 
     def has_validation(self) -> bool:
@@ -253,6 +265,9 @@ def weighted_cross_entropy(
     target: Float[Tensor, "batch labels"],
     weights: Float[Tensor, "labels"],
 ) -> Float[Tensor, ""]:
-    """Return -sum w t log p / sum w t; for one-hot targets torch's weighted cross-entropy."""
+    """Return -sum w t log p / sum w t; for one-hot targets torch's weighted cross-entropy.
+
+    Several processes divide by the weights of all of them; see `mean_of_processes`.
+    """
     weighted = weights * target
-    return -(weighted * logits.log_softmax(1)).sum() / weighted.sum()
+    return -(weighted * logits.log_softmax(1)).sum() / mean_of_processes(weighted.sum())

@@ -32,7 +32,7 @@ class IdentityRecipe(Recipe):
 
 
 RECIPES = {
-    "identity-compact": IdentityRecipe(precision="bf16"),
+    "identity-compact": IdentityRecipe(),
     "identity-smoke": IdentityRecipe(toy=True, size_px=48, batch_size=48, epochs=2),
 }
 """The identity branch of the shipped networks, and a smoke test of a few seconds."""

@@ -62,20 +62,26 @@ class IdentityTask(Task):
             "identity": optimisation(recipe, parameters, steps, recipe.optimiser, recipe.schedule)
         }
 
-    def loader(self) -> DataLoader[Any]:
-        """Return batches of faces with the teacher's vectors; labels aren't used."""
+    @cached_property
+    def faces(self) -> Faces:
+        """The training faces with the teacher's vectors; labels aren't used."""
         rows = [data.split("train") for data in self.sets]
         vectors = [
             teacher_embeddings(data, self.recipe.teacher)[chosen]
             for data, chosen in zip(self.sets, rows, strict=True)
         ]
-        targets = {"teacher": np.concatenate(vectors)}
-        faces = Faces(self.sets, rows, self.crop, targets)
-        return batches(faces, size=self.recipe.batch_size, workers=self.recipe.workers)
+        faces = Faces(self.sets, rows, self.crop, {"teacher": np.concatenate(vectors)})
+        faces.keep_on_gpu(self.recipe)
+        return faces
+
+    def loader(self) -> DataLoader[Any]:
+        """Return batches of faces with the teacher's vectors."""
+        return batches(self.faces, size=self.recipe.batch_size, workers=self.recipe.workers)
 
     def step(self, networks: Networks, batch: Batch) -> Iterator[Update]:
         """Yield the update of the loss 1 - cosine between student and teacher."""
-        faces = self.recipe.augmentation(batch["faces"]).to(memory_format=torch.channels_last)
+        pictures = self.faces.pictures_of(batch)
+        faces = self.recipe.augmentation(pictures).to(memory_format=torch.channels_last)
         cosine = (networks["identity"](faces).float() * batch["teacher"]).sum(1)
         yield Update(optimiser="identity", loss=(1 - cosine).mean())
 

@@ -31,16 +31,12 @@ class OnnxTeacher:
     """A face recognition network in ONNX, run face by face: published ones take batches of one.
 
     Raises:
-        RecipeError: the file can't be read or isn't an ONNX network, or onnxruntime is missing.
+        RecipeError: the file can't be read or isn't an ONNX network.
     """
 
     def __init__(self, path: Path) -> None:
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise RecipeError(
-                "A teacher in ONNX needs onnxruntime: install it by `uv pip install -e '.[train]'`."
-            ) from error
+        import onnxruntime
+
         try:
             content = path.read_bytes()
         except OSError as error:

@@ -26,6 +26,10 @@ class ConditionBatch(NamedTuple):
     """The driver's condition."""
     known: Bool[Tensor, "batch"]
     """Whether the target is the truth."""
+    with_truth: Int[Tensor, "known"]
+    """Positions in the batch of those whose target is the truth."""
+    without_truth: Int[Tensor, "unknown"]
+    """Positions of the others."""
     driver: UInt8[Tensor, "batch 3 h w"]
     """The driver's face, aligned, RGB."""
 
@@ -66,7 +70,9 @@ class ConditionSampler:
             drivers.append(self.pairs.pixels[which][driver])
         both = torch.stack(vectors)
         faces = torch.from_numpy(np.stack(drivers)).permute(0, 3, 1, 2)
-        return ConditionBatch(both[:, 0], both[:, 1], torch.tensor(known), faces)
+        is_known = torch.tensor(known)
+        with_truth, without = (torch.nonzero(each).flatten() for each in (is_known, ~is_known))
+        return ConditionBatch(both[:, 0], both[:, 1], is_known, with_truth, without, faces)
 
     def _driver(self, which: int, target: int, rng: np.random.Generator, *, paired: bool) -> int:
         drawn = rng.random()

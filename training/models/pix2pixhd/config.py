@@ -206,7 +206,6 @@ COMPACT = Pix2pixHDRecipe(
     batch_size=8,
     learning_rate=4e-4,
     averaging=0.998,
-    precision="bf16",
 )
 SMOKE = Pix2pixHDRecipe(
     network=replace(COMPACT.network, dims=16, channels=8, downsamplings=2, blocks=1, working_px=32),

@@ -11,6 +11,8 @@ WON = 1e-3
 """Loss below which the discriminators have won: the generator learns nothing from them."""
 PATIENCE = 500
 """Most steps in a row that they may win."""
+CHECKED = 50
+"""Steps between two looks at the count, because a look waits for the GPU."""
 
 
 class DiscriminatorLoss:
@@ -22,7 +24,9 @@ class DiscriminatorLoss:
 
     def __init__(self, patience: int = PATIENCE) -> None:
         self.patience = patience
-        self._wins = 0
+        self._updates = 0
+        self._wins: torch.Tensor | None = None
+        """Wins in a row up to now, and the most in a row there have been."""
 
     def update(self, discriminator: nn.Module, batch: DiscriminatorBatch) -> Update:
         """Return the discriminators' update; no gradient flows to the generator.
@@ -41,8 +45,11 @@ class DiscriminatorLoss:
         )
 
     def _count(self, loss: torch.Tensor) -> None:
-        self._wins = self._wins + 1 if float(loss) < WON else 0
-        if self._wins >= self.patience:
+        now, most = loss.new_zeros(2) if self._wins is None else self._wins
+        now = torch.where(loss < WON, now + 1, 0)
+        self._wins = torch.stack([now, torch.maximum(now, most)])
+        self._updates += 1
+        if self._updates % min(self.patience, CHECKED) == 0 and self._wins[1] >= self.patience:
             raise TrainingError(
                 f"The discriminators were right about every picture for {self.patience} steps, so "
                 "the generator learns nothing from them any more. Try a lower "

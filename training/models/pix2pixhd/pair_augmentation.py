@@ -43,5 +43,5 @@ def shrink(pictures: Float[Tensor, "batch 3 h w"], px: int) -> Float[Tensor, "ba
 def _move(points: Points, placement: Float[Tensor, "batch 2 3"]) -> Points:
     """Return the points where `warp` moves them: a placement maps from results to sources."""
     offset = points - placement[:, None, None, :, 2]
-    moved: Points = offset @ torch.linalg.inv(placement[:, None, :, :2]).mT
+    moved: Points = offset @ torch.linalg.inv_ex(placement[:, None, :, :2]).inverse.mT
     return moved

@@ -1,6 +1,7 @@
 """The generator's training faces: pairs of one session, and single faces; and their drivers."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -47,8 +48,8 @@ class Pairs(Items):
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitems__(self, items: list[int]) -> dict[str, Tensor]:
-        """Return `source` and `target` (batch, 3, h, w), uint8 RGB, and `index`.
+    def __getitems__(self, items: list[int]) -> dict[str, Any]:
+        """Return `source` and `target` (batch, 3, h, w), uint8 RGB, and `index`, a numpy array.
 
         If a set has points of its faces, also `points` (batch, 2, points, 2): x and y in -1 to 1
         in source and target; NaN for the faces of other sets.
@@ -57,8 +58,10 @@ class Pairs(Items):
             name: np.stack([self.pixels[self.set[i]][self.rows[i, side]] for i in items])
             for side, name in enumerate(("source", "target"))
         }
-        batch = {name: torch.from_numpy(v).permute(0, 3, 1, 2) for name, v in faces.items()}
-        batch |= {"index": torch.tensor(items)}
+        batch: dict[str, Any] = {
+            name: torch.from_numpy(v).permute(0, 3, 1, 2) for name, v in faces.items()
+        }
+        batch |= {"index": np.array(items)}
         return batch | ({"points": self._points(items)} if self.point_count else {})
 
     def _points(self, items: Sequence[int]) -> Tensor:

@@ -179,7 +179,12 @@ def squeezenet(path: Path) -> Perceptual:
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:
     """Return the arrays of a Keras file by layer and kind: `fire2/squeeze1x1/kernel` and so on."""
-    import h5py
+    try:
+        import h5py
+    except ImportError as error:
+        raise RecipeError(
+            f"Reading {path} needs h5py: install it by `uv pip install -e '.[train]'`."
+        ) from error
 
     found: dict[str, np.ndarray] = {}
 

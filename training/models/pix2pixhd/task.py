@@ -15,9 +15,10 @@ from torch.utils.data import DataLoader
 from registry.catalog import EXPRESSION_DIMS
 from registry.catalog import PIX2PIXHD as SPEC
 from registry.crops import CropSpec
-from registry.devices import best_device
 from registry.measurements import Measurement
-from training.engine.recipe import RecipeError
+from training.engine.device import device_of, send
+from training.engine.optimisers import fused
+from training.engine.recipe import Recipe, RecipeError
 from training.engine.task import (
     Batch,
     Networks,
@@ -85,8 +86,7 @@ class Pix2pixHDTask(Task):
             RecipeError: the generator takes a condition of another length.
         """
         recipe = self.recipe
-        device = "cpu" if recipe.device == "cpu" else best_device()
-        encoder = encoder_of(recipe.encoder, self.crop, device, recipe.condition)
+        encoder = encoder_of(recipe.encoder, self.crop, device_of(recipe), recipe.condition)
         if encoder.dims != recipe.network.dims:
             raise RecipeError(
                 f"The condition of {recipe.encoder} has {encoder.dims} numbers, the generator takes"
@@ -164,11 +164,11 @@ class Pix2pixHDTask(Task):
 
         Discriminators that start late have the generator's rate at every step.
         """
-        rate, epochs = self.recipe.learning_rate, self.recipe.epochs
+        epochs = self.recipe.epochs
         skipped = steps * ceil(self.recipe.discriminators.start_share * epochs) // epochs
         return {
-            "generator": _adam(self.generator, rate, steps),
-            "discriminator": _adam(self.discriminator, rate, steps, skipped),
+            "generator": _adam(self.generator, self.recipe, steps),
+            "discriminator": _adam(self.discriminator, self.recipe, steps, skipped),
         }
 
     def loader(self) -> DataLoader[Any]:
@@ -215,13 +215,15 @@ class Pix2pixHDTask(Task):
             change=conditions.change,
             wanted=conditions.wanted,
             known=conditions.known,
+            with_truth=conditions.with_truth,
+            without_truth=conditions.without_truth,
             result=generator(source, conditions.change),
         )
 
     def _conditions(self, batch: Batch) -> ConditionBatch:
         rng = np.random.default_rng(int(torch.randint(2**31, ())))
-        sampled = self.conditions.sample(batch["index"].cpu().numpy(), rng)
-        return ConditionBatch(*(part.to(batch["source"].device) for part in sampled))
+        sampled = self.conditions.sample(batch["index"], rng)
+        return ConditionBatch(*(send(part, batch["source"].device) for part in sampled))
 
     def validate(self, networks: Networks) -> list[Measurement]:
         """Return each set's metrics of the validation transfers."""
@@ -266,9 +268,10 @@ def _generate(networks: Networks) -> Generate:
     return generate
 
 
-def _adam(network: nn.Module, rate: float, steps: int, skipped: int = 0) -> Optimisation:
+def _adam(network: nn.Module, recipe: Recipe, steps: int, skipped: int = 0) -> Optimisation:
     """Return Adam for all but the first `skipped` of so many steps."""
-    optimiser = Adam(network.parameters(), lr=rate, betas=(0.5, 0.999))
+    rate, parameters = recipe.learning_rate, network.parameters()
+    optimiser = Adam(parameters, lr=rate, betas=(0.5, 0.999), fused=fused(recipe))
     half = max(1, steps // 2)
     schedule = LambdaLR(optimiser, lambda step: min(1.0, max(0.0, (steps - skipped - step) / half)))
     return Optimisation(optimiser=optimiser, schedule=schedule)

@@ -62,13 +62,13 @@ class GeneratorLoss:
         yield from self._expression_and_cycle(batch, generator)
         if discriminator is not None:
             shown = discriminator_batch(batch, self.window)
-            yield from self._adversarial(discriminator, shown, batch.known)
+            yield from self._adversarial(discriminator, shown, batch.with_truth)
         yield Term(name="mask_penalty", value=self.weights.mask * batch.result.mask.mean())
 
     def _truth(self, batch: TransferBatch) -> Iterator[Term]:
         """Yield the distances to the truth, if there is one."""
-        known = batch.known
-        if bool(known.any()):
+        known = batch.with_truth
+        if len(known):
             picture = batch.result.picture[known]
             yield from self._likeness(picture, batch.target[known], batch.source[known])
 
@@ -99,7 +99,7 @@ class GeneratorLoss:
         if weights.expression:
             error = losses.expression(difference)
             yield Term(name="expression", value=weights.expression * error)
-        if weights.cycle and not bool(batch.known.all()):
+        if weights.cycle and len(batch.without_truth):
             yield from self._cycle(batch, generator, difference.detach())
 
     def _cycle(
@@ -112,7 +112,7 @@ class GeneratorLoss:
             generator: computes the way back.
             difference: the results' conditions minus the wanted ones.
         """
-        unknown = ~batch.known
+        unknown = batch.without_truth
         result, source = batch.result.picture[unknown].detach(), batch.source[unknown]
         back = generator(result, (-batch.change - difference)[unknown]).picture
         for term in self._likeness(back, source, result):
@@ -125,7 +125,7 @@ class GeneratorLoss:
         maps = discriminator(batch.condition, batch.generated)
         error = losses.adversarial(maps, real=True)
         yield Term(name="adversarial", value=self.weights.adversarial * error)
-        if bool(known.any()):
+        if len(known):
             with torch.no_grad():
                 real = discriminator(batch.condition[known], batch.real[known])
             generated = [[layer[known] for layer in scale] for scale in maps]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from registry.catalog import EXPRESSION_DIMS
@@ -28,6 +28,11 @@ class TransferBatch:
     """The driver's condition."""
     known: Bool[Tensor, "batch"]
     """Whether the target is the truth."""
+    with_truth: Int[Tensor, "known"]
+    """Positions in the batch of those whose target is the truth; their number is known without
+    waiting for a GPU."""
+    without_truth: Int[Tensor, "unknown"]
+    """Positions of the others."""
     result: Transferred
 
 

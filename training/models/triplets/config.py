@@ -63,7 +63,6 @@ COMPACT: dict[str, Any] = {
     "weight_decay": 0.05,
     "averaging": 0.998,
     "sampling": Sampling(votes_drawn=20, annotator_bias=0.25),
-    "precision": "bf16",
 }
 """Fields that the recipes of all compact networks share, so that they can be compared."""
 SMOKE: dict[str, Any] = {

@@ -14,7 +14,7 @@ from training.datasets import fixed_triplets, votes
 from training.datasets.prepared import Prepared
 from training.loading.batches import Faces, Items, balanced
 from training.metrics.triplet_accuracy import TYPES
-from training.models.triplets.sampling import Triplets
+from training.models.triplets.sampling import Triplets, drop_unused
 
 NO_ANNOTATOR = -1
 """Fills the annotators of triplets with fewer answers than the longest row."""
@@ -135,16 +135,23 @@ class TripletDataset(Items):
 
 def as_triplets(batch: Mapping[str, Tensor]) -> Triplets:
     """Return the annotated triplets of a batch of `TripletDataset`, one for every answer."""
-    row, column = torch.nonzero(batch["annotator"] != NO_ANNOTATOR, as_tuple=True)
-    odd = batch["answer"][row, column].long()
-    order = (odd[:, None] + torch.tensor([0, 1, 2], device=row.device)) % 3
-    anchor, positive, negative = batch["triplet"][row].gather(1, order).unbind(1)
+    triplet, answers = batch["triplet"], batch["annotator"].shape[1]
+    used, annotator, odd, faces, kind = drop_unused(
+        (batch["annotator"] != NO_ANNOTATOR).flatten(),
+        batch["annotator"].flatten().long(),
+        batch["answer"].flatten().long(),
+        triplet.repeat_interleave(answers, 0),
+        batch["type"].long().repeat_interleave(answers, 0),
+    )
+    order = (odd[:, None] + torch.arange(3, device=odd.device)) % 3
+    anchor, positive, negative = faces.gather(1, order).unbind(1)
     return Triplets(
         anchor=anchor,
         positive=positive,
         negative=negative,
-        annotator=batch["annotator"][row, column].long(),
-        type=batch["type"][row].long(),
+        annotator=annotator.clamp(min=0),
+        type=kind,
+        used=used,
     )
 
 

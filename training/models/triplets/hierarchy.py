@@ -11,7 +11,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from registry.catalog import EMOTIONS
-from training.models.triplets.sampling import THREE_CLASS, TWO_CLASS, Triplets
+from training.engine.device import constant
+from training.models.triplets.sampling import THREE_CLASS, TWO_CLASS, Triplets, drop_unused
 
 GROUPS = (
     ("neutral",),
@@ -19,7 +20,8 @@ GROUPS = (
     ("surprise",),
     ("sad", "fear", "disgust", "anger", "contempt"),
 )
-GROUP_OF = torch.tensor([next(i for i, g in enumerate(GROUPS) if e in g) for e in EMOTIONS])
+GROUP_OF = tuple(next(i for i, g in enumerate(GROUPS) if e in g) for e in EMOTIONS)
+"""The group of each emotion."""
 CANDIDATES = 4096
 """Random pairs of a batch; those within one group are used."""
 ODD_CANDIDATES = 8
@@ -39,18 +41,21 @@ def draw(
         embeddings: the batch's embeddings; no gradient flows into them from here.
         shares: the batch's vote distributions.
     """
-    clear = torch.nonzero(shares.max(1).values > 0.5).flatten()
-    if len(clear) < 3:
-        return _triplets(torch.zeros((0, 3), dtype=torch.long, device=shares.device), shares)
-    first, second, *others = clear[
-        torch.randint(len(clear), (2 + ODD_CANDIDATES, CANDIDATES), device=shares.device)
-    ]
-    odd = torch.stack(others, 1)
-    allowed = _allowed(shares.argmax(1), first, second, odd)
+    clear = shares.max(1).values > 0.5
+    clear, faces = drop_unused(clear, torch.arange(len(shares), device=shares.device))
+    if len(faces) < 3:
+        none = torch.zeros((0, 3), dtype=torch.long, device=shares.device)
+        return _triplets(none, shares, none[:, 0] > 0)
+    drawn = torch.randint(len(faces), (2 + ODD_CANDIDATES, CANDIDATES), device=shares.device)
+    first, second, *others = faces[drawn]
+    odd, is_clear = torch.stack(others, 1), clear[drawn]
+    allowed = _allowed(shares.argmax(1), first, second, odd) & is_clear[2:].T
     distances = (embeddings.detach()[first][:, None] - embeddings.detach()[odd]).norm(dim=-1)
     nearest = distances.masked_fill(~allowed, torch.inf).argmin(1, keepdim=True)
-    faces = torch.stack([first, second, odd.gather(1, nearest).squeeze(1)], 1)
-    return _triplets(faces[allowed.any(1) & (first != second)], shares)
+    triplets = torch.stack([first, second, odd.gather(1, nearest).squeeze(1)], 1)
+    chosen = allowed.any(1) & (first != second) & is_clear[:2].all(0)
+    used, triplets = drop_unused(chosen, triplets)
+    return _triplets(triplets, shares, used)
 
 
 def _allowed(
@@ -60,7 +65,7 @@ def _allowed(
     odd: Int[Tensor, "pairs candidates"],
 ) -> Bool[Tensor, "pairs candidates"]:
     """Return which candidates may be the odd face of their pair."""
-    group = GROUP_OF.to(emotion.device)[emotion]
+    group = constant(GROUP_OF, emotion.device, torch.long)[emotion]
     fine = (emotion[first] == emotion[second])[:, None]
     pair = (group[first] == group[second])[:, None]
     same_group = group[odd] == group[first][:, None]
@@ -68,7 +73,9 @@ def _allowed(
     return pair & torch.where(fine, same_group & other_emotion, ~same_group)
 
 
-def _triplets(faces: Int[Tensor, "triplets 3"], shares: Tensor) -> Triplets:
+def _triplets(
+    faces: Int[Tensor, "triplets 3"], shares: Tensor, used: Bool[Tensor, "triplets"]
+) -> Triplets:
     emotion = shares.argmax(1)
     anchor, positive, negative = faces.unbind(1)
     fine = emotion[anchor] == emotion[positive]
@@ -78,4 +85,5 @@ def _triplets(faces: Int[Tensor, "triplets 3"], shares: Tensor) -> Triplets:
         negative=negative,
         annotator=torch.zeros_like(anchor),
         type=torch.where(fine, TWO_CLASS, THREE_CLASS),
+        used=used,
     )

@@ -1,5 +1,6 @@
 """Losses of an embedding: the triplet loss, and distances that follow the votes' distances."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -7,7 +8,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
-from training.models.triplets.sampling import ONE_CLASS, TRIPLET_TYPES, Triplets
+from training.engine.device import mean_of_processes
+from training.models.triplets.sampling import ONE_CLASS, TRIPLET_TYPES, TWO_CLASS, Triplets
 
 
 class AnnotatorEmbeddings(NamedTuple):
@@ -38,7 +40,7 @@ def triplet_loss(
 
     Args:
         embeddings: each face's embedding for each annotator.
-        triplets: positions in the batch, with annotator and type.
+        triplets: positions in the batch, with annotator and type; only those marked as used count.
         margins: for one, two and three classes, in units of d.
         squared: d is the squared distance.
     """
@@ -50,11 +52,12 @@ def triplet_loss(
 
     a, p, n = triplets.anchor, triplets.positive, triplets.negative
     near = distance(a, p)
-    m = near.new_tensor(margins)[triplets.type - ONE_CLASS]
+    one, two, three = margins
+    m = torch.where(triplets.type == TWO_CLASS, two, three)
+    m = torch.where(triplets.type == ONE_CLASS, one, m)
     violation = (near - distance(a, n) + m).clamp(min=0) + (near - distance(p, n) + m).clamp(min=0)
-    return torch.stack(
-        [_mean_of_active(violation, triplets.type == each) for each in TRIPLET_TYPES]
-    ).mean()
+    chosen = [triplets.used & (triplets.type == each) for each in TRIPLET_TYPES]
+    return _means_of_active(violation, chosen).mean()
 
 
 def label_distance_loss(
@@ -74,9 +77,13 @@ def label_distance_loss(
     return (distances - functional.pdist(shares.sqrt())).square().mean()
 
 
-def _mean_of_active(
-    violation: Float[Tensor, "triplets"], chosen: Bool[Tensor, "triplets"]
-) -> Float[Tensor, ""]:
-    """Return the mean over the chosen triplets whose violation is positive; 0 if there are none."""
-    selected = violation * chosen
-    return selected.sum() / (selected > 0).sum().clamp(min=1)
+def _means_of_active(
+    violation: Float[Tensor, "triplets"], types: Sequence[Bool[Tensor, "triplets"]]
+) -> Float[Tensor, "types"]:
+    """Return the mean over each type's triplets whose violation is positive; 0 if there are none.
+
+    Several processes divide by the count of all of them; see `mean_of_processes`.
+    """
+    selected = [violation * chosen for chosen in types]
+    counts = mean_of_processes(torch.stack([(each > 0).sum() for each in selected]))
+    return torch.stack([each.sum() for each in selected]) / counts.where(counts > 0, 1)

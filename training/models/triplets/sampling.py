@@ -1,6 +1,7 @@
 """Triplets sampled from a batch of labelled faces and answered by simulated annotators."""
 
 from dataclasses import dataclass, fields
+from functools import cache
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -28,9 +29,21 @@ class Triplets:
     """Number of the annotator who answered."""
     type: Int[Tensor, "triplets"]
     """One of TRIPLET_TYPES."""
+    used: Bool[Tensor, "triplets"]
+    """Whether the triplet counts; see `drop_unused`."""
 
     def __len__(self) -> int:
         return len(self.anchor)
+
+
+def drop_unused(used: Bool[Tensor, "rows"], *columns: Tensor) -> tuple[Tensor, ...]:
+    """Return `used` and the columns without the rows that aren't used.
+
+    On a GPU all rows stay: their number would have to be known, and so the host would wait.
+    """
+    if used.device.type != "cpu":
+        return used, *columns
+    return used[used], *(column[used] for column in columns)
 
 
 def joined(first: Triplets, second: Triplets) -> Triplets:
@@ -76,14 +89,13 @@ class Sampling:
                 emotion, because single votes don't show how they differ.
             seed: seed of the annotators' biases.
         """
-        chosen = self._clear_candidates(shares, single_vote)
-        biases = annotator_biases(self.annotators, self.annotator_bias, seed).to(shares.device)
+        used, chosen = drop_unused(*self._candidates(shares, single_vote))
+        biases = _biases(self.annotators, self.annotator_bias, seed, shares.device)
         annotator = torch.randint(self.annotators, (len(chosen),), device=shares.device)
         votes = annotator_votes(shares, biases, self.votes_drawn)[annotator[:, None], chosen]
         odd, lead = odd_one(votes)
-        answered = lead > 0
-        chosen, odd, annotator = chosen[answered], odd[answered], annotator[answered]
-        order = (odd[:, None] + torch.tensor([1, 2, 0], device=odd.device)) % 3
+        used, chosen, odd, annotator = drop_unused(used & (lead > 0), chosen, odd, annotator)
+        order = (odd[:, None] + torch.arange(1, 4, device=odd.device)) % 3
         anchor, positive, negative = chosen.gather(1, order).unbind(1)
         classes = shares.argmax(1)[chosen].sort(1).values
         return Triplets(
@@ -92,12 +104,13 @@ class Sampling:
             negative=negative,
             annotator=annotator,
             type=1 + (classes.diff(dim=1) != 0).sum(1),
+            used=used,
         )
 
-    def _clear_candidates(
+    def _candidates(
         self, shares: Float[Tensor, "faces emotions"], single_vote: Bool[Tensor, "faces"]
-    ) -> Int[Tensor, "triplets 3"]:
-        """Return random triplets with one near pair and a far third face."""
+    ) -> tuple[Bool[Tensor, "triplets"], Int[Tensor, "triplets 3"]]:
+        """Return random triplets, and before them which have one near pair and a far third face."""
         faces = torch.randint(len(shares), (self.candidates, 3), device=shares.device)
         a, b, c = shares[faces].unbind(1)
         pairs = torch.stack([hellinger(b, c), hellinger(a, c), hellinger(a, b)], 1).sort(1).values
@@ -105,4 +118,12 @@ class Sampling:
         different = (faces.sort(1).values.diff(dim=1) != 0).all(1)
         classes = shares.argmax(1)[faces]
         one_class = (classes == classes[:, :1]).all(1)
-        return faces[clear & different & ~(one_class & single_vote[faces].any(1))]
+        return clear & different & ~(one_class & single_vote[faces].any(1)), faces
+
+
+@cache
+def _biases(
+    annotators: int, strength: float, seed: int, device: torch.device
+) -> Float[Tensor, "annotators emotions"]:
+    """Return `annotator_biases` on a device."""
+    return annotator_biases(annotators, strength, seed).to(device)

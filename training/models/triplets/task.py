@@ -68,6 +68,7 @@ class TripletTask(Task):
                 "Triplets come with a set or are sampled from labelled faces; the training split "
                 "has neither."
             )
+        dataset.faces.keep_on_gpu(recipe)
         weights = dataset.weights(recipe.balance, recipe.source_balance, recipe.annotated_share)
         return batches(
             dataset,
@@ -78,7 +79,8 @@ class TripletTask(Task):
 
     def step(self, networks: Networks, batch: Batch) -> Iterator[Update]:
         """Yield the update of the triplet loss and the terms that the recipe adds."""
-        faces = self.recipe.augmentation(batch["faces"]).to(memory_format=torch.channels_last)
+        pictures = self.dataset.faces.pictures_of(batch)
+        faces = self.recipe.augmentation(pictures).to(memory_format=torch.channels_last)
         outputs = self.annotator_embeddings(networks, faces)
         embeddings, triplets = outputs.embeddings.float(), self._triplets(batch)
         recipe = self.recipe
@@ -90,7 +92,7 @@ class TripletTask(Task):
         if recipe.label_distance_weight and len(shares) > 1:
             distance_loss = label_distance_loss(embeddings[0, : len(shares)], shares)
             loss = loss + recipe.label_distance_weight * distance_loss
-        count = torch.tensor(float(len(triplets)))
+        count = triplets.used.sum().float()
         yield Update(
             optimiser=self.spec.name,
             loss=loss + outputs.penalty,
@@ -139,4 +141,5 @@ def _has_validation(data: Prepared) -> bool:
 
 def _labelled(batch: Batch, key: str) -> Tensor:
     """Return a target of the batch's labelled faces, which come before those of the triplets."""
-    return batch[key][: len(batch["faces"]) - batch["triplet"].numel()]
+    values: Tensor = batch[key]
+    return values[: len(batch["index"]) - batch["triplet"].numel()]

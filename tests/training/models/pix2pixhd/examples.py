@@ -23,6 +23,8 @@ def transfer_batch(
         change=change,
         wanted=wanted,
         known=torch.tensor(known),
+        with_truth=torch.tensor(known).nonzero().flatten(),
+        without_truth=(~torch.tensor(known)).nonzero().flatten(),
         result=Transferred(picture, mask, flow),
     )
 

@@ -84,9 +84,11 @@ def test_a_single_face_gets_its_own_expression_or_another_persons(dln: str, toy:
     encoder, sampling = encoder_of(dln, SPEC, "cpu"), PairSampling(unpaired_share=0.5)
     sampler = ConditionSampler([toy], pairs, SPEC, encoder, sampling)
     singles = np.flatnonzero(~pairs.paired)[:64]
-    change, _, known, driver = sampler.sample(singles, rng)
+    change, _, known, with_truth, without_truth, driver = sampler.sample(singles, rng)
     assert not change[known].any()
     assert 10 < int(known.sum()) < 54
+    assert with_truth.tolist() == np.flatnonzero(known.numpy()).tolist()
+    assert without_truth.tolist() == np.flatnonzero(~known.numpy()).tolist()
     assert change[~known].norm(dim=1).min() > 0
     source = pairs.__getitems__(singles.tolist())["source"]
     assert [bool((a == b).all()) for a, b in zip(driver, source, strict=True)] == known.tolist()
@@ -99,7 +101,7 @@ def test_the_driver_of_a_pair_is_another_person_with_the_same_emotion(
     sampling = PairSampling(cross_driver_share=1.0)
     sampler = ConditionSampler([toy], pairs, SPEC, encoder, sampling)
     chosen = np.flatnonzero(pairs.paired)[:16]
-    change, wanted, known, driver = sampler.sample(chosen, np.random.default_rng(0))
+    change, wanted, known, *_, driver = sampler.sample(chosen, np.random.default_rng(0))
     faces = pairs.__getitems__(chosen.tolist())
     assert known.all()
     assert not any(bool((a == b).all()) for a, b in zip(driver, faces["target"], strict=True))

@@ -161,7 +161,7 @@ def test_an_export_does_not_look_for_a_gpu(
     recipe: Pix2pixHDRecipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = Pix2pixHDTask(replace(recipe, device="auto"))
-    monkeypatch.setattr("training.models.pix2pixhd.task.best_device", lambda: pytest.fail("called"))
+    monkeypatch.setattr("training.engine.device.best_device", lambda: pytest.fail("called"))
     trained = task.export(task.networks)
     assert set(trained.thresholds) == {"nearer", "same_person"}
     assert trained.encoder is not None

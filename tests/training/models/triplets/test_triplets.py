@@ -27,6 +27,7 @@ def random_triplets(faces: int, annotators: int, count: int) -> Triplets:
         negative=chosen[:, 2],
         annotator=torch.randint(annotators, (count,)),
         type=torch.randint(1, 4, (count,)),
+        used=torch.ones(count, dtype=torch.bool),
     )
 
 
