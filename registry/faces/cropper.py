@@ -15,7 +15,7 @@ from registry.faces.roll import CLEARLY, CONFIRMED, LEAST, LEVEL, RollCheck
 
 SAME_FACE = 0.3
 """Two boxes that share more than this part of the smaller one hold the same face."""
-MOST_UNSURE = 20
+MOST_UNSURE = 14
 """Of the finds in tiles that FAR is not sure of, the most confident get a close look."""
 UPSIDE_DOWN_OR_LYING = (1, 2, 3)
 
