@@ -17,6 +17,8 @@ from training.datasets.synthetic import toy
 
 BATCHES = {"emotion": 24, "dln": 12}
 """Faces per step of each of the two processes."""
+LARGEST_SHARE = 0.02
+"""Of the way from the first to the last weights: how far apart rounding may bring both trainings."""
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +71,8 @@ def test_two_processes_reach_the_weights_of_one_with_twice_the_batch(
     assert one.keys() == two.keys()
     first = several_processes.initial_weights(name, data, fresh_store.parent)
     for key, value in one.items():
-        assert torch.allclose(two[key], value, rtol=1e-4, atol=1e-6), key
+        apart, moved_by = (float((value - other[key]).float().norm()) for other in (two, first))
+        assert apart <= LARGEST_SHARE * moved_by, f"{key}: {apart} of {moved_by}"
     moved = {key for key, value in one.items() if not torch.equal(value, first[key])}
     expected = {"emotion": "emotion.classify.weight", "dln": "crowd.weight_change"}[name]
     assert expected in moved
