@@ -18,7 +18,7 @@ from training.datasets.synthetic import toy
 BATCHES = {"emotion": 24, "dln": 12}
 """Faces per step of each of the two processes."""
 LARGEST_SHARE = 0.02
-"""Of the way from the first to the last weights: how far apart rounding may bring both trainings."""
+"""How far apart rounding may bring both trainings, in ways from the first to the last weights."""
 
 
 @pytest.fixture(scope="module")
