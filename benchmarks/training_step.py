@@ -120,7 +120,9 @@ def measure(recipe: DLNRecipe, name: str, steps: int, folder: Path) -> list[Row]
     plain = Plain(recipe, device, precision == "bf16")
     for step in (ours, plain) * WARM:
         _timed(step, device)
-    mine, theirs, waited = [], [], 0.0
+    mine: list[tuple[float, float]] = []
+    theirs: list[tuple[float, float]] = []
+    waited = 0.0
     for _ in range(steps):
         mine.append(_timed(ours, device))
         waited += ours.waited

@@ -171,7 +171,7 @@ def _experiments(client: "MlflowClient") -> list[str]:
 def _is_version(client: "MlflowClient", model: "LoggedModel") -> bool:
     """Return whether a logged model became a version of a registered model."""
     found = client.search_model_versions(f"run_id='{model.source_run_id}'")
-    return any(entry.model_id == model.model_id for entry in found)
+    return any(entry.source == f"{entries.LOGGED_MODEL}{model.model_id}" for entry in found)
 
 
 def _size(model: "LoggedModel") -> str:

@@ -18,6 +18,8 @@ from registry.store import records
 from registry.store.records import Entry
 from registry.temporary import TemporaryFolder
 
+LOGGED_MODEL = "models:/"
+"""How the address of a logged model begins, before its id: the source of a version."""
 WITHOUT_PT2 = "without_pt2"
 """The tag of a version to which `registration.complete` has not yet added its pt2."""
 

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 FAILED = "nothing was registered"
-LOGGED_MODEL = "models:/"
-"""How MLflow writes the address of a logged model, before its id."""
 OnnxOf = Callable[[ExportPart], Any]
 """Returns the ONNX graph of a frozen network: an `onnx.ModelProto`."""
 logger = logging.getLogger(__name__)
@@ -105,7 +103,7 @@ def complete(version: Version, network: nn.Module, encoder: nn.Module | None = N
     with store.writing(version.title, version.run_id), TemporaryFolder() as scratch:
         export.require_space(scratch, store.folder(), parts)
         source = client.get_model_version(version.name, number).source
-        logged_model = client.get_logged_model(source.removeprefix(LOGGED_MODEL))
+        logged_model = client.get_logged_model(source.removeprefix(entries.LOGGED_MODEL))
         with in_progress.working_on("model", logged_model.model_id):
             _store_graphs(client, logged_model, parts, spec, scratch)
             client.delete_model_version_tag(version.name, number, entries.WITHOUT_PT2)
@@ -225,7 +223,7 @@ def _create_version(
             raise
     return client.create_model_version(
         spec.name,
-        f"{LOGGED_MODEL}{logged_model.model_id}",
+        f"{entries.LOGGED_MODEL}{logged_model.model_id}",
         logged_model.source_run_id,
         metadata.to_tags(),
         description=description,
@@ -243,7 +241,7 @@ def _stored_files(logged_model: "LoggedModel") -> Iterator[Path]:
     from mlflow.artifacts import download_artifacts
 
     with TemporaryFolder() as fetched:
-        uri = f"{LOGGED_MODEL}{logged_model.model_id}"
+        uri = f"{entries.LOGGED_MODEL}{logged_model.model_id}"
         yield Path(download_artifacts(artifact_uri=uri, dst_path=str(fetched)))
 
 

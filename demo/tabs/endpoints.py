@@ -20,7 +20,7 @@ from demo.tabs.endpoint_docs import (
     photo_input,
     picture_output,
 )
-from demo.tabs.photo_input import QUEUED
+from demo.tabs.photo_input import PICTURE_LIMIT, QUEUED
 from demo.tabs.uploads import cache_file
 from demo.transfer import BadStrength, ExpressionTransfer
 from registry.errors import RegistryError
@@ -65,7 +65,8 @@ class Endpoints:
         strength = number_input("Strength", 1.0, STRENGTH, whole=False)
         self._picture = picture_output(PICTURE)
         answer = answer_output(TRANSFER, TRANSFERRED)
-        self._add(self.transfer, [source, driver, strength, *faces], [answer, self._picture])
+        inputs = [source, driver, strength, *faces]
+        self._add(self.transfer, inputs, [answer, self._picture], **PICTURE_LIMIT)
 
     def compare(
         self,
@@ -115,14 +116,20 @@ class Endpoints:
             raise PhotoError("A photo is missing; send a file.")
         return self._reader.read(path)
 
-    def _add(self, function: Callable[..., Any], inputs: list[Any], outputs: list[Any]) -> None:
+    def _add(
+        self,
+        function: Callable[..., Any],
+        inputs: list[Any],
+        outputs: list[Any],
+        **options: Any,
+    ) -> None:
         gr.Button(visible=False).click(
             _with_gradio_errors(function),
             inputs,
             outputs,
             api_name=function.__name__,
             api_description=f"{function.__doc__} {outputs[0].api_info()['description']}",
-            **QUEUED | {"api_visibility": "public"},
+            **QUEUED | {"api_visibility": "public"} | options,
         )
 
 

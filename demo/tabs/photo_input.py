@@ -23,6 +23,9 @@ QUEUED: dict[str, Any] = {
 }
 """Arguments of an event that runs a model: all of them wait in one queue, AT_A_TIME run at once,
 and no API client may call them."""
+PICTURE_LIMIT: dict[str, Any] = {"concurrency_id": "pictures", "concurrency_limit": 2}
+"""Added for an event that makes pictures of the photo's own size, which may take a gigabyte each:
+two of them run at once."""
 LATEST: dict[str, Any] = QUEUED | {"trigger_mode": "always_last"}
 """As QUEUED, for what a visitor changes quickly: of several changes only the last one runs."""
 ASKED_AGAIN: dict[str, Any] = QUEUED | {"show_progress": "hidden"}

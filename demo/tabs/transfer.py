@@ -24,7 +24,7 @@ from demo.tabs.context import (
 )
 from demo.tabs.examples import PAIRS, Examples, example_photos, paths
 from demo.tabs.model_card import ModelCardAccordion, hide_model_card, show_model_card
-from demo.tabs.photo_input import ASKED_AGAIN, LATEST, QUEUED, PhotoInput
+from demo.tabs.photo_input import ASKED_AGAIN, LATEST, PICTURE_LIMIT, QUEUED, PhotoInput
 from demo.tabs.transfer_results import metrics_html, sheet_html, strip_html
 from demo.tabs.uploads import cache_file
 from demo.transfer import (
@@ -158,13 +158,14 @@ class TransferTab:
             examples.click(self._load, photo_outputs, **QUEUED),
         ]
         for event in events:
-            event.then(self.reply, inputs, outputs, **QUEUED)
-        self.strength.release(self.reply, inputs, outputs, **LATEST)
-        self.agreed.input(self.reply, inputs, outputs, **LATEST)
-        self.ask_again.tick(self.reply, inputs, outputs, **ASKED_AGAIN)
-        self.all_strengths.click(self.show_strip, inputs, self.strip, **LATEST)
-        self.card.accordion.expand(self.show_sheet, None, self.sheet, **LATEST)
-        written = self.download.click(self.write_file, self.result, self.file, **LATEST)
+            event.then(self.reply, inputs, outputs, **QUEUED | PICTURE_LIMIT)
+        latest = LATEST | PICTURE_LIMIT
+        self.strength.release(self.reply, inputs, outputs, **latest)
+        self.agreed.input(self.reply, inputs, outputs, **latest)
+        self.ask_again.tick(self.reply, inputs, outputs, **ASKED_AGAIN | PICTURE_LIMIT)
+        self.all_strengths.click(self.show_strip, inputs, self.strip, **latest)
+        self.card.accordion.expand(self.show_sheet, None, self.sheet, **latest)
+        written = self.download.click(self.write_file, self.result, self.file, **latest)
         written.success(None, self.file, js=DOWNLOAD)
 
     def _load(self, photos: Sequence[Path]) -> list[Any]:

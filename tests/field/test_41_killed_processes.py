@@ -135,3 +135,15 @@ def test_on_a_server_a_run_is_named_with_the_command_that_ends_it(
         assert status(run_id) == "RUNNING", "its program may live on another machine"
         assert main(command.split()[3:]) == 0
         assert status(run_id) == "KILLED"
+
+
+def test_a_version_whose_process_was_killed_after_it_was_registered_keeps_its_files(
+    register: Register, fresh_store: Path
+) -> None:
+    version = register()
+    source = store.connect().get_model_version(version.name, str(version.number)).source
+    marked = fresh_store / "in-progress" / f"model-{source.removeprefix('models:/')}"
+    marked.touch()
+    assert doctor.clean_killed() == []
+    assert not marked.exists()
+    assert versions.load(version, "cpu").version == version

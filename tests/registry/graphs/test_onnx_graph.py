@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from torch import Tensor, nn
 
 from registry import store, versions
 from registry.errors import BadVersion, GraphError
@@ -47,6 +48,28 @@ def test_a_graph_has_the_served_names_a_free_batch_axis_and_no_path_of_this_mach
         assert outputs["expression"].shape == (batch, 4)
         assert outputs["identity"].dtype == np.float32
     assert b".py" not in model.SerializeToString()
+
+
+class Constant(nn.Module):
+    """Its weights have the names of its input and its output."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("logits", torch.arange(3.0))
+        self.faces = nn.Parameter(torch.ones(()))
+
+    def forward(self, faces: Tensor) -> dict[str, Tensor]:
+        return {"logits": faces.mean((1, 2, 3))[:, None] * self.faces + self.logits}
+
+
+def test_weights_may_have_the_names_of_inputs_and_outputs(tmp_path: Path) -> None:
+    network = Constant().eval().requires_grad_(False)
+    part = ExportPart(name="network", network=network, outputs={"logits": ""}, size_px=32)
+    exported = onnx_export.optimized(onnx_export.export(part))
+    graph = onnx_graph.load(written(exported, tmp_path))
+    assert (graph.inputs, graph.outputs) == (("faces",), ("logits",))
+    found = graph(np.ones((5, 3, 32, 32), np.float32))["logits"]
+    np.testing.assert_allclose(found, [[1, 2, 3]] * 5, rtol=1e-5)
 
 
 def external_weight(model: onnx.ModelProto) -> None:

@@ -187,7 +187,7 @@ class ShrinkingGenerator(Generator):
 @pytest.mark.parametrize(
     ("network", "encoder", "reason"),
     [
-        (Generator(), RandomEncoder(), r"encoder\.pt2 calls torch\.ops\.aten\.rand_like\.default"),
+        (Generator(), RandomEncoder(), r"encoder\.onnx calls RandomUniformLike"),
         (Generator(), BranchingEncoder(), "The encoder of pix2pixhd can't be exported"),
         (Generator(), Generator(), "The encoder of pix2pixhd fails on faces of 32 px"),
         (Generator(), WideEncoder(), "The encoder of pix2pixhd gives expression of 17, not 16"),

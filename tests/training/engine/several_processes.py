@@ -52,7 +52,7 @@ def recipe_of(name: str, batch: int, runs: Path, data: Path) -> Recipe:
     if name == "emotion":
         fields |= {"class_weight": 1.0}
     else:
-        fields |= {"annotated_share": 1.0, "crowd_penalty": 0.5}
+        fields |= {"annotated_share": 1.0, "crowd_penalty": 0.5, "learning_rate": 2e-3}
     return replace(RECIPES[f"{name}-smoke"], **fields)
 
 
