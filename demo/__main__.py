@@ -1,6 +1,5 @@
 """The page's answers in a terminal: python -m demo compare | emotion | embed | transfer."""
 
-import json
 import logging
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from demo.arguments import BadArguments, Command, Compare, Embed, Emotion, Transfer, parse
 from registry import console
-from registry.console import printable
+from registry.console import print_json, printable
 
 if TYPE_CHECKING:
     from demo.local_answers import Answer, Answers
@@ -100,7 +99,7 @@ def compare(command: Compare, photos: "Sequence[PhotoFile]", answers: "Answers")
         raise BadArguments(f"These are {len(photos)} photos: name three.")
     answer = answers.compare(photos, command.face or 1)
     if command.json:
-        _print_json(answer)
+        print_json(answer)
         return
     print(answer["sentence"])
     for i, (one, other) in enumerate(PAIRS):
@@ -127,7 +126,7 @@ def emotion(command: Emotion, photos: "PhotoFiles", answers: "Answers") -> None:
                 _print_emotions(str(photo), faces)
     finally:
         if command.json and rows:
-            _print_json(rows)
+            print_json(rows)
 
 
 def _print_emotions(file: str, faces: "Sequence[Answer]") -> None:
@@ -166,7 +165,7 @@ def embed(command: Embed, photos: "PhotoFiles", answers: "Answers") -> None:
         faces_written = table.finish(held)
     if command.json:
         written = {"file": str(command.output), "faces": faces_written, "photos": len(held)}
-        _print_json(written)
+        print_json(written)
     else:
         sentence = f"{command.output} holds {faces_written} faces of {len(held)} photos."
         print(printable(sentence))
@@ -187,7 +186,7 @@ def transfer(command: Transfer, photos: "Sequence[PhotoFile]", answers: "Answers
     with _write_errors(command.output), atomic_write(command.output) as part:
         part.write_bytes(picture)
     if command.json:
-        _print_json(answer | {"file": str(command.output)})
+        print_json(answer | {"file": str(command.output)})
     else:
         _print_transfer(answer, command.output)
 
@@ -217,10 +216,6 @@ def _tracked(
     return console.track(
         photos, done, total=count, completed=count - len(photos), disable=count == 1
     )
-
-
-def _print_json(value: object) -> None:
-    print(json.dumps(value, indent=2))
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """The arguments of each command; a command imports its modules when it runs."""
 
-import json
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +11,7 @@ import tyro
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional
 
 from registry import console
+from registry.console import print_json
 
 PROGRAM = "python -m training"
 Arguments = Sequence[str]
@@ -54,7 +54,7 @@ def train(arguments: Arguments) -> None:
         version = run(name, recipe, f"{PROGRAM} train {shlex.join(arguments)}")
     if as_json:
         registered = (version.name, version.number, version.run_id) if version else (None,) * 3
-        _print_json(dict(zip(("model", "version", "run_id"), registered, strict=True)))
+        print_json(dict(zip(("model", "version", "run_id"), registered, strict=True)))
     elif version:
         print(f"Registered {version.name} version {version.number}.")
         print(f"Serve it: python -m registry promote {version.name} {version.number}")
@@ -87,7 +87,7 @@ def evaluate(arguments: Arguments) -> None:
         _flush_denormals()
         evaluation = measure(reference, Prepared.open(data), split)
         if as_json:
-            _print_json(to_rows(evaluation.rows))
+            print_json(to_rows(evaluation.rows))
         else:
             print("\n".join([*lines(evaluation.rows), *as_published(evaluation.rows)]), flush=True)
         log(evaluation)
@@ -137,7 +137,7 @@ def compare(arguments: Arguments) -> None:
         else:
             rows = comparison.compare_recipes(first, second, data, seeds, epochs, split)
         if as_json:
-            _print_json([row.to_dict(intervals) for row in rows])
+            print_json([row.to_dict(intervals) for row in rows])
         elif markdown:
             print(comparison.markdown(rows, first, second, intervals))
         else:
@@ -170,7 +170,7 @@ def summary(arguments: Arguments) -> None:
             raise RecipeError(f"There is no recipe {recipe}; choose from {', '.join(RECIPES)}.")
         parts = count_parts(task_of(RECIPES[recipe]))
         if as_json:
-            _print_json([part._asdict() for part in parts])
+            print_json([part._asdict() for part in parts])
         else:
             print(summarise(parts))
 
@@ -222,7 +222,7 @@ def prepare(arguments: Arguments) -> None:
 
         report = run(set, source, dest, workers=workers, options=options)
         if as_json:
-            _print_json(report.to_dict())
+            print_json(report.to_dict())
         else:
             print("\n".join([*report.sentences, report.summary]))
 
@@ -249,7 +249,7 @@ def show(arguments: Arguments) -> None:
         from training.datasets.show import counts
 
         if as_json:
-            _print_json(counts(data))
+            print_json(counts(data))
         else:
             print(run(data))
         if sheet:
@@ -292,7 +292,3 @@ def _flush_denormals() -> None:
     import torch
 
     torch.set_flush_denormal(True)
-
-
-def _print_json(value: object) -> None:
-    print(json.dumps(value, indent=2))

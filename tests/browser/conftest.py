@@ -4,6 +4,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -50,6 +51,11 @@ class Site:
                 return self.mlflow.url
 
 
+UPLOAD_ENDED = "/upload_progress?"
+"""Gradio's page asks how far an upload is; on a busy machine the upload may have ended by then, and
+Gradio answers that it knows no such upload."""
+
+
 @dataclass
 class Visitor:
     """A browser window, the hosts it made requests to, and the errors it reported."""
@@ -58,6 +64,7 @@ class Visitor:
     site: Site
     hosts: set[str] = field(default_factory=set)
     errors: list[str] = field(default_factory=list)
+    late_questions: int = 0
 
     def open(self, *, width: int = 1280, dark: bool = False) -> Page:
         page = self.context.new_page()
@@ -71,12 +78,22 @@ class Visitor:
         return page
 
     def _check_response(self, response: Response) -> None:
-        if not response.ok and response.status != HTTPStatus.NOT_MODIFIED:
+        if UPLOAD_ENDED in response.url and response.status == HTTPStatus.NOT_FOUND:
+            self.late_questions += 1
+        elif not response.ok and response.status != HTTPStatus.NOT_MODIFIED:
             self.errors.append(f"{response.status} {response.url}")
 
     def _check_message(self, message: ConsoleMessage) -> None:
-        if message.type == "error":
+        if message.type == "error" and UPLOAD_ENDED not in message.location["url"]:
             self.errors.append(message.text)
+
+    def reported(self) -> list[str]:
+        """Return the errors; those are left out that Gradio's page reports of its late question."""
+        left = list(self.errors)
+        for _ in range(self.late_questions):
+            with suppress(ValueError):
+                left.remove("Response")
+        return left
 
 
 @pytest.fixture(scope="module")
@@ -116,4 +133,4 @@ def visitor(browser: Browser, site: Site) -> Iterator[Visitor]:
         )
         yield visitor
         assert "127.0.0.1" in visitor.hosts <= THIS_MACHINE
-        assert not visitor.errors
+        assert not visitor.reported()

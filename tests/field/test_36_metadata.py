@@ -133,7 +133,7 @@ def test_a_version_is_tried_on_faces_that_the_cropper_cut(
     model = FakeModel(version(SPEC.name, 1, size_px=48), network)
     monkeypatch.setattr(versions, "resolve", lambda _: model.version)
     monkeypatch.setattr(versions, "load", lambda *_: model)
-    assert ModelServer(poll_seconds=None).model("dln") is model
+    assert ModelServer(poll_seconds=None).model("dln").version is model.version
     (faces,) = tried
     assert faces.shape == (2, 3, 48, 48)
     assert 0 <= float(faces.min()) < float(faces.max()) <= 1
