@@ -23,7 +23,7 @@ PAGE_MODELS = (DLN.name, EMOTION.name, PIX2PIXHD.name)
 SMOKE_FACES, SMOKE_PHOTO_PX = 2, 240
 FIRST_PAUSE_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 60.0
-STARTERS_COMING = "{name} can't answer yet: {progress}. It takes about a minute."
+STARTERS_COMING = "{name} can't answer yet: {progress}. It takes a few seconds."
 
 
 class StartersComing(EmptyRegistry):
