@@ -17,7 +17,7 @@ from training.datasets.synthetic import toy
 
 BATCHES = {"emotion": 24, "dln": 12}
 """Faces per step of each of the two processes."""
-LARGEST_SHARE = 0.02
+LARGEST_SHARE = 1e-3
 """How far apart rounding may bring both trainings, in ways from the first to the last weights."""
 
 
