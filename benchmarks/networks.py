@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import rows
 import torch
 from rows import Row
@@ -24,6 +23,7 @@ from registry import versions
 from registry.catalog import CATALOG, EMOTION
 from registry.graphs import export_parts, onnx_export
 from registry.graphs.onnx_graph import OnnxGraph
+from registry.onnx_runtime import onnx_runtime
 from training.engine.precision import has_bf16_units
 from training.models.dln import network as dln
 from training.models.dln.config import RECIPES
@@ -74,7 +74,7 @@ def _paper() -> Row:
 
 def _others(network: nn.Module, content: bytes, faces: np.ndarray) -> Mapping[str, Call]:
     """Return the other ways to compute a network."""
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    session = onnx_runtime().InferenceSession(content, providers=["CPUExecutionProvider"])
     last = network.to(memory_format=torch.channels_last)
     given = torch.from_numpy(faces).to(memory_format=torch.channels_last)
 

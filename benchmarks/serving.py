@@ -25,6 +25,7 @@ from rows import Row
 from registry import entries, versions
 from registry.catalog import DLN, EMOTION, PIX2PIXHD
 from registry.graphs import file_names
+from registry.onnx_runtime import onnx_runtime
 
 BATCHES, CORES, BUSY = (1, 32), (1, 2), 2
 ROUNDS = {1: 60, 32: 7}
@@ -87,15 +88,14 @@ def _beside_others(name: str, cores: int) -> Iterator[Row]:
 
 def _calls(name: str, batch: int, cores: int) -> tuple[Ask, Ask]:
     """Return two calls: the version in production answers, and a plain session on its file."""
-    import onnxruntime
-
     model = versions.load(name)
     inputs = _inputs(model.version, batch)
-    options = onnxruntime.SessionOptions()
+    runtime = onnx_runtime()
+    options = runtime.SessionOptions()
     options.intra_op_num_threads = cores
     with entries.files(model.version) as folder:
         content = (folder / file_names.ONNX_GRAPH).read_bytes()
-    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     named = {wanted.name: x for wanted, x in zip(session.get_inputs(), inputs, strict=True)}
     return (lambda: model(*inputs)), (lambda: session.run(None, named))
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from registry import devices
 from registry.errors import GraphError, first_line
+from registry.onnx_runtime import ERRORS_ONLY, onnx_runtime
 
 if TYPE_CHECKING:
     from onnx import AttributeProto, GraphProto, ModelProto, TensorProto
@@ -22,8 +23,6 @@ REFUSED = {"Bernoulli", "Loop", "Multinomial", "Scan", "SequenceMap"} | {
     f"Random{name}" for name in RANDOM
 }
 """Operators that draw random numbers, or may not end."""
-ERRORS_ONLY = 3
-"""ONNX Runtime's severity of errors; what is below it is not printed."""
 
 
 class OnnxGraph:
@@ -37,12 +36,8 @@ class OnnxGraph:
     engine = ENGINE
 
     def __init__(self, content: bytes, device: str = "cpu") -> None:
-        import onnxruntime
-
-        onnxruntime.disable_telemetry_events()
-        onnxruntime.set_default_logger_severity(ERRORS_ONLY)
         self.device = device
-        self._session = onnxruntime.InferenceSession(
+        self._session = onnx_runtime().InferenceSession(
             content, _session_options(), providers=_providers(device)
         )
         if self._session.get_providers()[0] != _providers(device)[0]:  # what it needs is missing
@@ -84,9 +79,7 @@ def load(path: Path, device: str = "cpu") -> OnnxGraph:
 
 def is_available(device: str) -> bool:
     """Return whether the installed ONNX Runtime computes on cpu or cuda."""
-    import onnxruntime
-
-    return _providers(device)[0] in onnxruntime.get_available_providers()
+    return _providers(device)[0] in onnx_runtime().get_available_providers()
 
 
 def _providers(device: str) -> list[str]:
@@ -95,9 +88,7 @@ def _providers(device: str) -> list[str]:
 
 def _session_options() -> object:
     """Return options that leave the cores to others while nothing is asked."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
+    options = onnx_runtime().SessionOptions()
     options.intra_op_num_threads = devices.threads()
     options.inter_op_num_threads = 1
     options.log_severity_level = ERRORS_ONLY

@@ -11,6 +11,7 @@ from jaxtyping import Float, UInt8
 from rich.progress import track
 
 from registry.crops import CropSpec
+from registry.onnx_runtime import onnx_runtime
 from training.datasets.prepared import Prepared
 from training.engine.recipe import RecipeError
 from training.models.backbones.deviation import BackboneConfig
@@ -35,17 +36,16 @@ class OnnxTeacher:
     """
 
     def __init__(self, path: Path) -> None:
-        import onnxruntime
-
         try:
             content = path.read_bytes()
         except OSError as error:
             raise RecipeError(f"The teacher {path} can't be read: {error.strerror}.") from error
         self.digest = hashlib.sha256(content).hexdigest()[:12]
-        options = onnxruntime.SessionOptions()
+        runtime = onnx_runtime()
+        options = runtime.SessionOptions()
         options.intra_op_num_threads = 1  # one face per core is faster than one face on all cores
         try:
-            self.session = onnxruntime.InferenceSession(content, options)
+            self.session = runtime.InferenceSession(content, options)
         except Exception as error:  # onnxruntime's exceptions share no base class
             raise RecipeError(f"The teacher {path} is damaged or not an ONNX network.") from error
         self.input = self.session.get_inputs()[0].name
