@@ -16,7 +16,7 @@ LONGEST_PX = 640
 GREY = 128
 TILE_PX = 440
 """Side of the smallest tiles, in pixels of the photo; FAR finds faces of 40 px in them."""
-MOST_PIXELS = 7_000_000
+MOST_PIXELS = 8_600_000
 """Of larger photos the smallest tiles are larger, so that there are no more of them.
 
 In those of 12 megapixels they have 576 px a side: 94 of 100 faces of 40 to 60 px are found in the
