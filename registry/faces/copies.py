@@ -19,8 +19,8 @@ TILE_PX = 440
 MOST_PIXELS = 8_600_000
 """Of larger photos the smallest tiles are larger, so that there are no more of them.
 
-In those of 12 megapixels they have 520 px a side: 98 of 100 faces of 40 to 60 px are found in the
-crowds of benchmarks/detection.py. With 7,000,000 it is 94, in two thirds of the time.
+In those of 12 megapixels they have 520 px a side: 78 of 80 faces of 40 to 60 px are found in the
+crowds of benchmarks/detection.py. With 7,000,000 it is 75, in two thirds of the time.
 """
 TILE_SIDES_RATIO = 4
 """How many times as long the sides of the next larger tiles are."""
