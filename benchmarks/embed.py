@@ -67,7 +67,7 @@ def write_photos(folder: Path, count: int) -> list[Path]:
 def embed(folder: Path, table: Path) -> tuple[int, float]:
     """Run the command; return the number of faces and the seconds."""
     started = time.perf_counter()
-    command = [sys.executable, "-m", "demo", "embed", str(folder), str(table), "--local"]
+    command = [sys.executable, "-m", "demo", "embed", str(folder), "-o", str(table), "--local"]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return pq.read_metadata(table).num_rows, time.perf_counter() - started
 

@@ -12,6 +12,8 @@ from rich.progress import track
 
 HEAD = "| what | measured | beside | ratio | target | |\n|---|---|---|---|---|---|"
 
+PAUSE_SECONDS = 0.02
+
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
@@ -79,7 +81,8 @@ def in_turn(
 ) -> list[float]:
     """Return the median seconds of each call; they are made one after the other, in rounds.
 
-    Each is called once before, without being measured.
+    Before it is measured each waits a moment and is called once more: threads of the one before may
+    still spin, and would take their cores from it.
 
     Args:
         calls: what to measure.
@@ -87,11 +90,11 @@ def in_turn(
         clock: returns seconds; the wall clock by default.
     """
     clock = clock or time.perf_counter
-    for call in calls:
-        call()
     seconds: list[list[float]] = [[] for _ in calls]
     for _ in track(range(rounds), transient=True):
         for call, its in zip(calls, seconds, strict=True):
+            time.sleep(PAUSE_SECONDS)
+            call()
             started = clock()
             call()
             its.append(clock() - started)
