@@ -12,7 +12,8 @@ from rich.progress import track
 
 HEAD = "| what | measured | beside | ratio | target | |\n|---|---|---|---|---|---|"
 
-PAUSE_SECONDS = 0.02
+PAUSE_SECONDS = 0.1
+"""ONNX Runtime lets its threads spin for about 50 ms after a call."""
 
 
 @dataclass(frozen=True, kw_only=True)

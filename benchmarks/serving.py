@@ -28,7 +28,7 @@ from registry.graphs import file_names
 from registry.onnx_runtime import onnx_runtime
 
 BATCHES, CORES, BUSY = (1, 32), (1, 2), 2
-ROUNDS = {1: 40, 32: 5}
+ROUNDS = {1: 25, 32: 4}
 MODELS = (DLN.name, EMOTION.name, PIX2PIXHD.name)
 Ask = Callable[[], object]
 
