@@ -23,6 +23,10 @@ REFUSED = {"Bernoulli", "Loop", "Multinomial", "Scan", "SequenceMap"} | {
     f"Random{name}" for name in RANDOM
 }
 """Operators that draw random numbers, or may not end."""
+SPIN_US = 1000
+"""How long threads spin for the next part of a network before they sleep. Without a limit they take
+their cores from others for 50 ms after each answer; without spinning a single answer on two idle
+cores takes 12 instead of 7 ms (dln, emotion), and no less on busy ones."""
 
 
 class OnnxGraph:
@@ -87,12 +91,12 @@ def _providers(device: str) -> list[str]:
 
 
 def _session_options() -> object:
-    """Return options that leave the cores to others while nothing is asked."""
+    """Return options that leave the cores to others as soon as nothing is asked."""
     options = onnx_runtime().SessionOptions()
     options.intra_op_num_threads = devices.threads()
     options.inter_op_num_threads = 1
     options.log_severity_level = ERRORS_ONLY
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.intra_op.spin_duration_us", str(SPIN_US))
     options.add_session_config_entry("session.set_denormal_as_zero", "1")
     return options
 
