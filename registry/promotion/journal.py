@@ -22,6 +22,7 @@ from registry.versions import PRODUCTION
 Kind = Literal["seeded", "promoted", "forced", "refused", "rolled back", "moved", "removed"]
 """`moved` and `removed`: the alias was found on another version, or gone, and nobody had noted it.
 `forced`: promoted although it was refused."""
+UNNOTED = ("moved", "removed")
 UNKNOWN = "unknown (UI)"
 PREFIX, KEY = "journal.", "%Y-%m-%dT%H:%M:%S.%fZ"
 """How the keys of the tags begin, and the form of the time that follows."""
@@ -80,7 +81,7 @@ def add(name: str, kind: Kind, before: int | None, after: int | None, why: str =
         Deleted: the model was deleted or renamed.
         Unreachable: the store does not answer.
     """
-    who = UNKNOWN if kind in ("moved", "removed") else _user()
+    who = UNKNOWN if kind in UNNOTED else _user()
     entry = Entry(
         at=datetime.now(UTC),
         kind=kind,
@@ -160,17 +161,24 @@ def earlier(entries: Iterable[Entry]) -> list[int]:
 
 
 def _distinct(entries: Sequence[Entry]) -> list[Entry]:
-    """Leave out unnoted moves that somebody noted after all, at about the same time."""
-    noted = [entry for entry in entries if entry.kind not in ("moved", "removed")]
-    return [
+    """Leave out unnoted moves that somebody noted after all: the move just before or after."""
+    moves = [entry for entry in entries if entry.moves]
+    left_out = [
         entry
-        for entry in entries
-        if entry in noted
-        or not any(
-            each.moves and each.after == entry.after and abs(each.at - entry.at) <= SAME_MOVE
-            for each in noted
-        )
+        for before, entry, after in zip([None, *moves], moves, [*moves[1:], None], strict=False)
+        if entry.kind in UNNOTED and any(_is_same(each, entry) for each in (before, after))
     ]
+    return [entry for entry in entries if entry not in left_out]
+
+
+def _is_same(noted: Entry | None, unnoted: Entry) -> bool:
+    """Return whether an entry that somebody made is about the move that was noticed."""
+    return (
+        noted is not None
+        and noted.kind not in UNNOTED
+        and noted.after == unnoted.after
+        and abs(noted.at - unnoted.at) <= SAME_MOVE
+    )
 
 
 def _entry(key: str, text: str) -> Entry | None:

@@ -80,6 +80,16 @@ def test_a_program_that_sees_an_alias_before_its_entry_does_not_note_it_twice(
     assert kinds() == [("promoted", None, 1)]
 
 
+def test_a_quick_move_back_by_hand_is_noted_once(register: Register) -> None:
+    register(), register()
+    promote("dln", 1)
+    promote("dln", 2)
+    roll_back("dln")
+    move_by_hand(2)
+    assert [journal.observe("dln"), journal.observe("dln")] == [2, 2]
+    assert kinds()[2:] == [("rolled back", 2, 1), ("moved", 1, 2)]
+
+
 def test_every_registry_command_notices_a_move(
     register: Register, capsys: pytest.CaptureFixture[str]
 ) -> None:
