@@ -120,19 +120,24 @@ class VisitorFolder:
                 logger.exception("Old pictures were not deleted.")
 
 
-@cache
 def visitor_folder() -> VisitorFolder:
     """Return the folder of this process, made at the first call, and let Gradio use it.
 
     Gradio reads its place from the environment, so that all pages of a process share one. It is
-    made where GRADIO_TEMP_DIR says, if that is set.
+    made where GRADIO_TEMP_DIR says, if that is set at the first call.
 
     Raises:
         OSError: The folder can't be made.
     """
+    folder = _folder_of_process()
+    os.environ["GRADIO_TEMP_DIR"] = str(folder.path)
+    return folder
+
+
+@cache
+def _folder_of_process() -> VisitorFolder:
     chosen = os.environ.get("GRADIO_TEMP_DIR")
     folder = VisitorFolder(Path(chosen) if chosen else None)
-    os.environ["GRADIO_TEMP_DIR"] = str(folder.path)
     folder.remove_regularly()
     atexit.register(folder.close)
     return folder

@@ -22,6 +22,7 @@ from demo.tabs.transfer import (
     TransferTab,
 )
 from demo.transfer import STRIP_STRENGTHS
+from demo.visitor_files import visitor_folder
 from registry import versions
 from tests.demo.fakes import FakeRegistry
 
@@ -29,12 +30,10 @@ READER = PhotoReader()
 
 
 @pytest.fixture
-def transfer(
-    registry: FakeRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> TransferTab:
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "sent"))
+def transfer(registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch) -> TransferTab:
     monkeypatch.setattr(versions, "card", lambda reference: f"The card of {reference}.")
     registry.put_transfer(5)
+    visitor_folder()
     with gr.Blocks():
         return TransferTab(PageContext(server=ModelServer(None), mlflow_url=None, reader=READER))
 
@@ -85,7 +84,7 @@ def test_pictures_are_marked_and_the_file_has_the_photos_size(
     assert picture.size == (2400, 2400)
     assert not picture.getexif()
     assert SOURCE_TYPE in picture.info["XML:com.adobe.xmp"]
-    assert Path(picture.filename).is_relative_to(tmp_path / "sent")
+    assert Path(picture.filename).is_relative_to(visitor_folder().path)
     strip = transfer.show_strip(*values)
     assert [f'strength {s:g}"' in strip for s in STRIP_STRENGTHS] == [True] * len(STRIP_STRENGTHS)
     with pytest.raises(gr.Error, match="gone"):
