@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal, get_args
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -20,6 +21,9 @@ from registry.temporary import TemporaryFolder
 
 LOGGED_MODEL = "models:/"
 """How the address of a logged model begins, before its id: the source of a version."""
+VALIDATION, VALIDATION_REASON = "validation_status", "validation_reason"
+"""The tags that say whether a version passed the gates, and why or why not."""
+Validation = Literal["passed", "failed"]
 WITHOUT_PT2 = "without_pt2"
 """The tag of a version to which `registration.complete` has not yet added its pt2."""
 
@@ -94,6 +98,14 @@ class Version(VersionMetadata):
     aliases: tuple[str, ...]
     created: datetime
     description: str
+    validation: Validation | None = None
+    """passed: it passed the gates; failed: it must not be used; None: neither is known."""
+    validation_reason: str = ""
+
+    @property
+    def is_validated(self) -> bool:
+        """Whether it passed the gates of promotion, or came as a starter."""
+        return self.validation == "passed" or (self.validation is None and self.starter is not None)
 
     @property
     def title(self) -> str:
@@ -134,7 +146,15 @@ def read(entry: Entry) -> Version:
         aliases=tuple(sorted(entry.aliases)),
         created=datetime.fromtimestamp(entry.created_ms / 1000, UTC),
         description=entry.description,
+        validation=_validation(entry),
+        validation_reason=entry.tags.get(VALIDATION_REASON, ""),
     )
+
+
+def _validation(entry: Entry) -> Validation | None:
+    """Return what the tag says; None where a person wrote another word."""
+    status = entry.tags.get(VALIDATION)
+    return next((known for known in get_args(Validation) if known == status), None)
 
 
 def describe(version: Version, text: str) -> None:

@@ -3,12 +3,9 @@
 from registry import store, versions
 from registry.entries import Version
 from registry.errors import BadVersion
-from registry.promotion import journal
+from registry.promotion import journal, validation
 from registry.promotion.journal import Kind
 from registry.versions import PRODUCTION
-
-VALIDATION, FAILED = "validation_status", "failed"
-"""MLflow's tag of a version, and its value where the version must not be used."""
 
 
 def promote(name: str, number: int, reason: str = "", kind: Kind = "promoted") -> Version:
@@ -53,7 +50,7 @@ def roll_back(name: str, reason: str = "") -> Version:
     whole = {version.number for version in versions.list_versions(name)}
     if not whole:
         versions.resolve(name)
-    failed = _failed(name)
+    failed = validation.failed(name)
     for number in journal.earlier(journal.read(name)):
         if number in whole and number not in failed and number != now:
             return promote(name, number, reason, "rolled back")
@@ -62,12 +59,3 @@ def roll_back(name: str, reason: str = "") -> Version:
         f"`python -m registry history {name}` shows what was, `python -m registry promote {name} "
         "VERSION` takes another."
     )
-
-
-def _failed(name: str) -> set[int]:
-    """Return the numbers of the versions that are tagged as failed."""
-    from registry.store.records import open_records
-
-    with store.answering():
-        entries = open_records().entries(name)
-    return {entry.number for entry in entries if entry.tags.get(VALIDATION) == FAILED}
