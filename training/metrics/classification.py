@@ -4,10 +4,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
-from torchmetrics.functional.classification import (
-    multiclass_accuracy,
-    multiclass_calibration_error,
-)
 
 from registry.measurements import Measurement
 
@@ -16,6 +12,11 @@ def emotion_metrics(
     logits: Float[Tensor, "faces labels"], truth: Int[Tensor, "faces"]
 ) -> dict[str, float]:
     """Return accuracy, mean recall over the classes present, and calibration error (15 bins)."""
+    from torchmetrics.functional.classification import (
+        multiclass_accuracy,
+        multiclass_calibration_error,
+    )
+
     labels = logits.shape[1]
     present = truth.unique()
     recalls = multiclass_accuracy(logits, truth, labels, average="none")[present]
