@@ -1,5 +1,6 @@
 """Drawn faces, a tiny encoder, and a recipe that takes seconds."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,10 +20,22 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     return Prepared.open(folder)
 
 
+@pytest.fixture(scope="session")
+def with_dln(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the database of a store with a DLN; its copies have its files."""
+    folder = tmp_path_factory.mktemp("with-dln")
+    shutil.copy(migrated, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        patch.setenv("EXPRESSION_STUDIO_STORE", str(folder))
+        register(DLN, Tiny(1, {"expression": 16, "identity": 32}))
+    return folder / migrated.name
+
+
 @pytest.fixture
-def dln(fresh_store: Path) -> str:
-    assert fresh_store.is_dir()
-    register(DLN, Tiny(1, {"expression": 16, "identity": 32}))
+def dln(with_dln: Path, fresh_store: Path) -> str:
+    """Return a DLN in an otherwise empty store for this test alone."""
+    shutil.copy(with_dln, fresh_store)
     return "dln/1"
 
 
