@@ -40,7 +40,7 @@ def test_from_toy_faces_to_an_answer_about_a_photo(
         return pd.read_parquet(file)
 
     runs = ("--runs", str(tmp_path / "runs"))
-    training("train", "dln-smoke", *runs)
+    training("train", "dln-smoke", *runs, "--epochs", "1")
     run("registry", "promote", "dln", "1")
     trained = training(
         "train", "emotion-smoke", *runs, "--start", "models:/dln@production",

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from registry import promotion, signature, store, versions
 from registry.catalog import DLN as SPEC
-from registry.crops import CropSpec
+from tests.browser import networks
 from tests.training.starters.conftest import ACCURACY, COMPACT, DLN_CARD
 from training import seed
 from training.models.dln.network import DLN
@@ -145,13 +145,10 @@ class Older(DLN):
         return {name: outputs[name] for name in ("expression", "identity")}
 
 
-def test_a_users_version_stays_in_production(network: DLN, fresh_store: Path) -> None:
+@pytest.mark.usefixtures("network")
+def test_a_users_version_stays_in_production(fresh_store: Path) -> None:
     assert fresh_store.is_dir()
-    run = store.connect().create_run(store.experiment("dln"))
-    versions.register(
-        SPEC, network, crop=CropSpec(size_px=48, margin=0.1), run_id=run.info.run_id, config={},
-        description="My own.",
-    )  # fmt: skip
+    networks.register(SPEC, networks.Tiny(1, {"expression": 16, "identity": 32}))
     promotion.promote("dln", 1)
     assert seed.seed() == ["dln version 2 is the starter dln-compact."]
     assert versions.resolve("dln").number == 1

@@ -1,6 +1,8 @@
 """Drawn faces, a tiny encoder, and a recipe that takes seconds."""
 
 import shutil
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,7 +37,11 @@ def with_dln(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def dln(with_dln: Path, fresh_store: Path) -> str:
     """Return a DLN in an otherwise empty store for this test alone."""
-    shutil.copy(with_dln, fresh_store)
+    with (
+        closing(sqlite3.connect(with_dln)) as filled,
+        closing(sqlite3.connect(fresh_store / with_dln.name)) as own,
+    ):
+        filled.backup(own)  # the file alone lacks what is in its log
     return "dln/1"
 
 
