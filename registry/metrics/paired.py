@@ -43,27 +43,28 @@ def differences(candidate: pd.DataFrame, other: pd.DataFrame) -> dict[Quantity, 
     Raises:
         OtherItemsError: the items are not the same, or not the same is true of them.
     """
-    candidate, other = _aligned(candidate, other)
-    if "kind" in candidate:
-        return dict(_of_embedding(candidate, other))
-    if "emotion" in candidate:
-        return dict(_of_faces(candidate, other))
-    return dict(_of_transfers(candidate, other))
+    try:
+        candidate, other = _aligned(candidate, other)
+        if "kind" in candidate:
+            return dict(_of_embedding(candidate, other))
+        if "emotion" in candidate:
+            return dict(_of_faces(candidate, other))
+        return dict(_of_transfers(candidate, other))
+    except KeyError as error:  # a column is missing
+        raise OtherItemsError from error
 
 
 def _aligned(one: pd.DataFrame, other: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return both tables in the same order.
 
     Raises:
+        KeyError: one lacks a column.
         OtherItemsError: they don't have the same items.
     """
     keys = [key for key in (*KEYS, *TRUTHS) if key in one or key in other]
     if "kind" in one:  # what people chose; of faces the column holds what the network says
         keys.append("answer")
-    try:
-        items = [table[keys].astype("string").fillna("") for table in (one, other)]
-    except KeyError as error:
-        raise OtherItemsError from error
+    items = [table[keys].astype("string").fillna("") for table in (one, other)]
     order = [each.sort_values(keys).index for each in items]
     if not np.array_equal(items[0].loc[order[0]], items[1].loc[order[1]]):
         raise OtherItemsError
