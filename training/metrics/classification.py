@@ -1,29 +1,39 @@
 """Accuracy and calibration of an emotion classifier."""
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
 from registry.measurements import Measurement
+from registry.metrics.bootstrap import cluster_weights
+from registry.metrics.estimates import PERCENTILES
+from registry.metrics.faces import FACE_METRICS, Faces
 
 
 def emotion_metrics(
     logits: Float[Tensor, "faces labels"], truth: Int[Tensor, "faces"]
 ) -> dict[str, float]:
-    """Return accuracy, mean recall over the classes present, and calibration error (15 bins)."""
+    """Return accuracy, mean recall and macro-F1, and calibration error (15 bins).
+
+    Mean recall and macro-F1 are means over the classes that are present in `truth`.
+    """
     from torchmetrics.functional.classification import (
         multiclass_accuracy,
         multiclass_calibration_error,
+        multiclass_f1_score,
     )
 
     labels = logits.shape[1]
     present = truth.unique()
     recalls = multiclass_accuracy(logits, truth, labels, average="none")[present]
+    f1 = multiclass_f1_score(logits, truth, labels, average="none")[present]
     probabilities = logits.softmax(1)
     return {
         "accuracy": float(multiclass_accuracy(logits, truth, labels, average="micro")),
         "mean_recall": float(recalls.mean()),
+        "macro_f1": float(f1.mean()),
         "calibration_error": float(
             multiclass_calibration_error(probabilities, truth, labels, n_bins=15)
         ),
@@ -37,7 +47,6 @@ def emotion_measurements(
     split: str,
     of_set: str,
     protocol: str = "",
-    resamples: int = 300,
 ) -> list[Measurement]:
     """Return `emotion_metrics` as rows with their 95 % intervals, by bootstrap over faces.
 
@@ -47,16 +56,18 @@ def emotion_measurements(
         split: the faces' split.
         of_set: name of the data set.
         protocol: how the labels were chosen; see `Measurement.protocol`.
-        resamples: number of bootstrap samples.
     """
-    rng = torch.Generator().manual_seed(0)
-    metrics = emotion_metrics(logits, truth)
-    draws = [torch.randint(len(truth), (len(truth),), generator=rng) for _ in range(resamples)]
-    resampled = [emotion_metrics(logits[faces], truth[faces]) for faces in draws]
+    best = logits.softmax(1).max(1)
+    faces = Faces(
+        truth=truth.numpy(),
+        answer=best.indices.numpy(),
+        probability=best.values.double().numpy(),
+    )
+    drawn = list(cluster_weights(np.arange(len(truth))))
     rows = []
-    for name, value in metrics.items():
-        values = torch.tensor([each[name] for each in resampled])
-        low, high = torch.quantile(values, torch.tensor([0.025, 0.975])).tolist()
+    for name, value in emotion_metrics(logits, truth).items():
+        resampled = np.concatenate([FACE_METRICS[name](faces, weights) for weights in drawn])
+        low, high = np.nanpercentile(resampled, PERCENTILES).tolist()
         rows.append(
             Measurement(
                 split=split,
