@@ -14,7 +14,6 @@ import pytest
 
 from training.__main__ import main
 
-
 Command = Callable[..., str]
 
 
