@@ -67,6 +67,11 @@ class Options:
     """Port of MLflow's UI; the next free one where it is busy."""
     no_mlflow: bool = False
     """Don't start MLflow's UI."""
+    only_validated: bool = False
+    """Refuse a version that did not pass the gates of promotion, also one that was put into
+    production in MLflow's UI; the version before goes on answering."""
+    no_cache: bool = False
+    """Compute each answer, also where the same version has answered about the same face before."""
     version: bool = False
     """Print the version and end."""
 
@@ -126,13 +131,16 @@ def _open(
     options: Options, access: Access, wanted: int, closing: list[Callable[[], None]]
 ) -> MlflowUI:
     """Open the page and print its addresses; `closing` gets what closes it, also if this fails."""
-    from demo.models import PAGE_MODELS, ModelServer
+    from demo.models import CACHE_BYTES, PAGE_MODELS, ModelServer
     from demo.open_page import announce
     from demo.photo_reader import PhotoReader
     from demo.visitor_files import visitor_folder
 
     pictures = visitor_folder()
-    server, reader = ModelServer(), PhotoReader()
+    server = ModelServer(
+        only_validated=options.only_validated, cache_bytes=0 if options.no_cache else CACHE_BYTES
+    )
+    reader = PhotoReader()
     closing += [pictures.close, server.close]
     server.follow(*PAGE_MODELS)  # they are loaded while Gradio is imported
     reader.prepare()

@@ -39,9 +39,9 @@ class PageContext:
         )
 
     def problem_html(self, spec: ModelSpec) -> str:
-        """Return why the version in production does not answer, or nothing."""
-        problem = self.server.problem(spec.name)
-        return notice(problem) if problem else ""
+        """Return why the version in production does not answer, or that it isn't validated."""
+        sentences = (self.server.problem(spec.name), self.server.unvalidated(spec.name))
+        return "".join(map(notice, filter(None, sentences)))
 
     def mlflow_html(self, *specs: ModelSpec) -> str:
         """Return links to these models in MLflow's UI; nothing where it doesn't run."""
@@ -58,8 +58,10 @@ class PageContext:
             models, runs = f"{self.mlflow_url}/#/models", f"{self.mlflow_url}/#/runs"
             version = _link(f"{models}/{provenance.model}/versions/{provenance.version}", version)
             run = _link(f"{runs}/{provenance.run_id}", run)
+        if not provenance.validated:
+            version += " <b>(not validated)</b>"
         place = (escape(provenance.device), escape(provenance.engine))
-        parts = (version, run, *place, f"{provenance.seconds:.2f}&nbsp;s")
+        parts = (version, run, *place, escape(provenance.duration))
         return f'<p class="provenance">Answered by {" · ".join(parts)}</p>'
 
 

@@ -20,6 +20,8 @@ PROVENANCE = {
     "device": "cpu",
     "engine": "onnxruntime",
     "seconds": 0.12,
+    "cached": False,
+    "validated": True,
 }
 BOX = [98.1, 102.7, 231.5, 236.1]
 COMPARED = {

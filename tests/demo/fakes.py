@@ -37,6 +37,7 @@ def version(
         starter=None,
         encoder=CATALOG[name].encoder,
         thresholds=thresholds if CATALOG[name].encoder else {},
+        validation="passed",
     )
 
 

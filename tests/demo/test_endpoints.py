@@ -31,6 +31,7 @@ from tests.demo.fakes import FakeRegistry, answers
 
 pytestmark = pytest.mark.xdist_group("page")
 PROVENANCE_KEYS = {"model", "version", "run_id", "device", "engine", "seconds"}
+PROVENANCE_KEYS |= {"cached", "validated"}
 EXPRESSIONS = torch.nn.functional.normalize(torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.1]]))
 IDENTITIES = torch.nn.functional.normalize(torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]))
 
