@@ -159,6 +159,11 @@ class ModelServer:
             raise _registry_error(name, slot.failure)
         return slot.model
 
+    def loaded(self, name: str) -> Model | None:
+        """Return the version of `name` that answers now; None where none is loaded yet."""
+        slot = self._slots.get(name)
+        return None if slot is None else slot.model
+
     def problem(self, name: str) -> str | None:
         """Return in words why the version in production does not answer; None when it does."""
         slot = self._slots.get(name)
@@ -171,8 +176,8 @@ class ModelServer:
 
     def unvalidated(self, name: str) -> str | None:
         """Return in words that the version that answers is not validated; None where it is."""
-        slot = self._slots.get(name)
-        return None if slot is None or slot.model is None else mark(slot.model.version)
+        model = self.loaded(name)
+        return None if model is None else mark(model.version)
 
     def close(self) -> None:
         """Stop watching; loaded versions go on answering."""

@@ -1,4 +1,4 @@
-"""The page: three tabs, the endpoints, and nothing from outside this machine."""
+"""The page: four tabs, the endpoints, and nothing from outside this machine."""
 
 import os
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ from demo.tabs.context import PageContext
 from demo.tabs.emotion import EmotionTab
 from demo.tabs.endpoints import Endpoints
 from demo.tabs.keyboard import add_keyboard_support
+from demo.tabs.models import ModelsTab
 from demo.tabs.transfer import TransferTab
 from demo.tabs.triplet import TripletTab
 from demo.tabs.uploads import UploadOnlyBlocks
@@ -83,12 +84,15 @@ def create_demo(
     ) as demo:
         gr.HTML(HEADER, apply_default_css=False)
         with gr.Tabs():
-            with gr.Tab("Triplet", id="triplet"):
+            with gr.Tab("Triplet", id="triplet") as triplet_tab:
                 triplet = TripletTab(context)
-            with gr.Tab("Emotion", id="emotion"):
+            with gr.Tab("Emotion", id="emotion") as emotion_tab:
                 emotion = EmotionTab(context)
-            with gr.Tab("Transfer", id="transfer"):
+            with gr.Tab("Transfer", id="transfer") as transfer_tab:
                 transfer = TransferTab(context)
+            with gr.Tab("Models", id="models") as models_tab:
+                models = ModelsTab(context)
+        models.connect(models_tab, triplet_tab, emotion_tab, transfer_tab)
         links = context.mlflow_html(DLN, EMOTION, PIX2PIXHD)
         gr.HTML(PRIVACY + links, apply_default_css=False)
         add_keyboard_support()

@@ -52,17 +52,24 @@ class PageContext:
 
     def provenance_html(self, provenance: Provenance) -> str:
         """Return which version answered, where, by which engine, and in what time."""
-        version = f"{escape(provenance.model)}, version {provenance.version}"
-        run = f"run {escape(provenance.run_id[:8])}"
-        if self.mlflow_url:
-            models, runs = f"{self.mlflow_url}/#/models", f"{self.mlflow_url}/#/runs"
-            version = _link(f"{models}/{provenance.model}/versions/{provenance.version}", version)
-            run = _link(f"{runs}/{provenance.run_id}", run)
+        version = self.version_html(provenance.model, provenance.version)
+        run = self.run_html(provenance.run_id)
         if not provenance.validated:
             version += " <b>(not validated)</b>"
         place = (escape(provenance.device), escape(provenance.engine))
         parts = (version, run, *place, escape(provenance.duration))
         return f'<p class="provenance">Answered by {" · ".join(parts)}</p>'
+
+    def version_html(self, name: str, number: int) -> str:
+        """Return "dln, version 3", a link to it where MLflow's UI runs."""
+        text = f"{escape(name)}, version {number}"
+        url = f"{self.mlflow_url}/#/models/{name}/versions/{number}"
+        return _link(url, text) if self.mlflow_url else text
+
+    def run_html(self, run_id: str) -> str:
+        """Return "run" and the beginning of its id, a link to it where MLflow's UI runs."""
+        text = f"run {escape(run_id[:8])}"
+        return _link(f"{self.mlflow_url}/#/runs/{run_id}", text) if self.mlflow_url else text
 
 
 def answer_box(heading: str, body: str) -> str:

@@ -72,9 +72,10 @@ def photos(people: list[Path]) -> list[Any]:
     return [handle_file(path) for path in people]
 
 
-def test_programs_see_four_endpoints_and_nothing_else(client: Client) -> None:
+def test_programs_see_five_endpoints_and_nothing_else(client: Client) -> None:
     api = client.view_api(return_format="dict", print_info=False)
-    assert set(api["named_endpoints"]) == {"/compare", "/emotion", "/embed", "/transfer"}
+    names = {"/compare", "/emotion", "/embed", "/transfer", "/models"}
+    assert set(api["named_endpoints"]) == names
     assert not api["unnamed_endpoints"]
 
 
