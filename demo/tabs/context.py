@@ -7,6 +7,7 @@ from html import escape
 from demo.answers import Provenance
 from demo.models import ModelServer
 from demo.photo_reader import PhotoReader
+from demo.shadow import NOTICE, Shadow
 from registry.catalog import ModelSpec
 from registry.crops import CropSpec
 from registry.errors import RegistryError
@@ -18,11 +19,16 @@ ASK_AGAIN_SECONDS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class PageContext:
-    """The models in production, one reader of photos, and the URL of MLflow's UI if it runs."""
+    """What all tabs use.
+
+    `server` has the models in production, `shadow` those that answer beside them for comparison;
+    `mlflow_url` is where MLflow's UI runs, if it does; `reader` reads all photos.
+    """
 
     server: ModelServer
     mlflow_url: str | None
     reader: PhotoReader = field(default_factory=PhotoReader)
+    shadow: Shadow = field(default_factory=Shadow)
 
     def shown_crop(self, spec: ModelSpec) -> CropSpec:
         """Return how the version that answers crops a face, at a size for the screen."""
@@ -40,8 +46,18 @@ class PageContext:
 
     def problem_html(self, spec: ModelSpec) -> str:
         """Return why the version in production does not answer, or that it isn't validated."""
-        sentences = (self.server.problem(spec.name), self.server.unvalidated(spec.name))
+        candidate = self.shadow.candidate(spec.name)
+        sentences = (
+            self.server.problem(spec.name),
+            self.server.unvalidated(spec.name),
+            candidate and candidate.problem,
+        )
         return "".join(map(notice, filter(None, sentences)))
+
+    def shadow_notice(self, spec: ModelSpec) -> str:
+        """Return that another version answers beside the one in production; nothing if none."""
+        candidate = self.shadow.candidate(spec.name)
+        return f'<p class="privacy">{NOTICE.format(candidate.title)}</p>' if candidate else ""
 
     def mlflow_html(self, *specs: ModelSpec) -> str:
         """Return links to these models in MLflow's UI; nothing where it doesn't run."""

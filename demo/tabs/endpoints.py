@@ -51,10 +51,10 @@ PICTURE = "The picture as a PNG of the source's size, marked as generated."
 
 
 class Endpoints:
-    """`compare`, `emotion`, `embed`, `transfer`, `models`; faces count from 1, the largest first."""
+    """`compare`, `emotion`, `embed`, `transfer`, `models`; faces count from 1, largest first."""
 
     def __init__(self, context: PageContext) -> None:
-        self._server = context.server
+        self._server, self._shadow = context.server, context.shadow
         self._reader = context.reader
         self._comparer = TripletComparer(context.server)
         self._recognizer = EmotionRecognizer(context.server)
@@ -89,11 +89,15 @@ class Endpoints:
         """Tells which two of three photos share an expression."""
         photos = [self._read(path) for path in (photo_1, photo_2, photo_3)]
         faces = [_face_index(face) for face in (face_1, face_2, face_3)]
-        return self._comparer.compare(photos, faces).to_dict()
+        answer = self._comparer.compare(photos, faces)
+        self._shadow.compare(photos, faces, answer)
+        return answer.to_dict()
 
     def emotion(self, photo: str | None, face: int | None = None) -> list[Answer]:
         """Names the emotion of every face of a photo, or of one."""
-        answers = self._recognizer.recognise(self._read(photo), _face_indices(face))
+        read = self._read(photo)
+        answers = self._recognizer.recognise(read, _face_indices(face))
+        self._shadow.recognise(read, answers)
         return [answer.to_dict() for answer in answers]
 
     def embed(self, photo: str | None, face: int | None = None) -> list[Answer]:

@@ -6,8 +6,9 @@ from html import escape
 from itertools import groupby
 
 from demo.model_reports import ModelReport, VersionReport
-from demo.tabs.context import PageContext, code_marked
-from registry.catalog import ModelSpec
+from demo.shadow import Candidate, Comparison
+from demo.tabs.context import PageContext, code_marked, notice
+from registry.catalog import DLN, EMOTION, ModelSpec
 from registry.entries import Version
 from registry.measurements import Measurement
 from registry.promotion.journal import Entry
@@ -18,6 +19,13 @@ HOW_TO_READ = (
 )
 NOTHING_MEASURED = "Nothing was measured of this version: `python -m training evaluate` does it."
 FIRST = "It is the first version in production that the journal knows: there is nothing to compare."
+DIFFERENCES = {
+    DLN.name: ("odd one of three", "distances"),
+    EMOTION.name: ("emotion", "probabilities"),
+}
+"""What is compared of two versions: a choice, and numbers."""
+NOT_ASKED = "It has not been asked since the page was started. Only these counts are kept."
+LEFT_OUT = "{} questions were not put to it, because it was busy."
 KINDS = {
     "seeded": "put there as a starter",
     "promoted": "promoted",
@@ -41,6 +49,26 @@ def report_html(context: PageContext, spec: ModelSpec, report: ModelReport) -> s
         _journal(report.journal),
     )
     return f'<div class="answer report">{"".join(parts)}</div>'
+
+
+def shadow_html(candidate: Candidate) -> str:
+    """Return how often a candidate answers otherwise than the version in production."""
+    lines = "".join(f"<li>{_compared_with(each, candidate)}</li>" for each in candidate.comparisons)
+    left_out = f"<p>{LEFT_OUT.format(candidate.left_out)}</p>" if candidate.left_out else ""
+    return (
+        f'<div class="answer"><h2>Beside it, for comparison: version {candidate.number}</h2>'
+        f"{notice(candidate.problem) if candidate.problem else ''}"
+        f'<ul class="compared">{lines or f"<li>{NOT_ASKED}</li>"}</ul>{left_out}</div>'
+    )
+
+
+def _compared_with(found: Comparison, candidate: Candidate) -> str:
+    kind, numbers = DIFFERENCES[candidate.name]
+    return (
+        f"{found.differing} of {found.answers} answers have another {kind} than those of version "
+        f"{found.champion} ({found.differing / found.answers:.1%}); {numbers} differ by "
+        f"{found.mean_difference:.3f} on average."
+    )
 
 
 def _heading(spec: ModelSpec, report: ModelReport) -> str:

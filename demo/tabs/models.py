@@ -8,7 +8,7 @@ from demo import model_reports
 from demo.models import PAGE_MODELS
 from demo.tabs.context import PageContext, notice, placeholder
 from demo.tabs.model_card import ModelCardAccordion, hide_model_card, show_model_card
-from demo.tabs.model_report import report_html
+from demo.tabs.model_report import report_html, shadow_html
 from registry.catalog import CATALOG
 from registry.errors import RegistryError
 
@@ -31,19 +31,21 @@ class ModelsTab:
             elem_classes="prose",
             apply_default_css=False,
         )
+        self.shadow = gr.HTML(elem_id="models-shadow", apply_default_css=False)
         self.card = ModelCardAccordion()
         self.shown = gr.State(None)
         self.timer = gr.Timer(REFRESH_SECONDS, active=False)
 
-    def connect(self, tab: gr.Tab, *others: gr.Tab) -> None:
+    def connect(self, tab: gr.Tab, tabs: gr.Tabs) -> None:
         """Fill the tab when it is opened, and keep it up to date until another one is.
 
         Args:
             tab: The tab.
-            others: All others.
+            tabs: It and all others.
         """
+        others = [each for each in tabs.children if isinstance(each, gr.Tab) and each is not tab]
         inputs = [self.model, self.shown]
-        outputs = [self.report, *self.card.outputs, self.shown, self.timer]
+        outputs = [self.report, *self.card.outputs, self.shown, self.shadow, self.timer]
         gr.on([tab.select, self.model.input, self.timer.tick], self.show, inputs, outputs, **QUIET)
         gr.on([each.select for each in others], self.rest, None, self.timer, **QUIET)
 
@@ -54,17 +56,19 @@ class ModelsTab:
             model: Name of the model.
             shown: What this returned for `self.shown` the last time.
         """
-        spec, timer = CATALOG[model], gr.Timer(active=True)
+        spec = CATALOG[model]
+        candidate = self._context.shadow.candidate(model)
+        last = [shadow_html(candidate) if candidate else "", gr.Timer(active=True)]
         try:
             state = (self._context.problem_html(spec), *model_reports.identity(model))
             if shown == (model, state):
-                return [gr.skip()] * 5 + [timer]
+                return [gr.skip()] * 5 + last
             report = model_reports.report(model)
         except RegistryError as error:
             html = self._context.problem_html(spec) or notice(str(error))
-            return [html, *hide_model_card(), None, timer]
+            return [html, *hide_model_card(), None, *last]
         card = show_model_card(model, report.now.version.number)
-        return [report_html(self._context, spec, report), *card, (model, state), timer]
+        return [report_html(self._context, spec, report), *card, (model, state), *last]
 
     def rest(self) -> Any:
         """Stop looking for changes."""
