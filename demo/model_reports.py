@@ -7,7 +7,7 @@ from typing import Any
 
 from demo.models import ModelServer
 from registry.entries import Version
-from registry.errors import BadVersion, RegistryError
+from registry.errors import BadVersion, EmptyRegistry, RegistryError
 from registry.measurements import Measurement
 from registry.promotion import journal
 from registry.promotion.journal import Entry
@@ -69,7 +69,7 @@ def report(name: str) -> ModelReport:
     if since is not None and since.before is not None:
         try:
             before = _version_report(versions.resolve(f"{name}/{since.before}"))
-        except BadVersion as error:
+        except (BadVersion, EmptyRegistry) as error:
             logger.info("The version before can't be compared.", exc_info=error)
     return ModelReport(
         now=_version_report(version),

@@ -5,6 +5,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -12,16 +13,22 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from registry import entries, promotion, versions
+from registry import entries, measurements, promotion, versions
 from registry.catalog import DLN
 from registry.graphs.file_names import ONNX_GRAPH
+from registry.measurements import Measurement
 from registry.promotion import journal
 from tests.browser import networks
 from tests.browser.conftest import Visitor
-from tests.browser.test_page_in_browser import ANSWER, give
+from tests.browser.test_page_in_browser import ANSWER, PHONE_PX, check, give
 from tests.field.open_page import Visitor as Program
+from tests.field.test_28_keyboard import serious
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+HARM = "<img src=x onerror='window.harmed=1'>"
+ACCURACY = Measurement(
+    split="test", set="toy", metric="triplet_accuracy", value=0.75, low=0.7, high=0.8
+)
 FOLLOWS_WITHIN_SECONDS = 10
 
 
@@ -59,6 +66,31 @@ def test_promotions_in_mlflow_change_the_answers_and_no_request_fails(
     moves = [(entry.kind, entry.after) for entry in journal.read("dln")]
     assert moves[-4:] == [("moved", 2), ("moved", broken), ("rolled back", 2), ("rolled back", 1)]
     assert versions.resolve(f"dln/{broken}").validation == "failed"
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_the_models_tab_by_keyboard_on_a_phone(visitor: Visitor, dark: bool) -> None:
+    promotion.promote("dln", 2, HARM)
+    run = versions.resolve("dln").run_id
+    measurements.write(run, [ACCURACY, replace(ACCURACY, group=f"sex: {HARM}", value=0.5)])
+    page = visitor.open(width=PHONE_PX, dark=dark)
+    page.get_by_role("tab", name="Models").click()
+    report = page.locator("#models-report")
+    expect(report.locator("h2")).to_contain_text("version 2, since")
+    expect(report).to_contain_text(HARM)
+    report.get_by_text("By group").focus()
+    page.keyboard.press("Enter")
+    expect(report).to_contain_text(f"sex: {HARM}")
+    page.get_by_role("button", name="Model card of dln, version 2").click()
+    expect(page.locator(".card:visible")).to_contain_text("with random numbers: for tests only")
+    check(page)
+    assert serious(page) == []
+    assert page.evaluate("window.harmed") is None
+    promotion.promote("dln", 1, "back")
+    expect(report.locator("h2")).to_contain_text("version 1, since")
+    page.get_by_role("radio", name="Deviation Learning Network").focus()
+    page.keyboard.press("ArrowRight")
+    expect(report.locator("h2")).to_contain_text("Emotion")
 
 
 def provenance(page: Page) -> Locator:
