@@ -44,7 +44,7 @@ def _why(version: Version) -> str:
     if version.validation == "failed":
         reason = version.validation_reason.rstrip(".") or "it carries no reason"
         return f"it is tagged as failed ({reason})"
-    return "nobody has compared it with the version before"
+    return "it has not passed the gates of promotion"
 
 
 def _next_step(version: Version) -> str:
