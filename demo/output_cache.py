@@ -62,7 +62,7 @@ class CachedFunction:
 
     def _add(self, keys: list[bytes], outputs: Mapping[str, np.ndarray]) -> dict[bytes, Row]:
         """Remember the rows of outputs, and return them."""
-        rows = {
+        rows: dict[bytes, Row] = {
             key: {name: values[index].copy() for name, values in outputs.items()}
             for index, key in enumerate(keys)
         }
@@ -76,7 +76,7 @@ class CachedFunction:
 def _digest(*arrays: Any) -> bytes:
     digest = hashlib.blake2b(digest_size=16)
     for array in arrays:
-        digest.update(np.ascontiguousarray(array))
+        digest.update(np.ascontiguousarray(array).data)
     return digest.digest()
 
 

@@ -71,7 +71,7 @@ class Candidate:
         self.left_out = 0
         """How many questions were not put to it, because too many waited."""
         self._comparisons: dict[tuple[int, str], Comparison] = {}
-        self._questions: queue.Queue[Callable[[Model], None] | None]
+        self._questions: queue.Queue[Callable[[Model], None]]
         self._questions = queue.Queue(MOST_WAITING)
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"{name}-shadow", daemon=True)
@@ -90,14 +90,25 @@ class Candidate:
             except queue.Full:
                 self.left_out += 1
 
-    def add(self, answers: Sequence[Answer], others: Sequence[Answer]) -> None:
-        """Count how answers of the version in production differ from the candidate's."""
+    def add(
+        self,
+        answers: Sequence[Answer],
+        others: Sequence[Answer],
+        difference: Callable[[Answer, Answer], tuple[bool, float]],
+    ) -> None:
+        """Count how answers of the version in production differ from the candidate's.
+
+        Args:
+            answers: Of the version in production.
+            others: The candidate's, about the same faces.
+            difference: Returns whether two answers differ, and by how much their numbers do.
+        """
         for answer, other in zip(answers, others, strict=True):
             key = answer.provenance.version, answer.provenance.run_id
             if key == (other.provenance.version, other.provenance.run_id):
                 continue  # it has been put into production meanwhile
             old = self._comparisons.pop(key, Comparison(champion=key[0]))
-            differs, by = _difference(answer, other)
+            differs, by = difference(answer, other)
             self._comparisons[key] = Comparison(
                 champion=old.champion,
                 answers=old.answers + 1,
@@ -166,7 +177,9 @@ class Shadow:
         if candidate is not None:
             candidate.ask(
                 lambda model: candidate.add(
-                    [answer], [TripletComparer(_Fixed(model)).compare(photos, faces)]
+                    [answer],
+                    [TripletComparer(_Fixed(model)).compare(photos, faces)],
+                    _triplet_difference,
                 )
             )
 
@@ -177,7 +190,9 @@ class Shadow:
             faces = [answer.face_index for answer in answers]
             candidate.ask(
                 lambda model: candidate.add(
-                    answers, EmotionRecognizer(_Fixed(model)).recognise(photo, faces)
+                    answers,
+                    EmotionRecognizer(_Fixed(model)).recognise(photo, faces),
+                    _emotion_difference,
                 )
             )
 
@@ -212,11 +227,14 @@ def _parse(reference: str) -> tuple[str, int]:
     return parts["name"], int(parts["number"])
 
 
-def _difference(answer: Answer, other: Answer) -> tuple[bool, float]:
-    """Return whether two answers differ, and by how much their numbers do on average."""
-    if isinstance(answer, TripletAnswer):
-        gaps = np.subtract(answer.distances, other.distances)
-        return answer.odd != other.odd, float(np.abs(gaps).mean())
+def _triplet_difference(answer: TripletAnswer, other: TripletAnswer) -> tuple[bool, float]:
+    """Return whether the odd one differs, and by how much the distances do on average."""
+    gaps = np.subtract(answer.distances, other.distances)
+    return answer.odd != other.odd, float(np.abs(gaps).mean())
+
+
+def _emotion_difference(answer: EmotionAnswer, other: EmotionAnswer) -> tuple[bool, float]:
+    """Return whether the emotion differs, and by how much the probabilities do on average."""
     labels = answer.probabilities.keys() | other.probabilities.keys()
     pairs = [(answer.probabilities.get(k, 0.0), other.probabilities.get(k, 0.0)) for k in labels]
     return answer.label != other.label, float(np.mean([abs(a - b) for a, b in pairs]))

@@ -52,7 +52,7 @@ class PageContext:
             self.server.unvalidated(spec.name),
             candidate and candidate.problem,
         )
-        return "".join(map(notice, filter(None, sentences)))
+        return "".join(notice(sentence) for sentence in sentences if sentence)
 
     def shadow_notice(self, spec: ModelSpec) -> str:
         """Return that another version answers beside the one in production; nothing if none."""

@@ -168,7 +168,7 @@ def _change(report: ModelReport) -> str:
 def _compared(before: VersionReport, now: VersionReport) -> list[tuple[str, ...]]:
     """Return the main metrics of both, and their difference where both saw the same data."""
     old = {(row.split, row.metric, row.set): row for row in before.main}
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for row in now.main:
         other = old.get((row.split, row.metric, row.set))
         difference = "" if other is None else f"{row.value - other.value:+.3f}"
