@@ -1,13 +1,14 @@
-"""Outputs for faces that were asked about before, kept in memory."""
+"""Outputs for faces that were asked about before, kept in memory as long as visitors' files."""
 
 import hashlib
 import sys
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from cachetools import LRUCache
+
+from demo.timed_cache import TimedCache
+from demo.visitor_files import LIFETIME_SECONDS
 
 Row = Mapping[str, np.ndarray]
 """The outputs for one face."""
@@ -27,18 +28,22 @@ class CachedFunction:
             each depending on its own row alone.
         most_bytes: How much the remembered rows may take together; the least recently used go
             first.
+        kept_seconds: How long a row is remembered at most.
     """
 
-    def __init__(self, compute: Callable[..., Mapping[str, np.ndarray]], most_bytes: int) -> None:
+    def __init__(
+        self,
+        compute: Callable[..., Mapping[str, np.ndarray]],
+        most_bytes: int,
+        kept_seconds: float = LIFETIME_SECONDS,
+    ) -> None:
         self._compute = compute
-        self._rows: LRUCache[bytes, Row] = LRUCache(most_bytes, getsizeof=_size_bytes)
-        self._guard = threading.Lock()
+        self._rows = TimedCache[Row](most_bytes, kept_seconds, _size_bytes)
 
     @property
-    def size_bytes(self) -> int:
+    def kept_bytes(self) -> int:
         """How much the remembered rows take."""
-        with self._guard:
-            return int(self._rows.currsize)
+        return self._rows.kept_bytes
 
     def __call__(self, *inputs: np.ndarray) -> Mapping[str, np.ndarray]:
         """Return the outputs for these inputs, as CachedOutputs where none was computed.
@@ -46,8 +51,7 @@ class CachedFunction:
         Raises as `compute`.
         """
         keys = [_digest(*rows) for rows in zip(*inputs, strict=True)]
-        with self._guard:
-            found = {key: row for key in keys if (row := self._rows.get(key)) is not None}
+        found = {key: row for key in keys if (row := self._rows.get(key)) is not None}
         missing = [index for index, key in enumerate(keys) if key not in found]
         if len(missing) == len(keys):
             outputs = self._compute(*inputs)
@@ -60,16 +64,14 @@ class CachedFunction:
         joined = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
         return joined if missing else CachedOutputs(joined)
 
-    def _add(self, keys: list[bytes], outputs: Mapping[str, np.ndarray]) -> dict[bytes, Row]:
+    def _add(self, keys: Sequence[bytes], outputs: Mapping[str, np.ndarray]) -> dict[bytes, Row]:
         """Remember the rows of outputs, and return them."""
         rows: dict[bytes, Row] = {
             key: {name: values[index].copy() for name, values in outputs.items()}
             for index, key in enumerate(keys)
         }
-        with self._guard:
-            for key, row in rows.items():
-                if _size_bytes(row) <= self._rows.maxsize:
-                    self._rows[key] = row
+        for key, row in rows.items():
+            self._rows.add(key, row)
         return rows
 
 

@@ -1,5 +1,7 @@
 """Outputs that are remembered are those that would be computed, and few are computed twice."""
 
+import gc
+import weakref
 from collections.abc import Mapping
 
 import numpy as np
@@ -9,6 +11,7 @@ import torch
 from demo.models import ModelServer
 from demo.output_cache import CachedFunction, CachedOutputs
 from demo.predictors import EmotionRecognizer, Photo, read_photo_with_faces
+from demo.timed_cache import TimedCache
 from registry.faces import FaceCropper
 from tests.demo.fakes import FakeRegistry
 from tests.demo.test_models import until
@@ -48,14 +51,31 @@ def test_the_rows_used_last_are_kept_within_the_limit() -> None:
     for face in faces:
         cached(face[None])
         cached(faces[:1])
-        assert cached.size_bytes <= limit
+        assert cached.kept_bytes <= limit
     computed = summing.rows
     cached(faces[[0, -1]])
     assert summing.rows == computed
     cached(faces[1:2])
     assert summing.rows == computed + 1
     cached(np.zeros((1, 100_000), np.float32))
-    assert cached.size_bytes <= limit
+    assert cached.kept_bytes <= limit
+
+
+def test_rows_are_forgotten_after_their_time_though_nobody_asks() -> None:
+    cached = CachedFunction(Summing(), 2**20, kept_seconds=0.05)
+    cached(np.ones((3, 4), np.float32))
+    assert until(lambda: cached.kept_bytes == 0)
+
+
+def test_rows_go_with_the_function() -> None:
+    row = np.ones(1000, np.float32)
+    kept, cache = weakref.ref(row), TimedCache[np.ndarray](2**20, 3600, lambda each: each.nbytes)
+    cache.add(b"1", row)
+    del row
+    assert kept() is not None
+    del cache
+    gc.collect()
+    assert kept() is None
 
 
 @pytest.fixture
