@@ -8,14 +8,13 @@ from typing import Any
 from demo.models import ModelServer
 from registry.entries import Version
 from registry.errors import BadVersion, EmptyRegistry, RegistryError
+from registry.listing import HEADLINES, SPLITS
 from registry.measurements import Measurement
 from registry.promotion import journal
 from registry.promotion.journal import Entry
 
 logger = logging.getLogger(__name__)
 
-SPLITS = ("test", "validation")
-"""Which measurements are shown: those of the first of these splits that has any."""
 LAST_ENTRIES = 10
 
 
@@ -30,7 +29,7 @@ class VersionReport:
 
     @property
     def shown(self) -> list[Measurement]:
-        """Rates and distances of the first split that was measured, without details of protocol."""
+        """Rates and distances of the first of SPLITS that was measured, by the usual protocol."""
         for split in SPLITS:
             rows = [row for row in self.measurements if row.split == split and not row.protocol]
             if rows:
@@ -39,8 +38,9 @@ class VersionReport:
 
     @property
     def main(self) -> list[Measurement]:
-        """What was measured of all faces, by metric."""
-        return sorted((row for row in self.shown if not row.group), key=lambda row: row.metric)
+        """What was measured of all faces, by metric, the one that stands for the model first."""
+        whole = (row for row in self.shown if not row.group)
+        return sorted(whole, key=lambda row: (row.metric not in HEADLINES, row.metric))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -46,7 +46,8 @@ class ModelsTab:
         others = [each for each in tabs.children if isinstance(each, gr.Tab) and each is not tab]
         inputs = [self.model, self.shown]
         outputs = [self.report, *self.card.outputs, self.shown, self.shadow, self.timer]
-        gr.on([tab.select, self.model.input, self.timer.tick], self.show, inputs, outputs, **QUIET)
+        events = [tab.select, self.model.input, self.timer.tick]
+        gr.on(events, self.show, inputs, outputs, trigger_mode="always_last", **QUIET)
         gr.on([each.select for each in others], self.rest, None, self.timer, **QUIET)
 
     def show(self, model: str, shown: object) -> list[Any]:

@@ -36,8 +36,10 @@ def main() -> None:
         view.goto(page.url)
         view.get_by_role("tab", name=options.tab.title()).click()
         if options.tab == "models":
-            view.get_by_role("radio").nth(options.example).click()
-            view.locator("#models-report h2").wait_for(timeout=60_000)
+            choice = view.locator("#models-choice label").nth(options.example)
+            choice.click()
+            heading = view.locator("#models-report h2", has_text=choice.inner_text())
+            heading.wait_for(timeout=60_000)
         else:
             ask(view, options.tab, options.example)
         view.mouse.move(0, 0)
