@@ -35,7 +35,7 @@ class CachedFunction:
         self,
         compute: Callable[..., Mapping[str, np.ndarray]],
         most_bytes: int,
-        kept_seconds: float = LIFETIME_SECONDS,
+        kept_seconds: int | float = LIFETIME_SECONDS,
     ) -> None:
         self._compute = compute
         self._rows = TimedCache[Row](most_bytes, kept_seconds, _size_bytes)

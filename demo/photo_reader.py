@@ -39,7 +39,7 @@ class PhotoReader:
         cropper: FaceCropper | None = None,
         *,
         kept_bytes: int = KEPT_BYTES,
-        kept_seconds: float = LIFETIME_SECONDS,
+        kept_seconds: int | float = LIFETIME_SECONDS,
     ) -> None:
         self.cropper = cropper or FaceCropper()
         self._photos = TimedCache(kept_bytes, kept_seconds, _size_bytes)

@@ -24,7 +24,7 @@ class TimedCache(Generic[Value]):
     """
 
     def __init__(
-        self, most_bytes: int, kept_seconds: float, size_bytes: Callable[[Value], int]
+        self, most_bytes: int, kept_seconds: int | float, size_bytes: Callable[[Value], int]
     ) -> None:
         self._kept_seconds = kept_seconds
         self._size_bytes = size_bytes
