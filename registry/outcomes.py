@@ -1,7 +1,7 @@
 """The outcome of each item of an evaluation: a table of a run, by which versions are compared."""
 
 import json
-from collections.abc import Sequence
+import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -92,14 +92,26 @@ def log(version: Version, outcomes: Outcomes) -> None:
         Deleted: the version's run was deleted.
         Unreachable: the store does not answer.
     """
+    with TemporaryFolder() as folder:
+        path = folder / f"{outcomes.source.name}.parquet"
+        write_file(path, outcomes)
+        log_file(version, path)
+
+
+def log_file(version: Version, file: Path) -> None:
+    """Store the table in a file, as `log` does; it is named `{split}-{set}.parquet`.
+
+    Raises:
+        Deleted: the version's run was deleted.
+        Unreachable: the store does not answer.
+    """
     client = store.connect()
     with (
         store.writing(f"The outcomes of {version.title}", version.run_id),
         TemporaryFolder() as folder,
     ):
-        path = folder / f"{outcomes.source.name}{_end_of_name(version)}"
-        write_file(path, outcomes)
-        client.log_artifact(version.run_id, str(path), FOLDER)
+        named = shutil.copy(file, folder / f"{file.stem}{_end_of_name(version)}")
+        client.log_artifact(version.run_id, str(named), FOLDER)
 
 
 def read(version: Version) -> list[Outcomes]:
@@ -113,11 +125,6 @@ def read(version: Version) -> list[Outcomes]:
     ]
     found = (_fetched(version, f"{FOLDER}/{name}") for name in sorted(names))
     return [outcomes for outcomes in found if outcomes is not None]
-
-
-def find(tables: Sequence[Outcomes], source: Source) -> Outcomes | None:
-    """Return the table about the same split of a set of this name; None where there is none."""
-    return next((table for table in tables if table.source.name == source.name), None)
 
 
 def _fetched(version: Version, file: str) -> Outcomes | None:

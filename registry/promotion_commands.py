@@ -1,6 +1,7 @@
 """The commands of `python -m registry` about the version in production."""
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,32 +47,38 @@ def promote(
         gates: a table of gates in place of gates.toml in the store's folder, or of ours.
         as_json: print JSON.
     """
-    from registry import versions
+    from registry import listing, versions
     from registry.promotion import gated
 
     if evaluate:
-        gated.evaluate(list(gated.check(versions.resolve(f"{name}/{number}"), gates).missing))
+        gated.evaluate_missing(name, number, gates)
     report = gated.promote(name, number, reason, force=force, table=gates)
     promoted = report.passed or force
     if as_json:
-        print_json({"promoted": promoted, **report.to_dict()})
+        known = listing.version_values(versions.resolve(f"{name}/{number}"))
+        print_json(known | {"promoted": promoted, "gates": report.to_dict()})
     else:
         _print_report(report, promoted)
     if not promoted:
         raise SystemExit(REFUSED)
 
 
-def gates() -> None:
+def gates(as_json: Json = False) -> None:
     """Check the table of gates in use and print it: save it as gates.toml in the store's folder.
 
     For example: python -m registry gates > mlruns/gates.toml
+
+    Args:
+        as_json: print JSON.
     """
     from registry.catalog import CATALOG
     from registry.promotion import gates as table
 
-    for model in CATALOG:
-        table.read(model)
-    print(table.file().read_text(encoding="utf-8"), end="")
+    read = {model: asdict(table.read(model)) for model in CATALOG}
+    if as_json:
+        print_json(read)
+    else:
+        print(table.file().read_text(encoding="utf-8"), end="")
 
 
 def _print_report(report: "Report", promoted: bool) -> None:

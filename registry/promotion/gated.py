@@ -8,8 +8,7 @@ from registry import versions
 from registry.entries import Version
 from registry.errors import BadVersion, EmptyRegistry
 from registry.promotion import alias, gates, journal, validation
-from registry.promotion.comparison import Evaluation, compare
-from registry.promotion.gates import Gates
+from registry.promotion.comparison import compare
 from registry.promotion.report import Report
 from registry.versions import PRODUCTION
 
@@ -28,7 +27,7 @@ def check(version: Version, table: Path | None = None) -> Report:
     limits = gates.read(version.name, table)
     champion = _champion(version.name)
     if champion is None:
-        return Report(candidate=version, champion=None, measured=_is_measured(version, limits))
+        return Report(candidate=version, champion=None, measured=_is_measured(version))
     if champion.number == version.number:
         return Report(candidate=version, champion=champion)
     rows, missing = compare(version, champion, limits)
@@ -75,13 +74,19 @@ def promote(
     return report
 
 
-def evaluate(missing: list[Evaluation]) -> None:
-    """Run the evaluations that are missing, each in a process of its own.
+def evaluate_missing(name: str, number: int, table: Path | None = None) -> None:
+    """Run the evaluations that the comparison lacks, each in a process of its own.
+
+    Args:
+        name: the model.
+        number: the number of the candidate.
+        table: a table of gates; by default `gates.file()`.
 
     Raises:
-        BadVersion: one failed; what it printed says why.
+        BadVersion: there is no such version, or an evaluation failed; what it printed says why.
+        BadGates, EmptyRegistry, Unreachable: as for `promote`.
     """
-    for evaluation in missing:
+    for evaluation in check(versions.resolve(f"{name}/{number}"), table).missing:
         print(evaluation.command, file=sys.stderr, flush=True)
         command = [sys.executable, "-m", "training", "evaluate", *evaluation.arguments]
         if subprocess.run(command, check=False, stdout=sys.stderr).returncode:
@@ -95,9 +100,9 @@ def _champion(name: str) -> Version | None:
         return None
 
 
-def _is_measured(version: Version, limits: Gates) -> bool:
-    """Return whether anything that the gates ask for was measured of a version."""
-    return any(row.metric in limits.metrics and row.split for row in versions.measurements(version))
+def _is_measured(version: Version) -> bool:
+    """Return whether anything was measured of a version on data."""
+    return any(row.split for row in versions.measurements(version))
 
 
 def _joined(reason: str, sentence: str) -> str:
