@@ -68,6 +68,8 @@ class Candidate:
         self.title = entries.title(name, number)
         self.problem: str | None = None
         """Why it can't answer; None where it can, or is being loaded."""
+        self.is_ready = False
+        """Whether it is loaded."""
         self.left_out = 0
         """How many questions were not put to it, because too many waited."""
         self._comparisons: dict[tuple[int, str], Comparison] = {}
@@ -83,8 +85,8 @@ class Candidate:
         return list(self._comparisons.values())
 
     def ask(self, question: Callable[[Model], None]) -> None:
-        """Let the thread put a question to the candidate; returns at once."""
-        if self.problem is None:
+        """Let the thread put a question to the candidate, if it is loaded; returns at once."""
+        if self.is_ready:
             try:
                 self._questions.put_nowait(question)
             except queue.Full:
@@ -131,6 +133,7 @@ class Candidate:
                 question(model)
             except Exception:
                 logger.exception("%s, which answers for comparison, failed.", self.title)
+            del question  # with the photos it is about
 
     def _loaded(self) -> Model | None:
         """Return the candidate; try until it can be loaded, or this is closed."""
@@ -146,7 +149,7 @@ class Candidate:
                 self.problem = f"{self.title} can't answer for comparison: {first_line(error)}."
                 self._closed.wait(RETRY_SECONDS)
             else:
-                self.problem = None
+                self.problem, self.is_ready = None, True
                 return model
         return None
 

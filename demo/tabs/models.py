@@ -59,9 +59,11 @@ class ModelsTab:
         """
         spec = CATALOG[model]
         candidate = self._context.shadow.candidate(model)
+        loaded = self._context.server.loaded(model)
         last = [shadow_html(candidate) if candidate else "", gr.Timer(active=True)]
         try:
-            state = (self._context.problem_html(spec), *model_reports.identity(model))
+            answering = (loaded and loaded.version.number, self._context.problem_html(spec))
+            state = (*answering, *model_reports.identity(model))
             if shown == (model, state):
                 return [gr.skip()] * 5 + last
             report = model_reports.report(model)

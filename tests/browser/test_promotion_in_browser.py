@@ -82,7 +82,9 @@ def test_the_models_tab_by_keyboard_on_a_phone(visitor: Visitor, dark: bool) -> 
     page.keyboard.press("Enter")
     expect(report).to_contain_text(f"sex: {HARM}")
     page.get_by_role("button", name="Model card of dln, version 2").click()
-    expect(page.locator(".card:visible").first).to_contain_text("with random numbers: for tests only")
+    expect(page.locator(".card:visible").first).to_contain_text(
+        "with random numbers: for tests only"
+    )
     check(page)
     assert serious(page) == []
     assert page.evaluate("window.harmed") is None

@@ -1,7 +1,9 @@
 """A candidate answers beside the version in production; nobody waits for it, and it is counted."""
 
+import gc
 import json
 import threading
+import weakref
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -43,7 +45,7 @@ def server(registry: FakeRegistry) -> ModelServer:
 @pytest.fixture
 def shadow(server: ModelServer) -> Iterator[Shadow]:
     assert server
-    shadow = Shadow(["emotion/3"])
+    shadow = ready("emotion/3")
     yield shadow
     shadow.close()
 
@@ -51,6 +53,13 @@ def shadow(server: ModelServer) -> Iterator[Shadow]:
 @pytest.fixture
 def group(two_people: Path) -> Photo:
     return read_photo_with_faces(two_people, CROPPER)
+
+
+def ready(reference: str) -> Shadow:
+    """Return a shadow whose candidate is loaded."""
+    shadow = Shadow([reference])
+    assert until(lambda: candidate(shadow, reference.partition("/")[0]).is_ready)
+    return shadow
 
 
 def candidate(shadow: Shadow, name: str = "emotion") -> Candidate:
@@ -76,12 +85,11 @@ def test_answers_are_compared_with_those_about_the_candidates_own_crops(
         return {"logits": torch.zeros(len(faces), 8) + (torch.eye(8)[1] * 5)[None]}
 
     registry.networks["emotion", 3] = own
-    shadow = Shadow(["emotion/3"])
+    shadow = ready("emotion/3")
     recognizer = EmotionRecognizer(server)
     happy = recognizer.recognise(group)
     shadow.recognise(group, happy)
     assert counted(shadow, 2) == Comparison(champion=1, answers=2)
-    registry.networks["emotion", 3] = always("sad")
     assert set(sizes) == {CANDIDATE_PX}
     shadow.close()
 
@@ -100,10 +108,19 @@ def test_other_emotions_and_probabilities_are_counted(
     assert f"probabilities differ by {2 * (high - low) / 8:.3f} on average" in html
 
 
+def test_no_photo_is_kept(shadow: Shadow, server: ModelServer, two_people: Path) -> None:
+    photo = read_photo_with_faces(two_people, CROPPER)
+    kept = weakref.ref(photo)
+    shadow.recognise(photo, EmotionRecognizer(server).recognise(photo))
+    counted(shadow, 2)
+    del photo
+    assert until(lambda: (gc.collect(), kept())[1] is None)
+
+
 def test_another_odd_one_of_three_is_counted(registry: FakeRegistry, people: list[Path]) -> None:
     registry.put("dln", 2, answers(ALIKE.roll(1, 0)), CANDIDATE_PX)
     registry.put("dln", 1, answers(ALIKE))
-    shadow = Shadow(["dln/2"])
+    shadow = ready("dln/2")
     photos = [read_photo_with_faces(path, CROPPER) for path in people]
     answer = TripletComparer(ModelServer(poll_seconds=None)).compare(photos)
     shadow.compare(photos, [0, 0, 0], answer)
@@ -127,7 +144,7 @@ def test_no_visitor_waits_and_what_is_too_much_is_left_out(
         return slow(faces)
 
     registry.networks["emotion", 3] = network
-    shadow = Shadow(["emotion/3"])
+    shadow = ready("emotion/3")
     found = EmotionRecognizer(server).recognise(group)
     shadow.recognise(group, found)
     counted(shadow, 2)
