@@ -9,6 +9,7 @@ from demo.models import PAGE_MODELS
 from demo.tabs.context import PageContext, notice, placeholder
 from demo.tabs.model_card import ModelCardAccordion, hide_model_card, show_model_card
 from demo.tabs.model_report import report_html, shadow_html
+from demo.visitor_files import LIFETIME_SECONDS
 from registry.catalog import CATALOG
 from registry.errors import RegistryError
 
@@ -33,7 +34,7 @@ class ModelsTab:
         )
         self.shadow = gr.HTML(elem_id="models-shadow", apply_default_css=False)
         self.card = ModelCardAccordion()
-        self.shown = gr.State(None)
+        self.shown = gr.State(None, time_to_live=LIFETIME_SECONDS)
         self.timer = gr.Timer(REFRESH_SECONDS, active=False)
 
     def connect(self, tab: gr.Tab, tabs: gr.Tabs) -> None:

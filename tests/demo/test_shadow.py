@@ -1,7 +1,6 @@
 """A candidate answers beside the version in production; nobody waits for it, and it is counted."""
 
 import gc
-import json
 import threading
 import weakref
 from collections.abc import Iterator, Mapping
@@ -192,7 +191,7 @@ def test_a_candidate_that_cannot_be_loaded_is_named_and_the_page_answers(
 def test_the_page_says_that_a_candidate_answers(shadow: Shadow, server: ModelServer) -> None:
     sentence = "Version 3 of emotion also answers, for comparison; its answers are not shown."
     for each, shown in ((shadow, 1), (None, 0)):
-        config = json.dumps(create_demo(server, None, shadow=each).get_config_file())
+        config = str(create_demo(server, None, shadow=each).get_config_file())
         assert config.count(sentence) == shown
 
 
