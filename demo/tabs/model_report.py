@@ -11,7 +11,7 @@ from demo.tabs.context import PageContext, code_marked, notice
 from registry.catalog import DLN, EMOTION, ModelSpec
 from registry.entries import Version
 from registry.measurements import Measurement
-from registry.promotion.journal import Entry
+from registry.promotion.journal import UNKNOWN, Entry
 
 HOW_TO_READ = (
     "Each scale goes from 0 to 1; the bar is the 95 % interval where one was measured. The model "
@@ -101,9 +101,9 @@ def _facts(context: PageContext, spec: ModelSpec, report: ModelReport) -> str:
 
 
 def _reason(entry: Entry) -> str:
-    kind, who = KINDS.get(entry.kind, entry.kind), entry.who
+    who = "" if entry.who == UNKNOWN else f", by {entry.who}"
     why = f": {entry.why}" if entry.why else ""
-    return escape(f"{kind}, by {who}{why}")
+    return escape(f"{KINDS.get(entry.kind, entry.kind)}{who}{why}")
 
 
 def _validated(version: Version) -> str:
