@@ -1,5 +1,6 @@
 """Shipped weights: stored without shared parts, complete when opened, registered once."""
 
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,8 +14,8 @@ from torch import Tensor
 
 from registry import outcomes, promotion, signature, store, versions
 from registry.catalog import DLN as SPEC
-from registry.crops import CropSpec
 from registry.outcomes import Outcomes, Source
+from tests.browser import networks
 from tests.training.starters.conftest import ACCURACY, COMPACT, DLN_CARD
 from training import seed
 from training.models.dln.network import DLN
@@ -25,6 +26,16 @@ from training.starters import files
 
 PROJECT = Path(__file__).parents[3]
 ALL_STARTERS_BYTES = 36_000_000
+SEED = """
+import sys
+from pathlib import Path
+from training import seed
+from training.starters import files
+
+files.FOLDER, files.STARTERS = Path(sys.argv[1]), ("dln-compact",)
+for line in seed.seed():
+    print(line)
+"""
 
 
 def test_a_packed_network_is_complete_when_opened_and_its_frozen_branch_is_stored_once(
@@ -119,14 +130,14 @@ def test_the_curves_and_outcomes_that_a_starter_was_packed_with_are_those_of_its
 
 @pytest.mark.usefixtures("network")
 def test_a_starter_that_older_code_registered_without_the_deviation_is_registered_again(
-    fresh_store: Path, monkeypatch: pytest.MonkeyPatch
+    fresh_store: Path, packed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert fresh_store.is_dir()
     with monkeypatch.context() as older:
         older.setitem(seed.NETWORKS, "dln-compact", lambda _: Older(COMPACT))
         seed.write_graphs(files.Starter.open("dln-compact"))
         seed.seed()
-    seed.write_graphs(files.Starter.open("dln-compact"))
+    shutil.copytree(packed, files.FOLDER, dirs_exist_ok=True)
     assert set(versions.resolve("dln/1").outputs) == {"expression", "identity"}
     assert seed.seed()[-1] == "dln version 2 is in production."
     assert "deviation" in versions.resolve("dln@production").outputs
@@ -142,13 +153,10 @@ class Older(DLN):
         return {name: outputs[name] for name in ("expression", "identity")}
 
 
-def test_a_users_version_stays_in_production(network: DLN, fresh_store: Path) -> None:
+@pytest.mark.usefixtures("network")
+def test_a_users_version_stays_in_production(fresh_store: Path) -> None:
     assert fresh_store.is_dir()
-    run = store.connect().create_run(store.experiment("dln"))
-    versions.register(
-        SPEC, network, crop=CropSpec(size_px=48, margin=0.1), run_id=run.info.run_id, config={},
-        description="My own.",
-    )  # fmt: skip
+    networks.register(SPEC, networks.Tiny(1, {"expression": 16, "identity": 32}))
     promotion.promote("dln", 1)
     assert seed.seed() == ["dln version 2 is the starter dln-compact."]
     assert versions.resolve("dln").number == 1
@@ -226,13 +234,19 @@ def test_the_shipped_starters_are_small_and_their_cards_say_how_they_were_made()
 
 
 @pytest.mark.timeout(400)
-def test_two_processes_that_seed_at_once_register_once(fresh_store: Path) -> None:
+@pytest.mark.usefixtures("network")
+def test_two_processes_that_seed_at_once_register_once(fresh_store: Path, tmp_path: Path) -> None:
     assert fresh_store.is_dir()
     seeds = [
-        subprocess.Popen([sys.executable, "app.py", "seed"], cwd=PROJECT, stdout=subprocess.PIPE)
+        subprocess.Popen(
+            [sys.executable, "-c", SEED, str(tmp_path)],
+            cwd=PROJECT, stdout=subprocess.PIPE, text=True,
+        )
         for _ in range(2)
-    ]
-    assert [seed.wait(300) for seed in seeds] == [0, 0]
-    for name in ("dln", "emotion"):
-        assert [version.number for version in versions.list_versions(name)] == [1]
-        assert versions.resolve(name).number == 1
+    ]  # fmt: skip
+    printed = [each.communicate(timeout=300)[0].splitlines() for each in seeds]
+    assert [each.returncode for each in seeds] == [0, 0]
+    registered = ["dln version 1 is the starter dln-compact.", "dln version 1 is in production."]
+    assert sorted(printed) == [[], registered]
+    assert [version.number for version in versions.list_versions("dln")] == [1]
+    assert versions.resolve("dln").number == 1
