@@ -39,6 +39,25 @@ def fetch(run_id: str, file: str, folder: Path) -> Path | None:
             raise unreadable(run_id, file, str(error)) from error
 
 
+def list_files(run_id: str, folder: str) -> list[str]:
+    """Return the paths of the artifacts in a folder of a run; none where there is no such run.
+
+    Raises:
+        Unreachable: the store does not answer.
+    """
+    if not store.exists():
+        return []
+    with store.answering():
+        run = records.open_records().run(run_id)
+        if run is None:
+            return []
+        run_folder = entries.local_folder(run.artifacts)
+        if run_folder is None:
+            return _listed(run_id, f"{folder}/*")
+        found = sorted((run_folder / folder).glob("*"))
+        return [f"{folder}/{path.name}" for path in found if path.is_file()]
+
+
 def fetch_json(run_id: str, file: str) -> Any:
     """Return the content of an artifact that is JSON; None where there is no such artifact.
 

@@ -17,6 +17,7 @@ from registry.entries import Version, VersionMetadata
 from registry.errors import BadVersion
 from registry.graphs import export, export_parts, onnx_export
 from registry.graphs.export_parts import ExportPart
+from registry.graphs.file_names import CARD
 from registry.store import in_progress
 from registry.store.records import entry_of
 from registry.temporary import TemporaryFolder
@@ -82,6 +83,43 @@ def register(
         **_outputs(parts),
     )
     return _store(spec, parts, onnx, metadata, run_id, config, description)
+
+
+def register_files(
+    spec: ModelSpec,
+    folder: Path,
+    parts: Sequence[ExportPart],
+    metadata: VersionMetadata,
+    run_id: str,
+    description: str,
+    origin: str,
+) -> Version:
+    """Register the files of a version, as they are, as the newest version of its model.
+
+    Args:
+        spec: the model.
+        folder: the files in their places; MLmodel and the card are added.
+        parts: what the stored pt2 graphs compute, checked; the ONNX graphs are compared with it.
+        metadata: what the version's user has to know, checked.
+        run_id: the MLflow run that it belongs to.
+        description: Markdown.
+        origin: where it comes from, for the version's tag.
+
+    Raises:
+        BadVersion: an ONNX graph can't be loaded, or computes something else.
+        Deleted, Unreachable: as for `store.writing`.
+    """
+    client = store.connect()
+    with store.writing(f"The version of {spec.name}", run_id, FAILED):
+        (folder / CARD).write_text(export.card_text(spec, metadata, description), encoding="utf-8")
+        logged_model = _create_logged_model(client, spec, run_id)
+        marked = in_progress.working_on("model", logged_model.model_id)
+        with marked, _undone_on_failure(client, logged_model):
+            export.write_mlmodel(folder, logged_model, parts)
+            _store_files(client, logged_model, parts, spec, folder)
+            tags = {entries.IMPORTED_FROM: origin}
+            entry = _create_version(client, spec, logged_model, description, metadata, tags)
+    return entries.read(entry_of(entry, []))
 
 
 def complete(version: Version, network: nn.Module, encoder: nn.Module | None = None) -> None:
@@ -212,6 +250,7 @@ def _create_version(
     logged_model: "LoggedModel",
     description: str,
     metadata: VersionMetadata,
+    tags: Mapping[str, str] | None = None,
 ) -> "ModelVersion":
     """Make a logged model the newest version of its registered model, with its tags at once."""
     from mlflow.exceptions import MlflowException
@@ -225,7 +264,7 @@ def _create_version(
         spec.name,
         f"{entries.LOGGED_MODEL}{logged_model.model_id}",
         logged_model.source_run_id,
-        metadata.to_tags(),
+        metadata.to_tags() | dict(tags or {}),
         description=description,
         model_id=logged_model.model_id,
     )

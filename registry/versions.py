@@ -239,8 +239,8 @@ def _whole_files(version: Version) -> Iterator[Path]:
             yield folder
         except GraphError as error:
             raise BadVersion(
-                f"{version.title} can't be used, because {error}: promote another version, or "
-                "register it again."
+                f"{version.title} can't be used, because {error}: promote another version, or make "
+                f"its graphs again, `python -m training reexport {version.name}/{version.number}`."
             ) from error
 
 
