@@ -9,16 +9,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from registry import entries, versions
+from registry import entries, outcomes, versions
 from registry.catalog import CATALOG, DLN
 from registry.crops import CropSpec
 from registry.errors import BadVersion, GraphError
-from registry.exchange import outcomes
 from registry.graphs import engines, export, export_parts, graph, onnx_graph
 from registry.graphs.export_parts import ExportPart
 from registry.graphs.torch_graph import TorchGraph
 from registry.promotion import validation
-from registry.temporary import TemporaryFolder
 from registry.versions import Version
 from training import networks
 from training.models.pix2pixhd.encoder import Encoder
@@ -70,8 +68,8 @@ def reexport(reference: str) -> Reexport:
         encoder=encoder,
         thresholds=old.thresholds,
     )
-    with TemporaryFolder() as folder:
-        outcomes.log(new, outcomes.fetch(old, folder))
+    for table in outcomes.read(old):
+        outcomes.log(new, table)
     if compared and old.validation == "passed":
         reason = f"It computes what version {old.number} does: {old.validation_reason}"
         validation.write(new, "passed", reason)

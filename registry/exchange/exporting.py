@@ -2,17 +2,17 @@
 
 import json
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from registry import artifacts, entries, measurements, production, store, versions
+from registry import artifacts, entries, measurements, outcomes, production, store, versions
 from registry.entries import Version
 from registry.errors import BadExport, BadVersion
-from registry.exchange import checksums, layout, outcomes, readme, single_output
+from registry.exchange import checksums, layout, readme, single_output
 from registry.exchange.single_output import FACES, SingleOutput
 from registry.graphs import engines, file_names, onnx_graph
 from registry.graphs.onnx_graph import OnnxGraph
@@ -163,7 +163,10 @@ def _write_knowledge(version: Version, folder: Path) -> None:
     _write_json(folder / layout.MEASUREMENTS, table)
     artifacts.fetch(version.run_id, layout.RUN_CARD, folder)
     (folder / layout.OUTCOMES).mkdir()
-    outcomes.fetch(version, folder / layout.OUTCOMES)
+    for found in outcomes.read(version):
+        source = replace(found.source, folder=layout.data_folder(found.source.set))
+        path = folder / layout.OUTCOMES / f"{source.name}.parquet"
+        outcomes.write_file(path, replace(found, source=source))
 
 
 def _metadata(version: Version) -> dict[str, Any]:

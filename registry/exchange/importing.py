@@ -9,15 +9,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from registry import entries, measurements, metadata_checks, registration, store
+from registry import entries, measurements, metadata_checks, outcomes, registration, store
 from registry.catalog import CATALOG, ModelSpec
 from registry.console import printable
 from registry.entries import Version, VersionMetadata
 from registry.errors import BadExport, BadVersion, GraphError, first_line
-from registry.exchange import checksums, layout, outcomes
+from registry.exchange import checksums, layout
 from registry.graphs import export_parts, file_names, graph
 from registry.graphs.export_parts import ExportPart
 from registry.measurements import Measurement
+from registry.outcomes import Outcomes, Source
 from registry.store import in_progress, store_errors
 from registry.temporary import TemporaryFolder
 
@@ -26,7 +27,8 @@ LARGEST_TEXT = 4_000_000
 """Most bytes of a JSON or Markdown file."""
 LONGEST_CARD = 100_000
 """Most characters of a version's description in MLflow."""
-OUTCOMES_NAME = re.compile(r"[\w.-]{1,200}\.parquet")
+SET, SPLITS = re.compile(r"\w[\w.-]{0,99}"), ("train", "validation", "test")
+DIGEST = re.compile(r"[0-9a-f]{1,64}")
 REQUIRED = (layout.METADATA, layout.CARD, layout.MEASUREMENTS)
 COPIES = 2
 """A version is copied to the temporary folder, and from there to the store."""
@@ -44,8 +46,8 @@ class Knowledge:
     measured: list[Measurement]
     run_card: Mapping[str, Any] | None
     """How it was trained; None where that isn't known."""
-    outcomes: tuple[Path, ...]
-    """Tables with the outcome of each item of an evaluation."""
+    outcomes: tuple[Outcomes, ...]
+    """The outcome of each item of its evaluations."""
 
 
 def import_version(folder: Path, name: str | None = None) -> Version:
@@ -142,25 +144,28 @@ def _check_row(row: Measurement) -> None:
         raise ValueError(f"{printable(row.name)} is no number")
 
 
-def _outcomes(folder: Path, names: set[str]) -> tuple[Path, ...]:
-    """Return the tables of outcomes; each is opened, so that only tables are stored."""
-    import pyarrow
-    from pyarrow import parquet
-
+def _outcomes(folder: Path, names: set[str]) -> tuple[Outcomes, ...]:
+    """Return the tables of outcomes; their folder of the data is replaced."""
     found = []
     for name in sorted(names):
         path = PurePosixPath(name)
         if path.parent.as_posix() != layout.OUTCOMES:
             continue
         with _reading(folder / name):
-            if not OUTCOMES_NAME.fullmatch(path.name):
+            table = outcomes.read_file(folder / name)
+            if table is None or path.name != f"{table.source.name}.parquet":
                 raise ValueError("it is no table of outcomes")
-            try:
-                parquet.ParquetFile(folder / name)
-            except pyarrow.ArrowException as error:
-                raise ValueError(f"it is no Parquet: {first_line(error)}") from error
-        found.append(folder / name)
+            found.append(replace(table, source=_checked_source(table.source)))
     return tuple(found)
+
+
+def _checked_source(source: Source) -> Source:
+    """Return the source of a table, which becomes part of a command that is printed."""
+    if not SET.fullmatch(source.set) or source.split not in SPLITS:
+        raise ValueError("its data set has no plain name")
+    if not all(DIGEST.fullmatch(digest) for digest in (source.digest, source.measured_by or "0")):
+        raise ValueError("its digest is none")
+    return replace(source, folder=layout.data_folder(source.set))
 
 
 def _read_json(path: Path) -> Any:
@@ -270,7 +275,8 @@ def _register(
             spec, files, parts, metadata, run_id, known.description, known.origin
         )
         try:
-            outcomes.log(version, known.outcomes)
+            for table in known.outcomes:
+                outcomes.log(version, table)
         except BaseException:
             client.delete_model_version(version.name, str(version.number))
             raise

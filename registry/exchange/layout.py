@@ -1,14 +1,14 @@
 """What an exported version's folder holds, and where."""
 
+from registry import measurements, outcomes
 from registry.graphs import file_names
 
 FORMAT = 1
 README, CARD, METADATA = "README.md", "card.md", "metadata.json"
 RUN_CARD = "card.json"
 """How the network was trained: the file of the same name of its run."""
-MEASUREMENTS, OUTCOMES = "measurements.json", "evaluation"
-"""The table of measurements, and the folder with the outcome of each item of an evaluation; both
-have these names in a run, too."""
+MEASUREMENTS, OUTCOMES = measurements.FILE, outcomes.FOLDER
+"""The table of measurements, and the folder with the outcome of each item of an evaluation."""
 MLFLOW = "mlflow"
 """MLflow's model folder: one tensor in, one out."""
 CHECKSUMS = "SHA256SUMS"
@@ -30,3 +30,8 @@ PARAMETERS = {
 def version_files(*, with_encoder: bool) -> dict[str, str]:
     """Return the files of a version that an export holds: place in the version -> name."""
     return GRAPHS | (ENCODER_GRAPHS if with_encoder else {}) | PARAMETERS
+
+
+def data_folder(name: str) -> str:
+    """Return where a table of outcomes says that its data set lies: nobody's own folder."""
+    return f"data/{name}"

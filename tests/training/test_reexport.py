@@ -10,13 +10,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from registry import artifacts, entries, measurements, store, versions
+from registry import entries, measurements, outcomes, store, versions
 from registry.catalog import CATALOG, DLN, EMOTION, PIX2PIXHD
 from registry.crops import CropSpec
 from registry.errors import BadVersion
-from registry.exchange import outcomes
 from registry.graphs import file_names
 from registry.measurements import Measurement
+from registry.outcomes import Outcomes, Source
 from registry.promotion import validation
 from training.__main__ import main
 from training.models.backbones.deviation import BackboneConfig
@@ -36,6 +36,7 @@ FECNET_NETWORK = asdict(
     fecnet.NetworkConfig(backbone=BACKBONE, reduced=16, layers=2, growth=8, hidden=16)
 )
 GENERATOR = asdict(GeneratorConfig(dims=16, channels=4, downsamplings=1, blocks=1, mask=True))
+SOURCE = Source(set="toy", split="test", digest="5" * 64, folder="data/toy")
 ACCURACY = Measurement(split="test", set="toy", metric="accuracy", value=0.5)
 
 
@@ -57,13 +58,12 @@ def stored(version: versions.Version, file: str) -> Path:
         return folder / file
 
 
-def test_a_version_whose_pt2_is_unreadable_gets_one_that_gives_the_same(tmp_path: Path) -> None:
+def test_a_version_whose_pt2_is_unreadable_gets_one_that_gives_the_same() -> None:
     old = register("emotion", {"network": EMOTION_NETWORK}, temperature=1.5)
     faces = torch.rand(2, 3, 32, 32)
     before = versions.load(old, "cpu", "torch")(faces)["logits"]
     measurements.write(old.run_id, [ACCURACY])
-    pd.DataFrame({"name": ["a"]}).to_parquet(tmp_path / "test-toy.parquet")
-    outcomes.log(old, [tmp_path / "test-toy.parquet"])
+    outcomes.log(old, Outcomes(source=SOURCE, items=pd.DataFrame({"name": ["a"]})))
     validation.write(old, "passed", "It was better.")
     stored(old, file_names.GRAPH).write_bytes(b"of another PyTorch")
     with pytest.raises(BadVersion, match="python -m training reexport emotion/1"):
@@ -76,8 +76,7 @@ def test_a_version_whose_pt2_is_unreadable_gets_one_that_gives_the_same(tmp_path
     for field in ("crop", "labels", "temperature", "outputs", "description"):
         assert getattr(done.version, field) == getattr(old, field)
     assert measurements.read(done.version.run_id) == [ACCURACY]
-    files = artifacts.list_files(done.version.run_id, "evaluation")
-    assert files == [f"evaluation/test-toy-version-{number}.parquet" for number in (1, 2)]
+    assert [table.source for table in outcomes.read(done.version)] == [SOURCE]
     assert done.version.is_validated
     assert "what version 1 does: It was better." in done.version.validation_reason
 

@@ -7,10 +7,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from registry import measurements, store, versions
+from registry import measurements, outcomes, store, versions
 from registry.catalog import DLN, EMOTION, PIX2PIXHD
-from registry.exchange import checksums, exporting, outcomes
+from registry.exchange import checksums, exporting
 from registry.measurements import Measurement
+from registry.outcomes import Outcomes, Source
 from registry.promotion import validation
 from tests.browser import networks
 
@@ -18,7 +19,8 @@ MEASURED = [
     Measurement(split="test", set="toy", metric="accuracy", value=0.75, low=0.5, high=0.9),
     Measurement(split="test", set="toy", metric="recall", group="emotion: sad", value=float("nan")),
 ]
-OUTCOMES = pd.DataFrame({"name": ["a", "b"], "answer": [1, 3]})
+ITEMS = pd.DataFrame({"name": ["a", "b"], "answer": ["happy", "sad"]})
+SOURCE = Source(set="toy", split="test", digest="5" * 64, folder="/home/me/data/toy")
 Copy = Callable[[str], Path]
 
 
@@ -40,19 +42,18 @@ def exports(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         pix2pixhd = networks.register(
             PIX2PIXHD, pair, encoder=encoder, thresholds=networks.THRESHOLDS
         )
-        note(emotion, folder)
+        note(emotion)
         for version in (dln, emotion, pix2pixhd):
             exporting.export(version, folder / version.name)
     return folder
 
 
-def note(version: versions.Version, folder: Path) -> None:
+def note(version: versions.Version) -> None:
     """Give a version measurements, outcomes, a run card and a status."""
     measurements.write(version.run_id, MEASURED)
     store.connect().log_dict(version.run_id, {"recipe": "tiny"}, "card.json")
     validation.write(version, "passed", "It was the best one there.")
-    OUTCOMES.to_parquet(folder / "test-toy.parquet")
-    outcomes.log(version, [folder / "test-toy.parquet"])
+    outcomes.log(version, Outcomes(source=SOURCE, items=ITEMS))
 
 
 @pytest.fixture

@@ -4,20 +4,23 @@ import json
 import pickle
 import shutil
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
+import pandas as pd
 import pytest
 from onnx import helper
 
-from registry import artifacts, measurements, store, versions
+from registry import artifacts, measurements, outcomes, store, versions
 from registry.__main__ import main
 from registry.errors import BadExport, BadVersion, RegistryError
 from registry.exchange import exporting, importing, layout
+from registry.outcomes import Outcomes
 from registry.promotion import promote
-from tests.registry.exchange.conftest import MEASURED, OUTCOMES, Copy, sign
+from tests.registry.exchange.conftest import ITEMS, MEASURED, SOURCE, Copy, sign
 
 pytestmark = pytest.mark.usefixtures("fresh_store", "restored_logging")
 FACES = np.random.default_rng(1).random((2, 3, 32, 32), np.float32)
@@ -58,15 +61,15 @@ def test_card_measurements_and_outcomes_come_along_and_the_status_does_not(
     assert second.description == "Emotion recognition, with random numbers: for tests only."
     assert repr(measurements.read(second.run_id)) == repr(measurements.merged([], MEASURED))
     assert artifacts.fetch_json(second.run_id, "card.json") == {"recipe": "tiny"}
-    files = artifacts.list_files(second.run_id, "evaluation")
-    assert files == ["evaluation/test-toy-version-2.parquet"]
+    (table,) = outcomes.read(second)
+    assert table.source == replace(SOURCE, folder="data/toy")
+    pd.testing.assert_frame_equal(table.items, ITEMS)
     exporting.export(second, tmp_path / "again")
-    table = tmp_path / "again" / "evaluation" / "test-toy.parquet"
-    assert table.read_bytes() == (exports / "emotion" / "evaluation" / table.name).read_bytes()
+    file = tmp_path / "again" / "evaluation" / "test-toy.parquet"
+    assert file.read_bytes() == (exports / "emotion" / "evaluation" / file.name).read_bytes()
     run = store.connect().get_run(second.run_id)
     assert run.info.status == "FINISHED"
     assert run.data.metrics == {"test/toy/accuracy": 0.75}
-    assert len(OUTCOMES) == 2
 
 
 def test_mlflow_loads_an_imported_version_and_it_can_be_promoted(exports: Path) -> None:
@@ -221,7 +224,7 @@ def test_tables_that_are_none_are_refused(copy: Copy) -> None:
         "measurements.json": (json.dumps(table), "no number"),
         "card.json": ("[1]", "no JSON object"),
         "config.json": ("{", "can't be imported"),
-        "evaluation/test-toy.parquet": ("PAR1", "no Parquet"),
+        "evaluation/test-toy.parquet": ("PAR1", "can't be imported"),
         "evaluation/script.sh": ("rm", "no table of outcomes"),
     }
     for name, (text, sentence) in changes.items():
@@ -230,6 +233,28 @@ def test_tables_that_are_none_are_refused(copy: Copy) -> None:
         sign(folder)
         refuse(folder, BadExport, sentence)
         (folder / name).unlink() if kept is None else (folder / name).write_bytes(kept)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"set": "toy; rm -r ~"}, "no plain name"),
+        ({"split": "$(id)"}, "no plain name"),
+        ({"digest": "of another set"}, "its digest is none"),
+    ],
+)
+def test_outcomes_whose_source_could_be_a_command_are_refused(
+    changes: dict[str, str], sentence: str, copy: Copy
+) -> None:
+    folder = copy("emotion")
+    source = replace(SOURCE, **changes)
+    file = folder / "evaluation" / "test-toy.parquet"
+    file.unlink()
+    outcomes.write_file(
+        file.with_name(f"{source.name}.parquet"), Outcomes(source=source, items=ITEMS)
+    )
+    sign(folder)
+    refuse(folder, BadExport, sentence)
 
 
 def test_a_failure_while_it_is_registered_leaves_nothing(
