@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
@@ -63,6 +64,9 @@ class Options:
     auth: Annotated[str | None, arg(metavar="USER:PASSWORD")] = None
     """Ask visitors for this name and password. Others on this machine can read them in the list of
     processes, but not in the variable EXPRESSION_STUDIO_AUTH, which does the same."""
+    evaluated: Annotated[tuple[Path, ...], arg(metavar="FOLDER ...")] = ()
+    """Let visitors leaf through the triplets of evaluations on these prepared data sets: whoever
+    can use the page sees their faces."""
     mlflow_port: Annotated[int, arg(metavar="N")] = 5000
     """Port of MLflow's UI; the next free one where it is busy."""
     no_mlflow: bool = False
@@ -129,8 +133,10 @@ def _open(
     from demo.models import PAGE_MODELS, ModelServer
     from demo.open_page import announce
     from demo.photo_reader import PhotoReader
+    from demo.prepared_photos import PreparedPhotos
     from demo.visitor_files import visitor_folder
 
+    photos = PreparedPhotos(options.evaluated) if options.evaluated else None
     pictures = visitor_folder()
     server, reader = ModelServer(), PhotoReader()
     closing += [pictures.close, server.close]
@@ -141,7 +147,9 @@ def _open(
 
     port = free_port(wanted, "the page", host=access.host)
     mlflow = MlflowUI(None if options.no_mlflow else options.mlflow_port, taken=port)
-    page = launch_page(server, port=port, mlflow_url=mlflow.url, access=access, reader=reader)
+    page = launch_page(
+        server, port=port, mlflow_url=mlflow.url, access=access, reader=reader, photos=photos
+    )
     in_turn = partial(_close_in_turn, page, pictures)
     closing[:] = [announce(page.url), in_turn, server.close, mlflow.close]
     print(f"The page is at {page.url}")

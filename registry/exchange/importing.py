@@ -9,7 +9,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from registry import entries, measurements, metadata_checks, outcomes, registration, store
+from registry import (
+    entries,
+    logged_models,
+    measurements,
+    metadata_checks,
+    outcomes,
+    registration,
+    store,
+)
 from registry.catalog import CATALOG, ModelSpec
 from registry.console import printable
 from registry.entries import Version, VersionMetadata
@@ -278,7 +286,9 @@ def _register(
             for table in known.outcomes:
                 outcomes.log(version, table)
         except BaseException:
+            logged_model = logged_models.of_version(client, version)
             client.delete_model_version(version.name, str(version.number))
+            logged_models.remove(client, logged_model)
             raise
     return version
 

@@ -221,7 +221,7 @@ def test_tables_that_are_none_are_refused(copy: Copy) -> None:
     table = json.loads((folder / "measurements.json").read_text())
     table["data"][0][table["columns"].index("value")] = "high"
     changes = {
-        "measurements.json": (json.dumps(table), "no number"),
+        "measurements.json": (json.dumps(table), "can't be imported"),
         "card.json": ("[1]", "no JSON object"),
         "config.json": ("{", "can't be imported"),
         "evaluation/test-toy.parquet": ("PAR1", "can't be imported"),
