@@ -1,6 +1,7 @@
 """A registered version -> a folder that programs without this project can use."""
 
 import json
+import os
 import shutil
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -80,8 +81,11 @@ def require_new(output: Path) -> None:
             raise BadExport(f"{output} is there already and holds something: name a new folder.")
     elif output.exists() or output.is_symlink():
         raise BadExport(f"{output} is there already and is no folder: name a new folder.")
-    if not output.absolute().parent.is_dir():
+    parent = output.absolute().parent
+    if not parent.is_dir():
         raise BadExport(f"The folder of {output} is not there: make it first.")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise BadExport(f"You may not write to {parent}: name a new folder elsewhere.")
 
 
 def _copy_files(version: Version, stored: Path, folder: Path) -> None:

@@ -12,6 +12,8 @@ MEASUREMENTS, OUTCOMES = measurements.FILE, outcomes.FOLDER
 MLFLOW = "mlflow"
 """MLflow's model folder: one tensor in, one out."""
 CHECKSUMS = "SHA256SUMS"
+KEPT = "nothing was imported"
+"""What a refusal of an import means."""
 GRAPHS = {
     file_names.GRAPH: "model.pt2",
     file_names.ONNX_GRAPH: "model.onnx",
