@@ -67,6 +67,6 @@ def copy(exports: Path, tmp_path: Path) -> Copy:
 
 
 def sign(folder: Path) -> None:
-    """Write the digests of a changed export anew: whoever changes it on purpose does so, too."""
+    """Write the digests of a changed export again: whoever changes it on purpose does so, too."""
     (folder / "SHA256SUMS").unlink()
     checksums.write(folder)

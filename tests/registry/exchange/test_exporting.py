@@ -70,7 +70,7 @@ def test_a_killed_or_failed_export_leaves_no_folder(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_version_without_an_onnx_graph_is_told_what_to_do(
+def test_a_version_without_an_onnx_graph_is_refused_with_the_command_that_helps(
     dln: versions.Version, tmp_path: Path
 ) -> None:
     with entries.files(dln) as folder:
