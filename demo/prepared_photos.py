@@ -10,6 +10,7 @@ from demo.access import BadSetting
 from registry.errors import first_line
 
 INDEX = "index.parquet"
+NAME_ONE = "name a folder that `python -m training prepare` wrote"
 SIDE_PX = 320
 """Side of a face as it is shown."""
 
@@ -69,17 +70,13 @@ def _name_of(folder: Path) -> str:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    if not (folder / INDEX).is_file():
+        raise BadSetting(f"{folder} holds no prepared data set: {NAME_ONE}")
     try:
         schema = pq.read_schema(folder / INDEX)
     except (pa.ArrowException, OSError) as error:
-        raise BadSetting(
-            f"{folder} holds no prepared data set ({first_line(error)}): name a folder that "
-            "`python -m training prepare` wrote"
-        ) from error
+        raise BadSetting(f"{folder / INDEX} is broken ({first_line(error)}): {NAME_ONE}") from error
     name = (schema.metadata or {}).get(b"set", b"").decode(errors="replace")
     if not name or not {"name", "path"} <= set(schema.names):
-        raise BadSetting(
-            f"{folder / INDEX} is no index of faces: name a folder that `python -m training "
-            "prepare` wrote"
-        )
+        raise BadSetting(f"{folder / INDEX} is no index of faces: {NAME_ONE}")
     return name

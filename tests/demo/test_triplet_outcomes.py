@@ -87,8 +87,10 @@ def test_faces_are_read_from_the_sets_alone(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_no_prepared_set_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "index.parquet").write_text("PAR1")
-    for folder in (tmp_path, tmp_path / "absent"):
-        with pytest.raises(BadSetting, match="holds no prepared data set") as refused:
-            PreparedPhotos([folder])
+    sentences = {"absent": "holds no prepared data set", "broken": "is broken"}
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "index.parquet").write_text("PAR1")
+    for name, sentence in sentences.items():
+        with pytest.raises(BadSetting, match=sentence) as refused:
+            PreparedPhotos([tmp_path / name])
         assert "\n" not in str(refused.value)
