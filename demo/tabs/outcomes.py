@@ -23,7 +23,7 @@ from demo.triplet_outcomes import (
 )
 from registry.errors import RegistryError
 
-ALL_TYPES = "all"
+ALL_TYPES = "All"
 NO_SECOND = "no other"
 SHOWN: dict[str, Shown] = {
     "All": "all",
