@@ -76,7 +76,7 @@ def _name_of(folder: Path) -> str:
         schema = pq.read_schema(folder / INDEX)
     except (pa.ArrowException, OSError) as error:
         raise BadSetting(f"{folder / INDEX} is broken ({first_line(error)}): {NAME_ONE}") from error
-    name = (schema.metadata or {}).get(b"set", b"").decode(errors="replace")
+    name = str((schema.metadata or {}).get(b"set", b"").decode(errors="replace"))
     if not name or not {"name", "path"} <= set(schema.names):
         raise BadSetting(f"{folder / INDEX} is no index of faces: {NAME_ONE}")
     return name

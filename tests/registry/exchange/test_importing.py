@@ -225,7 +225,7 @@ def test_tables_that_are_none_are_refused(copy: Copy) -> None:
         "card.json": ("[1]", "no JSON object"),
         "config.json": ("{", "can't be imported"),
         "evaluation/test-toy.parquet": ("PAR1", "can't be imported"),
-        "evaluation/script.sh": ("rm", "no table of outcomes"),
+        "evaluation/script.sh": ("rm", "can't be imported"),
     }
     for name, (text, sentence) in changes.items():
         kept = (folder / name).read_bytes() if (folder / name).exists() else None
