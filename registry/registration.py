@@ -1,6 +1,8 @@
 """Trained network -> registered version."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +14,7 @@ from registry.catalog import CATALOG, ModelSpec
 from registry.crops import CropSpec
 from registry.entries import Version, VersionMetadata
 from registry.errors import BadVersion
-from registry.graphs import export, export_parts, onnx_export
+from registry.graphs import digests, export, export_parts, onnx_export
 from registry.graphs.export_parts import ExportPart
 from registry.graphs.file_names import CARD
 from registry.store import in_progress
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 FAILED = "nothing was registered"
+MLFLOW_MODEL = "mlflow"
+"""Name of the temporary folder with a version as MLflow's PyTorch model."""
 OnnxOf = Callable[[ExportPart], Any]
 """Returns the ONNX graph of a frozen network: an `onnx.ModelProto`."""
 
@@ -113,6 +117,7 @@ def register_files(
         with marked, logged_models.undone_on_failure(client, logged_model):
             export.write_mlmodel(folder, logged_model, parts)
             _store_files(client, logged_model, parts, spec, folder)
+            metadata = replace(metadata, digests=digests.of(folder))
             tags = {entries.IMPORTED_FROM: origin}
             entry = _create_version(client, spec, logged_model, description, metadata, tags)
     return entries.read(entry_of(entry, []))
@@ -139,6 +144,8 @@ def complete(version: Version, network: nn.Module, encoder: nn.Module | None = N
         logged_model = logged_models.of_version(client, version)
         with in_progress.working_on("model", logged_model.model_id):
             _store_graphs(client, logged_model, parts, spec, scratch)
+            found = {**version.digests, **digests.of(scratch / MLFLOW_MODEL)}
+            client.set_model_version_tag(version.name, number, entries.DIGESTS, json.dumps(found))
             client.delete_model_version_tag(version.name, number, entries.WITHOUT_PT2)
 
 
@@ -190,6 +197,8 @@ def _store(
             _store_files(client, logged_model, parts, spec, files)
             if not metadata.without_pt2:
                 _store_graphs(client, logged_model, parts, spec, scratch)
+            found = digests.of(files) | digests.of(scratch / MLFLOW_MODEL)
+            metadata = replace(metadata, digests=found)
             entry = _create_version(client, spec, logged_model, description, metadata)
     return entries.read(entry_of(entry, []))
 
@@ -223,7 +232,7 @@ def _store_graphs(
     """Export the networks as MLflow's PyTorch model, and compare what is stored with them."""
     first, *others = parts
     extra_files = [export.write_graph(scratch, part, spec) for part in others]
-    folder = scratch / "mlflow"
+    folder = scratch / MLFLOW_MODEL
     export.write_mlflow_model(folder, logged_model, first, spec, extra_files)
     client.log_model_artifacts(logged_model.model_id, str(folder))
     with logged_models.stored_files(logged_model) as stored:

@@ -142,16 +142,17 @@ def weights(reference: str) -> "dict[str, Tensor]":
     """Return weights.safetensors of a version, by parameter name, on the CPU.
 
     Raises:
-        BadVersion: the file is missing or broken.
+        BadVersion: the file is missing or broken, or was changed since.
         EmptyRegistry, Unreachable: as for `resolve`.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    from registry.graphs import file_names
+    from registry.graphs import digests, file_names
 
     version = resolve(reference)
     with _whole_files(version) as folder:
+        digests.check(folder, version.digests, [file_names.WEIGHTS])
         try:
             state: dict[str, Tensor] = load_file(folder / file_names.WEIGHTS)
         except (FileNotFoundError, SafetensorError) as error:

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 PREFIX = ".expression-studio-export-"
 """How the name of an unfinished export begins; it lies beside the folder to be."""
-FIELDS = ("outputs", "labels", "temperature", "data", "encoder", "condition", "thresholds")
-"""What metadata.json repeats of a version's metadata, besides the crop."""
 LICENCE = "card.md names the licence of each data set"
 COPIES = 4
 """An export takes up to so many times the space of the version's weights: ONNX twice, pt2, and
@@ -174,6 +172,7 @@ def _write_knowledge(version: Version, folder: Path) -> None:
 
 
 def _metadata(version: Version) -> dict[str, Any]:
+    known = asdict(version)
     return {
         "format": layout.FORMAT,
         "model": version.name,
@@ -181,8 +180,7 @@ def _metadata(version: Version) -> dict[str, Any]:
         "run_id": version.run_id,
         "created": version.created.isoformat(),
         "exported": datetime.now(UTC).isoformat(timespec="seconds"),
-        "crop": asdict(version.crop),
-        **{name: getattr(version, name) for name in FIELDS},
+        **{name: known[name] for name in layout.FIELDS},
         "licence": LICENCE,
     }
 

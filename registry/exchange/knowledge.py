@@ -71,8 +71,8 @@ def read(folder: Path, names: set[str]) -> Knowledge:
 
 def _metadata(values: Mapping[str, Any]) -> VersionMetadata:
     """Return the metadata, checked as those of a stored version are; no starter, no status."""
-    tags = {key: json.dumps(value) for key, value in values.items()}
-    return replace(VersionMetadata.from_tags(tags), starter=None, without_pt2=False)
+    tags = {key: json.dumps(values[key]) for key in layout.FIELDS}
+    return VersionMetadata.from_tags(tags)
 
 
 def _read_card(path: Path) -> str:

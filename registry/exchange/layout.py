@@ -9,6 +9,8 @@ RUN_CARD = "card.json"
 """How the network was trained: the file of the same name of its run."""
 MEASUREMENTS, OUTCOMES = measurements.FILE, outcomes.FOLDER
 """The table of measurements, and the folder with the outcome of each item of an evaluation."""
+FIELDS = ("crop", "outputs", "labels", "temperature", "data", "encoder", "condition", "thresholds")
+"""What metadata.json repeats of a version's metadata: all but what counts in one registry alone."""
 MLFLOW = "mlflow"
 """MLflow's model folder: one tensor in, one out."""
 CHECKSUMS = "SHA256SUMS"

@@ -1,5 +1,6 @@
 """A version whose graphs are made again gives what it gave before."""
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -77,20 +78,25 @@ def test_a_version_whose_pt2_is_unreadable_gets_one_that_gives_the_same(
     assert [table.source for table in outcomes.read(done.version)] == [SOURCE]
     assert done.version.is_validated
     assert "what version 1 does: It was better." in done.version.validation_reason
-    refuse_other_weights(done.version, capsys)
+    refuse_other_files(done.version, capsys)
 
 
-def refuse_other_weights(version: versions.Version, capsys: pytest.CaptureFixture[str]) -> None:
-    """Change the weights, then the configuration: neither is exported again."""
-    file, reference = stored(version, file_names.WEIGHTS), f"{version.name}/{version.number}"
-    weights = load_file(file)
-    last = list(weights)[-1]
-    save_file(weights | {last: weights[last] + 1}, file)
+def refuse_other_files(version: versions.Version, capsys: pytest.CaptureFixture[str]) -> None:
+    """Change the configuration, then the weights: neither is exported again."""
+    reference = f"{version.name}/{version.number}"
+    config = stored(version, file_names.CONFIG)
+    config.write_text(json.dumps({"network": EMOTION_NETWORK | {"subtract": False}}))
     assert main(["reexport", reference]) == 3
     assert "don't give what its data/model.pt2 computes" in capsys.readouterr().err
-    stored(version, file_names.CONFIG).write_text('{"network": {"backbone": {"name": "other"}}}')
+    config.write_text('{"network": {"backbone": {"name": "other"}}}')
     assert main(["reexport", reference]) == 2
     assert "none that this program knows" in capsys.readouterr().err
+    config.write_text(json.dumps({"network": EMOTION_NETWORK}))
+    file = stored(version, file_names.WEIGHTS)
+    weights = load_file(file)
+    save_file({name: value + 1 for name, value in weights.items()}, file)
+    assert main(["reexport", reference]) == 3
+    assert "weights.safetensors was changed after it was registered" in capsys.readouterr().err
     assert [known.number for known in versions.list_versions()] == [2, 1]
 
 
