@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
@@ -63,6 +64,9 @@ class Options:
     auth: Annotated[str | None, arg(metavar="USER:PASSWORD")] = None
     """Ask visitors for this name and password. Others on this machine can read them in the list of
     processes, but not in the variable EXPRESSION_STUDIO_AUTH, which does the same."""
+    evaluated: Annotated[tuple[Path, ...], arg(metavar="FOLDER ...")] = ()
+    """Let visitors leaf through the triplets of evaluations on these prepared data sets: whoever
+    can use the page sees their faces."""
     mlflow_port: Annotated[int, arg(metavar="N")] = 5000
     """Port of MLflow's UI; the next free one where it is busy."""
     no_mlflow: bool = False
@@ -137,9 +141,11 @@ def _open(
     from demo.models import CACHE_BYTES, PAGE_MODELS, ModelServer
     from demo.open_page import announce
     from demo.photo_reader import PhotoReader
+    from demo.prepared_photos import PreparedPhotos
     from demo.shadow import Shadow
     from demo.visitor_files import visitor_folder
 
+    photos = PreparedPhotos(options.evaluated) if options.evaluated else None
     shadow, pictures = Shadow(options.shadow), visitor_folder()
     server = ModelServer(
         only_validated=options.only_validated, cache_bytes=0 if options.no_cache else CACHE_BYTES
@@ -154,7 +160,13 @@ def _open(
     port = free_port(wanted, "the page", host=access.host)
     mlflow = MlflowUI(None if options.no_mlflow else options.mlflow_port, taken=port)
     page = launch_page(
-        server, port=port, mlflow_url=mlflow.url, access=access, reader=reader, shadow=shadow
+        server,
+        port=port,
+        mlflow_url=mlflow.url,
+        access=access,
+        reader=reader,
+        shadow=shadow,
+        photos=photos,
     )
     in_turn = partial(_close_in_turn, page, pictures)
     closing[:] = [announce(page.url), in_turn, server.close, shadow.close, mlflow.close]

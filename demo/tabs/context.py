@@ -7,6 +7,7 @@ from html import escape
 from demo.answers import Provenance
 from demo.models import ModelServer
 from demo.photo_reader import PhotoReader
+from demo.prepared_photos import PreparedPhotos
 from demo.shadow import NOTICE, Shadow
 from registry.catalog import ModelSpec
 from registry.crops import CropSpec
@@ -29,6 +30,8 @@ class PageContext:
     mlflow_url: str | None
     reader: PhotoReader = field(default_factory=PhotoReader)
     shadow: Shadow = field(default_factory=Shadow)
+    photos: PreparedPhotos | None = None
+    """The data sets whose faces visitors may see beside the outcomes of evaluations, if any."""
 
     def shown_crop(self, spec: ModelSpec) -> CropSpec:
         """Return how the version that answers crops a face, at a size for the screen."""

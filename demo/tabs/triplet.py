@@ -12,6 +12,7 @@ from demo.predictors import CLOSE_BELOW, Photo, TripletComparer
 from demo.tabs.context import ASK_AGAIN_SECONDS, PageContext, placeholder, unanswered
 from demo.tabs.examples import TRIPLETS, Examples, paths
 from demo.tabs.model_card import ModelCardAccordion, hide_model_card, show_model_card
+from demo.tabs.outcomes import OutcomesSection
 from demo.tabs.photo_input import ASKED_AGAIN, QUEUED, PhotoInput
 from registry.catalog import DLN
 from registry.errors import RegistryError
@@ -48,6 +49,8 @@ class TripletTab:
             placeholder(ADD_PHOTOS), elem_id="triplet-answer", apply_default_css=False
         )
         self.card = ModelCardAccordion()
+        if context.photos is not None:
+            OutcomesSection(context.photos)
         for photo_input in self.photo_inputs:
             for event in photo_input.change_events():
                 self._answer_after(event)
