@@ -270,7 +270,7 @@ def opened() -> Iterator[tuple[psutil.Process, str, float]]:
     """Start app.py; give its process, its URL once that answers, and when it began."""
     started = time.monotonic()
     process = subprocess.Popen(
-        [sys.executable, "app.py", "--no-mlflow", "--port", "7990"],
+        [sys.executable, "app.py", "--no-mlflow", "--no-cache", "--port", "7990"],
         cwd=PROJECT,
         env=os.environ,
         stdout=subprocess.PIPE,

@@ -12,6 +12,7 @@ from demo.predictors import CLOSE_BELOW, Photo, TripletComparer
 from demo.tabs.context import ASK_AGAIN_SECONDS, PageContext, placeholder, unanswered
 from demo.tabs.examples import TRIPLETS, Examples, paths
 from demo.tabs.model_card import ModelCardAccordion, hide_model_card, show_model_card
+from demo.tabs.outcomes import OutcomesSection
 from demo.tabs.photo_input import ASKED_AGAIN, QUEUED, PhotoInput
 from registry.catalog import DLN
 from registry.errors import RegistryError
@@ -39,6 +40,7 @@ class TripletTab:
         self._context = context
         self._comparer = TripletComparer(context.server)
         self.problem = gr.HTML(elem_classes="problem", apply_default_css=False)
+        gr.HTML(context.shadow_notice(DLN), apply_default_css=False)
         self.ask_again = gr.Timer(ASK_AGAIN_SECONDS, active=False)
         with gr.Row(elem_classes="photos"):
             self.photo_inputs = [self._photo_input(number) for number in (1, 2, 3)]
@@ -47,6 +49,8 @@ class TripletTab:
             placeholder(ADD_PHOTOS), elem_id="triplet-answer", apply_default_css=False
         )
         self.card = ModelCardAccordion()
+        if context.photos is not None:
+            OutcomesSection(context.photos)
         for photo_input in self.photo_inputs:
             for event in photo_input.change_events():
                 self._answer_after(event)
@@ -87,6 +91,7 @@ class TripletTab:
             answer = self._comparer.compare(photos, faces)
         except RegistryError as error:
             return [unanswered(error), *hide_model_card(), gr.Timer(active=True)]
+        self._context.shadow.compare(photos, faces, answer)
         html = self._answer_html(answer, photos, faces)
         card = show_model_card(answer.provenance.model, answer.provenance.version)
         return [html, *card, gr.Timer(active=False)]

@@ -6,13 +6,15 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from registry import promotion, signature, store, versions
+from registry import outcomes, promotion, signature, store, versions
 from registry.catalog import DLN as SPEC
+from registry.outcomes import Outcomes, Source
 from tests.browser import networks
 from tests.training.starters.conftest import ACCURACY, COMPACT, DLN_CARD
 from training import seed
@@ -103,10 +105,13 @@ def _named(metrics: dict[str, float]) -> set[str]:
     return {name for name in metrics if not name.startswith("system/")}
 
 
-def test_the_curves_that_a_starter_was_packed_with_are_those_of_its_run(
+def test_the_curves_and_outcomes_that_a_starter_was_packed_with_are_those_of_its_run(
     network: DLN, fresh_store: Path
 ) -> None:
     assert fresh_store.is_dir()
+    source = Source(set="toy", split="test", digest="e" * 64, folder="data/toy")
+    items = pd.DataFrame({"name": ["a", "b"], "probability": [0.5, 0.75]})
+    files.write_outcomes("dln-compact", [Outcomes(source=source, items=items)])
     loss = [{"key": "loss", "value": 1.0 / n, "step": n, "timestamp": n} for n in (1, 2, 3)]
     groups = [ACCURACY, replace(ACCURACY, group="one class", value=0.4)]
     files.write("dln-compact", network.state_dict(), DLN_CARD, groups, loss)
@@ -118,6 +123,9 @@ def test_the_curves_that_a_starter_was_packed_with_are_those_of_its_run(
     assert _named(run.data.metrics) == {"loss", "validation/ferplus/triplet_accuracy"}
     assert len(versions.measurements(version)) == 2
     assert "were not kept" not in run.data.tags["mlflow.note.content"]
+    (logged,) = outcomes.read(version)
+    assert logged.source == source
+    pd.testing.assert_frame_equal(logged.items, items)
 
 
 @pytest.mark.usefixtures("network")
@@ -202,8 +210,18 @@ def test_a_generator_comes_with_the_shipped_dln_as_its_encoder(
     assert torch.nn.functional.cosine_similarity(condition[:, 16:], deviation).min() > 0.99
 
 
+def test_the_shipped_starters_bring_outcomes_of_the_data_in_their_table() -> None:
+    for name in files.STARTERS:
+        tables = [outcomes.read_file(path) for path in files.outcome_files(name)]
+        measured = {(row.split, row.set) for row in files.Starter.open(name).measurements}
+        found = {(table.source.split, table.source.set) for table in tables if table}
+        assert ("test", "ferplus") in found
+        assert found <= measured
+
+
 def test_the_shipped_starters_are_small_and_their_cards_say_how_they_were_made() -> None:
-    shipped = [*files.FOLDER.glob("*.safetensors"), *files.FOLDER.glob("*.onnx")]
+    kinds = ("*.safetensors", "*.onnx", "*/*.parquet")
+    shipped = [path for kind in kinds for path in files.FOLDER.glob(kind)]
     assert sum(file.stat().st_size for file in shipped) < ALL_STARTERS_BYTES
     for name in filter(files.is_shipped, (files.IDENTITY, *files.STARTERS)):
         starter = files.Starter.open(name)
