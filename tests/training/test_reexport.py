@@ -27,7 +27,7 @@ from training.models.pix2pixhd.generator_config import GeneratorConfig
 from training.networks import build
 from training.reexport import reexport
 
-pytestmark = pytest.mark.usefixtures("fresh_store")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("fresh_store")]
 CROP = CropSpec(size_px=32, margin=0.1)
 BACKBONE = BackboneConfig(name="compact")
 DLN_NETWORK = asdict(dln.NetworkConfig(backbone=BACKBONE))
