@@ -22,11 +22,13 @@ from tests.docs.documents import DOCUMENTS, PROJECT, Block, blocks
 
 pytestmark = [pytest.mark.xdist_group("documents"), pytest.mark.timeout(600)]
 MAINS: dict[str, Callable[[list[str]], int]] = {
+    "app": app.main,
     "demo": demo.__main__.main,
     "registry": registry.__main__.main,
     "training": training.__main__.main,
 }
 LONG_WORK = (
+    "app.serve",
     "training.train.train",
     "training.evaluate.measure",
     "training.compare.compare_recipes",
@@ -120,6 +122,8 @@ def registered_in(printed: str) -> str:
 
 def our_module(command: str) -> tuple[str, list[str]]:
     """Return the module that a command runs, and its arguments."""
+    if command.startswith("python app.py "):
+        return "app", shlex.split(command)[2:]
     python, flag, module, *arguments = shlex.split(command)
     assert (python, flag) == ("python", "-m"), command
     assert module in MAINS, command
