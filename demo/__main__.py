@@ -1,13 +1,22 @@
-"""The page's answers in a terminal: python -m demo compare | emotion | embed | transfer."""
+"""The page's answers in a terminal: python -m demo compare, emotion, embed, search, transfer."""
 
 import logging
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from demo.arguments import BadArguments, Command, Compare, Embed, Emotion, Transfer, parse
+from demo.arguments import (
+    BadArguments,
+    Command,
+    Compare,
+    Embed,
+    Emotion,
+    Search,
+    Transfer,
+    parse,
+)
+from demo.terminal import NotWritten, provenance, tracked, write_errors
 from registry import console
 from registry.console import print_json, printable
 
@@ -18,10 +27,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 DONE, FAILED, BAD_INPUT, NO_REGISTRY, INTERRUPTED = 0, 1, 2, 3, 130
-
-
-class NotWritten(OSError):
-    """A file could not be written; the message is one sentence."""
 
 
 @console.program
@@ -60,9 +65,11 @@ def run(command: Command) -> int:
     from demo.photo_files import PhotoFiles
     from registry.errors import RegistryError
 
+    if isinstance(command, Search) and command.forget:
+        return forget(command)
     photos = PhotoFiles(command.photos)
     photos.check()
-    needs_all = isinstance(command, Compare | Transfer)
+    needs_all = isinstance(command, Compare | Transfer | Search)
     if not photos.usable or (photos.refused and needs_all):
         return BAD_INPUT
     try:
@@ -89,6 +96,10 @@ def _answer(command: Command, photos: "PhotoFiles", answers: "Answers") -> None:
             embed(command, photos, answers)
         case Transfer():
             transfer(command, photos.usable, answers)
+        case Search():
+            from demo.search.command import search
+
+            search(command, photos, answers)
 
 
 def compare(command: Compare, photos: "Sequence[PhotoFile]", answers: "Answers") -> None:
@@ -106,7 +117,7 @@ def compare(command: Compare, photos: "Sequence[PhotoFile]", answers: "Answers")
         identities = answer["identity_distances"]
         identity = f", identity {identities[i]:.3f}" if identities else ""
         print(f"  {one} and {other}: expression {answer['distances'][i]:.3f}{identity}")
-    print(f"  {_provenance(answer)}")
+    print(f"  {provenance(answer)}")
 
 
 def emotion(command: Emotion, photos: "PhotoFiles", answers: "Answers") -> None:
@@ -115,7 +126,7 @@ def emotion(command: Emotion, photos: "PhotoFiles", answers: "Answers") -> None:
 
     rows: list[Answer] = []
     try:
-        for photo in _tracked(photos.usable, "photos answered"):
+        for photo in tracked(photos.usable, "photos answered"):
             try:
                 faces = answers.emotion(photo, command.face)
             except BadPhotos as error:
@@ -133,7 +144,7 @@ def _print_emotions(file: str, faces: "Sequence[Answer]") -> None:
     for face in faces:
         shares = [f"{label} {share:.1%}" for label, share in face["probabilities"].items()]
         print(f"{printable(file)}, face {face['face']}: {face['sentence']}")
-        print(f"  {', '.join(shares)}\n  {_provenance(face)}", flush=True)
+        print(f"  {', '.join(shares)}\n  {provenance(face)}", flush=True)
 
 
 def embed(command: Embed, photos: "PhotoFiles", answers: "Answers") -> None:
@@ -141,17 +152,17 @@ def embed(command: Embed, photos: "PhotoFiles", answers: "Answers") -> None:
     from demo.embedding_table import EmbeddingTable
     from demo.local_answers import BadPhotos
 
-    with _write_errors(command.output):
+    with write_errors(command.output):
         table = EmbeddingTable(command.output, command.face)
     left = [photo for photo in photos.usable if not table.holds(photo)]
     try:
-        for photo in _tracked(left, "photos embedded", len(photos.usable)):
+        for photo in tracked(left, "photos embedded", len(photos.usable)):
             try:
                 faces = answers.embed(photo, command.face)
             except BadPhotos as error:
                 photos.refuse(*error.refused[0])
                 continue
-            with _write_errors(command.output):
+            with write_errors(command.output):
                 table.add(photo, faces)
     except KeyboardInterrupt:
         if not table.is_empty:
@@ -160,7 +171,7 @@ def embed(command: Embed, photos: "PhotoFiles", answers: "Answers") -> None:
         raise
     if table.is_empty:
         return
-    with _write_errors(command.output):
+    with write_errors(command.output):
         held = [photo for photo in photos.usable if table.holds(photo)]
         faces_written = table.finish(held)
     if command.json:
@@ -183,7 +194,7 @@ def transfer(command: Transfer, photos: "Sequence[PhotoFile]", answers: "Answers
     driver = photos[1] if len(photos) > 1 else None
     faces = (command.source_face, command.driver_face)
     answer, picture = answers.transfer(photos[0], driver, faces, command.strength)
-    with _write_errors(command.output), atomic_write(command.output) as part:
+    with write_errors(command.output), atomic_write(command.output) as part:
         part.write_bytes(picture)
     if command.json:
         print_json(answer | {"file": str(command.output)})
@@ -198,35 +209,19 @@ def _print_transfer(answer: "Answer", output: Path) -> None:
     before, after = answer["before"], answer["after"]
     print(f"  distance to the expression: {before:.2f} before, {after:.2f} after")
     print(f"  likeness to the person {answer['likeness']:.2f}{other}")
-    print(f"  {printable(output)}\n  {_provenance(answer)}")
+    print(f"  {printable(output)}\n  {provenance(answer)}")
 
 
-def _provenance(answer: "Answer") -> str:
-    """Return which version answered, on which device, by which engine, in how many seconds."""
-    version, run = f"{answer['model']}, version {answer['version']}", answer["run_id"][:8]
-    place = f"{answer['device']}, {answer['engine']}"
-    return f"{version}, run {run}, {place}, {answer['seconds']:.2f} s"
+def forget(command: Search) -> int:
+    """Delete what is kept of a folder's faces; return the exit status."""
+    from demo.search import index
 
-
-def _tracked(
-    photos: "Sequence[PhotoFile]", done: str, total: int | None = None
-) -> "Iterable[PhotoFile]":
-    """Report progress where there are several photos; some of `total` may be done already."""
-    count = total or len(photos)
-    return console.track(
-        photos, done, total=count, completed=count - len(photos), disable=count == 1
-    )
-
-
-@contextmanager
-def _write_errors(path: Path) -> Iterator[None]:
-    """Turn a failure to write `path` into one sentence."""
     try:
-        yield
-    except OSError as error:
-        raise NotWritten(
-            f"{path} can't be written ({error.strerror}); nothing there was changed."
-        ) from error
+        print(printable(index.forget(command.folder)))
+    except NotWritten as error:
+        print(printable(error), file=sys.stderr)
+        return BAD_INPUT
+    return DONE
 
 
 def _quiet_libraries() -> None:

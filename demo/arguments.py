@@ -142,12 +142,58 @@ class Transfer(Common):
         return (self.source,) if self.driver is None else (self.source, self.driver)
 
 
-Command = Compare | Emotion | Embed | Transfer
+@dataclass(frozen=True, kw_only=True)
+class Search(Common):
+    """Find the faces in a folder that are nearest in expression to the face in a photo.
+
+    The folder's photos are computed at its first search, and later only those that are new.
+
+    For example:
+        python -m demo search folder a.jpg
+        python -m demo search photos.zip a.jpg --others-first -o found.html
+        python -m demo search folder --forget
+    """
+
+    folder: Annotated[Positional[Path], arg(metavar="FOLDER")]
+    """The folder or zip of photos to search."""
+    query: Annotated[Positional[Path | None], arg(metavar="[QUERY]")] = None
+    """The photo whose expression is searched for."""
+    face: Annotated[int, arg(metavar="N")] = 1
+    """The face of QUERY: 1 is the largest, 2 the next."""
+    count: Annotated[int, arg(metavar="N")] = 12
+    """How many faces to find."""
+    others_first: bool = False
+    """Faces that may be the same person's as that of QUERY come after all others."""
+    output: Annotated[Path | None, Output] = None
+    """A sheet of the faces found to write, to open in a browser; its name ends with .html."""
+    forget: bool = False
+    """Delete what is kept of the folder's faces, instead of searching."""
+
+    def check(self) -> None:
+        """Raise BadArguments where the arguments can't be used."""
+        if self.forget == (self.query is not None):
+            raise BadArguments("Name a QUERY, or --forget instead of one.")
+        if not self.forget and not (self.folder.is_dir() or self.folder.suffix.lower() == ".zip"):
+            raise BadArguments(f"{str(self.folder)!r} is no folder and no zip: name one to search.")
+        if self.count < 1:
+            raise BadArguments(f"--count {self.count} finds nothing: name at least 1.")
+        _check_face(self.face)
+        if self.output is not None:
+            _check_output(self.output, ".html")
+
+    @property
+    def photos(self) -> tuple[Path, ...]:
+        """The photos named: QUERY, if there is one."""
+        return () if self.query is None else (self.query,)
+
+
+Command = Compare | Emotion | Embed | Transfer | Search
 Subcommands = (
     Annotated[Compare, subcommand("compare")]
     | Annotated[Emotion, subcommand("emotion")]
     | Annotated[Embed, subcommand("embed")]
     | Annotated[Transfer, subcommand("transfer")]
+    | Annotated[Search, subcommand("search")]
 )
 
 
