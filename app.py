@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
@@ -23,6 +24,7 @@ from demo.access import (
     chosen_port,
     free_port,
     notes,
+    require_photos,
     require_port,
 )
 from demo.mlflow_ui import MlflowUI
@@ -63,6 +65,9 @@ class Options:
     auth: Annotated[str | None, arg(metavar="USER:PASSWORD")] = None
     """Ask visitors for this name and password. Others on this machine can read them in the list of
     processes, but not in the variable EXPRESSION_STUDIO_AUTH, which does the same."""
+    search: Annotated[Path | None, arg(metavar="FOLDER")] = None
+    """Let visitors search this folder, or zip, of photos by expression: whoever can use the page
+    sees the faces in it."""
     mlflow_port: Annotated[int, arg(metavar="N")] = 5000
     """Port of MLflow's UI; the next free one where it is busy."""
     no_mlflow: bool = False
@@ -88,6 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         access = chosen_access(options.host, options.allowed_hosts, options.auth)
         port = chosen_port(options.port)
         require_port(options.mlflow_port)
+        require_photos(options.search)
     except BadSetting as error:
         _print_error(str(error))
         return 2
@@ -129,6 +135,7 @@ def _open(
     from demo.models import PAGE_MODELS, ModelServer
     from demo.open_page import announce
     from demo.photo_reader import PhotoReader
+    from demo.search.folder_search import FolderSearch
     from demo.visitor_files import visitor_folder
 
     pictures = visitor_folder()
@@ -141,9 +148,15 @@ def _open(
 
     port = free_port(wanted, "the page", host=access.host)
     mlflow = MlflowUI(None if options.no_mlflow else options.mlflow_port, taken=port)
-    page = launch_page(server, port=port, mlflow_url=mlflow.url, access=access, reader=reader)
+    search = options.search and FolderSearch(options.search, server, reader.cropper)
+    page = launch_page(
+        server, port=port, mlflow_url=mlflow.url, access=access, reader=reader, search=search
+    )
+    if search:
+        search.start()
     in_turn = partial(_close_in_turn, page, pictures)
-    closing[:] = [announce(page.url), in_turn, server.close, mlflow.close]
+    end_search = [search.close] if search else []
+    closing[:] = [announce(page.url), in_turn, server.close, mlflow.close, *end_search]
     print(f"The page is at {page.url}")
     if mlflow.url:
         print(f"MLflow's UI {'opens soon' if mlflow.port else 'is'} at {mlflow.url}")

@@ -15,6 +15,7 @@ from demo.guards import failure_answer, unfit_answer
 from demo.listeners import Listeners
 from demo.models import PAGE_MODELS, ModelServer
 from demo.photo_reader import PhotoReader
+from demo.search.folder_search import FolderSearch
 from demo.server import WebServer, guarded_app
 from demo.tabs.context import PageContext
 from demo.tabs.emotion import EmotionTab
@@ -67,6 +68,7 @@ def create_demo(
     mlflow_url: str | None,
     listeners: Listeners | None = None,
     reader: PhotoReader | None = None,
+    search: FolderSearch | None = None,
 ) -> gr.Blocks:
     """Return the page, not yet open.
 
@@ -75,9 +77,12 @@ def create_demo(
         mlflow_url: MLflow's UI, which versions and runs link to; None for no links.
         listeners: Which visitors are listening for answers; the web server keeps it up to date.
         reader: Reads the visitors' photos; a new one by default.
+        search: The folder that visitors may search, if any.
     """
     visitor_folder()  # before the first component, which asks Gradio for the place of its files
-    context = PageContext(server=server, mlflow_url=mlflow_url, reader=reader or PhotoReader())
+    context = PageContext(
+        server=server, mlflow_url=mlflow_url, reader=reader or PhotoReader(), search=search
+    )
     with UploadOnlyBlocks(
         listeners or Listeners(), title="Expression Studio", analytics_enabled=False
     ) as demo:
@@ -112,6 +117,7 @@ def launch_page(
     mlflow_url: str | None,
     access: Access | None = None,
     reader: PhotoReader | None = None,
+    search: FolderSearch | None = None,
 ) -> Page:
     """Open the page and return at once.
 
@@ -121,6 +127,7 @@ def launch_page(
         mlflow_url: MLflow's UI, or None.
         access: Where it listens and to whom it answers; None: to this machine only.
         reader: Reads the visitors' photos; a new one by default.
+        search: The folder that visitors may search, if any.
 
     Raises:
         OSError: It can't listen there, or pictures can't be stored.
@@ -128,7 +135,7 @@ def launch_page(
     access = access or Access()
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     listeners = Listeners()
-    demo = create_demo(server, mlflow_url, listeners, reader)
+    demo = create_demo(server, mlflow_url, listeners, reader, search)
     endpoints = {str(fn.api_name) for fn in demo.fns.values() if fn.api_visibility == "public"}
     app = guarded_app(access, visitor_folder(), listeners, endpoints)
     _mount(app, demo, access, port)

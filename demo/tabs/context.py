@@ -7,6 +7,7 @@ from html import escape
 from demo.answers import Provenance
 from demo.models import ModelServer
 from demo.photo_reader import PhotoReader
+from demo.search.folder_search import FolderSearch
 from registry.catalog import ModelSpec
 from registry.crops import CropSpec
 from registry.errors import RegistryError
@@ -18,11 +19,15 @@ ASK_AGAIN_SECONDS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class PageContext:
-    """The models in production, one reader of photos, and the URL of MLflow's UI if it runs."""
+    """The models in production, one reader of photos, and the URL of MLflow's UI if it runs.
+
+    `search` is the folder that visitors may search, if there is one.
+    """
 
     server: ModelServer
     mlflow_url: str | None
     reader: PhotoReader = field(default_factory=PhotoReader)
+    search: FolderSearch | None = None
 
     def shown_crop(self, spec: ModelSpec) -> CropSpec:
         """Return how the version that answers crops a face, at a size for the screen."""

@@ -13,6 +13,7 @@ from demo.tabs.context import ASK_AGAIN_SECONDS, PageContext, placeholder, unans
 from demo.tabs.examples import TRIPLETS, Examples, paths
 from demo.tabs.model_card import ModelCardAccordion, hide_model_card, show_model_card
 from demo.tabs.photo_input import ASKED_AGAIN, QUEUED, PhotoInput
+from demo.tabs.search import SearchSection
 from registry.catalog import DLN
 from registry.errors import RegistryError
 
@@ -47,6 +48,8 @@ class TripletTab:
             placeholder(ADD_PHOTOS), elem_id="triplet-answer", apply_default_css=False
         )
         self.card = ModelCardAccordion()
+        if context.search is not None:
+            SearchSection(context, context.search, self.photo_inputs)
         for photo_input in self.photo_inputs:
             for event in photo_input.change_events():
                 self._answer_after(event)
