@@ -83,12 +83,13 @@ def match_html(match: Match, *, link: bool, name: str | None = None) -> str:
 
 
 def cut_out(photo: UInt8[np.ndarray, "h w 3"], box: Box) -> UInt8[np.ndarray, "160 160 3"]:
-    """Return the square around a face's box; black where it reaches beyond the photo."""
+    """Return the square around a face's box, moved or shrunk to be inside the photo."""
     left, top, right, bottom = box
-    half = (0.5 + CUT_MARGIN) * max(right - left, bottom - top)
-    x, y = (left + right) / 2, (top + bottom) / 2
-    square = (x - half, y - half, x + half, y + half)
-    cut = Image.fromarray(photo).crop(tuple(map(round, square)))
+    height, width = photo.shape[:2]
+    half = min((0.5 + CUT_MARGIN) * max(right - left, bottom - top), height / 2, width / 2)
+    x = float(np.clip((left + right) / 2, half, width - half))
+    y = float(np.clip((top + bottom) / 2, half, height - half))
+    cut = Image.fromarray(photo).crop((x - half, y - half, x + half, y + half))
     return np.array(cut.resize((CUT_PX, CUT_PX), Image.Resampling.BILINEAR))
 
 

@@ -194,7 +194,9 @@ def _count_within(table: Any, identity: Vector | None, apart: float) -> int:
 
 
 def _is_within(row: FaceRow, apart: float | None) -> bool:
-    return None not in (apart, row.identity_distance) and row.identity_distance <= apart
+    if apart is None or row.identity_distance is None:
+        return False
+    return row.identity_distance <= apart
 
 
 def _face_row(row: Mapping[str, Any], expression: Vector, identity: Vector | None) -> FaceRow:
