@@ -27,6 +27,7 @@ from rich.progress import track
 from rich.table import Table
 
 from registry import versions
+from registry.metrics.estimates import Estimate, Quantity
 from training.compare import with_interval
 from training.datasets.prepared import Prepared
 from training.engine.inference import GraphModule
@@ -36,7 +37,6 @@ from training.metrics.embedding import (
     evaluate_vectors,
     rows_to_embed,
 )
-from training.metrics.estimates import Estimate, Quantity
 from training.models.identity.teacher import teacher_embeddings
 
 LANDMARKER = Path("weights/face_landmarker_v2_with_blendshapes.task")

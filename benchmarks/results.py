@@ -17,12 +17,12 @@ from transfer import PAIRED, PIX2PIXHD, table
 
 from registry import versions
 from registry.measurements import Measurement
+from registry.metrics.estimates import Quantity
 from training.compare import Row, markdown, with_interval
 from training.datasets.prepare import prepare
 from training.datasets.prepared import Prepared
 from training.engine.inference import GraphModule
 from training.evaluate import evaluate
-from training.metrics.estimates import Quantity
 from training.metrics.identity_leak import LEAK
 from training.metrics.robustness import robustness
 

@@ -25,10 +25,10 @@ from rich.progress import track
 
 from registry import versions
 from registry.crops import to_tensor
+from registry.metrics.bootstrap import interval
 from registry.versions import ProductionModel
 from training.datasets.alignment import aligned
 from training.datasets.prepared import Prepared
-from training.metrics.bootstrap import interval
 from training.metrics.transfer import ssim
 from training.models.identity.teacher import FRAME, LEFT, TEACHER_PX, TOP, OnnxTeacher
 from training.models.pix2pixhd.validation import TransferCase, TransferValidation

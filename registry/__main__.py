@@ -10,12 +10,12 @@ from tyro.conf import FlagCreatePairsOff, Positional
 
 from registry import console
 from registry.console import print_json
+from registry.promotion_commands import gates, history, promote, rollback
 from registry.store_commands import Json, backup, doctor, restore, upgrade
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from registry.versions import Version
 
 FAILED, BAD_INPUT, NO_ANSWER, INTERRUPTED = 1, 2, 3, 130
 DESCRIPTION = """The registered versions of each model.
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code.
 
     0: done. 1: a fault of ours, whose traceback goes into a log file. 2: bad input. 3: the registry
-    is empty or unreachable. 130: stopped by Ctrl-C.
+    is empty or unreachable. 4: the gates refused a promotion. 130: stopped by Ctrl-C.
     """
     from registry import logs
     from registry.errors import BadBackup, BadVersion, RegistryError, first_line
@@ -132,84 +132,7 @@ def show(
         console.print_table(part)
 
 
-@app.command
-def promote(
-    name: Model,
-    number: Annotated[int, Positional, tyro.conf.arg(metavar="VERSION")],
-    reason: str = "",
-    as_json: Json = False,
-) -> None:
-    """Let a version answer on the page.
-
-    For example: python -m registry promote dln 2
-
-    Args:
-        name: the model: dln, fecnet, emotion or pix2pixhd.
-        number: the number of the version, as `train` prints it and `list` shows it.
-        reason: why, for the journal.
-        as_json: print JSON.
-    """
-    from registry import promotion
-
-    _print_promoted(promotion.promote(name, number, reason), as_json)
-
-
-@app.command
-def rollback(name: Model, reason: str = "", as_json: Json = False) -> None:
-    """Let the version answer that was in production before; once more goes farther back.
-
-    For example: python -m registry rollback dln
-
-    Args:
-        name: the model: dln, fecnet, emotion or pix2pixhd.
-        reason: why, for the journal.
-        as_json: print JSON.
-    """
-    from registry import promotion
-
-    _print_promoted(promotion.roll_back(name, reason), as_json)
-
-
-def _print_promoted(version: "Version", as_json: bool) -> None:
-    from registry import listing
-
-    if as_json:
-        print_json(listing.version_values(version))
-    else:
-        print(f"{version.title} is in production.")
-
-
-@app.command
-def history(name: Model, at: str | None = None, as_json: Json = False) -> None:
-    """Print which versions were in production: when, by whom and why.
-
-    For example: python -m registry history dln
-
-    Args:
-        name: the model: dln, fecnet, emotion or pix2pixhd.
-        at: print which version was in production at this time alone, such as 2026-11-27 or
-            "2026-11-27 18:30"; it is this machine's time unless it ends with a zone such as +00:00.
-        as_json: print JSON.
-    """
-    from registry import listing, versions
-    from registry.promotion import journal
-
-    journal.observe(name)
-    entries = journal.read(name)
-    if not entries:
-        versions.resolve(name)
-    if at is not None:
-        number = journal.serving(entries, journal.parse_time(at))
-        title = f"Version {number} of {name}" if number else f"No version of {name}"
-        text = f"{title} was in production at {at}."
-        print_json({"at": at, "version": number}) if as_json else print(text)
-    elif as_json:
-        print_json([entry.to_dict() for entry in entries])
-    else:
-        console.print_table(listing.table_of_journal(entries))
-
-
-for command in (upgrade, backup, restore, doctor):
+for command in (promote, gates, rollback, history, upgrade, backup, restore, doctor):
     app.command(command)
 
 

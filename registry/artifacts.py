@@ -39,6 +39,25 @@ def fetch(run_id: str, file: str, folder: Path) -> Path | None:
             raise unreadable(run_id, file, str(error)) from error
 
 
+def names(run_id: str, folder: str) -> list[str]:
+    """Return the names of the files in a folder of a run; none where either doesn't exist.
+
+    Raises:
+        Unreachable: the store does not answer.
+    """
+    if not store.exists():
+        return []
+    with store.answering():
+        run = records.open_records().run(run_id)
+        if run is None:
+            return []
+        run_folder = entries.local_folder(run.artifacts)
+        if run_folder is None:
+            return [PurePosixPath(path).name for path in _listed(run_id, folder)]
+        found = run_folder / folder
+        return [path.name for path in found.iterdir()] if found.is_dir() else []
+
+
 def fetch_json(run_id: str, file: str) -> Any:
     """Return the content of an artifact that is JSON; None where there is no such artifact.
 
@@ -65,7 +84,8 @@ def _downloaded(run_id: str, file: str, location: str, folder: Path) -> Path | N
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
 
-    if file not in _listed(run_id, file):
+    parent = str(PurePosixPath(file).parent)
+    if file not in _listed(run_id, None if parent == "." else parent):
         return None
     try:
         return Path(download_artifacts(artifact_uri=f"{location}/{file}", dst_path=str(folder)))
@@ -73,13 +93,12 @@ def _downloaded(run_id: str, file: str, location: str, folder: Path) -> Path | N
         raise unreadable(run_id, file, str(error).strip().splitlines()[-1]) from error
 
 
-def _listed(run_id: str, file: str) -> list[str]:
-    """Return the paths of the artifacts in the folder of `file`; none where there is no run."""
+def _listed(run_id: str, folder: str | None) -> list[str]:
+    """Return the paths of the artifacts in a folder of a run; none where there is no run."""
     from mlflow.exceptions import MlflowException
 
-    parent = str(PurePosixPath(file).parent)
     try:
-        listed = store.connect().list_artifacts(run_id, None if parent == "." else parent)
+        listed = store.connect().list_artifacts(run_id, folder)
     except MlflowException as error:
         if error.error_code in store.ANSWERS:
             return []

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 from rich.table import Table
 
 from registry import versions
+from registry.metrics.estimates import Estimate, Quantity
 from registry.versions import Version
 from training.datasets.prepare import toy_set
 from training.datasets.prepared import Prepared
@@ -17,7 +18,6 @@ from training.engine.recipe import Recipe, RecipeError
 from training.engine.run_folder import run_folder
 from training.engine.tracking import finished
 from training.metrics.embedding import evaluate_embedding
-from training.metrics.estimates import Estimate, Quantity
 from training.models.triplets.config import TripletRecipe
 from training.recipes import RECIPES
 from training.train import train

@@ -13,6 +13,8 @@ from registry import logs, versions
 from registry.errors import RegistryError
 from registry.files import atomic_write
 from registry.measurements import Measurement, to_rows
+from registry.metrics.estimates import TripletAccuracy
+from registry.outcomes import Outcomes, Source
 from registry.versions import Version
 from training.cards.markdown import refresh
 from training.datasets import votes
@@ -22,15 +24,14 @@ from training.engine.recipe import RecipeError
 from training.engine.tracking import annotate
 from training.metrics.classification import emotion_measurements
 from training.metrics.embedding import EmbeddingMetrics, evaluate_embedding
-from training.metrics.estimates import TripletAccuracy
 from training.metrics.robustness import latency, robustness
 from training.metrics.triplet_accuracy import METRIC as TRIPLET_ACCURACY
 from training.models.pix2pixhd.validation import TransferValidation
 
 TRANSFERS = 500
 """Most transfers measured on a set."""
-Outcomes = tuple[list[Measurement], pd.DataFrame]
-"""Measurements, and a row for each face, triplet or transfer."""
+Measured = tuple[list[Measurement], pd.DataFrame]
+"""Measurements, and the outcome of each item."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,12 +45,19 @@ class Evaluation:
     """The measurements; for a network that takes one face also robustness, and latency on this
     machine."""
     items: pd.DataFrame
-    """A row for each face, triplet or transfer."""
+    """The outcome of each face, of each triplet and pair, or of each transfer."""
 
     @property
-    def name(self) -> str:
-        """The name of its files."""
-        return f"{self.split}-{self.data.name}"
+    def outcomes(self) -> Outcomes:
+        """The outcomes with what is known of their data."""
+        source = Source(
+            set=self.data.name,
+            split=self.split,
+            digest=self.data.digest,
+            folder=str(self.data.folder),
+            measured_by=_encoder(self.version) if self.version.encoder else "",
+        )
+        return Outcomes(source=source, items=self.items)
 
 
 def evaluate(reference: str, data: Prepared, split: str = "test") -> list[Measurement]:
@@ -95,7 +103,7 @@ def log(evaluation: Evaluation) -> None:
     """
     version, rows = evaluation.version, evaluation.rows
     try:
-        annotate(version, rows, evaluation.items, evaluation.name)
+        annotate(version, rows, evaluation.outcomes)
         refresh(version)
     except RegistryError as error:
         kept = _keep(evaluation)
@@ -106,13 +114,19 @@ def _keep(evaluation: Evaluation) -> Path:
     """Write the measurements to a JSON file in the folder of log files, and return its path."""
     version, folder = evaluation.version, logs.folder()
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{version.name}-{version.number}-{evaluation.name}.json"
+    path = folder / f"{version.name}-{version.number}-{evaluation.outcomes.source.name}.json"
     with atomic_write(path) as part:
         part.write_text(json.dumps(to_rows(evaluation.rows), indent=1), encoding="utf-8")
     return path
 
 
-def _transfers(version: Version, data: Prepared, split: str) -> Outcomes:
+def _encoder(version: Version) -> str:
+    """Return the digest of the network that a generator's transfers are measured by."""
+    config = versions.config(f"{version.name}/{version.number}")
+    return str(config.get("encoder", {}).get("sha256", ""))
+
+
+def _transfers(version: Version, data: Prepared, split: str) -> Measured:
     """Measure a generator: the means of its transfers' metrics, and their number."""
     model = versions.load(version)
     trials = TransferValidation.of([data], split, version.crop, each=TRANSFERS)
@@ -128,14 +142,14 @@ def _transfers(version: Version, data: Prepared, split: str) -> Outcomes:
     ], items
 
 
-def _face_outputs(version: Version, data: Prepared, split: str) -> Outcomes:
+def _face_outputs(version: Version, data: Prepared, split: str) -> Measured:
     """Measure an embedding or a classifier, its robustness and its latency."""
     network, crop = GraphModule(versions.load(version)), version.crop
     if "logits" in version.outputs:
         rows, items = _emotions(network, version, data, split)
     else:
         metrics = evaluate_embedding(network, data, crop, split)
-        rows, items = metrics.measurements(intervals=True) + _counts(metrics), metrics.triplets
+        rows, items = metrics.measurements(intervals=True) + _counts(metrics), metrics.items
     if rows:
         rows = [*rows, *robustness(network, data, split, crop), *latency(network, crop)]
     return rows, items
@@ -156,7 +170,7 @@ def _counts(metrics: EmbeddingMetrics) -> list[Measurement]:
     ]
 
 
-def _emotions(network: nn.Module, version: Version, data: Prepared, split: str) -> Outcomes:
+def _emotions(network: nn.Module, version: Version, data: Prepared, split: str) -> Measured:
     emotion = data.index["emotion"].to_numpy(dtype=float, na_value=np.nan)
     faces = data.split(split)
     faces = faces[emotion[faces] < len(version.labels)]
@@ -169,6 +183,7 @@ def _emotions(network: nn.Module, version: Version, data: Prepared, split: str) 
     items = pd.DataFrame(
         {
             "name": data.index["name"].to_numpy()[faces],
+            "person": data.index["person"].to_numpy()[faces],
             "emotion": labels[truth.numpy()],
             "answer": labels[best.indices.numpy()],
             "probability": best.values.numpy(),

@@ -9,7 +9,7 @@ import tyro
 from safetensors.torch import load_file
 from torch import Tensor
 
-from registry import artifacts, measurements, versions
+from registry import artifacts, measurements, outcomes, versions
 from registry.temporary import TemporaryFolder
 from registry.versions import RegistryError
 from training.engine.tracking import card_of, curves
@@ -41,7 +41,9 @@ def pack(source: Source) -> None:
     path = files.write(card["recipe"], state, card, measured, trained)
     name = card["recipe"]
     graphs = write_graphs(files.Starter.open(name)) if name in files.STARTERS else []
-    for written in (path, *graphs):
+    tested = [] if not is_version else outcomes.read(versions.resolve(source))
+    kept = [table for table in tested if table.source.split == "test"]
+    for written in (path, *graphs, *files.write_outcomes(name, kept)):
         sys.stdout.write(f"{written} holds {written.stat().st_size / 1e6:.2f} MB.\n")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from registry import devices, doctor, promotion, registration, seeding, versions
+from registry import devices, doctor, outcomes, promotion, registration, seeding, versions
 from registry.catalog import CATALOG
 from registry.crops import CropSpec
 from registry.graphs import export_parts
@@ -96,7 +96,7 @@ def _register(starter: files.Starter) -> Version:
     network, encoder = networks(starter)
     with Tracker(card.model, starter.name) as tracker:
         _log(starter, card, text, tracker)
-        return registration.register(
+        version = registration.register(
             CATALOG[card.model],
             network,
             crop=CropSpec(**card.crop),
@@ -111,6 +111,9 @@ def _register(starter: files.Starter) -> Version:
             thresholds=card.thresholds,
             onnx=partial(graphs.filled, starter.name),
         )
+        for path in files.outcome_files(starter.name):
+            outcomes.log_file(version, path)
+        return version
 
 
 def write_graphs(starter: files.Starter) -> list[Path]:

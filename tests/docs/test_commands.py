@@ -33,7 +33,8 @@ LONG_WORK = (
     "training.compare.compare_versions",
     "training.datasets.prepare.prepare",
     "training.datasets.prepare.show",
-    "registry.promotion.promote",
+    "registry.promotion.gated.evaluate_missing",
+    "registry.promotion.gated.promote",
     "registry.promotion.roll_back",
 )
 """What the commands call once their arguments are parsed."""

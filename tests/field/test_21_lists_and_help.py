@@ -5,12 +5,12 @@ import re
 import numpy as np
 import pytest
 
+from registry.metrics.estimates import Quantity, TripletAccuracy
 from training import train
 from training.__main__ import main
 from training.compare import Row, markdown
 from training.datasets.prepare import READERS
 from training.datasets.prepared import Prepared
-from training.metrics.estimates import Quantity, TripletAccuracy
 from training.recipes import RECIPES, SUMMARIES
 
 

@@ -18,7 +18,9 @@ from training.evaluate import evaluate
 from training.metrics.robustness import CHANGES
 
 LABELS = EMOTION.labels
-MAIN = {"test/toy/accuracy", "test/toy/calibration_error", "test/toy/mean_recall"}
+MAIN = {
+    f"test/toy/{metric}" for metric in ("accuracy", "calibration_error", "macro_f1", "mean_recall")
+}
 
 
 class Brightness(nn.Module):

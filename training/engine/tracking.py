@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from PIL import Image
 
-from registry import artifacts, measurements, signature, store
+from registry import artifacts, measurements, outcomes, signature, store
 from registry.errors import RegistryError
 from registry.measurements import Measurement
+from registry.outcomes import Outcomes
 from registry.store import in_progress
-from registry.temporary import TemporaryFolder
 from registry.versions import Version
 from training.datasets.counts import counts
 from training.datasets.prepared import SPLITS, Prepared
@@ -28,8 +27,6 @@ LONGEST_PARAM = 500
 MOST_POINTS = 200
 """Most points of a curve that go into a starter's file."""
 CARD = "card.json"
-OUTCOMES = "evaluation"
-"""Folder of a run with the outcome of each item of an evaluation."""
 RUN_FOLDER = "run_folder"
 """Tag: name of the folder of a run's checkpoints; equal recipes have equal names."""
 PRECISION = "precision"
@@ -226,15 +223,14 @@ def _short(found: int | Mapping[str, int]) -> str:
     return json.dumps(sum(found.values()))
 
 
-def annotate(version: Version, rows: Sequence[Measurement], items: pd.DataFrame, name: str) -> None:
+def annotate(version: Version, rows: Sequence[Measurement], found: Outcomes) -> None:
     """Log measurements and the outcome of each item to the run of a version, and as its tags.
 
     Args:
         version: the version that was measured.
         rows: measurements; they become rows of the run's table, and the main ones also metrics of
             the run and tags.
-        items: a row for each face, triplet or transfer.
-        name: the start of the items' file name; the version's number follows.
+        found: the outcomes.
 
     Raises:
         Deleted: the version or its run was deleted, or its model renamed.
@@ -247,10 +243,7 @@ def annotate(version: Version, rows: Sequence[Measurement], items: pd.DataFrame,
             client.log_metric(version.run_id, row.name, row.value)
             number = str(version.number)
             client.set_model_version_tag(version.name, number, row.name, f"{row.value:.4f}")
-        with TemporaryFolder() as folder:
-            path = folder / f"{name}-version-{version.number}.parquet"
-            items.to_parquet(path, index=False)
-            client.log_artifact(version.run_id, str(path), OUTCOMES)
+    outcomes.log(version, found)
 
 
 def finished(model: str, folder: str) -> str | None:

@@ -7,6 +7,7 @@ from torch.nn import functional
 from torchmetrics.functional.classification import (
     multiclass_accuracy,
     multiclass_calibration_error,
+    multiclass_f1_score,
 )
 
 from registry.measurements import Measurement
@@ -15,14 +16,19 @@ from registry.measurements import Measurement
 def emotion_metrics(
     logits: Float[Tensor, "faces labels"], truth: Int[Tensor, "faces"]
 ) -> dict[str, float]:
-    """Return accuracy, mean recall over the classes present, and calibration error (15 bins)."""
+    """Return accuracy, mean recall and macro-F1, and calibration error (15 bins).
+
+    Mean recall and macro-F1 are means over the classes that are present in `truth`.
+    """
     labels = logits.shape[1]
     present = truth.unique()
     recalls = multiclass_accuracy(logits, truth, labels, average="none")[present]
+    f1 = multiclass_f1_score(logits, truth, labels, average="none")[present]
     probabilities = logits.softmax(1)
     return {
         "accuracy": float(multiclass_accuracy(logits, truth, labels, average="micro")),
         "mean_recall": float(recalls.mean()),
+        "macro_f1": float(f1.mean()),
         "calibration_error": float(
             multiclass_calibration_error(probabilities, truth, labels, n_bins=15)
         ),

@@ -10,12 +10,13 @@ from torch import nn
 
 from registry.crops import CropSpec
 from registry.measurements import Measurement
+from registry.metrics.estimates import Estimate, Quantity
 from training.datasets import fixed_triplets
 from training.datasets.prepared import Prepared
 from training.engine.inference import outputs
 from training.metrics import identity_trials, triplet_accuracy
-from training.metrics.estimates import Estimate, Quantity
 from training.metrics.identity_leak import LEAK, leak
+from training.metrics.items import embedding_items
 from training.metrics.verification import verification_auc
 
 
@@ -25,8 +26,8 @@ class EmbeddingMetrics(NamedTuple):
     split: str
     set: str
     estimates: dict[Quantity, Estimate]
-    triplets: pd.DataFrame
-    """The set's fixed triplets, each with its outcome (`right`)."""
+    items: pd.DataFrame
+    """The outcome of each triplet and pair; see `items.embedding_items`."""
     identity: dict[str, float]
     """Metrics of the frozen identity branch, to compare with those of the expression."""
 
@@ -76,8 +77,7 @@ def evaluate_embedding(
     """
     rows = rows_to_embed(data, split)
     if not len(rows):
-        triplets = fixed_triplets.answered(data, split)[0]
-        return EmbeddingMetrics(split, data.name, {}, triplets, {})
+        return EmbeddingMetrics(split, data.name, {}, pd.DataFrame(), {})
     vectors = _vectors(network, data, crop, rows)
     measured = evaluate_vectors(vectors["expression"], data, split)
     if "identity" not in vectors:
@@ -101,13 +101,12 @@ def evaluate_vectors(
     if len(triplets):
         odd = triplets["answer"].to_numpy(dtype=np.int64)
         right = triplet_accuracy.outcomes(vectors, faces, odd)
-        triplets["right"] = right
         estimates |= triplet_accuracy.accuracies(
             right, triplets["type"], fixed_triplets.clusters(data, faces)
         )
     if len(trials):
         estimates |= leak(vectors, data, trials)
-    return EmbeddingMetrics(split, data.name, estimates, triplets, {})
+    return EmbeddingMetrics(split, data.name, estimates, embedding_items(vectors, data, split), {})
 
 
 def rows_to_embed(data: Prepared, split: str) -> Int[np.ndarray, "faces"]:

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
+from registry.metrics.estimates import Estimate, Quantity, RocAuc, TripletAccuracy
 from training.datasets.prepared import Prepared
 from training.metrics import identity_trials
-from training.metrics.estimates import Estimate, Quantity, RocAuc, TripletAccuracy
 from training.metrics.triplet_accuracy import outcomes
 
 LEAK = Quantity("leak_auc")

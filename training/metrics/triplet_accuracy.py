@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
 
-from training.metrics.estimates import Quantity, TripletAccuracy
+from registry.metrics.estimates import Quantity, TripletAccuracy
 
 METRIC = "triplet_accuracy"
 TYPES = {
@@ -28,15 +28,25 @@ def outcomes(
         faces: rows of the three faces.
         odd: 1, 2 or 3, the face that people chose as odd.
     """
-    order = (odd[:, None] + np.array([0, 1, 2])) % 3
-    a, p, n = np.take_along_axis(faces, order, axis=1).T
+    apart = odd_distances(embeddings, faces)
+    is_odd = np.arange(3) == odd[:, None] - 1
+    pair = apart[is_odd]
+    right: np.ndarray = (apart > pair[:, None]).sum(1) == 2
+    return right
 
-    def distance(i: np.ndarray, j: np.ndarray) -> np.ndarray:
-        norms: np.ndarray = np.linalg.norm(embeddings[i] - embeddings[j], axis=1)
-        return norms
 
-    pair = distance(a, p)
-    return (pair < distance(a, n)) & (pair < distance(p, n))
+def odd_distances(
+    embeddings: Float[np.ndarray, "faces dims"], faces: Int[np.ndarray, "triplets 3"]
+) -> Float[np.ndarray, "triplets 3"]:
+    """Return for each face of a triplet the distance between the other two.
+
+    Args:
+        embeddings: one vector for each face.
+        faces: rows of the three faces.
+    """
+    a, b, c = embeddings[faces.T]
+    pairs = ((b, c), (a, c), (a, b))
+    return np.stack([np.linalg.norm(one - other, axis=1) for one, other in pairs], axis=1)
 
 
 def accuracies(

@@ -1,6 +1,7 @@
 """The shipped files: for each starter float16 weights, and JSON with its run card and measurements.
 
-Its ONNX graphs lie beside them; `graphs` writes and reads those.
+Its ONNX graphs lie beside them; `graphs` writes and reads those. So do the outcomes of its
+evaluations, a Parquet file for each split of a set, in a folder of the starter's name.
 
 Weights that several starters contain are stored once, as a starter of their own.
 """
@@ -12,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from registry import outcomes
 from registry.measurements import Measurement, from_rows, to_rows
+from registry.outcomes import Outcomes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,7 +61,8 @@ class Starter:
         digest = hashlib.sha256()
         for part in (name, *CONTAINED.get(name, ())):
             graphs = sorted(FOLDER.glob(f"{part}.*.onnx"))
-            for path in (FOLDER / f"{part}.json", FOLDER / f"{part}.safetensors", *graphs):
+            weights = FOLDER / f"{part}.json", FOLDER / f"{part}.safetensors"
+            for path in (*weights, *graphs, *outcome_files(part)):
                 digest.update(path.read_bytes())
         card = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
         rows, curves = from_rows(card.pop(MEASUREMENTS)), card.pop(CURVES, [])
@@ -72,6 +76,22 @@ class Starter:
         if self.name in (IDENTITY, PIX2PIXHD):
             return stored
         return stored | {IDENTITY_PREFIX + key: value for key, value in _read(IDENTITY).items()}
+
+
+def outcome_files(name: str) -> list[Path]:
+    """Return the files with the outcomes of a starter's evaluations, `{split}-{set}.parquet`."""
+    return sorted((FOLDER / name).glob("*.parquet"))
+
+
+def write_outcomes(name: str, tables: Sequence[Outcomes]) -> list[Path]:
+    """Store outcomes with a starter in place of those it had, and return their paths."""
+    folder = FOLDER / name
+    folder.mkdir(exist_ok=True)
+    for path in outcome_files(name):
+        path.unlink()
+    for table in tables:
+        outcomes.write_file(folder / f"{table.source.name}.parquet", table)
+    return outcome_files(name)
 
 
 def is_shipped(name: str) -> bool:

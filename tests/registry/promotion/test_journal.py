@@ -95,7 +95,7 @@ def test_every_registry_command_notices_a_move(
 ) -> None:
     register(), register()
     promote("dln", 1)
-    for command in ("list", "show dln", "history dln", "promote dln 1"):
+    for command in ("list", "show dln", "history dln", "promote dln 1 --force --reason no"):
         move_by_hand(2)
         assert main(command.split()) == 0
         assert kinds()[-1 if "promote" not in command else -2] == ("moved", 1, 2), command
@@ -174,7 +174,7 @@ def test_the_history_is_printed_newest_first(
 ) -> None:
     register(), register()
     promote("dln", 1, "a start")
-    assert main(["promote", "dln", "2", "--reason", "better"]) == 0
+    assert main(["promote", "dln", "2", "--reason", "better", "--force"]) == 0
     assert main(["rollback", "dln"]) == 0
     capsys.readouterr()
     assert main(["history", "dln"]) == 0

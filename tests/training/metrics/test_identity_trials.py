@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from registry.metrics.estimates import Quantity, RocAuc, TripletAccuracy, auc
 from training.datasets.prepared import Prepared
 from training.datasets.readers import lfw_emotion
 from training.datasets.splits import person_splits
 from training.datasets.synthetic import ict
 from training.metrics import identity_trials
 from training.metrics.embedding import hellinger_embedding
-from training.metrics.estimates import Quantity, RocAuc, TripletAccuracy, auc
 from training.metrics.identity_leak import LEAK, leak, stacked_rows
 
 ADVERSARIAL, THREE_PEOPLE = Quantity("adversarial"), Quantity("three_people")

@@ -75,9 +75,10 @@ class TransferValidation:
     def items(self, generate: Generate, encode: Encode) -> pd.DataFrame:
         """Return a row for each transfer: set, source, driver, truth (names) and its metrics.
 
-        `nearer` is the share by which the expression came nearer to the driver's, `identity` the
-        cosine similarity to the source. If there is a truth, `ssim` compares the result with it
-        and `ssim_untouched` the source.
+        `distance` is the Euclidean distance of the result's expression to the driver's, `nearer`
+        the share by which it came nearer, `identity` the cosine similarity to the source. If there
+        is a truth, `distance_to_truth` is the distance to its expression, `ssim` compares the
+        result with it and `ssim_untouched` the source. `person` is the source's.
         """
         rows: list[dict[str, object]] = []
         for data, cases in zip(self.sets, self.cases, strict=True):
@@ -124,10 +125,13 @@ class TransferValidation:
         for source, driver, truth in self._batches(data, cases):
             result, transfers = self._transfer(generate, encode, source, driver)
             columns = {
+                "distance": [metrics.after for metrics in transfers],
                 "nearer": [metrics.nearer for metrics in transfers],
                 "identity": [metrics.likeness for metrics in transfers],
             }
             if truth is not None:
+                wished, reached = encode(truth)["expression"], encode(result)["expression"]
+                columns["distance_to_truth"] = (wished - reached).norm(dim=1).tolist()
                 columns["ssim"] = ssim(result.cpu(), truth).tolist()
                 columns["ssim_untouched"] = ssim(source, truth).tolist()
             for values in zip(*columns.values(), strict=True):
@@ -186,7 +190,9 @@ def _cases(
 
 def _names(data: Prepared, case: TransferCase) -> dict[str, str | None]:
     names = data.index["name"]
+    person = data.index["person"].iloc[case.source]
     return {
+        "person": None if pd.isna(person) else person,
         "source": names.iloc[case.source],
         "driver": names.iloc[case.driver],
         "truth": None if case.truth is None else names.iloc[case.truth],

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from registry.metrics.bootstrap import interval
 from training.datasets.fixed_triplets import clusters
 from training.datasets.prepared import Prepared
-from training.metrics.bootstrap import interval
 
 
 def test_the_interval_is_the_vertex_bootstraps() -> None:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from training.metrics.bootstrap import interval
+from registry.metrics.bootstrap import interval
 
 RESAMPLES = 1000
 CHUNK = 50
@@ -35,6 +35,16 @@ class Interval(NamedTuple):
 
     low: float
     high: float
+
+
+class Difference(NamedTuple):
+    """A metric of two versions on the same items."""
+
+    candidate: float
+    other: float
+    interval: Interval | None
+    """The 95 % interval of candidate - other, by paired bootstrap over persons, or over photos
+    where the persons are not known; None where it is not known."""
 
 
 class Estimate(ABC):

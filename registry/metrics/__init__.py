@@ -1,0 +1,1 @@
+"""Numbers measured on triplets, pairs, faces and transfers, with intervals and differences."""

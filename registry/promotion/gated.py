@@ -1,0 +1,109 @@
+"""Promotion through the gates: a version takes the place of another for stated reasons."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from registry import versions
+from registry.entries import Version
+from registry.errors import BadVersion, EmptyRegistry
+from registry.promotion import alias, gates, journal, validation
+from registry.promotion.comparison import compare
+from registry.promotion.report import Report
+from registry.versions import PRODUCTION
+
+
+def check(version: Version, table: Path | None = None) -> Report:
+    """Compare a version with the one in production; nothing is written.
+
+    Args:
+        version: the candidate.
+        table: a table of gates; by default `gates.file()`.
+
+    Raises:
+        BadGates: the table can't be read.
+        Unreachable: the store does not answer.
+    """
+    limits = gates.read(version.name, table)
+    champion = _champion(version.name)
+    if champion is None:
+        return Report(candidate=version, champion=None, measured=_is_measured(version))
+    if champion.number == version.number:
+        return Report(candidate=version, champion=champion)
+    rows, missing = compare(version, champion, limits)
+    return Report(candidate=version, champion=champion, rows=rows, missing=missing)
+
+
+def promote(
+    name: str, number: int, reason: str = "", *, force: bool = False, table: Path | None = None
+) -> Report:
+    """Let a version take the place of the one in production if it passes the gates.
+
+    The comparison is stored with its run, and the journal says how it ended. `report.passed or
+    force` says whether the version is in production now.
+
+    Args:
+        name: the model.
+        number: the number of the version.
+        reason: why, for the journal.
+        force: promote it even if the gates refuse it; needs a reason.
+        table: a table of gates; by default `gates.file()`.
+
+    Raises:
+        BadVersion: there is no such version, it is incomplete, or `force` has no reason.
+        BadGates: the table can't be read.
+        EmptyRegistry: the model has no version.
+        Deleted: the version or its model was deleted or renamed meanwhile.
+        Unreachable: the store does not answer.
+    """
+    if force and not reason.strip():
+        raise BadVersion('Say why: --force needs --reason "...", which the journal keeps.')
+    version = versions.resolve(f"{name}/{number}")
+    before = journal.observe(version.name)
+    report = check(version, table)
+    if report.is_current:
+        return report
+    report.log()
+    if report.passed:
+        validation.write(version, "passed", report.sentence)
+        alias.promote(name, number, _joined(reason, report.sentence))
+    elif force:
+        alias.promote(name, number, _joined(reason, report.sentence), "forced")
+    else:
+        journal.add(version.name, "refused", before, number, _joined(reason, report.sentence))
+    return report
+
+
+def evaluate_missing(name: str, number: int, table: Path | None = None) -> None:
+    """Run the evaluations that the comparison lacks, each in a process of its own.
+
+    Args:
+        name: the model.
+        number: the number of the candidate.
+        table: a table of gates; by default `gates.file()`.
+
+    Raises:
+        BadVersion: there is no such version, or an evaluation failed; what it printed says why.
+        BadGates, EmptyRegistry, Unreachable: as for `promote`.
+    """
+    for evaluation in check(versions.resolve(f"{name}/{number}"), table).missing:
+        print(evaluation.command, file=sys.stderr, flush=True)
+        command = [sys.executable, "-m", "training", "evaluate", *evaluation.arguments]
+        if subprocess.run(command, check=False, stdout=sys.stderr).returncode:
+            raise BadVersion(f"`{evaluation.command}` failed: nothing was promoted.")
+
+
+def _champion(name: str) -> Version | None:
+    try:
+        return versions.resolve(f"{name}@{PRODUCTION}")
+    except EmptyRegistry:
+        return None
+
+
+def _is_measured(version: Version) -> bool:
+    """Return whether anything was measured of a version on data."""
+    return any(row.split for row in versions.measurements(version))
+
+
+def _joined(reason: str, sentence: str) -> str:
+    return f"{reason.strip()}: {sentence}" if reason.strip() else sentence
