@@ -1,4 +1,4 @@
-"""The page's answers in a terminal: python -m demo compare, emotion, embed, search, transfer."""
+"""The page's answers in a terminal: python -m demo compare, emotion, embed, transfer and others."""
 
 import logging
 import sys
@@ -14,6 +14,7 @@ from demo.arguments import (
     Emotion,
     Search,
     Transfer,
+    Video,
     parse,
 )
 from demo.terminal import NotWritten, provenance, tracked, write_errors
@@ -70,14 +71,14 @@ def run(command: Command) -> int:
     photos = PhotoFiles(command.photos)
     photos.check()
     needs_all = isinstance(command, Compare | Transfer | Search)
-    if not photos.usable or (photos.refused and needs_all):
+    if command.photos and (not photos.usable or (photos.refused and needs_all)):
         return BAD_INPUT
     try:
         _answer(command, photos, find_answers(command.local))
     except BadPhotos as error:
         for photo, reason in error.refused:
             photos.refuse(photo, reason)
-    except (BadArguments, NotWritten) as error:
+    except (BadArguments, NotWritten, PhotoError) as error:
         print(printable(error), file=sys.stderr)
         return BAD_INPUT
     except RegistryError as error:
@@ -100,6 +101,10 @@ def _answer(command: Command, photos: "PhotoFiles", answers: "Answers") -> None:
             from demo.search.command import search
 
             search(command, photos, answers)
+        case Video():
+            from demo.video.command import video
+
+            video(command)
 
 
 def compare(command: Compare, photos: "Sequence[PhotoFile]", answers: "Answers") -> None:

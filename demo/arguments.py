@@ -187,13 +187,42 @@ class Search(Common):
         return () if self.query is None else (self.query,)
 
 
-Command = Compare | Emotion | Embed | Transfer | Search
+@dataclass(frozen=True, kw_only=True)
+class Video(Common):
+    """Write the emotions of the faces in a short video over time, as a table and a plot.
+
+    For example:
+        python -m demo video clip.mp4 clip.csv
+    """
+
+    video: Annotated[Positional[Path], arg(metavar="FILE")]
+    """A video of at most two minutes: MP4, MOV, WebM, MKV, AVI."""
+    output: Annotated[Positional[Path], arg(metavar="OUT")]
+    """The table to write; its name ends with .csv. The plot gets the same name with .png."""
+
+    def check(self) -> None:
+        """Raise BadArguments where the arguments can't be used."""
+        _check_output(self.output, ".csv")
+
+    @property
+    def plot(self) -> Path:
+        """The file of the plot."""
+        return self.output.with_suffix(".png")
+
+    @property
+    def photos(self) -> tuple[Path, ...]:
+        """There are no photos."""
+        return ()
+
+
+Command = Compare | Emotion | Embed | Transfer | Search | Video
 Subcommands = (
     Annotated[Compare, subcommand("compare")]
     | Annotated[Emotion, subcommand("emotion")]
     | Annotated[Embed, subcommand("embed")]
     | Annotated[Transfer, subcommand("transfer")]
     | Annotated[Search, subcommand("search")]
+    | Annotated[Video, subcommand("video")]
 )
 
 
