@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from demo.argument_checks import BadArguments
 from demo.arguments import (
-    BadArguments,
     Command,
     Compare,
     Embed,
     Emotion,
     Search,
     Transfer,
+    TransferVideo,
     Video,
     parse,
 )
@@ -70,7 +71,7 @@ def run(command: Command) -> int:
         return forget(command)
     photos = PhotoFiles(command.photos)
     photos.check()
-    needs_all = isinstance(command, Compare | Transfer | Search)
+    needs_all = isinstance(command, Compare | Transfer | Search | TransferVideo)
     if command.photos and (not photos.usable or (photos.refused and needs_all)):
         return BAD_INPUT
     try:
@@ -105,6 +106,10 @@ def _answer(command: Command, photos: "PhotoFiles", answers: "Answers") -> None:
             from demo.video.command import video
 
             video(command)
+        case TransferVideo():
+            from demo.video.transfer_command import transfer_video
+
+            transfer_video(command)
 
 
 def compare(command: Compare, photos: "Sequence[PhotoFile]", answers: "Answers") -> None:

@@ -3,7 +3,8 @@
 import sys
 from collections.abc import Sequence
 
-from demo.arguments import BadArguments, Search
+from demo.argument_checks import BadArguments
+from demo.arguments import Search
 from demo.local_answers import Answer, Answers, BadPhotos
 from demo.photo_files import PhotoFile, PhotoFiles
 from demo.search.index import FolderIndex, digest

@@ -35,27 +35,36 @@ class LongWork:
             self.stop = gr.Button("Stop")
         self.answer = gr.HTML(elem_id=f"{name}-answer", apply_default_css=False)
 
-    def connect(self, work: Callable[[Path], Iterator[list[Any]]], outputs: Sequence[Any]) -> None:
+    def connect(
+        self,
+        work: Callable[..., Iterator[list[Any]]],
+        outputs: Sequence[Any],
+        inputs: Sequence[Any] = (),
+    ) -> None:
         """Do the work when it is started.
 
         Args:
-            work: Takes the file; yields the answer as HTML and the values of `outputs`, first with
-                the progress and at last with the results.
+            work: Takes the file and the values of `inputs`; yields the answer as HTML and the
+                values of `outputs`, first with the progress and at last with the results.
             outputs: More components to fill.
+            inputs: More components to read.
         """
         nothing = [gr.skip() for _ in outputs]
 
-        def run(file: dict[str, Any] | None) -> Iterator[list[Any]]:
+        def run(file: dict[str, Any] | None, *values: Any) -> Iterator[list[Any]]:
             if file is None:
                 yield [placeholder(f"{self.file.label}: choose a file first."), *nothing]
                 return
             try:
-                yield from work(Path(file["path"]))
+                yield from work(Path(file["path"]), *values)
             except (PhotoError, RegistryError) as error:
                 yield [notice(str(error)), *nothing]
 
         event = self.start.click(
-            run, self.file, [self.answer, *outputs], **LONG | {"preprocess": False}
+            run,
+            [self.file, *inputs],
+            [self.answer, *outputs],
+            **LONG | {"preprocess": False},
         )
         self.stop.click(
             lambda: placeholder(STOPPED),

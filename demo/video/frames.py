@@ -38,8 +38,12 @@ class Frame(NamedTuple):
     pixels: UInt8[np.ndarray, "h w 3"]
 
 
-def video_seconds(path: Path) -> float:
+def video_seconds(path: Path, longest: float = LONGEST_SECONDS) -> float:
     """Return how long a video is, as its file says; 0 where it doesn't.
+
+    Args:
+        path: The file.
+        longest: How many seconds it may have.
 
     Raises:
         VideoError: It is no video, too long, or too large.
@@ -50,12 +54,17 @@ def video_seconds(path: Path) -> float:
             seconds = float(stream.duration * stream.time_base)
         elif container.duration is not None:
             seconds = container.duration / 1e6
-        _require_short(path, seconds)
+        _require_short(path, seconds, longest)
         return seconds
 
 
-def read_frames(path: Path, per_second: float) -> Iterator[Frame]:
+def read_frames(path: Path, per_second: float, longest: float = LONGEST_SECONDS) -> Iterator[Frame]:
     """Yield at most so many frames of each second, by their own times, turned upright.
+
+    Args:
+        path: The file.
+        per_second: How many frames.
+        longest: How many seconds the video may have.
 
     Raises:
         VideoError: It is no video, too long, too large, or broken.
@@ -67,7 +76,7 @@ def read_frames(path: Path, per_second: float) -> Iterator[Frame]:
                 continue
             first = frame.time if first is None else first
             seconds = max(0.0, frame.time - first)
-            _require_short(path, seconds)
+            _require_short(path, seconds, longest)
             if seconds >= following - SLACK:
                 following = (math.floor(seconds * per_second + SLACK) + 1) / per_second
                 yield Frame(seconds, _upright(path, frame))
@@ -95,11 +104,9 @@ def _opened(path: Path) -> "Iterator[tuple[InputContainer, VideoStream]]":
         ) from error
 
 
-def _require_short(path: Path, seconds: float) -> None:
-    if seconds > LONGEST_SECONDS:
-        raise VideoError(
-            f"{path.name} is longer than {LONGEST_SECONDS:g} seconds; cut it to a part of it."
-        )
+def _require_short(path: Path, seconds: float, longest: float) -> None:
+    if seconds > longest:
+        raise VideoError(f"{path.name} is longer than {longest:g} seconds; cut it to a part of it.")
 
 
 def _upright(path: Path, frame: "VideoFrame") -> UInt8[np.ndarray, "h w 3"]:

@@ -43,7 +43,7 @@ class FaceTracker:
             (distance, index, known.number)
             for index, face in enumerate(faces)
             for known in recent
-            if (distance := _distance(face.box, known.box)) <= FARTHEST
+            if (distance := box_distance(face.box, known.box)) <= FARTHEST
         )
         chosen: dict[int, int] = {}
         for _, index, number in pairs:
@@ -59,7 +59,7 @@ class FaceTracker:
         return [chosen[index] for index in range(len(faces))]
 
 
-def _distance(box: Box, other: Box) -> float:
+def box_distance(box: Box, other: Box) -> float:
     """Return how far two boxes' centres are apart in lengths of the longer side; inf by size."""
     sides = [max(right - left, bottom - top) for left, top, right, bottom in (box, other)]
     if max(sides) > SIZES * min(sides):

@@ -6,9 +6,10 @@ from demo.video.tracking import FaceTracker
 from registry.faces import Face
 
 
-def face(x: float, side: float = 100.0) -> Face:
+def face(x: float, side: float = 100.0, keypoints: np.ndarray | None = None) -> Face:
     box = (x, 0.0, x + side, side)
-    return Face(box=box, keypoints=np.zeros((6, 2)), confidence=1.0)
+    points = np.zeros((6, 2)) if keypoints is None else keypoints
+    return Face(box=box, keypoints=points, confidence=1.0)
 
 
 def test_faces_keep_their_numbers_while_they_move_whatever_their_order() -> None:
