@@ -1,22 +1,24 @@
-"""The Emotion tab's sections in a browser: the camera's stream, a video, a zip of photos."""
+"""The camera's stream, a video, a zip of photos, a transfer onto a clip: in a browser."""
 
 import io
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import av
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
 from PIL import Image, ImageEnhance
 from playwright.sync_api import Browser, Page, expect
 
+from demo.marking import SOURCE_TYPE
 from demo.mlflow_ui import MlflowUI
 from demo.visitor_files import visitor_folder
 from tests.browser import chromium
 from tests.browser.conftest import Site, Visitor, visitor
 from tests.browser.test_page_in_browser import PHONE_PX, check
-from tests.demo.fakes import FakeRegistry
+from tests.demo.fakes import ALIKE, FakeRegistry, answers
 from tests.demo.video.clips import write_clip
 from tests.field.conftest import emotions
 from tests.field.open_page import opened_page
@@ -51,14 +53,18 @@ def browser(person: Image.Image, tmp_path_factory: pytest.TempPathFactory) -> It
 def site() -> Iterator[Site]:
     fake = FakeRegistry()
     fake.put("emotion", 1, emotions)
+    fake.put("dln", 1, answers(ALIKE))
+    fake.put_transfer(1)
     with opened_page(fake) as url:
         yield Site(url, MlflowUI(None, taken=0))
 
 
-def opened(visitor: Visitor, section: str, *, width: int = 1280, dark: bool = False) -> Page:
-    """Open a section of the Emotion tab, by keyboard."""
+def opened(
+    visitor: Visitor, section: str, tab: str = "Emotion", *, width: int = 1280, dark: bool = False
+) -> Page:
+    """Open a section of a tab, by keyboard."""
     page = visitor.open(width=width, dark=dark)
-    page.get_by_role("tab", name="Emotion").click()
+    page.get_by_role("tab", name=tab).click()
     page.get_by_role("button", name=section).focus()
     page.keyboard.press("Enter")
     return page
@@ -140,4 +146,29 @@ def test_a_zip_of_photos_becomes_a_table_on_a_phone_too(
         ("folder/two.png", "happy"),
     ]
     check(page)
+    assert serious(page) == []
+
+
+def test_a_clip_is_changed_after_consent_and_can_be_downloaded(
+    visitor: Visitor, person: Image.Image, tmp_path: Path
+) -> None:
+    page = opened(visitor, "On a short clip", "Transfer")
+    clip = write_clip(tmp_path / "clip.mp4", [person] * 3)
+    page.locator("#clip-file input[type=file]").set_input_files(clip)
+    expect(page.locator("#clip-file")).to_contain_text("clip.mp4")
+    answer = page.locator("#clip-answer")
+    make = page.get_by_role("button", name="Make the clip")
+    make.click()
+    expect(answer).to_contain_text("Tick above that the people")
+    page.get_by_role("checkbox", name="people who agree").check()
+    make.click()
+    expect(answer).to_contain_text("Add a photo above of the expression")
+    page.get_by_role("radio", name="neutral").check()
+    make.click()
+    expect(answer.locator("h2")).to_have_text("The face is changed in 3 of 3 frames")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download the clip").click()
+    download.value.save_as(tmp_path / "new.mp4")
+    with av.open(str(tmp_path / "new.mp4")) as container:
+        assert SOURCE_TYPE in container.metadata["comment"]
     assert serious(page) == []
