@@ -148,7 +148,7 @@ def _open(
 
     port = free_port(wanted, "the page", host=access.host)
     mlflow = MlflowUI(None if options.no_mlflow else options.mlflow_port, taken=port)
-    search = options.search and FolderSearch(options.search, server, reader.cropper)
+    search = FolderSearch(options.search, server, reader.cropper) if options.search else None
     page = launch_page(
         server, port=port, mlflow_url=mlflow.url, access=access, reader=reader, search=search
     )

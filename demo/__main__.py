@@ -66,6 +66,7 @@ def run(command: Command) -> int:
     from demo.page_answers import find_answers
     from demo.photo_files import PhotoFiles
     from registry.errors import RegistryError
+    from registry.photos import PhotoError
 
     if isinstance(command, Search) and command.forget:
         return forget(command)

@@ -64,7 +64,8 @@ class PhotoBatch:
             RegistryError: No version can answer.
         """
         for photo in photos:
-            answers, problem = (), None
+            answers: tuple[EmotionAnswer, ...] = ()
+            problem = None
             try:
                 read = read_photo_with_faces(photo.read(UPLOAD_BYTES), self._cropper)
                 answers = tuple(self._recognizer.recognise(read))

@@ -88,7 +88,7 @@ class ClipSection:
         seconds = video_seconds(path, LONGEST_CLIP_SECONDS)
         visitor_folder().require_room(UPLOAD_BYTES)
         output = path.with_name(NAME)
-        total, reported = seconds * FRAMES_PER_SECOND, 0.0
+        total, reported = round(seconds * FRAMES_PER_SECOND), 0.0
         yield [progress_html(0, total, "frames"), gr.DownloadButton(visible=False)]
         written: list[WrittenFrame] = []
         frames = self._transfer.write(

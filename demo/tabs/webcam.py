@@ -15,7 +15,7 @@ from registry.errors import RegistryError
 from registry.photos import PhotoError
 
 STREAM_EVERY_SECONDS = 0.25
-"""How often the browser sends a frame at most; while one is worked on, only the last one waits."""
+"""How often the browser sends a frame."""
 STREAM_SECONDS = 120
 """How long one stream may take of the page's time: then it ends, and others have their turn."""
 STREAMS_AT_ONCE = 2
@@ -35,12 +35,16 @@ CAMERA = gr.WebcamOptions(
 STREAMED: dict[str, Any] = ASKED_AGAIN | {
     "concurrency_id": "camera",
     "concurrency_limit": STREAMS_AT_ONCE,
-    "trigger_mode": "once",
+    "trigger_mode": "multiple",
     "stream_every": STREAM_EVERY_SECONDS,
     "time_limit": STREAM_SECONDS,
     "preprocess": False,
 }
-"""Arguments of the stream's event; without preprocessing no frame is written to a file."""
+"""Arguments of the stream's event: without preprocessing no frame is written to a file.
+
+A stream is one event in the queue. A frame that comes while another is worked on takes the place of
+the one that waits, so that frames never queue.
+"""
 
 
 class WebcamSection:

@@ -72,7 +72,7 @@ def read_frames(path: Path, per_second: float, longest: float = LONGEST_SECONDS)
     with _opened(path) as (container, stream):
         first, following = None, 0.0
         for frame in container.decode(stream):
-            if frame.time is None:
+            if frame.pts is None:
                 continue
             first = frame.time if first is None else first
             seconds = max(0.0, frame.time - first)

@@ -123,7 +123,7 @@ def opened_page(
         patch.setattr(versions, "load", fake.load)
         patch.setattr(versions, "card", lambda reference: f"# {reference}\n")
         server = ModelServer(poll_seconds)
-        search = searched and FolderSearch(searched, server, FaceCropper())
+        search = FolderSearch(searched, server, FaceCropper()) if searched else None
         page = launch_page(
             server, port=unused_port(), mlflow_url=None, access=access, search=search
         )

@@ -16,7 +16,7 @@ GREY = Image.new("RGB", (64, 48), "grey")
 def test_frames_come_by_their_own_times_at_most_so_many_a_second(tmp_path: Path) -> None:
     times = [0.0, 0.1, 0.15, 0.2, 0.9, 0.95, 1.0, 2.5]
     clip = write_clip(tmp_path / "clip.mp4", [GREY] * len(times), times)
-    frames = list(read_frames(clip, 5))
+    frames = list(read_frames(clip, 5.0))
     assert [frame.seconds for frame in frames] == pytest.approx([0, 0.2, 0.9, 1.0, 2.5])
     assert video_seconds(clip) == pytest.approx(2.5, abs=0.2)
 
@@ -25,8 +25,8 @@ def test_a_turned_video_is_turned_upright(tmp_path: Path) -> None:
     left_is_red = Image.new("RGB", (64, 48), "blue")
     left_is_red.paste("red", (0, 0, 32, 48))
     clip = write_clip(tmp_path / "clip.mp4", [left_is_red] * 3)
-    (as_stored, *_) = read_frames(clip, 5)
-    (turned, *_) = read_frames(turn_right(clip), 5)
+    (as_stored, *_) = read_frames(clip, 5.0)
+    (turned, *_) = read_frames(turn_right(clip), 5.0)
     assert (as_stored.pixels.shape, turned.pixels.shape) == ((48, 64, 3), (64, 48, 3))
     assert reddest(turned.pixels[:20]) > 150 > 100 > reddest(turned.pixels[-20:])
 
@@ -96,4 +96,4 @@ def test_what_can_not_be_read_gets_a_sentence(
 
 def test_the_frames_are_bounded_whatever_length_the_file_gives(tmp_path: Path) -> None:
     with pytest.raises(VideoError, match="is longer than 120 seconds"):
-        list(read_frames(long(tmp_path / "clip.mp4"), 5))
+        list(read_frames(long(tmp_path / "clip.mp4"), 5.0))

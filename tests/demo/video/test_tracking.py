@@ -7,7 +7,7 @@ from registry.faces import Face
 
 
 def face(x: float, side: float = 100.0, keypoints: np.ndarray | None = None) -> Face:
-    box = (x, 0.0, x + side, side)
+    box = (float(x), 0.0, float(x + side), float(side))
     points = np.zeros((6, 2)) if keypoints is None else keypoints
     return Face(box=box, keypoints=points, confidence=1.0)
 

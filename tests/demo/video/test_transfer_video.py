@@ -50,7 +50,7 @@ def test_one_face_is_changed_and_every_frame_and_the_file_are_marked(
     assert (answer["frames"], answer["changed_frames"], answer["model"]) == (4, 3, "pix2pixhd")
     with av.open(str(new)) as container:
         assert SOURCE_TYPE in container.metadata["comment"]
-    before, after = (list(read_frames(path, 30)) for path in (clip, new))
+    before, after = (list(read_frames(path, 30.0)) for path in (clip, new))
     assert [frame.seconds for frame in after] == pytest.approx([0.0, 0.1, 0.7, 0.8], abs=0.01)
     for old, frame in zip(before, after, strict=True):
         height, width = frame.pixels.shape[:2]
