@@ -10,6 +10,7 @@ from demo.predictors import EmotionRecognizer
 from demo.tabs.context import PageContext, notice, placeholder
 from demo.tabs.emotion_bars import bars_html
 from demo.tabs.photo_input import ASKED_AGAIN
+from demo.visitor_files import LIFETIME_SECONDS
 from registry.catalog import EMOTION
 from registry.errors import RegistryError
 from registry.photos import PhotoError
@@ -65,7 +66,7 @@ class WebcamSection:
                 )
             with gr.Column(min_width=280):
                 answer = gr.HTML(placeholder(START), elem_id="live-answer", apply_default_css=False)
-        smoothed = gr.State(None)
+        smoothed = gr.State(None, time_to_live=LIFETIME_SECONDS)
         camera.stream(self.reply, [camera, smoothed], [answer, smoothed], **STREAMED)
 
     def reply(
