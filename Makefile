@@ -5,7 +5,7 @@ BIN := .venv/bin
 UV_VERSION := 0.13.9
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.txt
 
-.PHONY: demo test check gpu results bench soak clean uninstall
+.PHONY: demo test check gpu results bench screenshots soak clean uninstall
 .DEFAULT_GOAL := demo
 
 demo: .venv/demo
@@ -32,6 +32,11 @@ results: .venv/dev
 # About an hour on idle cores: measures everything side by side and writes docs/benchmarks.md.
 bench: .venv/dev
 	$(BIN)/python benchmarks/bench.py $(ARGS)
+
+# Takes the pictures of README.md anew, from the page over the registry in use.
+screenshots: .venv/dev
+	$(BIN)/python app.py seed
+	for tab in triplet emotion transfer; do $(BIN)/python -m tests.browser.screenshot $$tab docs/$$tab.png || exit 1; done
 
 # Hours: kills 30 times whatever can be killed, then lets 32 visitors ask for ten minutes.
 soak: .venv/dev

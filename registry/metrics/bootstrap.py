@@ -38,6 +38,24 @@ def interval(
     return float(low), float(high)
 
 
+def cluster_weights(
+    clusters: Int[np.ndarray, "items"], *, resamples: int = 1000, seed: int = 0
+) -> Iterator[Float[np.ndarray, "chunk items"]]:
+    """Yield how often each item counts when clusters are drawn with replacement, in rows.
+
+    Args:
+        clusters: the number of the photo, or of the person, of each item.
+        resamples: number of bootstrap samples, a row for each.
+        seed: seed of the draw.
+    """
+    unique, inverse = np.unique(clusters, return_inverse=True)
+    rng = np.random.default_rng(seed)
+    equal = np.full(len(unique), 1 / len(unique))
+    for start in range(0, resamples, CHUNK):
+        counts = rng.multinomial(len(unique), equal, size=min(CHUNK, resamples - start))
+        yield counts[:, inverse].astype(np.float64)
+
+
 def _means(
     values: np.ndarray,
     faces: np.ndarray,

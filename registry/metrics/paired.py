@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from registry.metrics.bootstrap import interval
+from registry.metrics.bootstrap import cluster_weights, interval
 from registry.metrics.estimates import PERCENTILES, Difference, Interval, Quantity, RocAuc
 from registry.metrics.faces import FACE_METRICS, Faces
 
@@ -26,7 +26,6 @@ KEYS = ("kind", "type", "name_1", "name_2", "name_3", "name", "source", "driver"
 """The columns that say which item a row is, and after these what is true of it."""
 TRUTHS = ("emotion", "truth", "same_person", "person", "person_1", "person_2", "person_3")
 NAMES, PERSONS = ("name_1", "name_2", "name_3"), ("person_1", "person_2", "person_3")
-RESAMPLES, CHUNK = 1000, 50
 
 
 class OtherItemsError(ValueError):
@@ -92,7 +91,7 @@ def _of_faces(one: pd.DataFrame, other: pd.DataFrame) -> Iterator[tuple[Quantity
     both = [Faces.read(table) for table in (one, other)]
     person = one["person"].where(one["person"].notna(), one["name"])
     clusters = np.unique(person.astype(str), return_inverse=True)[1]
-    weights = list(_weights(clusters))
+    weights = list(cluster_weights(clusters))
     for name, metric in FACE_METRICS.items():
         whole = [float(metric(faces, np.ones((1, len(clusters))))[0]) for faces in both]
         apart = [metric(both[0], each) - metric(both[1], each) for each in weights]
@@ -143,15 +142,6 @@ def _area(pairs: pd.DataFrame, same: np.ndarray) -> RocAuc:
         same_person=persons[same, 0],
         other_persons=persons[~same],
     )
-
-
-def _weights(clusters: Int[np.ndarray, "faces"]) -> Iterator[Float[np.ndarray, "chunk faces"]]:
-    """Yield how often each face counts, for RESAMPLES draws of the clusters with replacement."""
-    count = int(clusters.max()) + 1
-    rng = np.random.default_rng(0)
-    for _ in range(RESAMPLES // CHUNK):
-        drawn = rng.multinomial(count, np.full(count, 1 / count), size=CHUNK)
-        yield drawn[:, clusters].astype(np.float64)
 
 
 def _percentiles(values: Float[np.ndarray, "resamples"]) -> Interval:

@@ -1,16 +1,19 @@
 """Promotion through the gates: a version takes the place of another for stated reasons."""
 
+import logging
 import subprocess
 import sys
 from pathlib import Path
 
 from registry import versions
 from registry.entries import Version
-from registry.errors import BadVersion, EmptyRegistry
+from registry.errors import BadVersion, Deleted, EmptyRegistry
 from registry.promotion import alias, gates, journal, validation
 from registry.promotion.comparison import compare
 from registry.promotion.report import Report
 from registry.versions import PRODUCTION
+
+logger = logging.getLogger(__name__)
 
 
 def check(version: Version, table: Path | None = None) -> Report:
@@ -63,7 +66,7 @@ def promote(
     report = check(version, table)
     if report.is_current:
         return report
-    report.log()
+    _log(report)
     if report.passed:
         validation.write(version, "passed", report.sentence)
         alias.promote(name, number, _joined(reason, report.sentence))
@@ -91,6 +94,14 @@ def evaluate_missing(name: str, number: int, table: Path | None = None) -> None:
         command = [sys.executable, "-m", "training", "evaluate", *evaluation.arguments]
         if subprocess.run(command, check=False, stdout=sys.stderr).returncode:
             raise BadVersion(f"`{evaluation.command}` failed: nothing was promoted.")
+
+
+def _log(report: Report) -> None:
+    """Store the comparison; a version whose run was deleted can be promoted all the same."""
+    try:
+        report.log()
+    except Deleted as error:
+        logger.warning("The comparison is not stored: %s", error)
 
 
 def _champion(name: str) -> Version | None:

@@ -7,10 +7,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from registry import measurements, store, versions
+from registry import measurements, promotion, store, versions
+from registry.__main__ import main
 from registry.artifacts import fetch
 from registry.catalog import EMOTION
 from registry.crops import CropSpec
+from registry.promotion import gates
 from training.datasets.prepare import prepare
 from training.datasets.prepared import Prepared
 from training.engine.recipe import RecipeError
@@ -21,6 +23,11 @@ LABELS = EMOTION.labels
 MAIN = {
     f"test/toy/{metric}" for metric in ("accuracy", "calibration_error", "macro_f1", "mean_recall")
 }
+WITHOUT_LATENCY = """
+[emotion]
+primary = ["macro_f1"]
+metrics = { macro_f1 = { margin = 0.02, greater_is_better = true } }
+"""
 
 
 class Brightness(nn.Module):
@@ -40,10 +47,14 @@ def toy(tmp_path: Path) -> Prepared:
 @pytest.fixture
 def version(fresh_store: Path) -> versions.Version:
     assert fresh_store.is_dir()
+    return registered(Brightness())
+
+
+def registered(network: nn.Module) -> versions.Version:
     run = store.connect().create_run(store.experiment(EMOTION.name))
     return versions.register(
         EMOTION,
-        Brightness(),
+        network,
         crop=CropSpec(size_px=48, margin=0.05),
         run_id=run.info.run_id,
         config={},
@@ -100,3 +111,17 @@ def test_a_set_without_labels_is_refused_and_nothing_is_logged(toy: Prepared) ->
     with pytest.raises(RecipeError, match="holds nothing in split test"):
         evaluate("emotion/1", nameless)
     assert versions.measurements(versions.resolve("emotion/1")) == []
+
+
+def test_a_promotion_measures_what_is_missing_and_compares_both(
+    version: versions.Version, toy: Prepared, fresh_store: Path
+) -> None:
+    registered(Brightness())
+    evaluate("emotion/1", toy)
+    promotion.promote("emotion", version.number)
+    (fresh_store / gates.FILE).write_text(WITHOUT_LATENCY)
+    assert main(["promote", "emotion", "2", "--evaluate"]) == 0
+    promoted = versions.resolve("emotion")
+    assert (promoted.number, promoted.validation) == (2, "passed")
+    assert "macro f1 on toy, test" in promoted.validation_reason
+    assert "difference +0.000 (+0.000 to +0.000)" in promoted.validation_reason

@@ -1,5 +1,6 @@
 """Accuracy and calibration of an emotion classifier."""
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -11,6 +12,9 @@ from torchmetrics.functional.classification import (
 )
 
 from registry.measurements import Measurement
+from registry.metrics.bootstrap import cluster_weights
+from registry.metrics.estimates import PERCENTILES
+from registry.metrics.faces import FACE_METRICS, Faces
 
 
 def emotion_metrics(
@@ -42,7 +46,6 @@ def emotion_measurements(
     split: str,
     of_set: str,
     protocol: str = "",
-    resamples: int = 300,
 ) -> list[Measurement]:
     """Return `emotion_metrics` as rows with their 95 % intervals, by bootstrap over faces.
 
@@ -52,16 +55,18 @@ def emotion_measurements(
         split: the faces' split.
         of_set: name of the data set.
         protocol: how the labels were chosen; see `Measurement.protocol`.
-        resamples: number of bootstrap samples.
     """
-    rng = torch.Generator().manual_seed(0)
-    metrics = emotion_metrics(logits, truth)
-    draws = [torch.randint(len(truth), (len(truth),), generator=rng) for _ in range(resamples)]
-    resampled = [emotion_metrics(logits[faces], truth[faces]) for faces in draws]
+    best = logits.softmax(1).max(1)
+    faces = Faces(
+        truth=truth.numpy(),
+        answer=best.indices.numpy(),
+        probability=best.values.double().numpy(),
+    )
+    drawn = list(cluster_weights(np.arange(len(truth))))
     rows = []
-    for name, value in metrics.items():
-        values = torch.tensor([each[name] for each in resampled])
-        low, high = torch.quantile(values, torch.tensor([0.025, 0.975])).tolist()
+    for name, value in emotion_metrics(logits, truth).items():
+        resampled = np.concatenate([FACE_METRICS[name](faces, weights) for weights in drawn])
+        low, high = np.nanpercentile(resampled, PERCENTILES).tolist()
         rows.append(
             Measurement(
                 split=split,
