@@ -44,8 +44,13 @@ class SearchSection:
         with gr.Accordion(heading, open=False, elem_id="search") as accordion:
             status = gr.HTML(elem_id="search-status", apply_default_css=False)
             with gr.Row():
-                which = gr.Radio(list(NAMES), value=NAMES[0], label="Search for the expression of")
-                others = gr.Checkbox(label="Other people first")
+                which = gr.Radio(
+                    list(NAMES),
+                    value=NAMES[0],
+                    label="Search for the expression of",
+                    min_width=240,
+                )
+                others = gr.Checkbox(label="Other people first", min_width=240)
             button = gr.Button("Search")
             answer = gr.HTML(elem_id="search-answer", apply_default_css=False)
         photos = [part for each in photo_inputs for part in (each.state, each.faces)]
