@@ -133,13 +133,18 @@ def require_port(port: int) -> int:
     return port
 
 
+def is_folder_or_zip(path: Path) -> bool:
+    """Return whether a path is a folder, or a file that is named as a zip."""
+    return path.is_dir() or (path.suffix.lower() == ".zip" and path.is_file())
+
+
 def require_photos(folder: Path | None) -> None:
     """Check the option --search.
 
     Raises:
         BadSetting: It is neither a folder nor a zip.
     """
-    if folder is not None and not (folder.is_dir() or folder.suffix.lower() == ".zip"):
+    if folder is not None and not is_folder_or_zip(folder):
         raise BadSetting(f"--search {str(folder)!r} is no folder and no zip: name one of photos.")
 
 

@@ -10,6 +10,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import FlagCreatePairsOff, Positional, arg, subcommand
 
+from demo.access import is_folder_or_zip
 from demo.argument_checks import (
     BadArguments,
     Common,
@@ -166,7 +167,7 @@ class Search(Common):
         """Raise BadArguments where the arguments can't be used."""
         if self.forget == (self.query is not None):
             raise BadArguments("Name a QUERY, or --forget instead of one.")
-        if not self.forget and not (self.folder.is_dir() or self.folder.suffix.lower() == ".zip"):
+        if not self.forget and not is_folder_or_zip(self.folder):
             raise BadArguments(f"{str(self.folder)!r} is no folder and no zip: name one to search.")
         if self.count < 1:
             raise BadArguments(f"--count {self.count} finds nothing: name at least 1.")

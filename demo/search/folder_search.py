@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from demo.access import is_folder_or_zip
 from demo.answers import Provenance
 from demo.models import Model
 from demo.photo_files import PhotoFile, expand
@@ -128,6 +129,8 @@ class FolderSearch:
         """Compute the photos that are new, and forget those that are gone."""
         model = self._server.model(DLN.name)
         index = self._index_for(model)
+        if not is_folder_or_zip(self.folder):  # as where its disk is gone: what is kept stays
+            raise PhotoError(f"{self.folder.name} is gone; what was found before can be searched.")
         photos = expand(self.folder)
         left = [photo for photo in index.left(photos) if not self._is_refused(photo)]
         self._all, self._done = len(photos), len(photos) - len(left)

@@ -92,7 +92,7 @@ def test_a_clip_that_can_not_be_changed_gets_a_sentence_and_no_file(
 
 
 def test_where_two_faces_are_near_the_identity_decides(registry: FakeRegistry) -> None:
-    """The followed person is bright; beside the place where it was come a dark and a bright one."""
+    """The followed person is bright. At last the dark one is nearer to where the person was."""
 
     def network(faces: Tensor) -> dict[str, Tensor]:
         bright = (faces.mean((1, 2, 3)) > 0.5).float()
@@ -102,7 +102,7 @@ def test_where_two_faces_are_near_the_identity_decides(registry: FakeRegistry) -
     registry.put("dln", 1, network)
     followed = FollowedFace(TripletComparer(ModelServer(poll_seconds=None)))
     pixels = np.zeros((200, 900, 3), np.uint8)
-    pixels[:, 150:] = 255
+    pixels[:, 150:780] = 255
     keypoints = np.array([[30, 40], [70, 40], [50, 60], [50, 80], [10, 50], [90, 50]], float)
 
     def photo(*places: float) -> Photo:
@@ -115,3 +115,4 @@ def test_where_two_faces_are_near_the_identity_decides(registry: FakeRegistry) -
     assert followed.index(photo(20, 160)) == 1
     assert followed.index(photo(0)) is None
     assert followed.index(photo(0, 700)) == 1
+    assert followed.index(photo(765, 632)) == 1
