@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 import psutil
 
+from demo.argument_checks import is_folder_or_zip
+
 LOOPBACK = "127.0.0.1"
 LOOPBACK_NAMES = (LOOPBACK, "localhost", "::1")
 EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104
@@ -131,11 +133,6 @@ def require_port(port: int) -> int:
     if not 0 < port <= LAST_PORT:
         raise BadSetting(f"{port} is no port: choose one from 1 to {LAST_PORT}.")
     return port
-
-
-def is_folder_or_zip(path: Path) -> bool:
-    """Return whether a path is a folder, or a file that is named as a zip."""
-    return path.is_dir() or (path.suffix.lower() == ".zip" and path.is_file())
 
 
 def require_photos(folder: Path | None) -> None:

@@ -61,3 +61,8 @@ def check_output(path: Path, suffix: str) -> None:
         raise BadArguments(f"There is no folder {str(path.parent)!r}: make it first.")
     if is_folder or not os.access(path.parent, os.W_OK):
         raise BadArguments(f"{str(path)!r} can't be written: name another file.")
+
+
+def is_folder_or_zip(path: Path) -> bool:
+    """Return whether a path is a folder, or a file that is named as a zip."""
+    return path.is_dir() or (path.suffix.lower() == ".zip" and path.is_file())

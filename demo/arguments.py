@@ -10,7 +10,6 @@ from typing import Annotated
 import tyro
 from tyro.conf import FlagCreatePairsOff, Positional, arg, subcommand
 
-from demo.access import is_folder_or_zip
 from demo.argument_checks import (
     BadArguments,
     Common,
@@ -21,6 +20,7 @@ from demo.argument_checks import (
     check_output,
     check_photos,
     check_strength,
+    is_folder_or_zip,
 )
 
 PROG = "python -m demo"
