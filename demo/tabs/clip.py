@@ -61,7 +61,7 @@ class ClipSection:
         driver: Photo | None,
         face_index: int | None,
         target: str | None,
-        strength: float | None,
+        strength: int | float | None,
         agreed: bool | None,
     ) -> Iterator[list[Any]]:
         """Yield the progress, and at last the new clip.
