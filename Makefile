@@ -11,9 +11,10 @@ INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint req
 demo: .venv/demo
 	$(BIN)/python app.py
 
-# Without PASSIVE torch's threads spin while they wait for a core that another test has.
+# Two processes share two cores: threads within each would wait for each other (seconds a step).
+# Without PASSIVE those of OpenMP spin while they wait.
 test: check
-	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n 2 --dist loadgroup --jaxtyping-packages=registry,training,demo,beartype.beartype --durations=20 $(ARGS)
+	OMP_WAIT_POLICY=PASSIVE OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --jaxtyping-packages=registry,training,demo,beartype.beartype --durations=20 $(ARGS)
 
 # Installs nothing: PYTHON is an interpreter with torch for the GPU. What it lacks is skipped.
 gpu:

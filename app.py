@@ -15,7 +15,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import tyro
-from tyro.conf import FlagCreatePairsOff, Positional, arg
+from tyro.conf import FlagCreatePairsOff, Positional, UseAppendAction, arg
 
 from demo.access import (
     Access,
@@ -29,7 +29,7 @@ from demo.access import (
 )
 from demo.mlflow_ui import MlflowUI
 from registry import console, devices, doctor, logs, proxies, seeding
-from registry.errors import app_command, first_line
+from registry.errors import BadVersion, app_command, first_line
 
 if TYPE_CHECKING:
     from demo.page import Page
@@ -72,6 +72,14 @@ class Options:
     """Port of MLflow's UI; the next free one where it is busy."""
     no_mlflow: bool = False
     """Don't start MLflow's UI."""
+    only_validated: bool = False
+    """Refuse a version that did not pass the gates of promotion, also one that was put into
+    production in MLflow's UI; the version before goes on answering."""
+    shadow: Annotated[tuple[str, ...], arg(metavar="MODEL/NUMBER"), UseAppendAction] = ()
+    """Let this version, such as emotion/3, answer what visitors ask, beside the one in production;
+    the Models tab shows how often the two differ. May be given once for dln and for emotion."""
+    no_cache: bool = False
+    """Compute each answer, also where the same version has answered about the same face before."""
     version: bool = False
     """Print the version and end."""
 
@@ -122,7 +130,7 @@ def serve(options: Options, access: Access, wanted: int) -> int:
             time.sleep(3600)
     except KeyboardInterrupt:
         return _end(closing)
-    except (BadSetting, OSError) as error:
+    except (BadSetting, BadVersion, OSError) as error:
         logger.exception("The page does not open.")
         _print_error(f"The page does not open: {first_line(error)}.")
         return _end(closing, 1)
@@ -132,15 +140,19 @@ def _open(
     options: Options, access: Access, wanted: int, closing: list[Callable[[], None]]
 ) -> MlflowUI:
     """Open the page and print its addresses; `closing` gets what closes it, also if this fails."""
-    from demo.models import PAGE_MODELS, ModelServer
+    from demo.models import CACHE_BYTES, PAGE_MODELS, ModelServer
     from demo.open_page import announce
     from demo.photo_reader import PhotoReader
     from demo.search.folder_search import FolderSearch
+    from demo.shadow import Shadow
     from demo.visitor_files import visitor_folder
 
-    pictures = visitor_folder()
-    server, reader = ModelServer(), PhotoReader()
-    closing += [pictures.close, server.close]
+    shadow, pictures = Shadow(options.shadow), visitor_folder()
+    server = ModelServer(
+        only_validated=options.only_validated, cache_bytes=0 if options.no_cache else CACHE_BYTES
+    )
+    reader = PhotoReader()
+    closing += [pictures.close, server.close, shadow.close]
     server.follow(*PAGE_MODELS)  # they are loaded while Gradio is imported
     reader.prepare()
     with proxies.no_proxies():
@@ -150,13 +162,19 @@ def _open(
     mlflow = MlflowUI(None if options.no_mlflow else options.mlflow_port, taken=port)
     search = FolderSearch(options.search, server, reader.cropper) if options.search else None
     page = launch_page(
-        server, port=port, mlflow_url=mlflow.url, access=access, reader=reader, search=search
+        server,
+        port=port,
+        mlflow_url=mlflow.url,
+        access=access,
+        reader=reader,
+        shadow=shadow,
+        search=search,
     )
     if search:
         search.start()
     in_turn = partial(_close_in_turn, page, pictures)
-    end_search = [search.close] if search else []
-    closing[:] = [announce(page.url), in_turn, server.close, mlflow.close, *end_search]
+    ends = [server.close, shadow.close, mlflow.close, *([search.close] if search else [])]
+    closing[:] = [announce(page.url), in_turn, *ends]
     print(f"The page is at {page.url}")
     if mlflow.url:
         print(f"MLflow's UI {'opens soon' if mlflow.port else 'is'} at {mlflow.url}")

@@ -10,10 +10,12 @@ the starters (`python app.py seed`).
 """
 
 import argparse
+import io
 import itertools
 import json
 import os
 import resource
+import secrets
 import signal
 import statistics
 import subprocess
@@ -41,6 +43,8 @@ REPEATS = {0.1: 7, 2.0: 7, 12.0: 5, 100.0: 1}
 TARGETS_MS = {(12.0, "click to answer"): 150.0}
 VISITORS, VISITORS_SECONDS = (1, 8, 32), 8.0
 WITHIN_SECONDS = 180.0
+SESSION = "x-session"
+"""The header in which a client remembers its session."""
 DEFAULTS: dict[str, list[Any]] = {"emotion": [None], "compare": [1, 1, 1], "transfer": [1.0, 1, 1]}
 """The inputs of each endpoint after its photos."""
 
@@ -195,16 +199,14 @@ def crowds(folder: Path, url: str, process: psutil.Process) -> list[Row]:
 def crowd(folder: Path, url: str, process: psutil.Process, count: int) -> tuple[list[float], float]:
     """Let visitors ask about photos that the page doesn't know; return times and processor time."""
     times: list[float] = []
-    people = [Image.open(path).convert("RGB") for path in sorted(PERSON.parent.glob("*.jpg"))]
+    people = [_png(path) for path in sorted(PERSON.parent.glob("*.jpg"))]
     until = time.monotonic() + VISITORS_SECONDS
 
     def visit(number: int) -> None:
         with connected(url) as client:
             for turn in itertools.count():
-                picture = people[(number + turn) % len(people)].copy()
-                picture.putpixel((0, 0), (number, turn % 256, count))
                 file = folder / f"{count}-{number}-{turn}.png"
-                picture.save(file, compress_level=1)
+                file.write_bytes(people[(number + turn) % len(people)] + file.name.encode())
                 times.append(_seconds(client, file))
                 if time.monotonic() > until:
                     return
@@ -218,6 +220,15 @@ def crowd(folder: Path, url: str, process: psutil.Process, count: int) -> tuple[
     return times, sum(process.cpu_times()[:2]) - before
 
 
+def _png(path: Path) -> bytes:
+    """Return a photo as PNG; with other bytes behind its end it is one that the page doesn't know.
+
+    To draw another for each question would take the time of a core that the page needs.
+    """
+    Image.open(path).convert("RGB").save(content := io.BytesIO(), "PNG", compress_level=1)
+    return content.getvalue()
+
+
 def ask(client: httpx.Client, endpoint: str, files: Sequence[Path]) -> dict[str, Any]:
     """Upload photos and return the endpoint's answer about them.
 
@@ -225,7 +236,8 @@ def ask(client: httpx.Client, endpoint: str, files: Sequence[Path]) -> dict[str,
         RuntimeError: There is none.
     """
     sent = [uploaded(client, file) for file in files]
-    event = client.post(f"/call/{endpoint}", json={"data": [*sent, *DEFAULTS[endpoint]]}).json()
+    asked = {"data": [*sent, *DEFAULTS[endpoint]], "session_hash": client.headers[SESSION]}
+    event = client.post(f"/call/{endpoint}", json=asked).json()
     lines = client.get(f"/call/{endpoint}/{event['event_id']}").text.splitlines()
     if "event: complete" not in lines:
         raise RuntimeError(lines)
@@ -241,8 +253,16 @@ def uploaded(client: httpx.Client, file: Path) -> dict[str, Any]:
 
 
 def connected(url: str) -> httpx.Client:
-    """Return a client of the page, which keeps its connection open as browsers do."""
-    return httpx.Client(base_url=f"{url}/gradio_api", trust_env=False, timeout=WITHIN_SECONDS)
+    """Return a client that keeps its connection and its session, as an open page does.
+
+    For each new session Gradio describes all components once more: 10 ms.
+    """
+    return httpx.Client(
+        base_url=f"{url}/gradio_api",
+        trust_env=False,
+        timeout=WITHIN_SECONDS,
+        headers={SESSION: secrets.token_hex(5)},
+    )
 
 
 @contextmanager
@@ -250,7 +270,7 @@ def opened() -> Iterator[tuple[psutil.Process, str, float]]:
     """Start app.py; give its process, its URL once that answers, and when it began."""
     started = time.monotonic()
     process = subprocess.Popen(
-        [sys.executable, "app.py", "--no-mlflow", "--port", "7990"],
+        [sys.executable, "app.py", "--no-mlflow", "--no-cache", "--port", "7990"],
         cwd=PROJECT,
         env=os.environ,
         stdout=subprocess.PIPE,

@@ -106,7 +106,7 @@ def opened(place: Path) -> "Iterator[tuple[subprocess.Popen[str], str]]":
     """Start app.py; give it and its URL once all starters are in production."""
     (place / "tmp").mkdir(parents=True)
     names = {"EXPRESSION_STUDIO_STORE": str(place / "store"), "TMPDIR": str(place / "tmp")}
-    command = [sys.executable, "app.py", "--no-mlflow"]
+    command = [sys.executable, "app.py", "--no-mlflow", "--no-cache"]
     process = subprocess.Popen(
         command, cwd=PROJECT, env=os.environ | names, stdout=subprocess.PIPE, text=True
     )

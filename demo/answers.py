@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from demo.batching import Outputs
 from demo.models import Model
+from demo.output_cache import CachedOutputs
 from registry.faces import Face
 
 Box = tuple[float, float, float, float]
@@ -27,6 +29,8 @@ class Provenance:
     """Which version answered, on which device, by which engine, in how many seconds.
 
     The seconds include cropping. An engine is what computes the network: "onnxruntime" or "torch".
+    `cached`: the network had computed the same faces before, and its outputs were kept.
+    `validated`: the version passed the gates of promotion, or is a starter.
     """
 
     model: str
@@ -35,10 +39,18 @@ class Provenance:
     device: str
     engine: str
     seconds: float
+    cached: bool = False
+    validated: bool = True
 
     @classmethod
-    def since(cls, model: Model, started: float) -> "Provenance":
-        """Return the provenance of an answer begun at `started`, a `time.perf_counter()`."""
+    def since(cls, model: Model, started: float, *outputs: Outputs) -> "Provenance":
+        """Return the provenance of an answer.
+
+        Args:
+            model: The version that answered.
+            started: When the answer was begun, a `time.perf_counter()`.
+            outputs: What the model returned for it.
+        """
         return cls(
             model=model.version.name,
             version=model.version.number,
@@ -46,11 +58,19 @@ class Provenance:
             device=model.device,
             engine=model.engine,
             seconds=time.perf_counter() - started,
+            cached=bool(outputs) and all(isinstance(each, CachedOutputs) for each in outputs),
+            validated=model.version.is_validated,
         )
 
     def __str__(self) -> str:
-        place = f"{self.device}, {self.engine}, {self.seconds:.2f} s"
-        return f"{self.model}, version {self.version}, run {self.run_id[:8]}, {place}"
+        version = f"version {self.version}{'' if self.validated else ' (not validated)'}"
+        place = f"{self.device}, {self.engine}, {self.duration}"
+        return f"{self.model}, {version}, run {self.run_id[:8]}, {place}"
+
+    @property
+    def duration(self) -> str:
+        """The seconds in words; they are few where the outputs were kept."""
+        return f"{self.seconds:.2f} s{', from the cache' if self.cached else ''}"
 
 
 @dataclass(frozen=True, kw_only=True)

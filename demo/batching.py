@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from demo.output_cache import CachedFunction
+
 if TYPE_CHECKING:
     from demo.models import Model
     from registry.entries import Version
 
 Arrays = tuple[np.ndarray, ...]
 Outputs = Mapping[str, np.ndarray]
+Compute = Callable[..., Outputs]
 MOST_FACES = 16
 """Faces of one batch at most, unless a single request has more."""
 
@@ -135,27 +138,22 @@ class BatchedModel:
 
     Args:
         model: The version, which no other version ever replaces here.
+        cache_bytes: How much remembered outputs of each of its graphs may take in memory; 0: all
+            are computed.
     """
 
-    def __init__(self, model: "Model") -> None:
-        self._model = model
-        self._outputs = BatchedFunction(model)
-        self._encoder_outputs = BatchedFunction(model.encode)
-
-    @property
-    def version(self) -> "Version":
-        """The version that answers."""
-        return self._model.version
-
-    @property
-    def device(self) -> str:
+    def __init__(self, model: "Model", cache_bytes: int = 0) -> None:
+        self.version: Version = model.version
+        """The version that answers, with its tags as the registry had them last."""
+        self.device = model.device
         """Where it computes: cpu, cuda or mps."""
-        return self._model.device
-
-    @property
-    def engine(self) -> str:
+        self.engine = model.engine
         """What computes it, "onnxruntime" or "torch" for example."""
-        return self._model.engine
+        self._outputs: Compute = BatchedFunction(model)
+        self._encoder_outputs: Compute = BatchedFunction(model.encode)
+        if cache_bytes:
+            self._outputs = CachedFunction(self._outputs, cache_bytes)
+            self._encoder_outputs = CachedFunction(self._encoder_outputs, cache_bytes)
 
     def __call__(self, faces: np.ndarray, change: np.ndarray | None = None) -> Outputs:
         """Return the outputs, as the model does."""

@@ -10,9 +10,9 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from demo.batching import BatchedModel
+from demo.version_checks import mark, require_validated, smoke_check, tag_if_broken
 from registry import seeding
-from registry.catalog import CATALOG, DLN, EMOTION, PIX2PIXHD
-from registry.crops import CropSpec
+from registry.catalog import DLN, EMOTION, PIX2PIXHD
 from registry.entries import Version
 from registry.errors import BadVersion, EmptyRegistry, RegistryError, first_line
 
@@ -20,9 +20,11 @@ logger = logging.getLogger(__name__)
 
 PAGE_MODELS = (DLN.name, EMOTION.name, PIX2PIXHD.name)
 """The models that the page asks."""
-SMOKE_FACES, SMOKE_PHOTO_PX = 2, 240
 FIRST_PAUSE_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 60.0
+CACHE_BYTES = 8 * 2**20
+"""How much remembered outputs of one graph may take on the page: about six generated pictures, or
+some ten thousand faces of another model."""
 STARTERS_COMING = "{name} can't answer yet: {progress}. It takes a few seconds."
 
 
@@ -81,7 +83,7 @@ class ModelSlot:
     """The loaded version of one model, and the last failure to replace it."""
 
     loading: threading.Lock = field(default_factory=threading.Lock)
-    model: Model | None = None
+    model: BatchedModel | None = None
     failure: _Failure | None = None
     production: tuple[int, str] | None = None
     """Number and run of the version in production, as far as the registry said."""
@@ -106,11 +108,24 @@ class ModelServer:
     Args:
         poll_seconds: How often the alias is read; None keeps the version loaded first.
         device: cuda, mps or cpu; None takes the fastest there is.
+        only_validated: Refuse a version that neither passed the gates of promotion nor is a
+            starter; without it such a version answers, and `unvalidated` says so.
+        cache_bytes: How much remembered outputs of each graph may take, such as CACHE_BYTES; they
+            are forgotten with their version. 0: all are computed.
     """
 
-    def __init__(self, poll_seconds: float | None = 1.5, device: str | None = None) -> None:
+    def __init__(
+        self,
+        poll_seconds: float | None = 1.5,
+        device: str | None = None,
+        *,
+        only_validated: bool = False,
+        cache_bytes: int = 0,
+    ) -> None:
         self._poll_seconds = poll_seconds
         self._device = device
+        self._only_validated = only_validated
+        self._cache_bytes = cache_bytes
         self._slots: dict[str, ModelSlot] = {}
         self._guard = threading.Lock()
         self._closed = threading.Event()
@@ -144,6 +159,11 @@ class ModelServer:
             raise _registry_error(name, slot.failure)
         return slot.model
 
+    def loaded(self, name: str) -> Model | None:
+        """Return the version of `name` that answers now; None where none is loaded yet."""
+        slot = self._slots.get(name)
+        return None if slot is None else slot.model
+
     def problem(self, name: str) -> str | None:
         """Return in words why the version in production does not answer; None when it does."""
         slot = self._slots.get(name)
@@ -153,6 +173,11 @@ class ModelServer:
         if slot.model is None:
             return message
         return f"{message} Until then version {slot.model.version.number} answers."
+
+    def unvalidated(self, name: str) -> str | None:
+        """Return in words that the version that answers is not validated; None where it is."""
+        model = self.loaded(name)
+        return None if model is None else mark(model.version)
 
     def close(self) -> None:
         """Stop watching; loaded versions go on answering."""
@@ -175,18 +200,33 @@ class ModelServer:
             from registry import versions
 
             version = versions.resolve(name)
-            identity = slot.production = (version.number, version.run_id)
+            slot.production = (version.number, version.run_id)
+            if slot.model and slot.production == _identity(slot.model):
+                slot.model.version = version  # its tags may have changed
+            if self._only_validated:
+                require_validated(version)
+            identity = slot.production
             if slot.model and identity == _identity(slot.model):
                 slot.failure = None
             elif not (slot.failure and slot.failure.blocks(identity)):
-                model = versions.load(version, self._device)
-                smoke_check(model)
-                slot.model, slot.failure = BatchedModel(model), None
+                slot.model, slot.failure = self._load(version), None
         except Exception as error:  # a version that fails must not end the watcher
             if isinstance(error, EmptyRegistry):
                 slot.production = None
             _log_failure(name, error, slot.failure)
             slot.fail(error, identity)
+
+    def _load(self, version: Version) -> BatchedModel:
+        """Load a version beside the one that answers, and check it; tag it where it is broken."""
+        from registry import versions
+
+        try:
+            model = versions.load(version, self._device)
+            smoke_check(model)
+        except BadVersion as error:
+            tag_if_broken(version, error)
+            raise
+        return BatchedModel(model, self._cache_bytes)
 
 
 def _observe(name: str) -> bool:
@@ -221,43 +261,3 @@ def _registry_error(name: str, failure: _Failure | None) -> Exception:
         return failure.error.with_traceback(None)
     reason = first_line(failure.error)
     return BadVersion(f"The version of {name} in production can't be loaded ({reason}).")
-
-
-def smoke_check(model: Model) -> None:
-    """Try a version on faces cut from a drawn photo by its crop; one with two graphs in both.
-
-    Raises:
-        BadVersion: It fails, or its outputs are not those of its model; the message says which.
-    """
-    from registry.graphs import output_checks
-
-    version, spec = model.version, CATALOG[model.version.name]
-    size = version.crop.size_px
-    faces = _smoke_faces(version.crop)
-    shapes = output_checks.network_shapes(size, version.labels)
-    change = None
-    try:
-        if spec.encoder:
-            conditions = output_checks.checked_outputs(
-                lambda: model.encode(faces), faces, spec.encoder, output_checks.ENCODER_SHAPES
-            )["condition"]
-            change = conditions[::-1] - conditions
-        output_checks.checked_outputs(lambda: model(faces, change), faces, spec.outputs, shapes)
-    except output_checks.OutputError as error:
-        raise BadVersion(f"{version.title} {error}; promote another version.") from error
-
-
-def _smoke_faces(spec: CropSpec) -> np.ndarray:
-    """Return crops of a photo of noise, cut as those of visitors' photos are, batch 3 h w."""
-    from registry.crops import to_array
-    from registry.faces import Face, FaceCropper
-
-    side = SMOKE_PHOTO_PX
-    photo = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
-    points = np.array([[40, 50], [80, 50], [60, 70], [60, 90], [20, 60], [100, 60]], float)
-    faces = [
-        Face(box=(0.0, 0.0, 120.0, 120.0), keypoints=points + 100 * index, confidence=1.0)
-        for index in range(SMOKE_FACES)
-    ]
-    cropper = FaceCropper()
-    return to_array([cropper.crop(photo, face, spec).pixels for face in faces])

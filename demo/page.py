@@ -1,4 +1,4 @@
-"""The page: three tabs, the endpoints, and nothing from outside this machine."""
+"""The page: four tabs, the endpoints, and nothing from outside this machine."""
 
 import os
 from dataclasses import dataclass
@@ -17,10 +17,12 @@ from demo.models import PAGE_MODELS, ModelServer
 from demo.photo_reader import PhotoReader
 from demo.search.folder_search import FolderSearch
 from demo.server import WebServer, guarded_app
+from demo.shadow import Shadow
 from demo.tabs.context import PageContext
 from demo.tabs.emotion import EmotionTab
 from demo.tabs.endpoints import Endpoints
 from demo.tabs.keyboard import add_keyboard_support
+from demo.tabs.models import QUIET, ModelsTab
 from demo.tabs.transfer import TransferTab
 from demo.tabs.triplet import TripletTab
 from demo.tabs.uploads import UploadOnlyBlocks
@@ -68,6 +70,7 @@ def create_demo(
     mlflow_url: str | None,
     listeners: Listeners | None = None,
     reader: PhotoReader | None = None,
+    shadow: Shadow | None = None,
     search: FolderSearch | None = None,
 ) -> gr.Blocks:
     """Return the page, not yet open.
@@ -77,37 +80,55 @@ def create_demo(
         mlflow_url: MLflow's UI, which versions and runs link to; None for no links.
         listeners: Which visitors are listening for answers; the web server keeps it up to date.
         reader: Reads the visitors' photos; a new one by default.
+        shadow: Versions that answer beside those in production; none by default.
         search: The folder that visitors may search, if any.
     """
     visitor_folder()  # before the first component, which asks Gradio for the place of its files
     context = PageContext(
-        server=server, mlflow_url=mlflow_url, reader=reader or PhotoReader(), search=search
+        server=server,
+        mlflow_url=mlflow_url,
+        reader=reader or PhotoReader(),
+        shadow=shadow or Shadow(),
+        search=search,
     )
     with UploadOnlyBlocks(
         listeners or Listeners(), title="Expression Studio", analytics_enabled=False
     ) as demo:
         gr.HTML(HEADER, apply_default_css=False)
-        with gr.Tabs():
+        with gr.Tabs() as tabs:
             with gr.Tab("Triplet", id="triplet"):
                 triplet = TripletTab(context)
             with gr.Tab("Emotion", id="emotion"):
                 emotion = EmotionTab(context)
             with gr.Tab("Transfer", id="transfer"):
                 transfer = TransferTab(context)
+            with gr.Tab("Models", id="models") as models_tab:
+                models = ModelsTab(context)
+        models.connect(models_tab, tabs)
         links = context.mlflow_html(DLN, EMOTION, PIX2PIXHD)
         gr.HTML(PRIVACY + links, apply_default_css=False)
         add_keyboard_support()
         Endpoints(context)
-
-        def problems() -> tuple[str, str, str]:
-            triplet_problem, emotion_problem = map(context.problem_html, (DLN, EMOTION))
-            return triplet_problem, emotion_problem, transfer.status_html()
-
-        outputs = [triplet.problem, emotion.problem, transfer.status]
-        triggers = [demo.load, gr.Timer(REFRESH_SECONDS).tick]
-        quietly = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-        gr.on(triggers, problems, outputs=outputs, **quietly)
+        _show_problems(demo, context, triplet, emotion, transfer)
     return demo
+
+
+def _show_problems(
+    demo: gr.Blocks,
+    context: PageContext,
+    triplet: TripletTab,
+    emotion: EmotionTab,
+    transfer: TransferTab,
+) -> None:
+    """Let an open page ask again and again what is wrong with the models."""
+
+    def problems() -> tuple[str, str, str]:
+        triplet_problem, emotion_problem = map(context.problem_html, (DLN, EMOTION))
+        return triplet_problem, emotion_problem, transfer.status_html()
+
+    outputs = [triplet.problem, emotion.problem, transfer.status]
+    triggers = [demo.load, gr.Timer(REFRESH_SECONDS).tick]
+    gr.on(triggers, problems, outputs=outputs, **QUIET)
 
 
 def launch_page(
@@ -117,6 +138,7 @@ def launch_page(
     mlflow_url: str | None,
     access: Access | None = None,
     reader: PhotoReader | None = None,
+    shadow: Shadow | None = None,
     search: FolderSearch | None = None,
 ) -> Page:
     """Open the page and return at once.
@@ -127,6 +149,7 @@ def launch_page(
         mlflow_url: MLflow's UI, or None.
         access: Where it listens and to whom it answers; None: to this machine only.
         reader: Reads the visitors' photos; a new one by default.
+        shadow: Versions that answer beside those in production; none by default.
         search: The folder that visitors may search, if any.
 
     Raises:
@@ -135,7 +158,7 @@ def launch_page(
     access = access or Access()
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     listeners = Listeners()
-    demo = create_demo(server, mlflow_url, listeners, reader, search)
+    demo = create_demo(server, mlflow_url, listeners, reader, shadow, search)
     endpoints = {str(fn.api_name) for fn in demo.fns.values() if fn.api_visibility == "public"}
     app = guarded_app(access, visitor_folder(), listeners, endpoints)
     _mount(app, demo, access, port)

@@ -3,14 +3,13 @@
 import hashlib
 import os
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
-from cachetools import TTLCache
 
 from demo.predictors import Photo, read_photo_with_faces
-from demo.visitor_files import LIFETIME_SECONDS, SWEEP_SECONDS
+from demo.timed_cache import TimedCache
+from demo.visitor_files import LIFETIME_SECONDS
 from registry.faces import FaceCropper
 from registry.photos import check_photo
 
@@ -40,16 +39,11 @@ class PhotoReader:
         cropper: FaceCropper | None = None,
         *,
         kept_bytes: int = KEPT_BYTES,
-        kept_seconds: float = LIFETIME_SECONDS,
+        kept_seconds: int | float = LIFETIME_SECONDS,
     ) -> None:
         self.cropper = cropper or FaceCropper()
-        self._kept_seconds = kept_seconds
-        self._photos: TTLCache[bytes, Photo] = TTLCache(
-            kept_bytes, kept_seconds, time.monotonic, _size_bytes
-        )
-        self._guard = threading.Lock()
+        self._photos = TimedCache(kept_bytes, kept_seconds, _size_bytes)
         self._cores = threading.Semaphore(os.cpu_count() or 1)
-        self._expiry: threading.Timer | None = None
 
     def read(self, path: str | Path) -> Photo:
         """Return a photo and its faces; there may be none.
@@ -59,11 +53,11 @@ class PhotoReader:
         """
         check_photo(path)
         digest = _digest(path)
-        if (known := self._known(digest)) is not None:
+        if (known := self._photos.get(digest)) is not None:
             return known
         with self._cores:
-            photo = self._known(digest) or read_photo_with_faces(path, self.cropper)
-        self._keep(digest, photo)
+            photo = self._photos.get(digest) or read_photo_with_faces(path, self.cropper)
+        self._photos.add(digest, photo)
         return photo
 
     def prepare(self) -> None:
@@ -74,31 +68,7 @@ class PhotoReader:
     @property
     def kept_bytes(self) -> int:
         """How much the photos in memory take."""
-        with self._guard:
-            return int(self._photos.currsize)
-
-    def _known(self, digest: bytes) -> Photo | None:
-        with self._guard:
-            return self._photos.get(digest)
-
-    def _keep(self, digest: bytes, photo: Photo) -> None:
-        with self._guard:
-            if _size_bytes(photo) <= self._photos.maxsize:
-                self._photos[digest] = photo
-            self._expire_later()
-
-    def _expire_later(self) -> None:
-        """Remove photos from memory when their time is over, also if no other photo comes."""
-        if self._expiry is None and self._photos:
-            self._expiry = threading.Timer(min(SWEEP_SECONDS, self._kept_seconds), self._expire)
-            self._expiry.daemon = True
-            self._expiry.start()
-
-    def _expire(self) -> None:
-        with self._guard:
-            self._photos.expire()
-            self._expiry = None
-            self._expire_later()
+        return self._photos.kept_bytes
 
 
 def _size_bytes(photo: Photo) -> int:

@@ -212,7 +212,7 @@ def _run_model(
     crops = [photo.crop(index, model.version.crop).pixels for photo, index in chosen]
     batches = [model(to_array(crops[i : i + BATCH])) for i in range(0, len(crops), BATCH)]
     outputs = {key: np.concatenate([batch[key] for batch in batches]) for key in batches[0]}
-    return outputs, Provenance.since(model, started)
+    return outputs, Provenance.since(model, started, *batches)
 
 
 def _face_indices(photo: Photo, faces: Sequence[int] | None) -> list[int]:

@@ -18,9 +18,11 @@ class NotWritten(OSError):
 
 def provenance(answer: "Answer") -> str:
     """Return which version answered, on which device, by which engine, in how many seconds."""
-    version, run = f"{answer['model']}, version {answer['version']}", answer["run_id"][:8]
-    place = f"{answer['device']}, {answer['engine']}"
-    return f"{version}, run {run}, {place}, {answer['seconds']:.2f} s"
+    version = f"{answer['model']}, version {answer['version']}"
+    validated = "" if answer["validated"] else " (not validated)"
+    place = f"run {answer['run_id'][:8]}, {answer['device']}, {answer['engine']}"
+    cached = ", from the cache" if answer["cached"] else ""
+    return f"{version}{validated}, {place}, {answer['seconds']:.2f} s{cached}"
 
 
 def tracked(

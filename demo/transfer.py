@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from demo.answers import Provenance
+from demo.batching import Outputs
 from demo.marking import encode_png
 from demo.models import Model, StartersComing
 from demo.pasting import paste_change
@@ -171,7 +172,8 @@ class ExpressionTransfer:
         model, started = self._model(), time.perf_counter()
         person = self._encode_face(model, source, faces[0])
         target = self._target(model, source, driver, faces[1])
-        ((result, mask),) = _generate(model, person, target, [strength])
+        outputs = _generate(model, person, target, [strength])
+        ((result, mask),) = _pictures(outputs)
         picture = paste_change(source.pixels, person.crop, result, mask)
         crop = source.cropper.crop(picture, source.face(faces[0]), person.crop.spec).pixels
         (after,) = _encode(model, [crop])
@@ -190,7 +192,7 @@ class ExpressionTransfer:
             metrics=metrics,
             warnings=(*failed, *filter(None, [metrics.warning]), *warnings),
             sentence=BAD if failed else GOOD.format(metrics.progress, metrics.likeness),
-            provenance=Provenance.since(model, started),
+            provenance=Provenance.since(model, started, outputs),
         )
 
     def strip(self, source: Photo, driver: Photo | None, faces: tuple[int, int] = (0, 0)) -> Strip:
@@ -199,8 +201,9 @@ class ExpressionTransfer:
         model, started = self._model(), time.perf_counter()
         person = self._encode_face(model, source, faces[0])
         target = self._target(model, source, driver, faces[1])
-        crops = tuple(crop for crop, _ in _generate(model, person, target, STRIP_STRENGTHS))
-        provenance = Provenance.since(model, started)
+        outputs = _generate(model, person, target, STRIP_STRENGTHS)
+        crops = tuple(crop for crop, _ in _pictures(outputs))
+        provenance = Provenance.since(model, started, outputs)
         return Strip(strengths=STRIP_STRENGTHS, crops=crops, provenance=provenance)
 
     def _model(self) -> Model:
@@ -278,14 +281,17 @@ def _encode(model: Model, crops: Sequence[UInt8[np.ndarray, "s s 3"]]) -> list[F
 
 def _generate(
     model: Model, person: EncodedCrop, target: FaceVectors, strengths: Sequence[float]
-) -> list[tuple[UInt8[np.ndarray, "s s 3"], Float[np.ndarray, "s s"]]]:
-    """Return a face at each strength, and the mask of where it was changed."""
+) -> Outputs:
+    """Return the generator's outputs for a face at each strength."""
     assert len(strengths) <= BATCH
     change = np.float32(target.condition - person.vectors.condition)
     faces = to_array([person.crop.pixels] * len(strengths))
-    outputs = model(faces, np.array(strengths, np.float32)[:, None] * change)
-    masks = outputs["mask"][:, 0]
-    return list(zip(_to_pixels(outputs["picture"]), masks, strict=True))
+    return model(faces, np.array(strengths, np.float32)[:, None] * change)
+
+
+def _pictures(outputs: Outputs) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return each picture of a generator, h w 3, and the mask of where it was changed, h w."""
+    return list(zip(_to_pixels(outputs["picture"]), outputs["mask"][:, 0], strict=True))
 
 
 def _to_pixels(pictures: Float[np.ndarray, "batch 3 h w"]) -> UInt8[np.ndarray, "batch h w 3"]:

@@ -6,6 +6,7 @@ what a killed process recorded is forgotten. Here all files of the folder are de
 
 import atexit
 import logging
+import math
 import os
 import threading
 import time
@@ -27,6 +28,8 @@ UPLOAD_BYTES = 64 * 2**20
 """Largest upload."""
 FOLDER_BYTES = 2**30
 """How much all pictures together may take."""
+MEASURED_EVERY_SECONDS = 1.0
+"""How often all files are looked at, at most, while there is room: each one takes its time."""
 
 
 class FolderFull(RuntimeError):
@@ -49,6 +52,8 @@ class VisitorFolder:
         self.path = self._folder.path
         self._max_bytes = max_bytes
         self._expected: dict[object, int] = {}
+        self._taken_bytes = 0
+        self._measured_at = -math.inf
         self._guard = threading.Lock()
         self._closed = threading.Event()
 
@@ -70,8 +75,11 @@ class VisitorFolder:
         Raises:
             FolderFull: There is too little.
         """
-        taken = self.size_bytes() + sum(self._expected.values())
-        if taken + size_bytes > self._max_bytes:
+        expected = sum(self._expected.values()) + size_bytes
+        is_old = time.monotonic() - self._measured_at >= MEASURED_EVERY_SECONDS
+        if is_old or self._taken_bytes + expected > self._max_bytes:
+            self._taken_bytes, self._measured_at = self.size_bytes(), time.monotonic()
+        if self._taken_bytes + expected > self._max_bytes:
             raise FolderFull(
                 f"The page holds {self._max_bytes // 2**20} MiB of pictures already; they are "
                 f"deleted after {LIFETIME_SECONDS // 60} minutes, so try again later."
@@ -90,7 +98,7 @@ class VisitorFolder:
     def arrived(self, upload: object) -> None:
         """End the reservation of an upload, whole or broken off."""
         with self._guard:
-            self._expected.pop(upload, None)
+            self._taken_bytes += self._expected.pop(upload, 0)
 
     def remove_older(self, seconds: int | float) -> None:
         """Delete the files that were last written longer ago than this, and empty folders."""

@@ -2,15 +2,20 @@
 
 import io
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
 import numpy as np
 from PIL import Image, ImageCms
 
+from registry import devices
+
 logger = logging.getLogger(__name__)
 
 PROFILE_MODES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 """Pillow's mode of the pictures that a profile of this colour space describes."""
+BAND_ROWS = 256
+"""Rows of a picture that a thread converts at a time; Pillow converts in one thread."""
 SAME_LEVELS = 2
 """A profile that moves no colour by more levels of 255 counts as sRGB: its pictures stay as they
 are. Makers write sRGB's curve as a formula or as a table, which differ that much."""
@@ -30,10 +35,24 @@ def in_srgb(picture: Image.Image, profile: bytes) -> Image.Image:
         if mode is None or (mode != "RGB" and mode != picture.mode):
             return picture
         own = picture if picture.mode == mode else picture.convert(mode)
-        converted = transform.apply(own) if transform else picture
+        converted = _converted(own, transform) if transform else picture
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
         logger.info("A colour profile can't be followed (%s); the colours stay as they are.", error)
         return picture
+    return converted
+
+
+def _converted(picture: Image.Image, transform: ImageCms.ImageCmsTransform) -> Image.Image:
+    """Return what `transform.apply` makes of a picture, by bands of rows on all cores."""
+    width, height = picture.size
+    converted, tops = Image.new("RGB", picture.size), range(0, height, BAND_ROWS)
+
+    def band(top: int) -> Image.Image:
+        return transform.apply(picture.crop((0, top, width, min(top + BAND_ROWS, height))))
+
+    with ThreadPoolExecutor(devices.threads()) as threads:
+        for top, part in zip(tops, threads.map(band, tops), strict=True):
+            converted.paste(part, (0, top))
     return converted
 
 

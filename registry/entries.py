@@ -26,6 +26,8 @@ VALIDATION, VALIDATION_REASON = "validation_status", "validation_reason"
 Validation = Literal["passed", "failed"]
 WITHOUT_PT2 = "without_pt2"
 """The tag of a version to which `registration.complete` has not yet added its pt2."""
+DIGESTS = "digests"
+"""The tag with the SHA-256 of a version's files."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +48,8 @@ class VersionMetadata:
     shrink; `same_person`: the least cosine similarity of the identities of result and source."""
     without_pt2: bool = False
     """Its graphs are stored as ONNX alone; `registration.complete` adds torch.export's."""
+    digests: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 of its graphs and weights by file; none in versions of older code."""
 
     def to_tags(self) -> dict[str, str]:
         """Return MLflow's tags: JSON, and the starter's digest as it is."""
@@ -69,9 +73,10 @@ class VersionMetadata:
         condition = json.loads(tags.get("condition", str(EXPRESSION_DIMS if encoder else 0)))
         thresholds = dict(json.loads(tags.get("thresholds", "{}")))
         metadata_checks.check_crop(crop["size_px"], crop["margin"], crop["roll"])
-        for key in ("outputs", "data"):
-            metadata_checks.check_texts(key, values[key])
-        metadata_checks.check_texts("outputs of its encoder", encoder)
+        digests = json.loads(tags.get(DIGESTS, "{}"))
+        by_name = {key: values[key] for key in ("outputs", "data")}
+        for key, texts in (by_name | {"outputs of its encoder": encoder, DIGESTS: digests}).items():
+            metadata_checks.check_texts(key, texts)
         metadata_checks.check_labels(values["labels"], values["outputs"])
         metadata_checks.check_numbers(temperature, condition, thresholds)
         return cls(
@@ -85,6 +90,7 @@ class VersionMetadata:
             condition=condition,
             thresholds={key: float(value) for key, value in thresholds.items()},
             without_pt2=WITHOUT_PT2 in tags,
+            digests=digests,
         )
 
 

@@ -46,6 +46,7 @@ def table_of_metadata(version: Version) -> Table:
         "Version": str(version.number),
         "Aliases": ", ".join(version.aliases),
         "Created": f"{_local(version):%Y-%m-%d %H:%M}",
+        "Validated": _validated(version),
         "Run": version.run_id,
         "Crop": f"{crop.size_px} px, margin {crop.margin:g}, {turned}",
         "Labels": ", ".join(version.labels),
@@ -120,6 +121,13 @@ def list_values(version: Version) -> dict[str, Any]:
         "run_id": version.run_id,
         "headline": to_rows([best])[0] if best else None,
     }
+
+
+def _validated(version: Version) -> str:
+    """Return whether a version passed the gates of promotion, and why or why not."""
+    if version.validation is None:
+        return "yes, as a starter" if version.is_validated else "no"
+    return f"{version.validation}: {version.validation_reason}".removesuffix(": ")
 
 
 def _sentence(row: Measurement) -> str:

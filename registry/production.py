@@ -7,7 +7,7 @@ import numpy as np
 
 from registry.entries import Version
 from registry.errors import BadVersion, app_command
-from registry.graphs import engines, file_names
+from registry.graphs import digests, engines, file_names
 from registry.graphs.engines import Graph
 
 if TYPE_CHECKING:
@@ -133,18 +133,20 @@ def load(version: Version, folder: Path, device: str, engine: str | None) -> Pro
 
     Raises:
         BadEngine: the engine can't compute this version on this device.
-        GraphError: a graph is missing or broken, or could do more than compute.
+        GraphError: a graph is missing or broken, was changed since, or could do more than compute.
     """
     side = version.crop.size_px
     face = np.zeros((1, 3, side, side), np.float32)
     change = np.zeros((1, version.condition), np.float32)
     example = [face, change] if version.encoder else [face]
     graph, onnx = folder / file_names.GRAPH, folder / file_names.ONNX_GRAPH
-    network = engines.load(graph, onnx, device, example, engine)
-    if not version.encoder:
-        return ProductionModel(version, network)
-    graph, onnx = folder / file_names.ENCODER, folder / file_names.ONNX_ENCODER
-    return ProductionModel(version, network, engines.load(graph, onnx, device, [face], engine))
+    network, encoder = engines.load(graph, onnx, device, example, engine), None
+    if version.encoder:
+        graph, onnx = folder / file_names.ENCODER, folder / file_names.ONNX_ENCODER
+        encoder = engines.load(graph, onnx, device, [face], engine)
+    loaded = {each.engine for each in (network, encoder) if each}
+    digests.check(folder, version.digests, [file for e in loaded for file in engines.files(e)])
+    return ProductionModel(version, network, encoder)
 
 
 def _compute(graph: Graph, *inputs: Any) -> dict[str, Any]:

@@ -1,9 +1,11 @@
 """Trained network -> registered version."""
 
+import json
 import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +17,7 @@ from registry.catalog import CATALOG, ModelSpec
 from registry.crops import CropSpec
 from registry.entries import Version, VersionMetadata
 from registry.errors import BadVersion
-from registry.graphs import export, export_parts, onnx_export
+from registry.graphs import digests, export, export_parts, onnx_export
 from registry.graphs.export_parts import ExportPart
 from registry.store import in_progress
 from registry.store.records import entry_of
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 FAILED = "nothing was registered"
+MLFLOW_MODEL = "mlflow"
+"""Name of the temporary folder with a version as MLflow's PyTorch model."""
 OnnxOf = Callable[[ExportPart], Any]
 """Returns the ONNX graph of a frozen network: an `onnx.ModelProto`."""
 logger = logging.getLogger(__name__)
@@ -106,6 +110,8 @@ def complete(version: Version, network: nn.Module, encoder: nn.Module | None = N
         logged_model = client.get_logged_model(source.removeprefix(entries.LOGGED_MODEL))
         with in_progress.working_on("model", logged_model.model_id):
             _store_graphs(client, logged_model, parts, spec, scratch)
+            found = {**version.digests, **digests.of(scratch / MLFLOW_MODEL)}
+            client.set_model_version_tag(version.name, number, entries.DIGESTS, json.dumps(found))
             client.delete_model_version_tag(version.name, number, entries.WITHOUT_PT2)
 
 
@@ -157,6 +163,8 @@ def _store(
             _store_files(client, logged_model, parts, spec, files)
             if not metadata.without_pt2:
                 _store_graphs(client, logged_model, parts, spec, scratch)
+            found = digests.of(files) | digests.of(scratch / MLFLOW_MODEL)
+            metadata = replace(metadata, digests=found)
             entry = _create_version(client, spec, logged_model, description, metadata)
     return entries.read(entry_of(entry, []))
 
@@ -190,7 +198,7 @@ def _store_graphs(
     """Export the networks as MLflow's PyTorch model, and compare what is stored with them."""
     first, *others = parts
     extra_files = [export.write_graph(scratch, part, spec) for part in others]
-    folder = scratch / "mlflow"
+    folder = scratch / MLFLOW_MODEL
     export.write_mlflow_model(folder, logged_model, first, spec, extra_files)
     client.log_model_artifacts(logged_model.model_id, str(folder))
     with _stored_files(logged_model) as stored:

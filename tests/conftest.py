@@ -1,5 +1,6 @@
 """What all tests share: where the shared data lies, and a store of their own."""
 
+import functools
 import os
 import shutil
 import socket
@@ -36,8 +37,23 @@ def examples() -> Path:
 
 
 @pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def operators() -> Iterator[None]:
+    """Let the ONNX exporter read the source of its operators once, not at every export.
+
+    It is half of the time in which a small network is registered.
+    """
+    from torch.onnx._internal.exporter._registration import ONNXRegistry
+
+    with pytest.MonkeyPatch.context() as patch:
+        read_once = staticmethod(functools.cache(ONNXRegistry.from_torchlib))
+        patch.setattr(ONNXRegistry, "from_torchlib", read_once)
+        yield
+
+
+@pytest.fixture(scope="session")
+def migrated(operators: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return an empty database, migrated once for all test processes: that takes seconds."""
+    assert operators is None
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     with FileLock(shared / "migrated.lock"), pytest.MonkeyPatch.context() as patch:

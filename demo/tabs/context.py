@@ -8,6 +8,7 @@ from demo.answers import Provenance
 from demo.models import ModelServer
 from demo.photo_reader import PhotoReader
 from demo.search.folder_search import FolderSearch
+from demo.shadow import NOTICE, Shadow
 from registry.catalog import ModelSpec
 from registry.crops import CropSpec
 from registry.errors import RegistryError
@@ -19,15 +20,18 @@ ASK_AGAIN_SECONDS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class PageContext:
-    """The models in production, one reader of photos, and the URL of MLflow's UI if it runs.
+    """What all tabs use.
 
-    `search` is the folder that visitors may search, if there is one.
+    `server` has the models in production, `shadow` those that answer beside them for comparison;
+    `mlflow_url` is where MLflow's UI runs, if it does; `reader` reads all photos; `search` is the
+    folder that visitors may search, if there is one.
     """
 
     server: ModelServer
     mlflow_url: str | None
     reader: PhotoReader = field(default_factory=PhotoReader)
     search: FolderSearch | None = None
+    shadow: Shadow = field(default_factory=Shadow)
 
     def shown_crop(self, spec: ModelSpec) -> CropSpec:
         """Return how the version that answers crops a face, at a size for the screen."""
@@ -44,9 +48,19 @@ class PageContext:
         )
 
     def problem_html(self, spec: ModelSpec) -> str:
-        """Return why the version in production does not answer, or nothing."""
-        problem = self.server.problem(spec.name)
-        return notice(problem) if problem else ""
+        """Return why the version in production does not answer, or that it isn't validated."""
+        candidate = self.shadow.candidate(spec.name)
+        sentences = (
+            self.server.problem(spec.name),
+            self.server.unvalidated(spec.name),
+            candidate and candidate.problem,
+        )
+        return "".join(notice(sentence) for sentence in sentences if sentence)
+
+    def shadow_notice(self, spec: ModelSpec) -> str:
+        """Return that another version answers beside the one in production; nothing if none."""
+        candidate = self.shadow.candidate(spec.name)
+        return f'<p class="privacy">{NOTICE.format(candidate.title)}</p>' if candidate else ""
 
     def mlflow_html(self, *specs: ModelSpec) -> str:
         """Return links to these models in MLflow's UI; nothing where it doesn't run."""
@@ -57,15 +71,24 @@ class PageContext:
 
     def provenance_html(self, provenance: Provenance) -> str:
         """Return which version answered, where, by which engine, and in what time."""
-        version = f"{escape(provenance.model)}, version {provenance.version}"
-        run = f"run {escape(provenance.run_id[:8])}"
-        if self.mlflow_url:
-            models, runs = f"{self.mlflow_url}/#/models", f"{self.mlflow_url}/#/runs"
-            version = _link(f"{models}/{provenance.model}/versions/{provenance.version}", version)
-            run = _link(f"{runs}/{provenance.run_id}", run)
+        version = self.version_html(provenance.model, provenance.version)
+        run = self.run_html(provenance.run_id)
+        if not provenance.validated:
+            version += " <b>(not validated)</b>"
         place = (escape(provenance.device), escape(provenance.engine))
-        parts = (version, run, *place, f"{provenance.seconds:.2f}&nbsp;s")
+        parts = (version, run, *place, escape(provenance.duration))
         return f'<p class="provenance">Answered by {" · ".join(parts)}</p>'
+
+    def version_html(self, name: str, number: int) -> str:
+        """Return "dln, version 3", a link to it where MLflow's UI runs."""
+        text = f"{escape(name)}, version {number}"
+        url = f"{self.mlflow_url}/#/models/{name}/versions/{number}"
+        return _link(url, text) if self.mlflow_url else text
+
+    def run_html(self, run_id: str) -> str:
+        """Return "run" and the beginning of its id, a link to it where MLflow's UI runs."""
+        text = f"run {escape(run_id[:8])}"
+        return _link(f"{self.mlflow_url}/#/runs/{run_id}", text) if self.mlflow_url else text
 
 
 def answer_box(heading: str, body: str) -> str:

@@ -34,6 +34,7 @@ class EmotionTab:
         self._context = context
         self._recognizer = EmotionRecognizer(context.server)
         self.problem = gr.HTML(elem_classes="problem", apply_default_css=False)
+        gr.HTML(context.shadow_notice(EMOTION), apply_default_css=False)
         self.ask_again = gr.Timer(ASK_AGAIN_SECONDS, active=False)
         with gr.Row():
             with gr.Column(min_width=280):
@@ -93,6 +94,7 @@ class EmotionTab:
             answers = self._recognizer.recognise(photo)
         except RegistryError as error:
             return self._without_answer(unanswered(error), ask_again=True)
+        self._context.shadow.recognise(photo, answers)
         chosen = answers[face_index or 0]
         card = show_model_card(chosen.provenance.model, chosen.provenance.version)
         html = self._answer_html(photo, chosen)

@@ -20,6 +20,8 @@ PROVENANCE = {
     "device": "cpu",
     "engine": "onnxruntime",
     "seconds": 0.12,
+    "cached": False,
+    "validated": True,
 }
 BOX = [98.1, 102.7, 231.5, 236.1]
 COMPARED = {
@@ -63,6 +65,21 @@ TRANSFERRED = {
     **PROVENANCE,
     "model": "pix2pixhd",
     "boxes": [BOX, BOX],
+}
+REPORTED = {
+    "model": "emotion",
+    "version": 3,
+    "run_id": "0f3c9a52d5e84f0c8d0b1f5f6c1a2b3d",
+    "validated": True,
+    "since": "2026-11-27T18:30:12+00:00",
+    "kind": "promoted",
+    "before": 1,
+    "who": "ada",
+    "why": "better in the dark",
+    "answering": 3,
+    "device": "cpu",
+    "engine": "onnxruntime",
+    "problem": "",
 }
 
 

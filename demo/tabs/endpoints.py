@@ -6,6 +6,8 @@ from typing import Any
 
 import gradio as gr
 
+from demo import model_reports
+from demo.models import PAGE_MODELS
 from demo.predictors import EmotionRecognizer, Photo, TripletComparer
 from demo.tabs.context import PageContext
 from demo.tabs.endpoint_docs import (
@@ -14,6 +16,7 @@ from demo.tabs.endpoint_docs import (
     EMOTION,
     FACE,
     PHOTO,
+    REPORTED,
     TRANSFERRED,
     answer_output,
     number_input,
@@ -40,13 +43,18 @@ TRANSFER = (
     "before and after are distances to the expression, likeness and driver_likeness those to the "
     "two persons, 1 at most; driver_likeness is null where the face becomes neutral."
 )
+IN_PRODUCTION = (
+    "An object for each model: version is the one in production, put there by who at since; "
+    "answering is the one that is loaded; problem says why they differ."
+)
 PICTURE = "The picture as a PNG of the source's size, marked as generated."
 
 
 class Endpoints:
-    """`compare`, `emotion`, `embed` and `transfer`; faces count from 1, the largest first."""
+    """`compare`, `emotion`, `embed`, `transfer`, `models`; faces count from 1, largest first."""
 
     def __init__(self, context: PageContext) -> None:
+        self._server, self._shadow = context.server, context.shadow
         self._reader = context.reader
         self._comparer = TripletComparer(context.server)
         self._recognizer = EmotionRecognizer(context.server)
@@ -58,6 +66,7 @@ class Endpoints:
         self._add(self.emotion, [photos[0], face], [answer_output(EMOTIONS, [EMOTION])])
         self._add(self.embed, [photos[0], face], [answer_output(VECTORS, [EMBEDDED])])
         self._add_transfer(faces[:2])
+        self._add(self.models, [], [answer_output(IN_PRODUCTION, [REPORTED])])
 
     def _add_transfer(self, faces: list[Any]) -> None:
         source = photo_input("Source", f"The person whose face it stays. {PHOTO}")
@@ -80,11 +89,15 @@ class Endpoints:
         """Tells which two of three photos share an expression."""
         photos = [self._read(path) for path in (photo_1, photo_2, photo_3)]
         faces = [_face_index(face) for face in (face_1, face_2, face_3)]
-        return self._comparer.compare(photos, faces).to_dict()
+        answer = self._comparer.compare(photos, faces)
+        self._shadow.compare(photos, faces, answer)
+        return answer.to_dict()
 
     def emotion(self, photo: str | None, face: int | None = None) -> list[Answer]:
         """Names the emotion of every face of a photo, or of one."""
-        answers = self._recognizer.recognise(self._read(photo), _face_indices(face))
+        read = self._read(photo)
+        answers = self._recognizer.recognise(read, _face_indices(face))
+        self._shadow.recognise(read, answers)
         return [answer.to_dict() for answer in answers]
 
     def embed(self, photo: str | None, face: int | None = None) -> list[Answer]:
@@ -110,6 +123,10 @@ class Endpoints:
         boxes = [list(photo.face(i).box) for photo, i in zip(photos, faces, strict=False)]
         file = cache_file(answer.encode(), answer.file_name, self._picture)
         return answer.to_dict() | {"boxes": boxes}, file
+
+    def models(self) -> list[Answer]:
+        """Names the version of each model in production, and the one that answers."""
+        return [model_reports.summary(self._server, name) for name in PAGE_MODELS]
 
     def _read(self, path: str | None) -> Photo:
         if path is None:

@@ -40,6 +40,7 @@ class TripletTab:
         self._context = context
         self._comparer = TripletComparer(context.server)
         self.problem = gr.HTML(elem_classes="problem", apply_default_css=False)
+        gr.HTML(context.shadow_notice(DLN), apply_default_css=False)
         self.ask_again = gr.Timer(ASK_AGAIN_SECONDS, active=False)
         with gr.Row(elem_classes="photos"):
             self.photo_inputs = [self._photo_input(number) for number in (1, 2, 3)]
@@ -90,6 +91,7 @@ class TripletTab:
             answer = self._comparer.compare(photos, faces)
         except RegistryError as error:
             return [unanswered(error), *hide_model_card(), gr.Timer(active=True)]
+        self._context.shadow.compare(photos, faces, answer)
         html = self._answer_html(answer, photos, faces)
         card = show_model_card(answer.provenance.model, answer.provenance.version)
         return [html, *card, gr.Timer(active=False)]

@@ -100,13 +100,17 @@ class VisitorQueue(Queue):  # type: ignore[misc]
         keys = {}
         for event in sorted(events, key=lambda event: event.enqueue_time):
             turn = turns[event.session_hash] = turns.get(event.session_hash, 0) + 1
-            keys[event] = (event.session_hash not in self._listeners, turn, event.enqueue_time)
+            keys[event] = (not self._is_heard(event), turn, event.enqueue_time)
         return sorted(events, key=keys.__getitem__)
+
+    def _is_heard(self, event: Event) -> bool:
+        """Return whether a client listens: to its session's answers, or to this call's alone."""
+        return event.session_hash in self._listeners or event._id in self._listeners
 
     def _drop_unheard(self, seconds: float) -> None:
         before = time.monotonic() - seconds
         for event in self._waiting():
-            if event.enqueue_time < before and event.session_hash not in self._listeners:
+            if event.enqueue_time < before and not self._is_heard(event):
                 self.event_queue_per_concurrency_id[event.concurrency_id].queue.remove(event)
                 self.event_ids_to_events.pop(event._id, None)
                 message = ProcessCompletedMessage(output={"error": UNHEARD}, success=False)

@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from registry.errors import BadEngine, GraphError
-from registry.graphs import onnx_graph
+from registry.graphs import file_names, onnx_graph
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +85,13 @@ def asked_for(engine: str | None = None) -> str | None:
     if chosen and chosen not in ENGINES:
         raise BadEngine(f"There is no engine {chosen}: {VARIABLE} may be {', '.join(ENGINES)}.")
     return chosen
+
+
+def files(engine: str) -> tuple[str, str]:
+    """Return the names of the graphs that an engine computes: the network's and the encoder's."""
+    if engine == ONNX_RUNTIME:
+        return file_names.ONNX_GRAPH, file_names.ONNX_ENCODER
+    return file_names.GRAPH, file_names.ENCODER
 
 
 def fastest(candidates: Candidates, example: Sequence[np.ndarray]) -> Graph:

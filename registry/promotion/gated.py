@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 def check(version: Version, table: Path | None = None) -> Report:
     """Compare a version with the one in production; nothing is written.
 
+    One that is in production itself, and not validated, is compared with the one before it.
+
     Args:
         version: the candidate.
         table: a table of gates; by default `gates.file()`.
@@ -29,10 +31,12 @@ def check(version: Version, table: Path | None = None) -> Report:
     """
     limits = gates.read(version.name, table)
     champion = _champion(version.name)
+    if champion is not None and champion.number == version.number:
+        if version.is_validated:
+            return Report(candidate=version, champion=champion, is_current=True)
+        champion = _earlier(version)
     if champion is None:
         return Report(candidate=version, champion=None, measured=_is_measured(version))
-    if champion.number == version.number:
-        return Report(candidate=version, champion=champion)
     rows, missing = compare(version, champion, limits)
     return Report(candidate=version, champion=champion, rows=rows, missing=missing)
 
@@ -109,6 +113,13 @@ def _champion(name: str) -> Version | None:
         return versions.resolve(f"{name}@{PRODUCTION}")
     except EmptyRegistry:
         return None
+
+
+def _earlier(version: Version) -> Version | None:
+    """Return the version that was in production before this one and is still there."""
+    whole = {each.number: each for each in versions.list_versions(version.name)}
+    numbers = journal.earlier(journal.read(version.name))
+    return next((whole[n] for n in numbers if n in whole and n != version.number), None)
 
 
 def _is_measured(version: Version) -> bool:

@@ -39,9 +39,7 @@ def draw(report: "Report", path: Path) -> Path:
     axes.set_yticks(range(len(rows)), [_label(row) for row in reversed(rows)])
     axes.set_xlim(-FARTHEST - 0.3, FARTHEST + 0.3)
     axes.set_xlabel("worse  <  difference in margins, 95 % interval  >  better")
-    axes.set_title(
-        f"{report.candidate.title} against version {report.champion.number} in production", size=11
-    )
+    axes.set_title(f"{report.candidate.title} against version {report.champion.number}", size=11)
     figure.savefig(path, dpi=DPI)
     return path
 

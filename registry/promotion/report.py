@@ -31,12 +31,14 @@ class Report:
 
     candidate: Version
     champion: Version | None
-    """The version in production; None where there is none."""
+    """The version it is compared with; None where there is none."""
     rows: Sequence[Row] = ()
     missing: Sequence[Evaluation] = ()
     """Evaluations that can be made on this machine and decide."""
     measured: bool = True
     """Whether anything was measured of the candidate; asked where nothing is in production."""
+    is_current: bool = False
+    """Whether the candidate is in production already, and validated: nothing was compared."""
 
     @property
     def refusals(self) -> list[Row]:
@@ -50,26 +52,21 @@ class Report:
         return [row for row in self.rows if row.is_primary]
 
     @property
-    def is_current(self) -> bool:
-        """Whether the candidate itself is in production."""
-        return self.champion is not None and self.champion.number == self.candidate.number
-
-    @property
     def passed(self) -> bool:
         """Whether the candidate may take the place of the version in production."""
-        if self.champion is None:
-            return self.measured
         if self.is_current:
             return True
+        if self.champion is None:
+            return self.measured
         return bool(self.decided) and not self.refusals
 
     @property
     def sentence(self) -> str:
         """Why it passed or was refused."""
+        if self.is_current:
+            return f"{self.candidate.title} is in production already, and validated."
         if self.champion is None:
             return self._alone()
-        if self.is_current:
-            return f"{self.candidate.title} is in production already."
         against = f"compared with version {self.champion.number}"
         if self.passed:
             deciding = "; ".join(map(_in_words, self.decided))
@@ -90,7 +87,7 @@ class Report:
         return f"{self.candidate.name}/{self.candidate.number}"
 
     def _alone(self) -> str:
-        nothing = f"nothing of {self.candidate.name} is in production to compare it with"
+        nothing = f"no version of {self.candidate.name} is there to compare it with"
         if self.measured:
             return f"{self.candidate.title} passed: it was measured, and {nothing}."
         return (
@@ -123,7 +120,7 @@ class Report:
             Column("Difference", overflow="fold"),
             Column("Limit", no_wrap=True),
             Column("", no_wrap=True),
-            title=f"{self.candidate.title} against version {self.champion.number} in production",
+            title=f"{self.candidate.title} against version {self.champion.number}",
             title_style="bold",
             box=SIMPLE,
             padding=0,

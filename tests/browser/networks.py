@@ -10,6 +10,7 @@ from torch.nn.functional import adaptive_avg_pool2d, interpolate, normalize
 from registry import promotion, store, versions
 from registry.catalog import DLN, EMOTION, PIX2PIXHD, ModelSpec
 from registry.crops import CropSpec
+from registry.promotion import validation
 
 CROP = CropSpec(size_px=32, margin=0.1)
 THRESHOLDS = {"nearer": 0.1, "same_person": 0.5}
@@ -80,8 +81,9 @@ def fill_transfer(reach: float = 1.0) -> None:
 
 
 def register(spec: ModelSpec, network: nn.Module, **more: Any) -> versions.Version:
+    """Register a network as a version that counts as validated."""
     run = store.connect().create_run(store.experiment(spec.name))
-    return versions.register(
+    version = versions.register(
         spec,
         network,
         crop=CROP,
@@ -91,3 +93,5 @@ def register(spec: ModelSpec, network: nn.Module, **more: Any) -> versions.Versi
         labels=spec.labels,
         **more,
     )
+    validation.write(version, "passed", "It is for tests only.")
+    return version

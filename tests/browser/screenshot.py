@@ -1,10 +1,13 @@
 """A picture of one tab, for the README: python -m tests.browser.screenshot triplet docs/triplet.png
 
-Opens the page over the registry in use, clicks an example and takes the tab with the answer.
+Opens the page over the registry in use, clicks an example and takes the tab with the answer. Of the
+models, `--example` chooses which.
 """
 
 import argparse
 from pathlib import Path
+
+from playwright.sync_api import Page
 
 from demo.models import ModelServer
 from demo.page import launch_page
@@ -12,7 +15,7 @@ from tests.browser import chromium
 from tests.conftest import unused_port
 
 WIDTH_PX, HEIGHT_PX = 1280, 900
-TABS = ("triplet", "emotion", "transfer")
+TABS = ("triplet", "emotion", "transfer", "models")
 
 
 def main() -> None:
@@ -32,15 +35,25 @@ def main() -> None:
         )
         view.goto(page.url)
         view.get_by_role("tab", name=options.tab.title()).click()
-        if options.tab == "transfer":
-            view.get_by_role("checkbox", name="people who agree").check()
-        view.locator(".examples:visible button").nth(options.example).click()
-        view.locator(f"#{options.tab}-answer h2").wait_for(timeout=60_000)
+        if options.tab == "models":
+            choice = view.locator("#models-choice label").nth(options.example)
+            choice.click()
+            heading = view.locator("#models-report h2", has_text=choice.inner_text())
+            heading.wait_for(timeout=60_000)
+        else:
+            ask(view, options.tab, options.example)
         view.mouse.move(0, 0)
         view.wait_for_timeout(1000)
         view.screenshot(path=options.picture, full_page=True)
     page.close()
     server.close()
+
+
+def ask(view: Page, tab: str, example: int) -> None:
+    if tab == "transfer":
+        view.get_by_role("checkbox", name="people who agree").check()
+    view.locator(".examples:visible button").nth(example).click()
+    view.locator(f"#{tab}-answer h2").wait_for(timeout=60_000)
 
 
 if __name__ == "__main__":

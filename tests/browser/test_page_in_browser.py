@@ -1,12 +1,10 @@
 """What a visitor does and sees, in a real browser, over a real registry."""
 
-import re
-import time
 from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visitor
 
@@ -14,7 +12,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 ANSWER, EMOTION = "#triplet-answer h2", "#emotion-answer h2"
 PHONE_PX = 375
-FOLLOWS_WITHIN_SECONDS = 10
 CONTRAST = (Path(__file__).parent / "contrast.js").read_text(encoding="utf-8")
 
 
@@ -36,60 +33,6 @@ def give(page: Page, index: int, photo: Path) -> None:
     """Put a photo into one of the visible photo inputs; the first is 0."""
     inputs = page.locator(".photo:visible")
     inputs.nth(index).locator("input[type=file]").set_input_files(photo)
-
-
-def provenance(page: Page) -> Locator:
-    return page.locator("#triplet-answer .provenance")
-
-
-def test_an_answer_and_after_a_promotion_in_mlflow_the_other_version(
-    visitor: Visitor, people: list[Path]
-) -> None:
-    page = visitor.open()
-    for index, photo in enumerate(people):
-        give(page, index, photo)
-    expect(page.locator(ANSWER)).to_contain_text("the odd one")
-    expect(provenance(page)).to_contain_text("dln, version 1")
-    triangles = page.get_by_role("img", name="distances as a triangle")
-    expect(triangles).to_have_count(2)
-    run_in_mlflow(visitor, provenance(page))
-    promote_in_mlflow(visitor, 2)
-    promoted = time.monotonic()
-    while "version 2" not in provenance(page).inner_text():
-        assert time.monotonic() < promoted + FOLLOWS_WITHIN_SECONDS
-        give(page, 2, people[2])
-        page.wait_for_timeout(1000)
-    expect(page.locator(ANSWER)).to_contain_text("the odd one")
-
-
-def run_in_mlflow(visitor: Visitor, signature: Locator) -> None:
-    """Follow the link to the run that made the version."""
-    visitor.site.mlflow_url()
-    link = signature.get_by_role("link", name="run")
-    run_id = (link.get_attribute("href") or "").rpartition("/")[2]
-    with visitor.context.expect_page() as opened:
-        link.click()
-    expect(opened.value).to_have_url(re.compile(f"/experiments/[0-9]+/runs/{run_id}"))
-    expect(opened.value.get_by_text("Logged models (1)")).to_be_visible()
-    opened.value.close()
-
-
-def promote_in_mlflow(visitor: Visitor, number: int) -> None:
-    """Move the alias `production` as a person does, by clicks in MLflow's own UI."""
-    page = visitor.context.new_page()
-    page.goto(visitor.site.mlflow_url())
-    page.get_by_text("Model training", exact=True).first.click()
-    page.get_by_role("link", name="Model registry").first.click()
-    page.get_by_role("button", name="Try it now").click()  # MLflow's news, shown once
-    page.get_by_role("link", name="dln", exact=True).first.click()
-    page.get_by_role("link", name=f"Version {number}").first.click()
-    page.get_by_role("button", name="Add", exact=True).first.click()
-    dialog = page.get_by_role("dialog")
-    dialog.get_by_role("combobox").fill("production")
-    page.keyboard.press("Enter")
-    dialog.get_by_role("button", name="Save aliases").click()
-    expect(dialog).to_be_hidden()
-    page.close()
 
 
 def test_a_bad_photo_gets_a_notice_and_the_others_stay(

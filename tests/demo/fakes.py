@@ -37,6 +37,7 @@ def version(
         starter=None,
         encoder=CATALOG[name].encoder,
         thresholds=thresholds if CATALOG[name].encoder else {},
+        validation="passed",
     )
 
 
@@ -78,12 +79,13 @@ class FakeRegistry:
         self.production: dict[str, versions.Version | Exception] = {}
         self.networks: dict[tuple[str, int], Network] = {}
         self.encoders: dict[tuple[str, int], Network] = {}
+        self.sizes: dict[tuple[str, int], int] = {}
         self.loads: list[tuple[str, int]] = []
         self.resolved = 0
         """How often a version was resolved."""
 
     def put(self, name: str, number: int, network: Network, size_px: int = 32) -> None:
-        self.networks[name, number] = network
+        self.networks[name, number], self.sizes[name, number] = network, size_px
         self.production[name] = version(name, number, size_px)
 
     def put_transfer(
@@ -106,10 +108,14 @@ class FakeRegistry:
 
     def resolve(self, reference: str) -> versions.Version:
         self.resolved += 1
-        name = reference.partition("@")[0]
+        name, _, number = reference.partition("@")[0].partition("/")
         found = self.production.get(
             name, EmptyRegistry(f"{name} is empty: run `python app.py seed`.")
         )
+        if number and (isinstance(found, Exception) or found.number != int(number)):
+            if (name, int(number)) not in self.networks:
+                raise BadVersion(f"{name} has no version {number}.")
+            return version(name, int(number), self.sizes[name, int(number)])
         if isinstance(found, Exception):
             raise found
         return found

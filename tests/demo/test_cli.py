@@ -18,6 +18,7 @@ from tests.demo.fakes import ALIKE
 
 pytestmark = pytest.mark.usefixtures("log_folder")
 PROVENANCE_KEYS = ["model", "version", "run_id", "device", "engine", "seconds"]
+PROVENANCE_KEYS += ["cached", "validated"]
 
 
 @pytest.mark.usefixtures("models")

@@ -31,6 +31,7 @@ from tests.demo.fakes import FakeRegistry, answers
 
 pytestmark = pytest.mark.xdist_group("page")
 PROVENANCE_KEYS = {"model", "version", "run_id", "device", "engine", "seconds"}
+PROVENANCE_KEYS |= {"cached", "validated"}
 EXPRESSIONS = torch.nn.functional.normalize(torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.1]]))
 IDENTITIES = torch.nn.functional.normalize(torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]))
 
@@ -71,9 +72,10 @@ def photos(people: list[Path]) -> list[Any]:
     return [handle_file(path) for path in people]
 
 
-def test_programs_see_four_endpoints_and_nothing_else(client: Client) -> None:
+def test_programs_see_five_endpoints_and_nothing_else(client: Client) -> None:
     api = client.view_api(return_format="dict", print_info=False)
-    assert set(api["named_endpoints"]) == {"/compare", "/emotion", "/embed", "/transfer"}
+    names = {"/compare", "/emotion", "/embed", "/transfer", "/models"}
+    assert set(api["named_endpoints"]) == names
     assert not api["unnamed_endpoints"]
 
 

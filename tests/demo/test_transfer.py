@@ -10,10 +10,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from demo.models import SMOKE_FACES, ModelServer
+from demo.models import ModelServer
 from demo.predictors import Photo, read_photo_with_faces
 from demo.transfer import NEUTRAL_PEOPLE, STRIP_STRENGTHS, BadStrength, ExpressionTransfer
 from demo.transfer_limits import ProfileFace
+from demo.version_checks import SMOKE_FACES
 from registry.errors import EmptyRegistry, Unreachable
 from registry.faces import Face, FaceCropper, NoFace
 from tests.browser.networks import TinyEncoder, TinyGenerator

@@ -20,6 +20,7 @@ EXAMPLES = {
     "/emotion": [endpoint_docs.EMOTION],
     "/embed": [endpoint_docs.EMBEDDED],
     "/transfer": endpoint_docs.TRANSFERRED,
+    "/models": [endpoint_docs.REPORTED],
 }
 
 
@@ -37,6 +38,7 @@ def test_the_examples_in_the_documentation_have_the_keys_of_real_answers(
         "/emotion": client.predict(photos[0], api_name="/emotion"),
         "/embed": client.predict(photos[0], api_name="/embed"),
         "/transfer": client.predict(*photos[:2], api_name="/transfer")[0],
+        "/models": client.predict(api_name="/models"),
     }
     for name, answer in real.items():
         shown = EXAMPLES[name]

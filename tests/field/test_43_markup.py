@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from demo.predictors import EmotionRecognizer
+from registry.catalog import CATALOG
 from registry.errors import RegistryError
 from tests.demo.fakes import FakeRegistry
 from tests.field.open_page import Recorder, happy, opened_page, recording_server
@@ -24,13 +25,14 @@ def recorder() -> Iterator[Recorder]:
 
 
 @pytest.fixture
-def url(recorder: Recorder) -> Iterator[str]:
+def url(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     fake = FakeRegistry()
     fake.put("emotion", 1, happy)
     version = fake.production["emotion"]
     assert not isinstance(version, Exception)
     labels = (HARM, f"<img src='{recorder.url}/label'>", *version.labels[2:])
     fake.production["emotion"] = replace(version, labels=labels, run_id=HARM)
+    monkeypatch.setitem(CATALOG, "emotion", replace(CATALOG["emotion"], labels=labels))
     with opened_page(fake) as url:
         yield url
 

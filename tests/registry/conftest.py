@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 import torch
+from onnx import ModelProto
 from torch import Tensor, nn
 
 from registry import measurements, store, versions
 from registry.catalog import ModelSpec
 from registry.crops import CropSpec
+from registry.graphs.export import export_onnx
+from registry.graphs.export_parts import freeze_parts
 from registry.measurements import Measurement
 
 CROP = CropSpec(size_px=32, margin=0.1)
@@ -48,6 +51,15 @@ class Tiny(nn.Module):
 def tiny() -> Tiny:
     torch.manual_seed(0)
     return Tiny()
+
+
+@pytest.fixture(scope="session")
+def exported(operators: None) -> ModelProto:
+    """The ONNX graph of the tiny network."""
+    assert operators is None
+    torch.manual_seed(0)
+    (part,) = freeze_parts(SPEC, Tiny(), None, CROP.size_px)
+    return export_onnx(part, SPEC)
 
 
 @pytest.fixture

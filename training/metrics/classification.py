@@ -5,11 +5,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
-from torchmetrics.functional.classification import (
-    multiclass_accuracy,
-    multiclass_calibration_error,
-    multiclass_f1_score,
-)
 
 from registry.measurements import Measurement
 from registry.metrics.bootstrap import cluster_weights
@@ -24,6 +19,12 @@ def emotion_metrics(
 
     Mean recall and macro-F1 are means over the classes that are present in `truth`.
     """
+    from torchmetrics.functional.classification import (
+        multiclass_accuracy,
+        multiclass_calibration_error,
+        multiclass_f1_score,
+    )
+
     labels = logits.shape[1]
     present = truth.unique()
     recalls = multiclass_accuracy(logits, truth, labels, average="none")[present]

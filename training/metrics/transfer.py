@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 
 from jaxtyping import Float
 from torch import Tensor
-from torchmetrics.functional.image import structural_similarity_index_measure
 
 from registry.transfer_metrics import TransferMetrics
 
@@ -41,6 +40,8 @@ def ssim(
     pictures: Float[Tensor, "batch 3 h w"], truth: Float[Tensor, "batch 3 h w"]
 ) -> Float[Tensor, "batch"]:
     """Return the structural similarity (SSIM; Wang et al., 2004) of pictures in [0, 1]."""
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
     found = structural_similarity_index_measure(pictures, truth, reduction="none", data_range=1.0)
     assert isinstance(found, Tensor)
     return found.reshape(len(pictures))

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float, Int
-from torchmetrics.functional.classification import binary_auroc
 
 from training.datasets.prepared import Prepared
 
@@ -30,6 +29,8 @@ def verification_auc(
     Returns:
         The area under the ROC curve; None if no person has two pictures or all are of one person.
     """
+    from torchmetrics.functional.classification import binary_auroc  # imports for two seconds
+
     has_person = data.index["person"].notna().to_numpy()[rows]
     person, vectors = data.index["person"].to_numpy()[rows[has_person]], vectors[has_person]
     rng = np.random.default_rng(0)

@@ -181,6 +181,24 @@ def test_force_needs_a_reason_and_is_no_validation(
     assert journal.read("dln")[-1].why.startswith("to see it: Version 2 of dln was refused")
 
 
+def test_a_version_promoted_by_hand_is_validated_later_against_the_one_before(
+    measured: Measured,
+) -> None:
+    for right in (210, 270, 100):
+        measured(right)
+    promote("dln", 1)
+    promote("dln", 2)
+    assert not versions.resolve("dln").is_validated
+    report = gated.promote("dln", 2)
+    assert report.champion is not None
+    assert (report.passed, report.champion.number) == (True, 1)
+    assert versions.resolve("dln").is_validated
+    assert gated.promote("dln", 2).is_current
+    promote("dln", 3)
+    assert not gated.promote("dln", 3).passed
+    assert (versions.resolve("dln").number, versions.resolve("dln").is_validated) == (3, False)
+
+
 def test_without_a_version_in_production_it_must_have_been_measured(
     register: Register, monkeypatch: pytest.MonkeyPatch
 ) -> None:

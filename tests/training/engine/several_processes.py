@@ -1,11 +1,15 @@
-"""Trains one recipe for some steps in every process that `torchrun` starts, and writes the weights.
+"""Trains recipes for some steps, in one process or in every one that `torchrun` starts.
 
-    torchrun --nproc-per-node 2 several_processes.py emotion BATCH RUNS DATA WEIGHTS
+    python several_processes.py DATA FOLDER
+    torchrun --nproc-per-node 2 several_processes.py DATA FOLDER
+
+The weights are written into FOLDER, as NAME-PROCESSES.safetensors.
 
 Batch normalisation and dropout stay in eval mode: in train mode each process normalises its own
 faces, and draws its own dropout, so that its numbers differ from those of one larger batch.
 """
 
+import os
 import sys
 from dataclasses import replace
 from itertools import islice
@@ -25,6 +29,8 @@ from training.models.dln.crowd_layer import CrowdLayer
 from training.models.pix2pixhd.config import MIRRORED
 from training.recipes import RECIPES, task_of
 
+BATCHES = {"emotion": 24, "dln": 12}
+"""Faces per step of each of two processes, by recipe."""
 STEPS = 4
 """After more steps, what was rounding is larger: whether a triplet counts depends on a limit."""
 UNCHANGED: Augmentation = replace(MIRRORED, mirror=0.0)
@@ -85,8 +91,19 @@ def initial_weights(name: str, data: Path, runs: Path) -> dict[str, torch.Tensor
     return {f"{n}.{k}": v for n, m in networks.items() for k, v in m.state_dict().items()}
 
 
-def main(name: str, batch: int, runs: Path, data: Path, weights: Path) -> None:
+def weights_file(folder: Path, name: str, processes: int) -> Path:
+    return folder / f"{name}-{processes}.safetensors"
+
+
+def main(data: Path, folder: Path) -> None:
     torch.set_num_threads(1)
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    for name, batch in BATCHES.items():
+        runs = folder / f"runs-{processes}"
+        train(name, batch * 2 // processes, runs, data, weights_file(folder, name, processes))
+
+
+def train(name: str, batch: int, runs: Path, data: Path, weights: Path) -> None:
     task = task_in_eval_mode(recipe_of(name, batch, runs, data))
     loop = Loop(name, task.recipe, task, runs / name)
     loop.networks.set_mode(train=True)
@@ -102,4 +119,4 @@ def main(name: str, batch: int, runs: Path, data: Path, weights: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), *map(Path, sys.argv[3:]))
+    main(*map(Path, sys.argv[1:]))

@@ -15,8 +15,9 @@ from training.datasets.prepare import READERS, prepare
 from training.datasets.prepared import Prepared
 from training.datasets.synthetic import toy
 
-BATCHES = {"emotion": 24, "dln": 12}
-"""Faces per step of each of the two processes."""
+pytestmark = [
+    pytest.mark.slow, pytest.mark.xdist_group("processes"), pytest.mark.timeout(500)
+]  # fmt: skip
 LARGEST_SHARE = 1e-3
 """How far apart rounding may bring both trainings, in ways from the first to the last weights."""
 
@@ -46,30 +47,28 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def trained(name: str, processes: int, data: Path, folder: Path) -> dict[str, torch.Tensor]:
-    """Train in so many processes, the same number of faces per step in all together."""
-    weights = folder / f"{processes}.safetensors"
-    batch = BATCHES[name] * 2 // processes
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
-    done = subprocess.run(
-        [*launcher, "--standalone", several_processes.__file__, name, str(batch),
-         str(folder / f"runs{processes}"), str(data), str(weights)],
-        capture_output=True, text=True, timeout=200, check=False,
-        env=os.environ | {"EXPRESSION_STUDIO_STORE": str(folder / "store")},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    return load_file(weights)
+@pytest.fixture(scope="module")
+def folder(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Train all recipes in one process and in two, and return the folder of their weights."""
+    folder = tmp_path_factory.mktemp("weights")
+    launcher = ("-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone")
+    for start in ((), launcher):
+        done = subprocess.run(
+            [sys.executable, *start, several_processes.__file__, str(data), str(folder)],
+            capture_output=True, text=True, timeout=200, check=False,
+            env=os.environ | {"EXPRESSION_STUDIO_STORE": str(folder / "store")},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr[-3000:]
+    return folder
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(500)
-@pytest.mark.parametrize("name", BATCHES)
+@pytest.mark.parametrize("name", several_processes.BATCHES)
 def test_two_processes_reach_the_weights_of_one_with_twice_the_batch(
-    name: str, data: Path, fresh_store: Path
+    name: str, data: Path, folder: Path
 ) -> None:
-    one, two = (trained(name, count, data, fresh_store.parent) for count in (1, 2))
+    one, two = (load_file(several_processes.weights_file(folder, name, count)) for count in (1, 2))
     assert one.keys() == two.keys()
-    first = several_processes.initial_weights(name, data, fresh_store.parent)
+    first = several_processes.initial_weights(name, data, folder)
     for key, value in one.items():
         apart, moved_by = (float((value - other[key]).float().norm()) for other in (two, first))
         assert apart <= LARGEST_SHARE * moved_by, f"{key}: {apart} of {moved_by}"

@@ -1,18 +1,21 @@
 """Shipped weights: stored without shared parts, complete when opened, registered once."""
 
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from registry import promotion, signature, store, versions
+from registry import outcomes, promotion, signature, store, versions
 from registry.catalog import DLN as SPEC
-from registry.crops import CropSpec
+from registry.outcomes import Outcomes, Source
+from tests.browser import networks
 from tests.training.starters.conftest import ACCURACY, COMPACT, DLN_CARD
 from training import seed
 from training.models.dln.network import DLN
@@ -23,6 +26,16 @@ from training.starters import files
 
 PROJECT = Path(__file__).parents[3]
 ALL_STARTERS_BYTES = 36_000_000
+SEED = """
+import sys
+from pathlib import Path
+from training import seed
+from training.starters import files
+
+files.FOLDER, files.STARTERS = Path(sys.argv[1]), ("dln-compact",)
+for line in seed.seed():
+    print(line)
+"""
 
 
 def test_a_packed_network_is_complete_when_opened_and_its_frozen_branch_is_stored_once(
@@ -92,10 +105,13 @@ def _named(metrics: dict[str, float]) -> set[str]:
     return {name for name in metrics if not name.startswith("system/")}
 
 
-def test_the_curves_that_a_starter_was_packed_with_are_those_of_its_run(
+def test_the_curves_and_outcomes_that_a_starter_was_packed_with_are_those_of_its_run(
     network: DLN, fresh_store: Path
 ) -> None:
     assert fresh_store.is_dir()
+    source = Source(set="toy", split="test", digest="e" * 64, folder="data/toy")
+    items = pd.DataFrame({"name": ["a", "b"], "probability": [0.5, 0.75]})
+    files.write_outcomes("dln-compact", [Outcomes(source=source, items=items)])
     loss = [{"key": "loss", "value": 1.0 / n, "step": n, "timestamp": n} for n in (1, 2, 3)]
     groups = [ACCURACY, replace(ACCURACY, group="one class", value=0.4)]
     files.write("dln-compact", network.state_dict(), DLN_CARD, groups, loss)
@@ -107,18 +123,21 @@ def test_the_curves_that_a_starter_was_packed_with_are_those_of_its_run(
     assert _named(run.data.metrics) == {"loss", "validation/ferplus/triplet_accuracy"}
     assert len(versions.measurements(version)) == 2
     assert "were not kept" not in run.data.tags["mlflow.note.content"]
+    (logged,) = outcomes.read(version)
+    assert logged.source == source
+    pd.testing.assert_frame_equal(logged.items, items)
 
 
 @pytest.mark.usefixtures("network")
 def test_a_starter_that_older_code_registered_without_the_deviation_is_registered_again(
-    fresh_store: Path, monkeypatch: pytest.MonkeyPatch
+    fresh_store: Path, packed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert fresh_store.is_dir()
     with monkeypatch.context() as older:
         older.setitem(seed.NETWORKS, "dln-compact", lambda _: Older(COMPACT))
         seed.write_graphs(files.Starter.open("dln-compact"))
         seed.seed()
-    seed.write_graphs(files.Starter.open("dln-compact"))
+    shutil.copytree(packed, files.FOLDER, dirs_exist_ok=True)
     assert set(versions.resolve("dln/1").outputs) == {"expression", "identity"}
     assert seed.seed()[-1] == "dln version 2 is in production."
     assert "deviation" in versions.resolve("dln@production").outputs
@@ -134,13 +153,10 @@ class Older(DLN):
         return {name: outputs[name] for name in ("expression", "identity")}
 
 
-def test_a_users_version_stays_in_production(network: DLN, fresh_store: Path) -> None:
+@pytest.mark.usefixtures("network")
+def test_a_users_version_stays_in_production(fresh_store: Path) -> None:
     assert fresh_store.is_dir()
-    run = store.connect().create_run(store.experiment("dln"))
-    versions.register(
-        SPEC, network, crop=CropSpec(size_px=48, margin=0.1), run_id=run.info.run_id, config={},
-        description="My own.",
-    )  # fmt: skip
+    networks.register(SPEC, networks.Tiny(1, {"expression": 16, "identity": 32}))
     promotion.promote("dln", 1)
     assert seed.seed() == ["dln version 2 is the starter dln-compact."]
     assert versions.resolve("dln").number == 1
@@ -194,8 +210,18 @@ def test_a_generator_comes_with_the_shipped_dln_as_its_encoder(
     assert torch.nn.functional.cosine_similarity(condition[:, 16:], deviation).min() > 0.99
 
 
+def test_the_shipped_starters_bring_outcomes_of_the_data_in_their_table() -> None:
+    for name in files.STARTERS:
+        tables = [outcomes.read_file(path) for path in files.outcome_files(name)]
+        measured = {(row.split, row.set) for row in files.Starter.open(name).measurements}
+        found = {(table.source.split, table.source.set) for table in tables if table}
+        assert ("test", "ferplus") in found
+        assert found <= measured
+
+
 def test_the_shipped_starters_are_small_and_their_cards_say_how_they_were_made() -> None:
-    shipped = [*files.FOLDER.glob("*.safetensors"), *files.FOLDER.glob("*.onnx")]
+    kinds = ("*.safetensors", "*.onnx", "*/*.parquet")
+    shipped = [path for kind in kinds for path in files.FOLDER.glob(kind)]
     assert sum(file.stat().st_size for file in shipped) < ALL_STARTERS_BYTES
     for name in filter(files.is_shipped, (files.IDENTITY, *files.STARTERS)):
         starter = files.Starter.open(name)
@@ -208,13 +234,19 @@ def test_the_shipped_starters_are_small_and_their_cards_say_how_they_were_made()
 
 
 @pytest.mark.timeout(400)
-def test_two_processes_that_seed_at_once_register_once(fresh_store: Path) -> None:
+@pytest.mark.usefixtures("network")
+def test_two_processes_that_seed_at_once_register_once(fresh_store: Path, tmp_path: Path) -> None:
     assert fresh_store.is_dir()
     seeds = [
-        subprocess.Popen([sys.executable, "app.py", "seed"], cwd=PROJECT, stdout=subprocess.PIPE)
+        subprocess.Popen(
+            [sys.executable, "-c", SEED, str(tmp_path)],
+            cwd=PROJECT, stdout=subprocess.PIPE, text=True,
+        )
         for _ in range(2)
-    ]
-    assert [seed.wait(300) for seed in seeds] == [0, 0]
-    for name in ("dln", "emotion"):
-        assert [version.number for version in versions.list_versions(name)] == [1]
-        assert versions.resolve(name).number == 1
+    ]  # fmt: skip
+    printed = [each.communicate(timeout=300)[0].splitlines() for each in seeds]
+    assert [each.returncode for each in seeds] == [0, 0]
+    registered = ["dln version 1 is the starter dln-compact.", "dln version 1 is in production."]
+    assert sorted(printed) == [[], registered]
+    assert [version.number for version in versions.list_versions("dln")] == [1]
+    assert versions.resolve("dln").number == 1

@@ -2,9 +2,6 @@
 
 import io
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +11,7 @@ import pytest
 from registry import store, versions
 from registry.artifacts import fetch
 from tests.training.datasets.trees import Tree, pack, photo, plant
+from training.__main__ import main
 from training.datasets.prepared import Prepared
 from training.datasets.readers.label_maps import RAFDB
 
@@ -75,16 +73,19 @@ def fec_row(faces: list[tuple[int, int]], kind: str, answers: tuple[int, ...]) -
 
 
 @pytest.fixture
-def run(fresh_store: Path, tmp_path: Path) -> Run:
-    environment = os.environ | {"EXPRESSION_STUDIO_STORE": str(fresh_store)}
+def run(
+    fresh_store: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Run:
+    assert fresh_store.is_dir()
+    monkeypatch.chdir(tmp_path)
 
     def run(*command: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "training", *command], env=environment, timeout=300,
-            cwd=tmp_path, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-        return done.stdout
+        status, printed = main(list(command)), capsys.readouterr()
+        assert status == 0, f"{command}\n{printed.out}\n{printed.err}"
+        return printed.out
 
     return run
 

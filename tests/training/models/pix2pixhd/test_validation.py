@@ -5,12 +5,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from registry.crops import CropSpec
+from registry.crops import CropSpec, to_tensor
+from training.datasets.alignment import aligned
 from training.datasets.prepared import Prepared
 from training.models.pix2pixhd.encoder import Encoder, encoder_of
 from training.models.pix2pixhd.validation import TransferValidation
 
 SPEC = CropSpec(size_px=64, margin=0.4)
+METRICS = {"distance", "distance_to_truth", "nearer", "identity", "ssim", "ssim_untouched"}
 
 
 @pytest.fixture
@@ -51,14 +53,23 @@ def test_measurements_are_the_means_of_the_items(
     with torch.inference_mode():
         items = validation.items(unchanged, encoder)
         rows = validation.measurements(unchanged, encoder)
-    assert set(items) == {
-        "set", "source", "driver", "truth", "nearer", "identity", "ssim", "ssim_untouched"
-    }  # fmt: skip
-    assert {row.name for row in rows} == {
-        f"validation/toy/{metric}" for metric in ("nearer", "identity", "ssim", "ssim_untouched")
-    }
+    assert set(items) == {"set", "person", "source", "driver", "truth", *METRICS}
+    assert {row.name for row in rows} == {f"validation/toy/{metric}" for metric in METRICS}
     for row in rows:
         assert row.value == pytest.approx(float(np.mean(items[row.metric])))
+
+
+def test_the_distance_to_the_truth_is_that_of_both_expressions(
+    validation: TransferValidation, encoder: Encoder, toy: Prepared
+) -> None:
+    faces = aligned(toy, SPEC)
+    (cases,) = validation.cases
+    with torch.inference_mode():
+        found = validation.items(unchanged, encoder)["distance_to_truth"]
+        for value, case in zip(found[:5], cases, strict=False):
+            assert case.truth is not None
+            both = encoder(to_tensor([faces[case.source], faces[case.truth]]))["expression"]
+            assert value == pytest.approx(float((both[0] - both[1]).norm()), abs=1e-4)
 
 
 def test_an_unchanged_face_is_no_nearer_and_the_same_person(
