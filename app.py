@@ -68,6 +68,9 @@ class Options:
     search: Annotated[Path | None, arg(metavar="FOLDER")] = None
     """Let visitors search this folder, or zip, of photos by expression: whoever can use the page
     sees the faces in it."""
+    evaluated: Annotated[tuple[Path, ...], arg(metavar="FOLDER ...")] = ()
+    """Let visitors leaf through the triplets of evaluations on these prepared data sets: whoever
+    can use the page sees their faces."""
     mlflow_port: Annotated[int, arg(metavar="N")] = 5000
     """Port of MLflow's UI; the next free one where it is busy."""
     no_mlflow: bool = False
@@ -143,10 +146,12 @@ def _open(
     from demo.models import CACHE_BYTES, PAGE_MODELS, ModelServer
     from demo.open_page import announce
     from demo.photo_reader import PhotoReader
+    from demo.prepared_photos import PreparedPhotos
     from demo.search.folder_search import FolderSearch
     from demo.shadow import Shadow
     from demo.visitor_files import visitor_folder
 
+    photos = PreparedPhotos(options.evaluated) if options.evaluated else None
     shadow, pictures = Shadow(options.shadow), visitor_folder()
     server = ModelServer(
         only_validated=options.only_validated, cache_bytes=0 if options.no_cache else CACHE_BYTES
@@ -169,6 +174,7 @@ def _open(
         reader=reader,
         shadow=shadow,
         search=search,
+        photos=photos,
     )
     if search:
         search.start()

@@ -15,6 +15,7 @@ from demo.guards import failure_answer, unfit_answer
 from demo.listeners import Listeners
 from demo.models import PAGE_MODELS, ModelServer
 from demo.photo_reader import PhotoReader
+from demo.prepared_photos import PreparedPhotos
 from demo.search.folder_search import FolderSearch
 from demo.server import WebServer, guarded_app
 from demo.shadow import Shadow
@@ -72,6 +73,7 @@ def create_demo(
     reader: PhotoReader | None = None,
     shadow: Shadow | None = None,
     search: FolderSearch | None = None,
+    photos: PreparedPhotos | None = None,
 ) -> gr.Blocks:
     """Return the page, not yet open.
 
@@ -82,6 +84,7 @@ def create_demo(
         reader: Reads the visitors' photos; a new one by default.
         shadow: Versions that answer beside those in production; none by default.
         search: The folder that visitors may search, if any.
+        photos: The data sets whose evaluations visitors may leaf through, if any.
     """
     visitor_folder()  # before the first component, which asks Gradio for the place of its files
     context = PageContext(
@@ -90,6 +93,7 @@ def create_demo(
         reader=reader or PhotoReader(),
         shadow=shadow or Shadow(),
         search=search,
+        photos=photos,
     )
     with UploadOnlyBlocks(
         listeners or Listeners(), title="Expression Studio", analytics_enabled=False
@@ -140,6 +144,7 @@ def launch_page(
     reader: PhotoReader | None = None,
     shadow: Shadow | None = None,
     search: FolderSearch | None = None,
+    photos: PreparedPhotos | None = None,
 ) -> Page:
     """Open the page and return at once.
 
@@ -151,6 +156,7 @@ def launch_page(
         reader: Reads the visitors' photos; a new one by default.
         shadow: Versions that answer beside those in production; none by default.
         search: The folder that visitors may search, if any.
+        photos: The data sets whose evaluations visitors may leaf through, if any.
 
     Raises:
         OSError: It can't listen there, or pictures can't be stored.
@@ -158,7 +164,7 @@ def launch_page(
     access = access or Access()
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     listeners = Listeners()
-    demo = create_demo(server, mlflow_url, listeners, reader, shadow, search)
+    demo = create_demo(server, mlflow_url, listeners, reader, shadow, search, photos)
     endpoints = {str(fn.api_name) for fn in demo.fns.values() if fn.api_visibility == "public"}
     app = guarded_app(access, visitor_folder(), listeners, endpoints)
     _mount(app, demo, access, port)

@@ -10,6 +10,7 @@ from tyro.conf import FlagCreatePairsOff, Positional
 
 from registry import console
 from registry.console import print_json
+from registry.exchange_commands import export, import_version
 from registry.promotion_commands import gates, history, promote, rollback
 from registry.store_commands import Json, backup, doctor, restore, upgrade
 
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     is empty or unreachable. 4: the gates refused a promotion. 130: stopped by Ctrl-C.
     """
     from registry import logs
-    from registry.errors import BadBackup, BadVersion, RegistryError, first_line
+    from registry.errors import BadBackup, BadExport, BadVersion, RegistryError, first_line
 
     log = logs.log_to_file("registry")
     console.collect_rarely()
@@ -52,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise
     except RegistryError as error:
         print(error, file=sys.stderr)
-        return BAD_INPUT if isinstance(error, BadVersion | BadBackup) else NO_ANSWER
+        return BAD_INPUT if isinstance(error, BadVersion | BadBackup | BadExport) else NO_ANSWER
     except Exception as error:
         logger.exception("python -m registry failed.")
         sentence = f"The command failed: {first_line(error)}. {logs.traceback_note(log)}"
@@ -132,8 +133,9 @@ def show(
         console.print_table(part)
 
 
-for command in (promote, gates, rollback, history, upgrade, backup, restore, doctor):
+for command in (promote, gates, rollback, history, export, upgrade, backup, restore, doctor):
     app.command(command)
+app.command(name="import")(import_version)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,10 @@
 """What killed processes left in the store: runs that still count as running, half-stored models."""
 
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from registry import entries, store
+from registry import entries, logged_models, store
 from registry.console import printable
 from registry.errors import BadVersion
 from registry.store import in_progress
@@ -89,11 +88,7 @@ def clean(leftover: Leftover) -> None:
         if leftover.kind == "run":
             client.set_terminated(leftover.identifier, KILLED)
         else:
-            model = client.get_logged_model(leftover.identifier)
-            folder = entries.local_folder(model.artifact_location)
-            if folder is not None:
-                shutil.rmtree(folder, ignore_errors=True)
-            client.delete_logged_model(leftover.identifier)
+            logged_models.remove(client, client.get_logged_model(leftover.identifier))
         in_progress.forget(leftover.kind, leftover.identifier)
 
 

@@ -24,6 +24,8 @@ LOGGED_MODEL = "models:/"
 VALIDATION, VALIDATION_REASON = "validation_status", "validation_reason"
 """The tags that say whether a version passed the gates, and why or why not."""
 Validation = Literal["passed", "failed"]
+IMPORTED_FROM = "imported_from"
+"""The tag of a version, and of its run, that came from another registry: which version it was."""
 WITHOUT_PT2 = "without_pt2"
 """The tag of a version to which `registration.complete` has not yet added its pt2."""
 DIGESTS = "digests"
@@ -107,6 +109,8 @@ class Version(VersionMetadata):
     validation: Validation | None = None
     """passed: it passed the gates; failed: it must not be used; None: neither is known."""
     validation_reason: str = ""
+    imported_from: str = ""
+    """Which version of another registry it was; empty for one that was registered here."""
 
     @property
     def is_validated(self) -> bool:
@@ -154,6 +158,7 @@ def read(entry: Entry) -> Version:
         description=entry.description,
         validation=_validation(entry),
         validation_reason=entry.tags.get(VALIDATION_REASON, ""),
+        imported_from=entry.tags.get(IMPORTED_FROM, ""),
     )
 
 

@@ -49,6 +49,10 @@ class BadBackup(RegistryError):
     """A file is no whole backup, or none can be written there."""
 
 
+class BadExport(RegistryError):
+    """A folder is no whole export of a version, or none can be written there."""
+
+
 class GraphError(ValueError):
     """What is wrong with a file of a version, as the end of a sentence."""
 

@@ -52,6 +52,7 @@ def table_of_metadata(version: Version) -> Table:
         "Labels": ", ".join(version.labels),
         "Temperature": "" if version.temperature is None else f"{version.temperature:g}",
         "Starter": version.starter or "",
+        "Imported from": version.imported_from,
         **{f"Output {name}": shape for name, shape in version.outputs.items()},
         **{f"Encoder {name}": shape for name, shape in version.encoder.items()},
         **{f"Threshold {name}": f"{least:g}" for name, least in version.thresholds.items()},

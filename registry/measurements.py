@@ -100,10 +100,28 @@ def read(run_id: str) -> list[Measurement]:
     if table is None:
         return []
     try:
-        rows = [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
-        return from_rows({**row, "value": _or_nan(row["value"])} for row in rows)
+        return from_table(table)
     except (KeyError, TypeError, ValueError) as error:
         raise artifacts.unreadable(run_id, FILE, "it is no table of measurements") from error
+
+
+def from_table(table: Mapping[str, Any]) -> list[Measurement]:
+    """Return the measurements in a table that `to_table` made.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is no such table.
+    """
+    rows = [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
+    return from_rows({**row, "value": _or_nan(row["value"])} for row in rows)
+
+
+def to_table(rows: Iterable[Measurement]) -> dict[str, Any]:
+    """Return the measurements as pandas writes a table to JSON with `orient="split"`."""
+    cells = [asdict(row) for row in rows]
+    return {
+        "columns": COLUMNS,
+        "data": [[_or_none(row[column]) for column in COLUMNS] for row in cells],
+    }
 
 
 def write(run_id: str, measurements: Iterable[Measurement]) -> None:
@@ -137,11 +155,7 @@ def lock() -> Iterator[None]:
 
 
 def _write(run_id: str, measurements: Iterable[Measurement]) -> None:
-    rows = [asdict(row) for row in merged(read(run_id), measurements)]
-    table = {
-        "columns": COLUMNS,
-        "data": [[_or_none(row[column]) for column in COLUMNS] for row in rows],
-    }
+    table = to_table(merged(read(run_id), measurements))
     client = store.connect()
     with store.writing(f"The table of measurements of run {run_id}", run_id):
         client.log_dict(run_id, table, FILE)

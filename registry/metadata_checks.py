@@ -26,7 +26,7 @@ def check_crop(size_px: object, margin: object, roll: object) -> None:
     if type(size_px) is not int or not low <= size_px <= high:
         raise MetadataError(f"its faces are {size_px!r} px large, not {low} to {high}")
     least, most = MARGINS
-    if not _is_finite(margin) or not least <= margin <= most:
+    if not is_finite(margin) or not least <= margin <= most:
         raise MetadataError(f"the margin of its crop is {margin!r}, not {least:g} to {most:g}")
     if type(roll) is not bool:
         raise MetadataError(f"the roll of its crop is {roll!r}, neither true nor false")
@@ -66,16 +66,17 @@ def check_numbers(temperature: object, condition: object, thresholds: Mapping[st
     Raises:
         MetadataError: one isn't, or `condition` is no whole number from 0 to 4,096.
     """
-    if temperature is not None and (not _is_finite(temperature) or temperature <= 0):
+    if temperature is not None and (not is_finite(temperature) or temperature <= 0):
         raise MetadataError(f"its temperature is {temperature!r}, not a number above 0")
     if type(condition) is not int or not 0 <= condition <= LARGEST_CONDITION:
         raise MetadataError(
             f"the length of its change is {condition!r}, not 0 to {LARGEST_CONDITION:,}"
         )
     for name, value in thresholds.items():
-        if not _is_finite(value):
+        if not is_finite(value):
             raise MetadataError(f"its threshold {name} is {value!r}, not a finite number")
 
 
-def _is_finite(value: object) -> TypeGuard[int | float]:
+def is_finite(value: object) -> TypeGuard[int | float]:
+    """Return whether a value is a finite number."""
     return isinstance(value, int | float) and type(value) is not bool and math.isfinite(value)

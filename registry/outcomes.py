@@ -114,17 +114,34 @@ def log_file(version: Version, file: Path) -> None:
         client.log_artifact(version.run_id, str(named), FOLDER)
 
 
+def names(version: Version) -> list[str]:
+    """Return how the names of a version's tables begin, `{split}-{set}`, sorted.
+
+    Raises:
+        Unreachable: the store does not answer.
+    """
+    end = _end_of_name(version)
+    found = artifacts.names(version.run_id, FOLDER)
+    return sorted(name.removesuffix(end) for name in found if name.endswith(end))
+
+
 def read(version: Version) -> list[Outcomes]:
     """Return all tables of a version, by name of their files.
 
     Raises:
         Unreachable: the store does not answer, or a table is there and can't be read.
     """
-    names = [
-        n for n in artifacts.names(version.run_id, FOLDER) if n.endswith(_end_of_name(version))
-    ]
-    found = (_fetched(version, f"{FOLDER}/{name}") for name in sorted(names))
+    found = (read_named(version, name) for name in names(version))
     return [outcomes for outcomes in found if outcomes is not None]
+
+
+def read_named(version: Version, name: str) -> Outcomes | None:
+    """Return one of the tables of `names`; None where it is gone, or an older program wrote it.
+
+    Raises:
+        Unreachable: the store does not answer, or the table is there and can't be read.
+    """
+    return _fetched(version, f"{FOLDER}/{name}{_end_of_name(version)}")
 
 
 def _fetched(version: Version, file: str) -> Outcomes | None:

@@ -1,10 +1,7 @@
 """Trained network -> registered version."""
 
 import json
-import logging
-import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from registry import entries, metadata_checks, store
+from registry import entries, logged_models, metadata_checks, store
 from registry.catalog import CATALOG, ModelSpec
 from registry.crops import CropSpec
 from registry.entries import Version, VersionMetadata
 from registry.errors import BadVersion
 from registry.graphs import digests, export, export_parts, onnx_export
 from registry.graphs.export_parts import ExportPart
+from registry.graphs.file_names import CARD
 from registry.store import in_progress
 from registry.store.records import entry_of
 from registry.temporary import TemporaryFolder
@@ -33,7 +31,6 @@ MLFLOW_MODEL = "mlflow"
 """Name of the temporary folder with a version as MLflow's PyTorch model."""
 OnnxOf = Callable[[ExportPart], Any]
 """Returns the ONNX graph of a frozen network: an `onnx.ModelProto`."""
-logger = logging.getLogger(__name__)
 
 
 def register(
@@ -88,6 +85,44 @@ def register(
     return _store(spec, parts, onnx, metadata, run_id, config, description)
 
 
+def register_files(
+    spec: ModelSpec,
+    folder: Path,
+    parts: Sequence[ExportPart],
+    metadata: VersionMetadata,
+    run_id: str,
+    description: str,
+    origin: str,
+) -> Version:
+    """Register the files of a version, as they are, as the newest version of its model.
+
+    Args:
+        spec: the model.
+        folder: the files in their places; MLmodel and the card are added.
+        parts: what the stored pt2 graphs compute, checked; the ONNX graphs are compared with it.
+        metadata: what the version's user has to know, checked.
+        run_id: the MLflow run that it belongs to.
+        description: Markdown.
+        origin: where it comes from, for the version's tag.
+
+    Raises:
+        BadVersion: an ONNX graph can't be loaded, or computes something else.
+        Deleted, Unreachable: as for `store.writing`.
+    """
+    client = store.connect()
+    with store.writing(f"The version of {spec.name}", run_id, FAILED):
+        (folder / CARD).write_text(export.card_text(spec, metadata, description), encoding="utf-8")
+        logged_model = logged_models.create(client, spec, run_id)
+        marked = in_progress.working_on("model", logged_model.model_id)
+        with marked, logged_models.undone_on_failure(client, logged_model):
+            export.write_mlmodel(folder, logged_model, parts)
+            _store_files(client, logged_model, parts, spec, folder)
+            metadata = replace(metadata, digests=digests.of(folder))
+            tags = {entries.IMPORTED_FROM: origin}
+            entry = _create_version(client, spec, logged_model, description, metadata, tags)
+    return entries.read(entry_of(entry, []))
+
+
 def complete(version: Version, network: nn.Module, encoder: nn.Module | None = None) -> None:
     """Add torch.export's graphs to a version that was registered with its ONNX graphs alone.
 
@@ -106,8 +141,7 @@ def complete(version: Version, network: nn.Module, encoder: nn.Module | None = N
     client = store.connect()
     with store.writing(version.title, version.run_id), TemporaryFolder() as scratch:
         export.require_space(scratch, store.folder(), parts)
-        source = client.get_model_version(version.name, number).source
-        logged_model = client.get_logged_model(source.removeprefix(entries.LOGGED_MODEL))
+        logged_model = logged_models.of_version(client, version)
         with in_progress.working_on("model", logged_model.model_id):
             _store_graphs(client, logged_model, parts, spec, scratch)
             found = {**version.digests, **digests.of(scratch / MLFLOW_MODEL)}
@@ -157,9 +191,9 @@ def _store(
         for part in parts:
             model = onnx_export.optimized(onnx(part))
             (files / part.onnx_file).write_bytes(model.SerializeToString())
-        logged_model = _create_logged_model(client, spec, run_id)
+        logged_model = logged_models.create(client, spec, run_id)
         marked = in_progress.working_on("model", logged_model.model_id)
-        with marked, _undone_on_failure(client, logged_model):
+        with marked, logged_models.undone_on_failure(client, logged_model):
             _store_files(client, logged_model, parts, spec, files)
             if not metadata.without_pt2:
                 _store_graphs(client, logged_model, parts, spec, scratch)
@@ -183,7 +217,7 @@ def _store_files(
     client.log_outputs(logged_model.source_run_id, [LoggedModelOutput(model_id, step=0)])
     client.log_model_artifacts(model_id, str(files))
     client.finalize_logged_model(model_id, LoggedModelStatus.READY)
-    with _stored_files(logged_model) as stored:
+    with logged_models.stored_files(logged_model) as stored:
         for part in parts:
             export.check_stored_onnx(stored, part, spec)
 
@@ -201,17 +235,9 @@ def _store_graphs(
     folder = scratch / MLFLOW_MODEL
     export.write_mlflow_model(folder, logged_model, first, spec, extra_files)
     client.log_model_artifacts(logged_model.model_id, str(folder))
-    with _stored_files(logged_model) as stored:
+    with logged_models.stored_files(logged_model) as stored:
         for part in parts:
             export.check_stored(stored, part, spec)
-
-
-def _create_logged_model(client: "MlflowClient", spec: ModelSpec, run_id: str) -> "LoggedModel":
-    """Create an empty logged model next to its run's artifacts."""
-    run = client.get_run(run_id)
-    return client.create_logged_model(
-        run.info.experiment_id, spec.name, source_run_id=run_id, params=run.data.params
-    )
 
 
 def _create_version(
@@ -220,6 +246,7 @@ def _create_version(
     logged_model: "LoggedModel",
     description: str,
     metadata: VersionMetadata,
+    tags: Mapping[str, str] | None = None,
 ) -> "ModelVersion":
     """Make a logged model the newest version of its registered model, with its tags at once."""
     from mlflow.exceptions import MlflowException
@@ -233,37 +260,7 @@ def _create_version(
         spec.name,
         f"{entries.LOGGED_MODEL}{logged_model.model_id}",
         logged_model.source_run_id,
-        metadata.to_tags(),
+        metadata.to_tags() | dict(tags or {}),
         description=description,
         model_id=logged_model.model_id,
     )
-
-
-@contextmanager
-def _stored_files(logged_model: "LoggedModel") -> Iterator[Path]:
-    """Give the folder of a logged model; a server's is fetched and removed after."""
-    folder = entries.local_folder(logged_model.artifact_location)
-    if folder is not None:
-        yield folder
-        return
-    from mlflow.artifacts import download_artifacts
-
-    with TemporaryFolder() as fetched:
-        uri = f"{entries.LOGGED_MODEL}{logged_model.model_id}"
-        yield Path(download_artifacts(artifact_uri=uri, dst_path=str(fetched)))
-
-
-@contextmanager
-def _undone_on_failure(client: "MlflowClient", logged_model: "LoggedModel") -> Iterator[None]:
-    """Remove a logged model and its files if the block fails, first the files: they need space."""
-    try:
-        yield
-    except Exception:
-        folder = entries.local_folder(logged_model.artifact_location)
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
-        try:
-            client.delete_logged_model(logged_model.model_id)
-        except Exception:
-            logger.exception("The logged model %s could not be removed.", logged_model.model_id)
-        raise

@@ -142,16 +142,17 @@ def weights(reference: str) -> "dict[str, Tensor]":
     """Return weights.safetensors of a version, by parameter name, on the CPU.
 
     Raises:
-        BadVersion: the file is missing or broken.
+        BadVersion: the file is missing or broken, or was changed since.
         EmptyRegistry, Unreachable: as for `resolve`.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    from registry.graphs import file_names
+    from registry.graphs import digests, file_names
 
     version = resolve(reference)
     with _whole_files(version) as folder:
+        digests.check(folder, version.digests, [file_names.WEIGHTS])
         try:
             state: dict[str, Tensor] = load_file(folder / file_names.WEIGHTS)
         except (FileNotFoundError, SafetensorError) as error:
@@ -239,8 +240,8 @@ def _whole_files(version: Version) -> Iterator[Path]:
             yield folder
         except GraphError as error:
             raise BadVersion(
-                f"{version.title} can't be used, because {error}: promote another version, or "
-                "register it again."
+                f"{version.title} can't be used, because {error}: promote another version, or make "
+                f"its graphs again, `python -m training reexport {version.name}/{version.number}`."
             ) from error
 
 

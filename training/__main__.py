@@ -1,4 +1,4 @@
-"""python -m training train | evaluate | compare | summary | prepare | show."""
+"""python -m training train | evaluate | compare | summary | prepare | show | reexport."""
 
 import logging
 import sys

@@ -12,6 +12,7 @@ from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional
 
 from registry import console
 from registry.console import print_json
+from training.reexport_command import reexport
 
 PROGRAM = "python -m training"
 Arguments = Sequence[str]
@@ -269,6 +270,7 @@ COMMANDS: Mapping[str, Callable[[Arguments], None]] = {
     "summary": summary,
     "prepare": prepare,
     "show": show,
+    "reexport": reexport,
 }
 
 

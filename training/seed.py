@@ -15,14 +15,8 @@ from registry.versions import EmptyRegistry, Version
 from training.cards.markdown import markdown
 from training.cards.run_card import RunCard
 from training.engine.tracking import Metric, Tracker
-from training.models.backbones.deviation import BackboneConfig, PairConfig
-from training.models.dln import config as dln
-from training.models.dln.network import DLN
-from training.models.emotion.network import EmotionClassifier
 from training.models.pix2pixhd.encoder import Encoder
-from training.models.pix2pixhd.generator import Generator
-from training.models.pix2pixhd.generator_config import GeneratorConfig
-from training.models.pix2pixhd.networks import GeneratorWrapper
+from training.networks import build
 from training.starters import files, graphs, registered
 from training.starters.sheet import starter_sheet
 
@@ -150,20 +144,8 @@ def _log(starter: files.Starter, card: RunCard, text: str, tracker: Tracker) -> 
     tracker.tag(RUN_NOTE, SHIPPED if starter.curves else f"{SHIPPED} {WITHOUT_CURVES}")
 
 
-def _dln(card: Card) -> nn.Module:
-    config = dict(card["config"]["network"])
-    backbone = BackboneConfig(**config.pop("backbone"))
-    return DLN(dln.NetworkConfig(backbone=backbone, **config))
-
-
-def _emotion(card: Card) -> nn.Module:
-    config = dict(card["config"]["network"])
-    backbone = BackboneConfig(**config.pop("backbone"))
-    return EmotionClassifier(PairConfig(backbone=backbone, **config), len(card["labels"]))
-
-
-def _pix2pixhd(card: Card) -> nn.Module:
-    return GeneratorWrapper(Generator(GeneratorConfig(**card["config"]["network"])))
+def _network(card: Card) -> nn.Module:
+    return build(card["model"], card["config"], card["labels"])
 
 
 def _encoder(card: Card) -> nn.Module:
@@ -174,9 +156,5 @@ def _encoder(card: Card) -> nn.Module:
     return Encoder(network, inner, crop, card["config"]["condition"])
 
 
-NETWORKS: Mapping[str, Callable[[Card], nn.Module]] = {
-    files.DLN: _dln,
-    files.EMOTION: _emotion,
-    files.PIX2PIXHD: _pix2pixhd,
-}
+NETWORKS: Mapping[str, Callable[[Card], nn.Module]] = dict.fromkeys(files.STARTERS, _network)
 """Builds the network of each starter from its run card, without weights."""

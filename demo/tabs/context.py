@@ -7,6 +7,7 @@ from html import escape
 from demo.answers import Provenance
 from demo.models import ModelServer
 from demo.photo_reader import PhotoReader
+from demo.prepared_photos import PreparedPhotos
 from demo.search.folder_search import FolderSearch
 from demo.shadow import NOTICE, Shadow
 from registry.catalog import ModelSpec
@@ -32,6 +33,8 @@ class PageContext:
     reader: PhotoReader = field(default_factory=PhotoReader)
     search: FolderSearch | None = None
     shadow: Shadow = field(default_factory=Shadow)
+    photos: PreparedPhotos | None = None
+    """The data sets whose faces visitors may see beside the outcomes of evaluations, if any."""
 
     def shown_crop(self, spec: ModelSpec) -> CropSpec:
         """Return how the version that answers crops a face, at a size for the screen."""

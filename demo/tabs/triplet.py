@@ -12,6 +12,7 @@ from demo.predictors import CLOSE_BELOW, Photo, TripletComparer
 from demo.tabs.context import ASK_AGAIN_SECONDS, PageContext, placeholder, unanswered
 from demo.tabs.examples import TRIPLETS, Examples, paths
 from demo.tabs.model_card import ModelCardAccordion, hide_model_card, show_model_card
+from demo.tabs.outcomes import OutcomesSection
 from demo.tabs.photo_input import ASKED_AGAIN, QUEUED, PhotoInput
 from demo.tabs.search import SearchSection
 from registry.catalog import DLN
@@ -51,6 +52,8 @@ class TripletTab:
         self.card = ModelCardAccordion()
         if context.search is not None:
             SearchSection(context, context.search, self.photo_inputs)
+        if context.photos is not None:
+            OutcomesSection(context.photos)
         for photo_input in self.photo_inputs:
             for event in photo_input.change_events():
                 self._answer_after(event)

@@ -22,7 +22,7 @@ from registry.store import store_errors
 
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel
-    from mlflow.models import ModelSignature
+    from mlflow.models import Model, ModelSignature
     from onnx import ModelProto
 
 BATCHES = (1, 2, 7)
@@ -168,14 +168,8 @@ def write_mlflow_model(
         BadVersion: torch.export can't trace it.
     """
     import mlflow.pytorch
-    from mlflow.models import Model
 
-    model = Model(
-        artifact_path=logged_model.artifact_location,
-        model_uuid=logged_model.model_id,
-        model_id=logged_model.model_id,
-        run_id=logged_model.source_run_id,
-    )
+    model = _model_of(logged_model)
     with _exporting(part, spec):
         mlflow.pytorch.save_model(
             part.network,
@@ -184,9 +178,41 @@ def write_mlflow_model(
             serialization_format="pt2",
             input_example=part.example_inputs(2),
             signature=_signature(part),
-            pip_requirements=[f"torch=={torch.__version__.partition('+')[0]}", "safetensors"],
+            pip_requirements=_requirements(),
             extra_files=[str(path) for path in extra_files],
         )
+
+
+def write_mlmodel(folder: Path, logged_model: "LoggedModel", parts: Sequence[ExportPart]) -> None:
+    """Write MLmodel and requirements.txt beside graphs that are there: MLflow's PyTorch model."""
+    first, *others = parts
+    model = _model_of(logged_model)
+    model.signature = _signature(first)
+    extra_files = {"extra_files": [{"path": part.file} for part in others]} if others else {}
+    model.add_flavor(
+        "pytorch",
+        model_data=Path(first.file).parent.name,
+        pytorch_version=str(torch.__version__),
+        code=None,
+        **extra_files,
+    )
+    model.save(str(folder / "MLmodel"))
+    (folder / "requirements.txt").write_text("\n".join(_requirements()), encoding="utf-8")
+
+
+def _model_of(logged_model: "LoggedModel") -> "Model":
+    from mlflow.models import Model
+
+    return Model(
+        artifact_path=logged_model.artifact_location,
+        model_uuid=logged_model.model_id,
+        model_id=logged_model.model_id,
+        run_id=logged_model.source_run_id,
+    )
+
+
+def _requirements() -> list[str]:
+    return [f"torch=={torch.__version__.partition('+')[0]}", "safetensors"]
 
 
 @contextmanager

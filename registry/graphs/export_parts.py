@@ -5,7 +5,6 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -59,9 +58,28 @@ def freeze_parts(
     size_px: int,
     labels: Sequence[str] = (),
 ) -> tuple[ExportPart, ...]:
-    """Return the frozen networks of a version: its only one, or its generator and its encoder.
+    """Return the frozen networks of a version, copies on the CPU; see `checked_parts`."""
+    frozen = None if encoder is None else _frozen(encoder)
+    return checked_parts(spec, _frozen(network), frozen, size_px, labels)
+
+
+def checked_parts(
+    spec: ModelSpec,
+    network: nn.Module,
+    encoder: nn.Module | None,
+    size_px: int,
+    labels: Sequence[str] = (),
+) -> tuple[ExportPart, ...]:
+    """Return the networks of a version: its only one, or its generator and its encoder.
 
     Each is run on random faces first.
+
+    Args:
+        spec: the model.
+        network: its network or generator, frozen: on the CPU, float32, without gradients.
+        encoder: the same of a generator.
+        size_px: side of the faces.
+        labels: what the columns of `logits` mean.
 
     Raises:
         BadVersion: the spec wants an encoder and there is none, or the other way round; or a
@@ -72,23 +90,31 @@ def freeze_parts(
         raise BadVersion(f"A version of {spec.name} {wanted}: it was not registered.")
     shapes = network_shapes(size_px, labels)
     if encoder is None:
-        only = _frozen_part("network", network, spec.outputs, size_px)
+        only = ExportPart(name="network", network=network, outputs=spec.outputs, size_px=size_px)
         return (_checked(only, spec, shapes, spec.optional_outputs)[0],)
-    encoding = _frozen_part(
-        "encoder", encoder, spec.encoder, size_px, file=ENCODER, onnx_file=ONNX_ENCODER
+    encoding = ExportPart(
+        name="encoder",
+        network=encoder,
+        outputs=spec.encoder,
+        size_px=size_px,
+        file=ENCODER,
+        onnx_file=ONNX_ENCODER,
     )
     encoding, outputs = _checked(encoding, spec, ENCODER_SHAPES, spec.optional_outputs)
     condition = outputs["condition" if "condition" in outputs else "expression"].shape[1]
-    generating = _frozen_part("generator", network, spec.outputs, size_px, condition=condition)
+    generating = ExportPart(
+        name="generator",
+        network=network,
+        outputs=spec.outputs,
+        size_px=size_px,
+        condition=condition,
+    )
     return _checked(generating, spec, shapes)[0], encoding
 
 
-def _frozen_part(
-    name: str, network: nn.Module, outputs: Mapping[str, str], size_px: int, **fields: Any
-) -> ExportPart:
-    """Return a part with a copy on the CPU, in eval mode, float32, without gradients."""
-    frozen = copy.deepcopy(network).cpu().float().eval().requires_grad_(False)
-    return ExportPart(name=name, network=frozen, outputs=outputs, size_px=size_px, **fields)
+def _frozen(network: nn.Module) -> nn.Module:
+    """Return a copy on the CPU, in eval mode, float32, without gradients."""
+    return copy.deepcopy(network).cpu().float().eval().requires_grad_(False)
 
 
 @contextmanager

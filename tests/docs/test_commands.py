@@ -33,6 +33,7 @@ LONG_WORK = (
     "training.compare.compare_versions",
     "training.datasets.prepare.prepare",
     "training.datasets.prepare.show",
+    "training.reexport.reexport",
     "registry.promotion.gated.evaluate_missing",
     "registry.promotion.gated.promote",
     "registry.promotion.roll_back",

@@ -18,10 +18,13 @@ from registry import console
 pytestmark = pytest.mark.usefixtures("terminal")
 COMMANDS: dict[str, tuple[Callable[[list[str]], int], tuple[str, ...]]] = {
     "demo": (demo.__main__.main, ("compare", "emotion", "embed", "transfer")),
-    "registry": (registry.__main__.main, ("list", "show", "promote", "upgrade", "doctor")),
+    "registry": (
+        registry.__main__.main,
+        ("list", "show", "promote", "export", "import", "upgrade", "doctor"),
+    ),
     "training": (
         training.__main__.main,
-        ("train", "evaluate", "compare", "summary", "prepare", "show"),
+        ("train", "evaluate", "compare", "summary", "prepare", "show", "reexport"),
     ),
 }
 
