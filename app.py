@@ -24,6 +24,7 @@ from demo.access import (
     chosen_port,
     free_port,
     notes,
+    require_photos,
     require_port,
 )
 from demo.mlflow_ui import MlflowUI
@@ -64,6 +65,9 @@ class Options:
     auth: Annotated[str | None, arg(metavar="USER:PASSWORD")] = None
     """Ask visitors for this name and password. Others on this machine can read them in the list of
     processes, but not in the variable EXPRESSION_STUDIO_AUTH, which does the same."""
+    search: Annotated[Path | None, arg(metavar="FOLDER")] = None
+    """Let visitors search this folder, or zip, of photos by expression: whoever can use the page
+    sees the faces in it."""
     evaluated: Annotated[tuple[Path, ...], arg(metavar="FOLDER ...")] = ()
     """Let visitors leaf through the triplets of evaluations on these prepared data sets: whoever
     can use the page sees their faces."""
@@ -100,6 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         access = chosen_access(options.host, options.allowed_hosts, options.auth)
         port = chosen_port(options.port)
         require_port(options.mlflow_port)
+        require_photos(options.search)
     except BadSetting as error:
         _print_error(str(error))
         return 2
@@ -142,6 +147,7 @@ def _open(
     from demo.open_page import announce
     from demo.photo_reader import PhotoReader
     from demo.prepared_photos import PreparedPhotos
+    from demo.search.folder_search import FolderSearch
     from demo.shadow import Shadow
     from demo.visitor_files import visitor_folder
 
@@ -159,6 +165,7 @@ def _open(
 
     port = free_port(wanted, "the page", host=access.host)
     mlflow = MlflowUI(None if options.no_mlflow else options.mlflow_port, taken=port)
+    search = FolderSearch(options.search, server, reader.cropper) if options.search else None
     page = launch_page(
         server,
         port=port,
@@ -166,10 +173,14 @@ def _open(
         access=access,
         reader=reader,
         shadow=shadow,
+        search=search,
         photos=photos,
     )
+    if search:
+        search.start()
     in_turn = partial(_close_in_turn, page, pictures)
-    closing[:] = [announce(page.url), in_turn, server.close, shadow.close, mlflow.close]
+    ends = [server.close, shadow.close, mlflow.close, *([search.close] if search else [])]
+    closing[:] = [announce(page.url), in_turn, *ends]
     print(f"The page is at {page.url}")
     if mlflow.url:
         print(f"MLflow's UI {'opens soon' if mlflow.port else 'is'} at {mlflow.url}")

@@ -1,13 +1,24 @@
-"""The page's answers in a terminal: python -m demo compare | emotion | embed | transfer."""
+"""The page's answers in a terminal: python -m demo compare, emotion, embed, transfer and others."""
 
 import logging
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from demo.arguments import BadArguments, Command, Compare, Embed, Emotion, Transfer, parse
+from demo.argument_checks import BadArguments
+from demo.arguments import (
+    Command,
+    Compare,
+    Embed,
+    Emotion,
+    Search,
+    Transfer,
+    TransferVideo,
+    Video,
+    parse,
+)
+from demo.terminal import NotWritten, provenance, tracked, write_errors
 from registry import console
 from registry.console import print_json, printable
 
@@ -18,10 +29,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 DONE, FAILED, BAD_INPUT, NO_REGISTRY, INTERRUPTED = 0, 1, 2, 3, 130
-
-
-class NotWritten(OSError):
-    """A file could not be written; the message is one sentence."""
 
 
 @console.program
@@ -59,18 +66,21 @@ def run(command: Command) -> int:
     from demo.page_answers import find_answers
     from demo.photo_files import PhotoFiles
     from registry.errors import RegistryError
+    from registry.photos import PhotoError
 
+    if isinstance(command, Search) and command.forget:
+        return forget(command)
     photos = PhotoFiles(command.photos)
     photos.check()
-    needs_all = isinstance(command, Compare | Transfer)
-    if not photos.usable or (photos.refused and needs_all):
+    needs_all = isinstance(command, Compare | Transfer | Search | TransferVideo)
+    if command.photos and (not photos.usable or (photos.refused and needs_all)):
         return BAD_INPUT
     try:
         _answer(command, photos, find_answers(command.local))
     except BadPhotos as error:
         for photo, reason in error.refused:
             photos.refuse(photo, reason)
-    except (BadArguments, NotWritten) as error:
+    except (BadArguments, NotWritten, PhotoError) as error:
         print(printable(error), file=sys.stderr)
         return BAD_INPUT
     except RegistryError as error:
@@ -89,6 +99,18 @@ def _answer(command: Command, photos: "PhotoFiles", answers: "Answers") -> None:
             embed(command, photos, answers)
         case Transfer():
             transfer(command, photos.usable, answers)
+        case Search():
+            from demo.search.command import search
+
+            search(command, photos, answers)
+        case Video():
+            from demo.video.command import video
+
+            video(command)
+        case TransferVideo():
+            from demo.video.transfer_command import transfer_video
+
+            transfer_video(command)
 
 
 def compare(command: Compare, photos: "Sequence[PhotoFile]", answers: "Answers") -> None:
@@ -106,7 +128,7 @@ def compare(command: Compare, photos: "Sequence[PhotoFile]", answers: "Answers")
         identities = answer["identity_distances"]
         identity = f", identity {identities[i]:.3f}" if identities else ""
         print(f"  {one} and {other}: expression {answer['distances'][i]:.3f}{identity}")
-    print(f"  {_provenance(answer)}")
+    print(f"  {provenance(answer)}")
 
 
 def emotion(command: Emotion, photos: "PhotoFiles", answers: "Answers") -> None:
@@ -115,7 +137,7 @@ def emotion(command: Emotion, photos: "PhotoFiles", answers: "Answers") -> None:
 
     rows: list[Answer] = []
     try:
-        for photo in _tracked(photos.usable, "photos answered"):
+        for photo in tracked(photos.usable, "photos answered"):
             try:
                 faces = answers.emotion(photo, command.face)
             except BadPhotos as error:
@@ -133,7 +155,7 @@ def _print_emotions(file: str, faces: "Sequence[Answer]") -> None:
     for face in faces:
         shares = [f"{label} {share:.1%}" for label, share in face["probabilities"].items()]
         print(f"{printable(file)}, face {face['face']}: {face['sentence']}")
-        print(f"  {', '.join(shares)}\n  {_provenance(face)}", flush=True)
+        print(f"  {', '.join(shares)}\n  {provenance(face)}", flush=True)
 
 
 def embed(command: Embed, photos: "PhotoFiles", answers: "Answers") -> None:
@@ -141,17 +163,17 @@ def embed(command: Embed, photos: "PhotoFiles", answers: "Answers") -> None:
     from demo.embedding_table import EmbeddingTable
     from demo.local_answers import BadPhotos
 
-    with _write_errors(command.output):
+    with write_errors(command.output):
         table = EmbeddingTable(command.output, command.face)
     left = [photo for photo in photos.usable if not table.holds(photo)]
     try:
-        for photo in _tracked(left, "photos embedded", len(photos.usable)):
+        for photo in tracked(left, "photos embedded", len(photos.usable)):
             try:
                 faces = answers.embed(photo, command.face)
             except BadPhotos as error:
                 photos.refuse(*error.refused[0])
                 continue
-            with _write_errors(command.output):
+            with write_errors(command.output):
                 table.add(photo, faces)
     except KeyboardInterrupt:
         if not table.is_empty:
@@ -160,7 +182,7 @@ def embed(command: Embed, photos: "PhotoFiles", answers: "Answers") -> None:
         raise
     if table.is_empty:
         return
-    with _write_errors(command.output):
+    with write_errors(command.output):
         held = [photo for photo in photos.usable if table.holds(photo)]
         faces_written = table.finish(held)
     if command.json:
@@ -183,7 +205,7 @@ def transfer(command: Transfer, photos: "Sequence[PhotoFile]", answers: "Answers
     driver = photos[1] if len(photos) > 1 else None
     faces = (command.source_face, command.driver_face)
     answer, picture = answers.transfer(photos[0], driver, faces, command.strength)
-    with _write_errors(command.output), atomic_write(command.output) as part:
+    with write_errors(command.output), atomic_write(command.output) as part:
         part.write_bytes(picture)
     if command.json:
         print_json(answer | {"file": str(command.output)})
@@ -198,37 +220,19 @@ def _print_transfer(answer: "Answer", output: Path) -> None:
     before, after = answer["before"], answer["after"]
     print(f"  distance to the expression: {before:.2f} before, {after:.2f} after")
     print(f"  likeness to the person {answer['likeness']:.2f}{other}")
-    print(f"  {printable(output)}\n  {_provenance(answer)}")
+    print(f"  {printable(output)}\n  {provenance(answer)}")
 
 
-def _provenance(answer: "Answer") -> str:
-    """Return which version answered, on which device, by which engine, in how many seconds."""
-    version = f"{answer['model']}, version {answer['version']}"
-    validated = "" if answer["validated"] else " (not validated)"
-    place = f"run {answer['run_id'][:8]}, {answer['device']}, {answer['engine']}"
-    cached = ", from the cache" if answer["cached"] else ""
-    return f"{version}{validated}, {place}, {answer['seconds']:.2f} s{cached}"
+def forget(command: Search) -> int:
+    """Delete what is kept of a folder's faces; return the exit status."""
+    from demo.search import index
 
-
-def _tracked(
-    photos: "Sequence[PhotoFile]", done: str, total: int | None = None
-) -> "Iterable[PhotoFile]":
-    """Report progress where there are several photos; some of `total` may be done already."""
-    count = total or len(photos)
-    return console.track(
-        photos, done, total=count, completed=count - len(photos), disable=count == 1
-    )
-
-
-@contextmanager
-def _write_errors(path: Path) -> Iterator[None]:
-    """Turn a failure to write `path` into one sentence."""
     try:
-        yield
-    except OSError as error:
-        raise NotWritten(
-            f"{path} can't be written ({error.strerror}); nothing there was changed."
-        ) from error
+        print(printable(index.forget(command.folder)))
+    except NotWritten as error:
+        print(printable(error), file=sys.stderr)
+        return BAD_INPUT
+    return DONE
 
 
 def _quiet_libraries() -> None:

@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from ipaddress import ip_address
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import psutil
+
+from demo.argument_checks import is_folder_or_zip
 
 LOOPBACK = "127.0.0.1"
 LOOPBACK_NAMES = (LOOPBACK, "localhost", "::1")
@@ -130,6 +133,16 @@ def require_port(port: int) -> int:
     if not 0 < port <= LAST_PORT:
         raise BadSetting(f"{port} is no port: choose one from 1 to {LAST_PORT}.")
     return port
+
+
+def require_photos(folder: Path | None) -> None:
+    """Check the option --search.
+
+    Raises:
+        BadSetting: It is neither a folder nor a zip.
+    """
+    if folder is not None and not is_folder_or_zip(folder):
+        raise BadSetting(f"--search {str(folder)!r} is no folder and no zip: name one of photos.")
 
 
 def notes(

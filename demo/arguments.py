@@ -1,6 +1,5 @@
 """The command line of `python -m demo`: its commands, and what is refused before any work."""
 
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,28 +10,23 @@ from typing import Annotated
 import tyro
 from tyro.conf import FlagCreatePairsOff, Positional, arg, subcommand
 
+from demo.argument_checks import (
+    BadArguments,
+    Common,
+    Output,
+    PhotoFace,
+    Photos,
+    check_face,
+    check_output,
+    check_photos,
+    check_strength,
+    is_folder_or_zip,
+)
+
 PROG = "python -m demo"
 DESCRIPTION = """Answer questions about photos of faces with the models in production.
 Where a PHOTO may stand, a folder or a zip of photos may stand, too. The photos are JPEG, PNG, WebP,
 AVIF, HEIC, GIF, BMP or TIFF. --version prints the version."""
-
-PhotoFace = Annotated[int | None, arg(metavar="N")]
-Photos = Annotated[Positional[tuple[Path, ...]], arg(metavar="PHOTO [PHOTO ...]")]
-Output = arg(aliases=["-o"], metavar="FILE")
-
-
-class BadArguments(ValueError):
-    """The arguments can't be used; the message is one sentence."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Common:
-    """The options of every command."""
-
-    json: bool = False
-    """Print JSON."""
-    local: bool = False
-    """Answer in this process although the page is open on the same registry and could be asked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +44,8 @@ class Compare(Common):
 
     def check(self) -> None:
         """Raise BadArguments where the arguments can't be used."""
-        _check_photos(self.photos)
-        _check_face(self.face)
+        check_photos(self.photos)
+        check_face(self.face)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,8 +64,8 @@ class Emotion(Common):
 
     def check(self) -> None:
         """Raise BadArguments where the arguments can't be used."""
-        _check_photos(self.photos)
-        _check_face(self.face)
+        check_photos(self.photos)
+        check_face(self.face)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,9 +87,9 @@ class Embed(Common):
 
     def check(self) -> None:
         """Raise BadArguments where the arguments can't be used."""
-        _check_photos(self.photos)
-        _check_face(self.face)
-        _check_output(self.output, ".parquet")
+        check_photos(self.photos)
+        check_face(self.face)
+        check_output(self.output, ".parquet")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,10 +120,10 @@ class Transfer(Common):
         """Raise BadArguments where the arguments can't be used."""
         if self.neutral == (self.driver is not None):
             raise BadArguments("Name a DRIVER, or --neutral instead of one.")
-        _check_face(self.source_face)
-        _check_face(self.driver_face)
-        _check_strength(self.strength)
-        _check_output(self.output, ".png")
+        check_face(self.source_face)
+        check_face(self.driver_face)
+        check_strength(self.strength)
+        check_output(self.output, ".png")
         for photo in self.photos:
             if photo.exists() and self.output.exists() and photo.samefile(self.output):
                 raise BadArguments(
@@ -142,12 +136,127 @@ class Transfer(Common):
         return (self.source,) if self.driver is None else (self.source, self.driver)
 
 
-Command = Compare | Emotion | Embed | Transfer
+@dataclass(frozen=True, kw_only=True)
+class Search(Common):
+    """Find the faces in a folder that are nearest in expression to the face in a photo.
+
+    The folder's photos are computed at its first search, and later only those that are new.
+
+    For example:
+        python -m demo search folder a.jpg
+        python -m demo search photos.zip a.jpg --others-first -o found.html
+        python -m demo search folder --forget
+    """
+
+    folder: Annotated[Positional[Path], arg(metavar="FOLDER")]
+    """The folder or zip of photos to search."""
+    query: Annotated[Positional[Path | None], arg(metavar="[QUERY]")] = None
+    """The photo whose expression is searched for."""
+    face: Annotated[int, arg(metavar="N")] = 1
+    """The face of QUERY: 1 is the largest, 2 the next."""
+    count: Annotated[int, arg(metavar="N")] = 12
+    """How many faces to find."""
+    others_first: bool = False
+    """Faces that may be the same person's as that of QUERY come after all others."""
+    output: Annotated[Path | None, Output] = None
+    """A sheet of the faces found to write, to open in a browser; its name ends with .html."""
+    forget: bool = False
+    """Delete what is kept of the folder's faces, instead of searching."""
+
+    def check(self) -> None:
+        """Raise BadArguments where the arguments can't be used."""
+        if self.forget == (self.query is not None):
+            raise BadArguments("Name a QUERY, or --forget instead of one.")
+        if not self.forget and not is_folder_or_zip(self.folder):
+            raise BadArguments(f"{str(self.folder)!r} is no folder and no zip: name one to search.")
+        if self.count < 1:
+            raise BadArguments(f"--count {self.count} finds nothing: name at least 1.")
+        check_face(self.face)
+        if self.output is not None:
+            check_output(self.output, ".html")
+
+    @property
+    def photos(self) -> tuple[Path, ...]:
+        """The photos named: QUERY, if there is one."""
+        return () if self.query is None else (self.query,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Video(Common):
+    """Write the emotions of the faces in a short video over time, as a table and a plot.
+
+    For example:
+        python -m demo video clip.mp4 clip.csv
+    """
+
+    video: Annotated[Positional[Path], arg(metavar="FILE")]
+    """A video of at most two minutes: MP4, MOV, WebM, MKV, AVI."""
+    output: Annotated[Positional[Path], arg(metavar="OUT")]
+    """The table to write; its name ends with .csv. The plot gets the same name with .png."""
+
+    def check(self) -> None:
+        """Raise BadArguments where the arguments can't be used."""
+        check_output(self.output, ".csv")
+
+    @property
+    def plot(self) -> Path:
+        """The file of the plot."""
+        return self.output.with_suffix(".png")
+
+    @property
+    def photos(self) -> tuple[Path, ...]:
+        """There are no photos."""
+        return ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransferVideo(Common):
+    """Write a short clip with another expression on a face; only of people who agree to it.
+
+    The face is the largest at the clip's beginning. The new clip is MP4, without sound.
+
+    For example:
+        python -m demo transfer-video clip.mp4 b.jpg -o new.mp4
+    """
+
+    clip: Annotated[Positional[Path], arg(metavar="CLIP")]
+    """The clip of the person whose face it stays: at most 20 seconds."""
+    driver: Annotated[Positional[Path | None], arg(metavar="[DRIVER]")] = None
+    """The photo whose expression the face takes on."""
+    neutral: bool = False
+    """Take on a neutral expression instead of a DRIVER's."""
+    output: Annotated[Path, Output]
+    """The clip to write; its name ends with .mp4."""
+    strength: Annotated[float, arg(metavar="S")] = 1.0
+    """-0.5 to 1.5: 0 leaves the face, 1 goes all the way, below 0 away from the expression."""
+    driver_face: Annotated[int, arg(metavar="N")] = 1
+    """The face of DRIVER: 1 is the largest, 2 the next."""
+
+    def check(self) -> None:
+        """Raise BadArguments where the arguments can't be used."""
+        if self.neutral == (self.driver is not None):
+            raise BadArguments("Name a DRIVER, or --neutral instead of one.")
+        check_face(self.driver_face)
+        check_strength(self.strength)
+        check_output(self.output, ".mp4")
+        if self.clip.exists() and self.output.exists() and self.clip.samefile(self.output):
+            raise BadArguments(f"{str(self.output)!r} is the clip itself: name another file.")
+
+    @property
+    def photos(self) -> tuple[Path, ...]:
+        """The photos named: DRIVER, if there is one."""
+        return () if self.driver is None else (self.driver,)
+
+
+Command = Compare | Emotion | Embed | Transfer | Search | Video | TransferVideo
 Subcommands = (
     Annotated[Compare, subcommand("compare")]
     | Annotated[Emotion, subcommand("emotion")]
     | Annotated[Embed, subcommand("embed")]
     | Annotated[Transfer, subcommand("transfer")]
+    | Annotated[Search, subcommand("search")]
+    | Annotated[Video, subcommand("video")]
+    | Annotated[TransferVideo, subcommand("transfer-video")]
 )
 
 
@@ -171,36 +280,3 @@ def parse(arguments: Sequence[str] | None) -> Command:
     )
     command.check()
     return command
-
-
-def _check_photos(photos: Sequence[Path]) -> None:
-    if not photos:
-        raise BadArguments("Name at least one PHOTO.")
-
-
-def _check_face(face: int | None) -> None:
-    if face is not None and face < 1:
-        raise BadArguments(f"{face} is no face: 1 is the largest, 2 the next.")
-
-
-def _check_strength(strength: float) -> None:
-    from demo.transfer import BadStrength, check_strength
-
-    try:
-        check_strength(strength)
-    except BadStrength as error:
-        raise BadArguments(str(error)) from error
-
-
-def _check_output(path: Path, suffix: str) -> None:
-    """Check that a file can be written there, and that its name ends with `suffix`."""
-    if path.suffix != suffix:
-        raise BadArguments(f"{str(path)!r} does not end with {suffix}: name such a file to write.")
-    try:
-        is_folder, has_folder = path.is_dir(), path.parent.is_dir()
-    except OSError:
-        is_folder, has_folder = True, True
-    if not has_folder:
-        raise BadArguments(f"There is no folder {str(path.parent)!r}: make it first.")
-    if is_folder or not os.access(path.parent, os.W_OK):
-        raise BadArguments(f"{str(path)!r} can't be written: name another file.")

@@ -114,6 +114,11 @@ def data_url(jpeg: bytes) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
 
 
+def png_url(png: bytes) -> str:
+    """Return a PNG file as a data URL."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+
+
 def shrink(pixels: UInt8[np.ndarray, "h w 3"], longest_px: int) -> UInt8[np.ndarray, "a b 3"]:
     """Return a picture no longer than this; a smaller one as it is."""
     if max(pixels.shape) <= longest_px:

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import logging
+import re
 from collections.abc import Collection
 from http import HTTPStatus
 from urllib.parse import urlsplit
@@ -34,15 +35,18 @@ POLICY = (
 """What a browser may load for the page: Gradio needs inline scripts, styles and data URLs."""
 HEADERS = {
     "Content-Security-Policy": POLICY,
+    "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
 UNUSED = (
-    *("proxy=", "process_recording", "vibe-", "undo-vibe-", "run-history", "stream/", "deep_link"),
+    *("proxy=", "process_recording", "vibe-", "undo-vibe-", "run-history", "deep_link"),
     *("dev/", "startup-events", "profiling/"),
 )
 """Endpoints of Gradio that fetch addresses, start programs or write files, and no tab uses."""
+FRAMES = re.compile("[0-9a-f]{32}(/close)?")
+"""Where a camera's frames go after the first one, below stream/: to the event that takes them."""
 UNEXPECTED = "Something went wrong here; the log file names the cause. Try once more."
 UNFIT = "What was sent is not what this endpoint takes; its parameters are under Use via API."
 DISK_FULL = "The disk of the machine that runs this page is full; make room and try again."
@@ -119,6 +123,7 @@ class Refusals:
         name = rest.removeprefix("v2/").partition("/")[0]
         known = name in self._endpoints or path == PAGE_EVENTS
         unknown = first in ("call", "run", "api") and not known
+        unknown |= first == "stream" and FRAMES.fullmatch(rest) is None
         if unknown or path.startswith(UNUSED):
             names = ", ".join(sorted(self._endpoints))
             return HTTPStatus.NOT_FOUND, f"There is no such endpoint; there are {names}."

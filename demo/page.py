@@ -16,6 +16,7 @@ from demo.listeners import Listeners
 from demo.models import PAGE_MODELS, ModelServer
 from demo.photo_reader import PhotoReader
 from demo.prepared_photos import PreparedPhotos
+from demo.search.folder_search import FolderSearch
 from demo.server import WebServer, guarded_app
 from demo.shadow import Shadow
 from demo.tabs.context import PageContext
@@ -71,6 +72,7 @@ def create_demo(
     listeners: Listeners | None = None,
     reader: PhotoReader | None = None,
     shadow: Shadow | None = None,
+    search: FolderSearch | None = None,
     photos: PreparedPhotos | None = None,
 ) -> gr.Blocks:
     """Return the page, not yet open.
@@ -81,6 +83,7 @@ def create_demo(
         listeners: Which visitors are listening for answers; the web server keeps it up to date.
         reader: Reads the visitors' photos; a new one by default.
         shadow: Versions that answer beside those in production; none by default.
+        search: The folder that visitors may search, if any.
         photos: The data sets whose evaluations visitors may leaf through, if any.
     """
     visitor_folder()  # before the first component, which asks Gradio for the place of its files
@@ -89,6 +92,7 @@ def create_demo(
         mlflow_url=mlflow_url,
         reader=reader or PhotoReader(),
         shadow=shadow or Shadow(),
+        search=search,
         photos=photos,
     )
     with UploadOnlyBlocks(
@@ -139,6 +143,7 @@ def launch_page(
     access: Access | None = None,
     reader: PhotoReader | None = None,
     shadow: Shadow | None = None,
+    search: FolderSearch | None = None,
     photos: PreparedPhotos | None = None,
 ) -> Page:
     """Open the page and return at once.
@@ -150,6 +155,7 @@ def launch_page(
         access: Where it listens and to whom it answers; None: to this machine only.
         reader: Reads the visitors' photos; a new one by default.
         shadow: Versions that answer beside those in production; none by default.
+        search: The folder that visitors may search, if any.
         photos: The data sets whose evaluations visitors may leaf through, if any.
 
     Raises:
@@ -158,7 +164,7 @@ def launch_page(
     access = access or Access()
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     listeners = Listeners()
-    demo = create_demo(server, mlflow_url, listeners, reader, shadow, photos)
+    demo = create_demo(server, mlflow_url, listeners, reader, shadow, search, photos)
     endpoints = {str(fn.api_name) for fn in demo.fns.values() if fn.api_visibility == "public"}
     app = guarded_app(access, visitor_folder(), listeners, endpoints)
     _mount(app, demo, access, port)

@@ -34,8 +34,11 @@ class PhotoFile:
         except OSError:
             return 0
 
-    def read(self) -> Path | bytes:
+    def read(self, max_bytes: int = MEMBER_BYTES) -> Path | bytes:
         """Return the path of a file, or what a zip's member holds.
+
+        Args:
+            max_bytes: How large a member may be.
 
         Raises:
             PhotoError: The member can't be read.
@@ -47,8 +50,8 @@ class PhotoFile:
                 info = archive.getinfo(self.member)
                 if info.flag_bits & 1:
                     raise PhotoError(f"{self} has a password; unpack it first.")
-                if info.file_size > MEMBER_BYTES:
-                    raise PhotoError(f"{self} is larger than {MEMBER_BYTES // 10**6} MB.")
+                if info.file_size > max_bytes:
+                    raise PhotoError(f"{self} is larger than {max_bytes // 10**6} MB.")
                 return archive.read(info)
         except (OSError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
             raise PhotoError(

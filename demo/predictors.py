@@ -235,19 +235,25 @@ def _softmax(logits: Float[np.ndarray, "faces labels"]) -> Float[np.ndarray, "fa
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
+def emotion_sentence(ordered: Mapping[str, float], face: Face) -> tuple[str, bool, str]:
+    """Return a face's label, whether it is sure, and a sentence; the likeliest label is first."""
+    label, top = next(iter(ordered.items()))
+    sure = top >= NOT_SURE_BELOW and not face.uncertain_roll
+    turned = f"; {MAY_BE_TURNED.format('the face')}" if face.uncertain_roll else ""
+    return label, sure, (SURE if sure else NOT_SURE).format(label, top) + turned
+
+
 def _emotion_answer(
     index: int, face: Face, probabilities: Mapping[str, float], provenance: Provenance
 ) -> EmotionAnswer:
     ordered = dict(sorted(probabilities.items(), key=lambda item: -item[1]))
-    label, top = next(iter(ordered.items()))
-    sure = top >= NOT_SURE_BELOW and not face.uncertain_roll
-    turned = f"; {MAY_BE_TURNED.format('the face')}" if face.uncertain_roll else ""
+    label, sure, sentence = emotion_sentence(ordered, face)
     return EmotionAnswer(
         face_index=index,
         face=face,
         label=label,
         probabilities=ordered,
         sure=sure,
-        sentence=(SURE if sure else NOT_SURE).format(label, top) + turned,
+        sentence=sentence,
         provenance=provenance,
     )

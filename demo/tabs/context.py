@@ -8,6 +8,7 @@ from demo.answers import Provenance
 from demo.models import ModelServer
 from demo.photo_reader import PhotoReader
 from demo.prepared_photos import PreparedPhotos
+from demo.search.folder_search import FolderSearch
 from demo.shadow import NOTICE, Shadow
 from registry.catalog import ModelSpec
 from registry.crops import CropSpec
@@ -23,12 +24,14 @@ class PageContext:
     """What all tabs use.
 
     `server` has the models in production, `shadow` those that answer beside them for comparison;
-    `mlflow_url` is where MLflow's UI runs, if it does; `reader` reads all photos.
+    `mlflow_url` is where MLflow's UI runs, if it does; `reader` reads all photos; `search` is the
+    folder that visitors may search, if there is one.
     """
 
     server: ModelServer
     mlflow_url: str | None
     reader: PhotoReader = field(default_factory=PhotoReader)
+    search: FolderSearch | None = None
     shadow: Shadow = field(default_factory=Shadow)
     photos: PreparedPhotos | None = None
     """The data sets whose faces visitors may see beside the outcomes of evaluations, if any."""

@@ -1,7 +1,6 @@
 """The Emotion tab: one photo, and the emotion of every face in it."""
 
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +10,14 @@ from demo.answers import EmotionAnswer
 from demo.face_table import face_table
 from demo.predictors import NOT_SURE_BELOW, EmotionRecognizer, Photo
 from demo.tabs.context import ASK_AGAIN_SECONDS, PageContext, placeholder, unanswered
+from demo.tabs.emotion_bars import bars_html
 from demo.tabs.examples import Examples, example_photos
 from demo.tabs.model_card import ModelCardAccordion, hide_model_card, show_model_card
+from demo.tabs.photo_batch import PhotoBatchSection
 from demo.tabs.photo_input import ASKED_AGAIN, QUEUED, PhotoInput
 from demo.tabs.uploads import cache_file
+from demo.tabs.video import VideoSection
+from demo.tabs.webcam import WebcamSection
 from registry.catalog import EMOTION
 from registry.errors import RegistryError
 
@@ -43,6 +46,9 @@ class EmotionTab:
                 self.card = ModelCardAccordion()
         self._build_table()
         examples = Examples("Or try a synthetic person", [[path] for path in example_photos()])
+        WebcamSection(context)
+        VideoSection(context)
+        PhotoBatchSection(context)
         for event in self.photo_input.change_events():
             self._answer_after(event)
         self._answer_after(examples.click(self._load, self.photo_input.outputs, **QUEUED))
@@ -109,7 +115,7 @@ class EmotionTab:
             heading = f"Face {number}: {answer.sentence}"
         else:
             heading = answer.sentence[:1].upper() + answer.sentence[1:]
-        body = f'{_bars(answer)}<p class="hint">{THRESHOLD}</p>'
+        body = f'{bars_html(answer.probabilities)}<p class="hint">{THRESHOLD}</p>'
         return self._context.answer_html(EMOTION, heading, body, answer.provenance)
 
     def _group(self, photo: Photo, chosen: int, answers: Sequence[EmotionAnswer]) -> list[Any]:
@@ -130,17 +136,3 @@ class EmotionTab:
 
 def _short(answer: EmotionAnswer) -> str:
     return answer.label if answer.sure else f"{answer.label}?"
-
-
-def _bars(answer: EmotionAnswer) -> str:
-    """Return the probabilities as bars, highest first.
-
-    Not gr.Label: each of its bars is a button without a function, eight stops for the Tab key.
-    """
-    rows = "".join(
-        f'<li><span class="name">{escape(label)}</span>'
-        f'<span class="track"><span class="bar" style="width:{share:.1%}"></span></span>'
-        f'<span class="share">{share:.0%}</span></li>'
-        for label, share in answer.probabilities.items()
-    )
-    return f'<ol class="bars">{rows}</ol>'

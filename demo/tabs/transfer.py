@@ -13,6 +13,7 @@ from demo.contact_sheet import contact_sheet
 from demo.drawing import shrink
 from demo.marking import encode_jpeg
 from demo.predictors import Photo
+from demo.tabs.clip import ClipSection
 from demo.tabs.context import (
     ASK_AGAIN_SECONDS,
     PageContext,
@@ -96,6 +97,8 @@ class TransferTab:
         self._build_options()
         self._build_answer()
         self._connect(examples)
+        options = [self.other.state, self.other.faces, self.target, self.strength, self.agreed]
+        ClipSection(context, options, neutral=NEUTRAL)
 
     def _build_options(self) -> None:
         self.agreed = gr.Checkbox(

@@ -14,6 +14,7 @@ from demo.tabs.examples import TRIPLETS, Examples, paths
 from demo.tabs.model_card import ModelCardAccordion, hide_model_card, show_model_card
 from demo.tabs.outcomes import OutcomesSection
 from demo.tabs.photo_input import ASKED_AGAIN, QUEUED, PhotoInput
+from demo.tabs.search import SearchSection
 from registry.catalog import DLN
 from registry.errors import RegistryError
 
@@ -49,6 +50,8 @@ class TripletTab:
             placeholder(ADD_PHOTOS), elem_id="triplet-answer", apply_default_css=False
         )
         self.card = ModelCardAccordion()
+        if context.search is not None:
+            SearchSection(context, context.search, self.photo_inputs)
         if context.photos is not None:
             OutcomesSection(context.photos)
         for photo_input in self.photo_inputs:

@@ -10,6 +10,7 @@ from gradio.processing_utils import save_bytes_to_cache
 
 from demo.guards import DISK_FULL, UNEXPECTED, UNFIT, is_disk_full
 from demo.listeners import Listeners
+from demo.live_emotion import DATA_URL
 from demo.tabs.visitor_queue import VisitorQueue
 from demo.visitor_files import FolderFull, visitor_folder
 from registry.errors import RegistryError
@@ -54,7 +55,8 @@ class UploadOnlyBlocks(gr.Blocks):  # type: ignore[misc]
         self, block_fn: Any, inputs: list[Any], *args: Any, **kwargs: Any
     ) -> list[Any]:
         """Refuse other files before Gradio reads them, and values of other types."""
-        if not all(map(_is_plain_or_upload, inputs)):
+        is_stream = block_fn.connection == "stream"
+        if not all(_is_plain_or_upload(each) or (is_stream and is_frame(each)) for each in inputs):
             raise gr.Error(SEND_THE_PICTURE, print_exception=False)
         try:
             values: list[Any] = await super().preprocess_data(block_fn, inputs, *args, **kwargs)
@@ -103,6 +105,13 @@ def _is_plain_or_upload(value: Any) -> bool:
     if not isinstance(value, dict):
         return not isinstance(value, list)
     return value.get("meta") == FILE_META and visitor_folder().holds(str(value.get("path")))
+
+
+def is_frame(value: Any) -> bool:
+    """Return whether a value is a frame of a camera: a data URL, and no file beside it."""
+    if not isinstance(value, dict) or value.get("path"):
+        return False
+    return str(value.get("url")).startswith(DATA_URL)
 
 
 def cache_file(data: bytes, name: str, component: gr.blocks.Block) -> str:

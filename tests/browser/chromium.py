@@ -22,8 +22,8 @@ def path() -> str | None:
 
 
 @contextmanager
-def opened() -> Iterator[Browser]:
+def opened(*flags: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path(), args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=path(), args=[*FLAGS, *flags])
         yield browser
         browser.close()

@@ -18,7 +18,9 @@ from torch import Tensor
 from demo.access import Access
 from demo.models import ModelServer
 from demo.page import launch_page
+from demo.search.folder_search import FolderSearch
 from registry import versions
+from registry.faces import FaceCropper
 from tests.conftest import unused_port
 from tests.demo.fakes import ALIKE, FakeRegistry, answers
 
@@ -107,16 +109,29 @@ class Visitor:
 
 @contextmanager
 def opened_page(
-    fake: FakeRegistry, access: Access | None = None, poll_seconds: float | None = None
+    fake: FakeRegistry,
+    access: Access | None = None,
+    poll_seconds: float | None = None,
+    searched: Path | None = None,
 ) -> Iterator[str]:
-    """Open a page over versions in memory, and give its URL; it follows aliases if it polls."""
+    """Open a page over versions in memory, and give its URL; it follows aliases if it polls.
+
+    With `searched`, visitors may search this folder.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(versions, "resolve", fake.resolve)
         patch.setattr(versions, "load", fake.load)
         patch.setattr(versions, "card", lambda reference: f"# {reference}\n")
         server = ModelServer(poll_seconds)
-        page = launch_page(server, port=unused_port(), mlflow_url=None, access=access)
+        search = FolderSearch(searched, server, FaceCropper()) if searched else None
+        page = launch_page(
+            server, port=unused_port(), mlflow_url=None, access=access, search=search
+        )
+        if search:
+            search.start()
         yield page.url
+        if search:
+            search.close()
         page.close()
         server.close()
 

@@ -1,0 +1,1 @@
+"""Search by expression: the photos of a folder whose faces look most like a photo's."""

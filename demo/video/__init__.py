@@ -1,0 +1,1 @@
+"""Short videos: the emotions of the faces in them over time."""
