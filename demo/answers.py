@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from demo.batching import Outputs
-from demo.models import Model
+from demo.loaded_model import Model
 from demo.output_cache import CachedOutputs
 from registry.faces import Face
 

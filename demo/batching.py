@@ -10,7 +10,7 @@ import numpy as np
 from demo.output_cache import CachedFunction
 
 if TYPE_CHECKING:
-    from demo.models import Model
+    from demo.loaded_model import Model
     from registry.entries import Version
 
 Arrays = tuple[np.ndarray, ...]

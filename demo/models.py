@@ -3,13 +3,10 @@
 import logging
 import threading
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
-
-import numpy as np
 
 from demo.batching import BatchedModel
+from demo.loaded_model import Model
 from demo.version_checks import mark, require_validated, smoke_check, tag_if_broken
 from registry import seeding
 from registry.catalog import DLN, EMOTION, PIX2PIXHD
@@ -30,38 +27,6 @@ STARTERS_COMING = "{name} can't answer yet: {progress}. It takes a few seconds."
 
 class StartersComing(EmptyRegistry):
     """Nothing is in production yet, but the starters are being registered; the message says so."""
-
-
-@runtime_checkable
-class Model(Protocol):
-    """What a loaded version can do; `registry.versions.ProductionModel` is one."""
-
-    @property
-    def version(self) -> Version:
-        """The version that answers."""
-
-    @property
-    def device(self) -> str:
-        """Where it computes: cpu, cuda or mps."""
-
-    @property
-    def engine(self) -> str:
-        """What computes it, "onnxruntime" or "torch" for example."""
-
-    def __call__(
-        self, faces: np.ndarray, change: np.ndarray | None = None
-    ) -> Mapping[str, np.ndarray]:
-        """Return the outputs for faces, batch 3 h w in [0, 1], float32.
-
-        A version with two graphs also takes the change of the expressions, batch 16.
-        """
-
-    def encode(self, faces: np.ndarray) -> Mapping[str, np.ndarray]:
-        """Return the outputs of the encoder of a version with two graphs.
-
-        Raises:
-            BadVersion: The version has one graph.
-        """
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,7 +22,7 @@ from demo.answers import (
     Provenance,
     TripletAnswer,
 )
-from demo.models import Model
+from demo.loaded_model import Model
 from registry.catalog import DLN, EMOTION
 from registry.crops import Crop, CropSpec, to_array
 from registry.faces import Face, FaceCropper, select_face

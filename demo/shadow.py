@@ -16,7 +16,7 @@ from typing import TypeVar
 import numpy as np
 
 from demo.answers import EmotionAnswer, TripletAnswer
-from demo.models import Model
+from demo.loaded_model import Model
 from demo.predictors import EmotionRecognizer, Photo, TripletComparer
 from demo.version_checks import smoke_check
 from registry import entries

@@ -12,8 +12,9 @@ from jaxtyping import Float, UInt8
 
 from demo.answers import Provenance
 from demo.batching import Outputs
+from demo.loaded_model import Model
 from demo.marking import encode_png
-from demo.models import Model, StartersComing
+from demo.models import StartersComing
 from demo.pasting import paste_change
 from demo.predictors import BATCH, ModelProvider, Photo, read_photo_with_faces
 from demo.transfer_limits import LIMITS, warnings_about

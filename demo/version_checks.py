@@ -11,7 +11,7 @@ from registry.entries import Version
 from registry.errors import BadVersion, GraphError, RegistryError
 
 if TYPE_CHECKING:
-    from demo.models import Model
+    from demo.loaded_model import Model
 
 logger = logging.getLogger(__name__)
 

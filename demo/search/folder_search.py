@@ -11,7 +11,7 @@ import numpy as np
 
 from demo.answers import Provenance
 from demo.argument_checks import is_folder_or_zip
-from demo.models import Model
+from demo.loaded_model import Model
 from demo.photo_files import PhotoFile, expand
 from demo.predictors import ModelProvider, Photo, TripletComparer, read_photo_with_faces
 from demo.search.index import FolderIndex

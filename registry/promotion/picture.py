@@ -1,12 +1,9 @@
 """The picture of a comparison: by how much a version is better or worse, with the intervals."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from registry.promotion.comparison import Row
-
-if TYPE_CHECKING:
-    from registry.promotion.report import Report
 
 PASSED, FAILED = "#1a7f4b", "#c0392b"
 INCH_PER_ROW, WIDTH_INCH, DPI = 0.28, 9.0, 120
@@ -14,19 +11,23 @@ FARTHEST = 6.0
 """How many margins the picture shows to each side; what is farther away is drawn at its edge."""
 
 
-def draw(report: "Report", path: Path) -> Path:
+def draw(compared: Sequence[Row], title: str, path: Path) -> Path:
     """Draw the rows that have a difference, as PNG, and return its path.
 
     The unit is the margin: a point at -1 is as much worse as is allowed. Points are differences,
     lines their 95 % intervals; better is to the right for every metric.
+
+    Args:
+        compared: the rows.
+        title: what stands above the picture.
+        path: the file, whose folder exists.
 
     Raises:
         OSError: the file can't be written.
     """
     from matplotlib.figure import Figure
 
-    assert report.champion is not None
-    rows = [row for row in report.rows if row.margin and row.candidate is not None]
+    rows = [row for row in compared if row.margin and row.candidate is not None]
     figure = Figure(figsize=(WIDTH_INCH, 1.4 + INCH_PER_ROW * len(rows)), layout="constrained")
     axes = figure.subplots()
     for height, row in enumerate(reversed(rows)):
@@ -39,7 +40,7 @@ def draw(report: "Report", path: Path) -> Path:
     axes.set_yticks(range(len(rows)), [_label(row) for row in reversed(rows)])
     axes.set_xlim(-FARTHEST - 0.3, FARTHEST + 0.3)
     axes.set_xlabel("worse  <  difference in margins, 95 % interval  >  better")
-    axes.set_title(f"{report.candidate.title} against version {report.champion.number}", size=11)
+    axes.set_title(title, size=11)
     figure.savefig(path, dpi=DPI)
     return path
 

@@ -86,6 +86,11 @@ class Report:
     def _reference(self) -> str:
         return f"{self.candidate.name}/{self.candidate.number}"
 
+    @property
+    def _title(self) -> str:
+        assert self.champion is not None
+        return f"{self.candidate.title} against version {self.champion.number}"
+
     def _alone(self) -> str:
         nothing = f"no version of {self.candidate.name} is there to compare it with"
         if self.measured:
@@ -120,7 +125,7 @@ class Report:
             Column("Difference", overflow="fold"),
             Column("Limit", no_wrap=True),
             Column("", no_wrap=True),
-            title=f"{self.candidate.title} against version {self.champion.number}",
+            title=self._title,
             title_style="bold",
             box=SIMPLE,
             padding=0,
@@ -152,7 +157,7 @@ class Report:
             TemporaryFolder() as folder,
         ):
             client.log_dict(run_id, {"columns": COLUMNS, "data": data}, f"{stem}.json")
-            picture = draw(self, folder / f"{Path(stem).name}.png")
+            picture = draw(self.rows, self._title, folder / f"{Path(stem).name}.png")
             client.log_artifact(run_id, str(picture), FOLDER)
             tables = json.loads(client.get_run(run_id).data.tags.get(SHOWN_AS, "[]"))
             tables = [table for table in tables if table["path"] != f"{stem}.json"]
