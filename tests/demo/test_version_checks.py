@@ -110,7 +110,7 @@ def test_a_broken_version_is_tagged_with_the_sentence_of_the_banner(
     assert until(lambda: written)
     ((failed, status, reason),) = written
     assert (failed, status) == (2, "failed")
-    assert f"{reason} Until then version 1 answers." == server.problem("dln")
+    assert until(lambda: server.problem("dln") == f"{reason} Until then version 1 answers.")
     registry.put("emotion", 3, even)
     tag(registry, "emotion", labels=("cheerful", *EMOTION.labels[1:]))
     server.follow("emotion")

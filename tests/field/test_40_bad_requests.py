@@ -99,7 +99,7 @@ def test_an_unknown_endpoint_is_not_found(visitor: Visitor, path: str) -> None:
 
 def test_events_of_the_page_are_no_endpoints(visitor: Visitor) -> None:
     answer = visitor.post("/gradio_api/call/load_upload", json={"data": []})
-    assert answer.json()["detail"].endswith("there are compare, embed, emotion, transfer.")
+    assert answer.json()["detail"].endswith("there are compare, embed, emotion, models, transfer.")
 
 
 def test_a_failure_nobody_expected_is_no_empty_error(
