@@ -34,6 +34,8 @@ class Source:
     measured_by: str = ""
     """What measured the items, if that isn't the same for all versions of a model: of transfers
     the digest of the encoder. Outcomes measured by different encoders are never compared."""
+    imported: bool = False
+    """Whether they came with a version of another registry: the gates don't count them."""
 
     @property
     def name(self) -> str:

@@ -166,7 +166,8 @@ def _write_knowledge(version: Version, folder: Path) -> None:
     artifacts.fetch(version.run_id, layout.RUN_CARD, folder)
     (folder / layout.OUTCOMES).mkdir()
     for found in outcomes.read(version):
-        source = replace(found.source, folder=layout.data_folder(found.source.set))
+        where = layout.data_folder(found.source.set)
+        source = replace(found.source, folder=where, imported=False)
         path = folder / layout.OUTCOMES / f"{source.name}.parquet"
         outcomes.write_file(path, replace(found, source=source))
 

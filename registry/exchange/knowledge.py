@@ -102,7 +102,7 @@ def _check_row(row: Measurement) -> None:
 
 
 def _outcomes(folder: Path, names: set[str]) -> tuple[Outcomes, ...]:
-    """Return the tables of outcomes; their folder of the data is replaced."""
+    """Return the tables of outcomes, marked as imported; their folder of the data is replaced."""
     found = []
     for name in sorted(names):
         path = PurePosixPath(name)
@@ -122,7 +122,7 @@ def _checked_source(source: Source) -> Source:
         raise ValueError("its data set has no plain name")
     if not all(DIGEST.fullmatch(digest) for digest in (source.digest, source.measured_by or "0")):
         raise ValueError("its digest is none")
-    return replace(source, folder=layout.data_folder(source.set))
+    return replace(source, folder=layout.data_folder(source.set), imported=True)
 
 
 def read_json(path: Path) -> Any:

@@ -97,8 +97,9 @@ def compare(
 
 
 def _tables(version: Version) -> dict[str, Outcomes]:
-    found = outcomes.read(version)
-    return {each.source.name: each for each in found if each.source.split != TRAIN}
+    """Return what was measured of a version in this registry, on splits that nothing learns."""
+    sources = ((each.source, each) for each in outcomes.read(version))
+    return {s.name: each for s, each in sources if s.split != TRAIN and not s.imported}
 
 
 def _absent(version: Version, source: Source) -> tuple[Row, list[Evaluation]]:

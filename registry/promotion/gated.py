@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from registry import versions
+from registry import outcomes, versions
 from registry.entries import Version
 from registry.errors import BadVersion, Deleted, EmptyRegistry
 from registry.promotion import alias, gates, journal, validation
@@ -123,7 +123,9 @@ def _earlier(version: Version) -> Version | None:
 
 
 def _is_measured(version: Version) -> bool:
-    """Return whether anything was measured of a version on data."""
+    """Return whether anything was measured of a version on data, in this registry."""
+    if version.imported_from:
+        return any(not table.source.imported for table in outcomes.read(version))
     return any(row.split for row in versions.measurements(version))
 
 

@@ -28,7 +28,10 @@ MAINS: dict[str, Callable[[list[str]], int]] = {
     "training": training.__main__.main,
 }
 LONG_WORK = (
+    "app.require_photos",
     "app.serve",
+    "demo.video.command.video",
+    "demo.video.transfer_command.transfer_video",
     "training.train.train",
     "training.evaluate.measure",
     "training.compare.compare_recipes",

@@ -62,7 +62,7 @@ def test_card_measurements_and_outcomes_come_along_and_the_status_does_not(
     assert repr(measurements.read(second.run_id)) == repr(measurements.merged([], MEASURED))
     assert artifacts.fetch_json(second.run_id, "card.json") == {"recipe": "tiny"}
     (table,) = outcomes.read(second)
-    assert table.source == replace(SOURCE, folder="data/toy")
+    assert table.source == replace(SOURCE, folder="data/toy", imported=True)
     pd.testing.assert_frame_equal(table.items, ITEMS)
     exporting.export(second, tmp_path / "again")
     file = tmp_path / "again" / "evaluation" / "test-toy.parquet"

@@ -125,10 +125,11 @@ def test_the_whole_interval_decides_and_not_the_difference_alone(measured: Measu
         ({"digest": "cd" * 32}, "data of the two evaluations differ"),
         ({"measured_by": "another encoder"}, "two different encoders"),
         ({"set": "other"}, "isn't on this machine"),
+        ({"imported": True}, "isn't on this machine"),
     ],
 )
 def test_outcomes_on_other_data_are_never_compared(
-    measured: Measured, changes: dict[str, str], note: str
+    measured: Measured, changes: dict[str, Any], note: str
 ) -> None:
     measured(210)
     measured(270, **changes)
