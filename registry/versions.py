@@ -151,7 +151,7 @@ def weights(reference: str) -> "dict[str, Tensor]":
     from registry.graphs import digests, file_names
 
     version = resolve(reference)
-    with _whole_files(version) as folder:
+    with _whole_files(version, of_weights=True) as folder:
         digests.check(folder, version.digests, [file_names.WEIGHTS])
         try:
             state: dict[str, Tensor] = load_file(folder / file_names.WEIGHTS)
@@ -170,7 +170,7 @@ def config(reference: str) -> dict[str, Any]:
     from registry.graphs import file_names
 
     version = resolve(reference)
-    with _whole_files(version) as folder:
+    with _whole_files(version, of_weights=True) as folder:
         try:
             file = folder / file_names.CONFIG
             values: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
@@ -233,15 +233,16 @@ def find(name: str, **fields: object) -> Version | None:
 
 
 @contextmanager
-def _whole_files(version: Version) -> Iterator[Path]:
+def _whole_files(version: Version, *, of_weights: bool = False) -> Iterator[Path]:
     """Give a version's folder; an error inside is reported with the version's name."""
+    again = f"make its graphs again, `python -m training reexport {version.name}/{version.number}`"
     with store.answering(), entries.files(version) as folder:
         try:
             yield folder
         except GraphError as error:
             raise BadVersion(
-                f"{version.title} can't be used, because {error}: promote another version, or make "
-                f"its graphs again, `python -m training reexport {version.name}/{version.number}`."
+                f"{version.title} can't be used, because {error}: promote another version, or "
+                f"{'restore a backup' if of_weights else again}."
             ) from error
 
 

@@ -79,8 +79,11 @@ def call(page: Page, number: int, data: list[Any]) -> dict[str, Any]:
 def test_a_picture_sent_to_the_page_is_read(page: Page, examples: Path) -> None:
     with next(examples.glob("*.jpg")).open("rb") as picture:
         (path,) = httpx.post(f"{page.url}/gradio_api/upload", files={"files": picture}).json()
-    for number in (n for n, event in page.blocks.fns.items() if takes_picture(event)):
-        assert call(page, number, [FILE | {"path": path}])["success"]
+    sent = FILE | {"path": path}
+    for number, event in page.blocks.fns.items():
+        if takes_picture(event):
+            data = [sent if isinstance(block, gr.Image) else None for block in event.inputs]
+            assert call(page, number, data)["success"], event.api_name
 
 
 def test_nothing_decodes_an_upload_before_our_checks(page: Page) -> None:

@@ -253,7 +253,7 @@ def test_a_cut_off_file_is_named(register: Register) -> None:
     graph = folder / "data" / "model.pt2"
     graph.write_bytes(graph.read_bytes()[:-20])
     for read in (versions.load, versions.load_module, versions.weights, versions.config):
-        with pytest.raises(BadVersion, match="broken"):
+        with pytest.raises(BadVersion, match=r"broken|was changed after it was registered"):
             read("dln/1")
 
 
