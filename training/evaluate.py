@@ -54,7 +54,7 @@ class Evaluation:
             set=self.data.name,
             split=self.split,
             digest=self.data.digest,
-            folder=str(self.data.folder),
+            folder=str(self.data.folder.resolve()),
             measured_by=_encoder(self.version) if self.version.encoder else "",
         )
         return Outcomes(source=source, items=self.items)

@@ -55,7 +55,9 @@ def mean_recall(faces: Faces, weights: Weights) -> Float[np.ndarray, "resamples"
 def macro_f1(faces: Faces, weights: Weights) -> Float[np.ndarray, "resamples"]:
     """Return the mean of F1 = 2 TP / (2 TP + FP + FN) over the labels that occur."""
     return _mean_over_labels(
-        faces, weights, lambda right, true, answered: _ratio(2 * right, true + answered)
+        faces,
+        weights,
+        lambda right, true, answered: _ratio(2 * right, np.where(true, true + answered, 0)),
     )
 
 

@@ -25,6 +25,8 @@ TRANSFER_METRICS = ("distance_to_truth", "distance", "nearer", "identity", "ssim
 KEYS = ("kind", "type", "name_1", "name_2", "name_3", "name", "source", "driver")
 """The columns that say which item a row is, and after these what is true of it."""
 TRUTHS = ("emotion", "truth", "same_person", "person", "person_1", "person_2", "person_3")
+FEWEST_PERSONS = 20
+"""With fewer persons, photos are drawn: the interval of a few persons would be far too narrow."""
 NAMES, PERSONS = ("name_1", "name_2", "name_3"), ("person_1", "person_2", "person_3")
 
 
@@ -60,6 +62,9 @@ def _aligned(one: pd.DataFrame, other: pd.DataFrame) -> tuple[pd.DataFrame, pd.D
         KeyError: one lacks a column.
         OtherItemsError: they don't have the same items.
     """
+    if "kind" not in one and "emotion" in one:  # two classifiers may know different emotions
+        known = set(one["emotion"]) & set(other["emotion"])
+        one, other = (table[table["emotion"].isin(known)] for table in (one, other))
     keys = [key for key in (*KEYS, *TRUTHS) if key in one or key in other]
     if "kind" in one:  # what people chose; of faces the column holds what the network says
         keys.append("answer")
@@ -89,8 +94,7 @@ def _of_embedding(one: pd.DataFrame, other: pd.DataFrame) -> Iterator[tuple[Quan
 
 def _of_faces(one: pd.DataFrame, other: pd.DataFrame) -> Iterator[tuple[Quantity, Difference]]:
     both = [Faces.read(table) for table in (one, other)]
-    person = one["person"].where(one["person"].notna(), one["name"])
-    clusters = np.unique(person.astype(str), return_inverse=True)[1]
+    clusters = _clusters_of(one["person"], one["name"])
     weights = list(cluster_weights(clusters))
     for name, metric in FACE_METRICS.items():
         whole = [float(metric(faces, np.ones((1, len(clusters))))[0]) for faces in both]
@@ -104,12 +108,12 @@ def _of_faces(one: pd.DataFrame, other: pd.DataFrame) -> Iterator[tuple[Quantity
 
 
 def _of_transfers(one: pd.DataFrame, other: pd.DataFrame) -> Iterator[tuple[Quantity, Difference]]:
-    person = one["person"].where(one["person"].notna(), one["source"])
-    clusters = np.unique(person.astype(str), return_inverse=True)[1]
+    clusters = _clusters_of(one["person"], one["source"])
     for metric in TRANSFER_METRICS:
-        if metric in one and metric in other:
-            values = [table[metric].to_numpy(dtype=np.float64) for table in (one, other)]
-            known = ~np.isnan(values).any(0)
+        if metric in other:  # what the candidate alone lacks is NaN, and no gate lets NaN pass
+            one_values = one[metric] if metric in one else pd.Series(np.nan, one.index)
+            values = [each.to_numpy(dtype=np.float64) for each in (one_values, other[metric])]
+            known = ~np.isnan(values[1])
             if known.any():
                 values = [each[known] for each in values]
                 yield Quantity(metric), _of_means(values[0], values[1], clusters[known][:, None])
@@ -122,6 +126,14 @@ def _of_means(
 ) -> Difference:
     apart = Interval(*interval(one - other, clusters))
     return Difference(float(one.mean()), float(other.mean()), apart)
+
+
+def _clusters_of(person: pd.Series, name: pd.Series) -> Int[np.ndarray, "items"]:
+    """Return the number of the person of each item; of its photo where too few are known."""
+    few = person.nunique() < FEWEST_PERSONS
+    clusters = name if few else person.where(person.notna(), name)
+    numbers: np.ndarray = np.unique(clusters.astype(str), return_inverse=True)[1]
+    return numbers
 
 
 def _clusters(triplets: pd.DataFrame) -> Int[np.ndarray, "triplets 3"]:

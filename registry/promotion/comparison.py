@@ -1,13 +1,15 @@
 """A version compared with the one in production, by the outcomes of both on the same data."""
 
+import logging
+import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from registry import outcomes, versions
+from registry import outcomes, store, versions
 from registry.entries import Version
-from registry.errors import BadVersion
+from registry.errors import first_line
 from registry.metrics.estimates import Difference, Quantity
 from registry.outcomes import Outcomes, Source
 from registry.promotion import side_by_side
@@ -21,6 +23,7 @@ TRAIN = "train"
 INDEX = "index.parquet"
 """The file by which a folder is known as a prepared set."""
 PROGRAM = "python -m training evaluate"
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +72,7 @@ class Evaluation:
     @property
     def command(self) -> str:
         """The command, as one types it."""
-        return " ".join([PROGRAM, *self.arguments])
+        return f"{PROGRAM} {shlex.join(self.arguments)}"
 
 
 def compare(
@@ -86,12 +89,14 @@ def compare(
     for name in sorted({*both[0], *both[1]}):
         one, other = both[0].get(name), both[1].get(name)
         if one is not None and other is not None:
-            rows += _compared(candidate, champion, one, other, gates)
-            continue
-        present = one or other
-        assert present is not None
-        row, lacking = _absent(candidate if one is None else champion, present.source)
-        rows.append(row)
+            found, lacking = _compared(candidate, champion, one, other, gates)
+        else:
+            present = one or other
+            assert present is not None
+            version = candidate if one is None else champion
+            note = f"{version.title} was not measured on it"
+            found, lacking = _missing(present.source, note, version)
+        rows += found
         missing += lacking
     return [*rows, *_side_by_side(candidate, champion, gates)], missing
 
@@ -102,46 +107,63 @@ def _tables(version: Version) -> dict[str, Outcomes]:
     return {s.name: each for s, each in sources if s.split != TRAIN and not s.imported}
 
 
-def _absent(version: Version, source: Source) -> tuple[Row, list[Evaluation]]:
-    """Return the row for a split that one of both versions was not measured on."""
-    if (Path(source.folder) / INDEX).is_file():
-        note = f"{version.title} was not measured on it"
-        row = Row(set=source.set, split=source.split, verdict="missing", note=note)
-        return row, [Evaluation(version=version, source=source)]
-    note = f"{version.title} was not measured on it, and it isn't on this machine"
-    return Row(set=source.set, split=source.split, verdict="not compared", note=note), []
+def _missing(
+    source: Source, note: str, *versions_to_measure: Version, quantity: Quantity | None = None
+) -> tuple[list[Row], list[Evaluation]]:
+    """Return the row for what can't be compared, and the evaluations that would mend it."""
+    folder = _folder(source)
+    row = Row(
+        set=source.set,
+        split=source.split,
+        metric=quantity.metric if quantity else "",
+        group=quantity.group if quantity else "",
+        verdict="missing" if folder else "not compared",
+        note=note if folder else f"{note}, and it isn't on this machine",
+    )
+    if folder is None:
+        return [row], []
+    here = replace(source, folder=str(folder))
+    return [row], [Evaluation(version=each, source=here) for each in versions_to_measure]
+
+
+def _folder(source: Source) -> Path | None:
+    """Return the prepared set's folder, if it is on this machine."""
+    named = Path(source.folder)
+    for folder in (named, store.PROJECT / named):
+        if (folder / INDEX).is_file():
+            return folder
+    return None
 
 
 def _compared(
     candidate: Version, champion: Version, one: Outcomes, other: Outcomes, gates: Gates
-) -> list[Row]:
-    """Return the rows for a split that both versions were measured on."""
+) -> tuple[list[Row], list[Evaluation]]:
+    """Return the rows for a split that both versions were measured on, and what is missing."""
     from registry.metrics import paired
 
-    source = one.source
-    if note := _unlike(source, other.source):
-        return [Row(set=source.set, split=source.split, verdict="not compared", note=note)]
+    source, both = other.source, (candidate, champion)
+    if one.source.measured_by != source.measured_by:
+        note = "the transfers were measured by two different encoders"
+        row = Row(set=source.set, split=source.split, verdict="not compared", note=note)
+        return [row], []
+    if one.source.digest != source.digest:
+        return _missing(source, "the data of the two evaluations differ", *both)
     try:
         found = paired.differences(one.items, other.items)
     except paired.OtherItemsError:
-        note = "not the same items were measured: evaluate both versions again"
-        return [Row(set=source.set, split=source.split, verdict="missing", note=note)]
+        return _missing(source, "not the same items were measured", *both)
     primary = next((metric for metric in gates.primary if Quantity(metric) in found), None)
-    rows = [
+    rows: list[Row | None] = [
         _row(source, quantity, difference, gates, quantity == (primary, ""))
         for quantity, difference in found.items()
     ]
     rows += _without_outcomes(candidate, champion, source, gates, set(found))
-    return [row for row in rows if row is not None]
-
-
-def _unlike(one: Source, other: Source) -> str:
-    """Return why the outcomes of two evaluations must not be compared; empty if they may be."""
-    if one.digest != other.digest:
-        return "the data of the two evaluations differ, though they have the same name"
-    if one.measured_by != other.measured_by:
-        return "the transfers were measured by two different encoders"
-    return ""
+    lacking: list[Evaluation] = []
+    if unmeasured := _unmeasured(candidate, champion, source, gates, set(found)):
+        note = f"{candidate.title} was not measured by it"
+        lost, lacking = _missing(source, note, candidate, quantity=unmeasured)
+        rows += lost
+    return [row for row in rows if row is not None], lacking
 
 
 def _row(
@@ -186,6 +208,18 @@ def _without_outcomes(
         yield _row(source, quantity, Difference(both[0][quantity], both[1][quantity], None), gates)
 
 
+def _unmeasured(
+    candidate: Version, champion: Version, source: Source, gates: Gates, known: set[Quantity]
+) -> Quantity | None:
+    """Return something that the gates ask for and that only the champion was measured by."""
+    lost = {*_values(champion, source)} - {*_values(candidate, source)} - known
+    for quantity in sorted(lost):
+        gate = gates.metrics.get(quantity.metric)
+        if gate is not None and gate.margin_of(quantity.group) is not None:
+            return quantity
+    return None
+
+
 def _values(version: Version, source: Source) -> dict[Quantity, float]:
     """Return what was measured of a version on a split by the usual protocol."""
     return {
@@ -196,7 +230,10 @@ def _values(version: Version, source: Source) -> dict[Quantity, float]:
 
 
 def _side_by_side(candidate: Version, champion: Version, gates: Gates) -> Iterator[Row]:
-    """Yield the rows for time and size."""
+    """Yield the rows for time and size, and one if the candidate can't answer at all."""
+    if fault := side_by_side.fault(candidate):
+        yield Row(metric="answers", verdict="failed", note=fault)
+        return
     for metric, measure in (
         ("latency_ms", side_by_side.latencies_ms),
         ("size_mb", side_by_side.sizes_mb),
@@ -206,8 +243,9 @@ def _side_by_side(candidate: Version, champion: Version, gates: Gates) -> Iterat
             continue
         try:
             one, other = measure(candidate, champion)
-        except BadVersion as error:
-            yield Row(metric=metric, verdict="not compared", note=str(error))
+        except Exception as error:  # the version in production may be broken
+            logger.info("%s of %s is not measured.", metric, champion.title, exc_info=error)
+            yield Row(metric=metric, verdict="not compared", note=first_line(error))
             continue
         yield Row(
             metric=metric,

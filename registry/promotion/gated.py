@@ -7,9 +7,9 @@ from pathlib import Path
 
 from registry import outcomes, versions
 from registry.entries import Version
-from registry.errors import BadVersion, Deleted, EmptyRegistry
+from registry.errors import BadVersion, EmptyRegistry, RegistryError
 from registry.promotion import alias, gates, journal, validation
-from registry.promotion.comparison import compare
+from registry.promotion.comparison import Row, compare
 from registry.promotion.report import Report
 from registry.versions import PRODUCTION
 
@@ -34,10 +34,13 @@ def check(version: Version, table: Path | None = None) -> Report:
     if champion is not None and champion.number == version.number:
         if version.is_validated:
             return Report(candidate=version, champion=champion, is_current=True)
-        champion = _earlier(version)
+        champion = _earlier(version.name, version.number)
     if champion is None:
         return Report(candidate=version, champion=None, measured=_is_measured(version))
     rows, missing = compare(version, champion, limits)
+    if version.validation == "failed":
+        note = f"it is tagged validation_status=failed ({version.validation_reason})"
+        rows.append(Row(metric="validation", verdict="failed", note=note))
     return Report(candidate=version, champion=champion, rows=rows, missing=missing)
 
 
@@ -67,7 +70,7 @@ def promote(
         raise BadVersion('Say why: --force needs --reason "...", which the journal keeps.')
     version = versions.resolve(f"{name}/{number}")
     before = journal.observe(version.name)
-    report = check(version, table)
+    report = _checked(version, table, force)
     if report.is_current:
         return report
     _log(report)
@@ -100,11 +103,21 @@ def evaluate_missing(name: str, number: int, table: Path | None = None) -> None:
             raise BadVersion(f"`{evaluation.command}` failed: nothing was promoted.")
 
 
+def _checked(version: Version, table: Path | None, force: bool) -> Report:
+    """Return what the gates say; where they can't say anything, only force goes on."""
+    try:
+        return check(version, table)
+    except RegistryError as error:
+        if not force:
+            raise
+        return Report(candidate=version, champion=None, fault=str(error))
+
+
 def _log(report: Report) -> None:
-    """Store the comparison; a version whose run was deleted can be promoted all the same."""
+    """Store the comparison; where that fails, a version can be promoted all the same."""
     try:
         report.log()
-    except Deleted as error:
+    except RegistryError as error:
         logger.warning("The comparison is not stored: %s", error)
 
 
@@ -113,13 +126,16 @@ def _champion(name: str) -> Version | None:
         return versions.resolve(f"{name}@{PRODUCTION}")
     except EmptyRegistry:
         return None
+    except BadVersion as error:
+        logger.warning("%s", error)
+        return _earlier(name)
 
 
-def _earlier(version: Version) -> Version | None:
-    """Return the version that was in production before this one and is still there."""
-    whole = {each.number: each for each in versions.list_versions(version.name)}
-    numbers = journal.earlier(journal.read(version.name))
-    return next((whole[n] for n in numbers if n in whole and n != version.number), None)
+def _earlier(name: str, but: int | None = None) -> Version | None:
+    """Return the version that was in production before, and is whole; not the one of a number."""
+    whole = {version.number: version for version in versions.list_versions(name)}
+    numbers = journal.earlier(journal.read(name))
+    return next((whole[n] for n in numbers if n in whole and n != but), None)
 
 
 def _is_measured(version: Version) -> bool:

@@ -21,6 +21,8 @@ FIELDS = {
     "greater_is_better": (bool,),
 }
 """The keys of a metric and the types of their values."""
+RATIOS = ("latency_ms", "size_mb")
+"""The metrics that are compared by their ratio."""
 
 
 class BadGates(BadVersion):
@@ -70,12 +72,10 @@ def read(name: str, path: Path | None = None) -> Gates:
     Raises:
         BadGates: it can't be read, or has no gates of this model.
     """
-    path = path or file()
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BadGates(f"{path} can't be read ({error}): correct it, or remove it.") from error
-    model = table.get(name)
+    own, path = path, path or file()
+    model = _table(path).get(name)
+    if model is None and own is None:  # a team's table may hold some models alone
+        model = _table(DEFAULT).get(name)
     try:
         if not isinstance(model, dict):
             raise ValueError(f"it has no table [{name}]")
@@ -86,6 +86,13 @@ def read(name: str, path: Path | None = None) -> Gates:
     except ValueError as error:
         raise BadGates(f"{path} is no table of gates: {error}.") from error
     return gates
+
+
+def _table(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadGates(f"{path} can't be read ({error}): correct it, or remove it.") from error
 
 
 def _primary(name: str, model: Mapping[str, Any]) -> tuple[str, ...]:
@@ -99,10 +106,25 @@ def _metrics(name: str, model: Mapping[str, Any]) -> dict[str, Gate]:
     metrics = model.get("metrics")
     if not isinstance(metrics, dict) or set(model) != {"primary", "metrics"}:
         raise ValueError(f"[{name}] must hold primary and [{name}.metrics], and nothing else")
-    return {metric: _gate(f"{name}.metrics.{metric}", values) for metric, values in metrics.items()}
+    for metric in metrics:
+        if metric not in known_metrics():
+            known = ", ".join(sorted(known_metrics()))
+            raise ValueError(f"{name}.metrics has an unknown metric {metric}; known are {known}")
+    return {
+        metric: _gate(f"{name}.metrics.{metric}", values, metric in RATIOS)
+        for metric, values in metrics.items()
+    }
 
 
-def _gate(where: str, values: Any) -> Gate:
+def known_metrics() -> set[str]:
+    """Return the names of all metrics that versions are compared by."""
+    from registry.metrics import faces, paired
+
+    of_items = (*paired.SHARES.values(), *paired.AREAS.values(), *paired.TRANSFER_METRICS)
+    return {*of_items, *faces.FACE_METRICS, "recall", "robustness", *RATIOS}
+
+
+def _gate(where: str, values: Any, is_ratio: bool) -> Gate:
     if not isinstance(values, dict):
         raise ValueError(f"{where} must be like {{ margin = 0.02, greater_is_better = true }}")
     for key, value in values.items():
@@ -112,6 +134,16 @@ def _gate(where: str, values: Any) -> Gate:
             raise ValueError(f"{key} of {where} is {value!r}")
         if not isinstance(value, bool) and not 0 <= value < float("inf"):
             raise ValueError(f"{key} of {where} is {value!r}, which is no number from 0")
-    if "most_times" not in values and "greater_is_better" not in values:
-        raise ValueError(f"{where} doesn't say whether greater_is_better")
+    _check_kind(where, set(values), is_ratio)
     return Gate(**values)
+
+
+def _check_kind(where: str, keys: set[str], is_ratio: bool) -> None:
+    """Raise ValueError unless the keys are those of a ratio, or of a difference."""
+    if is_ratio != ("most_times" in keys) or (is_ratio and len(keys) > 1):
+        expected = "most_times alone" if is_ratio else "margins and no most_times"
+        raise ValueError(f"{where} takes {expected}")
+    if not is_ratio and not {"margin", "margin_by_group"} & keys:
+        raise ValueError(f"{where} has no margin")
+    if not is_ratio and "greater_is_better" not in keys:
+        raise ValueError(f"{where} doesn't say whether greater_is_better")

@@ -1,5 +1,6 @@
 """The picture of a comparison: by how much a version is better or worse, with the intervals."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,6 +8,8 @@ from registry.promotion.comparison import Row
 
 PASSED, FAILED = "#1a7f4b", "#c0392b"
 INCH_PER_ROW, WIDTH_INCH, DPI = 0.28, 9.0, 120
+SMALLEST_UNIT = 0.001
+"""The unit where the margin is 0."""
 FARTHEST = 6.0
 """How many margins the picture shows to each side; what is farther away is drawn at its edge."""
 
@@ -27,7 +30,7 @@ def draw(compared: Sequence[Row], title: str, path: Path) -> Path:
     """
     from matplotlib.figure import Figure
 
-    rows = [row for row in compared if row.margin and row.candidate is not None]
+    rows = [row for row in compared if row.margin is not None and _is_number(row)]
     figure = Figure(figsize=(WIDTH_INCH, 1.4 + INCH_PER_ROW * len(rows)), layout="constrained")
     axes = figure.subplots()
     for height, row in enumerate(reversed(rows)):
@@ -45,16 +48,23 @@ def draw(compared: Sequence[Row], title: str, path: Path) -> Path:
     return path
 
 
+def _is_number(row: Row) -> bool:
+    return all(
+        value is not None and math.isfinite(value) for value in (row.candidate, row.champion)
+    )
+
+
 def _in_margins(row: Row) -> tuple[float, float, float]:
     """Return lower end, value and upper end of the improvement, in margins."""
     assert row.candidate is not None
     assert row.champion is not None
-    assert row.margin
+    assert row.margin is not None
+    unit = row.margin or SMALLEST_UNIT
     sign = 1 if row.greater_is_better else -1
     middle = sign * (row.candidate - row.champion)
     ends = (middle, middle) if row.low is None or row.high is None else (row.low, row.high)
     low, high = sorted(sign * end for end in ends) if row.low is not None else ends
-    return low / row.margin, middle / row.margin, high / row.margin
+    return low / unit, middle / unit, high / unit
 
 
 def _label(row: Row) -> str:

@@ -1,6 +1,7 @@
 """What the gates say of a version: whether it passed, why, and the table behind it."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
@@ -39,6 +40,8 @@ class Report:
     """Whether anything was measured of the candidate; asked where nothing is in production."""
     is_current: bool = False
     """Whether the candidate is in production already, and validated: nothing was compared."""
+    fault: str = ""
+    """Why it could not be compared; empty where it was."""
 
     @property
     def refusals(self) -> list[Row]:
@@ -54,6 +57,8 @@ class Report:
     @property
     def passed(self) -> bool:
         """Whether the candidate may take the place of the version in production."""
+        if self.fault:
+            return False
         if self.is_current:
             return True
         if self.champion is None:
@@ -63,6 +68,8 @@ class Report:
     @property
     def sentence(self) -> str:
         """Why it passed or was refused."""
+        if self.fault:
+            return f"{self.candidate.title} was not compared: {self.fault}"
         if self.is_current:
             return f"{self.candidate.title} is in production already, and validated."
         if self.champion is None:
@@ -109,7 +116,9 @@ class Report:
             "passed": self.passed,
             "reason": self.sentence,
             "missing": [evaluation.command for evaluation in self.missing],
-            "rows": [asdict(row) for row in self.rows],
+            "rows": [
+                {key: _cell(value) for key, value in asdict(row).items()} for row in self.rows
+            ],
         }
 
     def table(self) -> "Table":
@@ -151,7 +160,7 @@ class Report:
 
         client, run_id = store.connect(), self.candidate.run_id
         stem = f"{FOLDER}/version-{self.candidate.number}-against-{self.champion.number}"
-        data = [[_table_values(row)[column] for column in COLUMNS] for row in self.rows]
+        data = [[_cell(_table_values(row)[column]) for column in COLUMNS] for row in self.rows]
         with (
             store.writing(f"The comparison of {self.candidate.title}", run_id),
             TemporaryFolder() as folder,
@@ -163,6 +172,11 @@ class Report:
             tables = [table for table in tables if table["path"] != f"{stem}.json"]
             tables.append({"path": f"{stem}.json", "type": "table"})
             client.set_tag(run_id, SHOWN_AS, json.dumps(tables))
+
+
+def _cell(value: Any) -> Any:
+    """Return a value for JSON, which lacks NaN."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _table_values(row: Row) -> dict[str, Any]:

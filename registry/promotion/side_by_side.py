@@ -1,16 +1,29 @@
 """Time and size of two versions, measured side by side on this machine."""
 
+import logging
 import statistics
 import time
 from collections.abc import Callable
 
 import numpy as np
 
-from registry import entries, versions
+from registry import entries, store, versions
 from registry.entries import Version
+from registry.errors import BadVersion, first_line
 
 WARM_UP, REPEATS = 3, 30
 DEVICE = "cpu"
+logger = logging.getLogger(__name__)
+
+
+def fault(version: Version) -> str:
+    """Return why a version can't answer on this machine's CPU; empty if it can."""
+    try:
+        _answer(version)()
+    except Exception as error:
+        logger.info("%s can't answer.", version.title, exc_info=error)
+        return first_line(error)
+    return ""
 
 
 def latencies_ms(candidate: Version, other: Version) -> tuple[float, float]:
@@ -43,12 +56,14 @@ def sizes_mb(candidate: Version, other: Version) -> tuple[float, float]:
 
 
 def _size_mb(version: Version) -> float:
-    with entries.files(version) as folder:
+    with store.answering(), entries.files(version) as folder:
         by_format: dict[str, int] = {}
         for path in folder.rglob("*"):
             if path.is_file():
                 by_format[path.suffix] = by_format.get(path.suffix, 0) + path.stat().st_size
-    return max(by_format.values(), default=0) / 1e6
+    if not by_format:
+        raise BadVersion(f"{version.title} has no files.")
+    return max(by_format.values()) / 1e6
 
 
 def _answer(version: Version) -> Callable[[], object]:

@@ -28,7 +28,7 @@ def server() -> Iterator[ModelServer]:
     server.close()
 
 
-def until(condition: Callable[[], object], seconds: float = 10) -> bool:
+def until(condition: Callable[[], object], seconds: float = 60) -> bool:
     """Return whether the condition came true in time."""
     pause, end = threading.Event(), time.monotonic() + seconds
     while not condition() and time.monotonic() < end:

@@ -27,7 +27,7 @@ class Tiny(nn.Module):
         return {"expression": vectors, "identity": vectors.flip(1)}
 
 
-@pytest.mark.usefixtures("store")
+@pytest.mark.usefixtures("fresh_store")
 def test_a_promotion_in_the_real_registry_is_followed() -> None:
     run = connect().create_run(experiment("dln"))
     crop = CropSpec(size_px=32, margin=0.2)

@@ -9,7 +9,7 @@ Weights that several starters contain are stored once, as a starter of their own
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,7 +90,9 @@ def write_outcomes(name: str, tables: Sequence[Outcomes]) -> list[Path]:
     for path in outcome_files(name):
         path.unlink()
     for table in tables:
-        outcomes.write_file(folder / f"{table.source.name}.parquet", table)
+        source = replace(table.source, folder=f"data/{table.source.set}")
+        path = folder / f"{source.name}.parquet"
+        outcomes.write_file(path, Outcomes(source=source, items=table.items))
     return outcome_files(name)
 
 

@@ -22,7 +22,7 @@ def faces(seed: int, share_right: float) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "name": [f"{i}.jpg" for i in range(60)],
-            "person": [f"person {i // 3}" if i < 30 else None for i in range(60)],
+            "person": [f"person {i // 2}" if i < 50 else None for i in range(60)],
             "emotion": truth,
             "answer": answer,
             "probability": rng.uniform(0.3, 1, 60),
@@ -66,7 +66,7 @@ def test_the_difference_of_two_classifiers_is_paired_over_persons() -> None:
     numbers = np.unique(clusters, return_inverse=True)[1]
     draws, apart = np.random.default_rng(0), []
     for _ in range(4):
-        for counts in draws.multinomial(40, np.full(40, 1 / 40), size=50):
+        for counts in draws.multinomial(35, np.full(35, 1 / 35), size=50):
             rows = np.repeat(np.arange(60), counts[numbers])
             scores = [
                 f1_score(
@@ -122,6 +122,29 @@ def test_transfers_are_compared_where_both_have_a_truth() -> None:
     assert apart.candidate - apart.other == pytest.approx(-0.1)
     assert apart.interval == pytest.approx((-0.1, -0.1))
     assert found[Quantity("distance_to_truth")][:2] == pytest.approx((0.6, 0.6))
+
+
+def test_what_the_candidate_could_not_compute_is_not_a_number_and_never_left_out() -> None:
+    one = pd.DataFrame({"source": list("abc"), "driver": list("xyz"), "person": None})
+    one["distance"], other = [0.1, np.nan, 0.3], one.assign(distance=0.2, ssim=[0.5, 0.6, np.nan])
+    found = differences(one, other)
+    assert np.isnan(found[Quantity("distance")].candidate)
+    assert np.isnan(found[Quantity("ssim")].candidate)
+    assert found[Quantity("ssim")].other == pytest.approx(0.55)
+
+
+def test_a_few_persons_give_no_narrow_interval() -> None:
+    one, other = (faces(seed, 0.7).assign(person="the same") for seed in (1, 2))
+    interval = differences(one, other)[Quantity("accuracy")].interval
+    assert interval is not None
+    assert interval.high - interval.low > 0.1
+
+
+def test_classifiers_are_compared_on_the_emotions_that_both_know() -> None:
+    one = faces(1, 0.9)
+    other = faces(2, 0.9)[one["emotion"] != "sad"]
+    assert Quantity("recall", "emotion: sad") not in differences(one, other)
+    assert differences(one, other)[Quantity("macro_f1")].candidate > 0
 
 
 @pytest.mark.parametrize("column", ["name", "emotion", "person"])

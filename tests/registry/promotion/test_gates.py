@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from registry import artifacts, outcomes, versions
+from registry import artifacts, outcomes, store, versions
 from registry.__main__ import main
 from registry.errors import BadVersion
 from registry.outcomes import Outcomes, Source
@@ -235,11 +235,13 @@ def test_latencies_are_those_of_the_named_versions(register: Register) -> None:
     ("text", "reason"),
     [
         ("[dln", "can't be read"),
-        ("[emotion]", "no table [dln]"),
         (TABLE.replace("margin = 0.05", "margn = 0.05"), "unknown key margn"),
         (TABLE.replace("margin = 0.05", "margin = -1"), "no number from 0"),
         (TABLE.replace("margin = 0.05", "margin = true"), "margin of dln.metrics"),
         (TABLE.replace("margin = 0.05, ", ""), "primary metric triplet_accuracy"),
+        (TABLE.replace("latency_ms", "leak_auc"), "margins and no most_times"),
+        (TABLE.replace("most_times = 1.5", "margin = 5"), "most_times alone"),
+        (TABLE + "adversaril = { margin = 1, greater_is_better = true }", "adversaril; known are"),
         (TABLE.replace('["triplet_accuracy"]', "3"), "must be a list"),
         (TABLE.replace(", greater_is_better = true", ""), "greater_is_better"),
     ],
@@ -250,6 +252,51 @@ def test_a_wrong_table_is_a_sentence(fresh_store: Path, text: str, reason: str) 
         gates.read("dln")
     assert reason in str(raised.value)
     assert isinstance(raised.value, BadVersion)
+
+
+def test_a_table_of_one_model_leaves_the_others_to_ours(fresh_store: Path) -> None:
+    (fresh_store / gates.FILE).write_text(TABLE)
+    assert gates.read("emotion").primary == ("macro_f1",)
+    with pytest.raises(BadGates, match=r"no table \[emotion\]"):
+        gates.read("emotion", fresh_store / gates.FILE)
+
+
+def test_a_version_that_cannot_answer_is_refused(measured: Measured) -> None:
+    measured(210)
+    folder = store.connect().get_model_version_download_uri("dln", str(measured(270).number))
+    promote("dln", 1)
+    for name in ("model.onnx", "model.pt2"):
+        for file in Path(folder.removeprefix("file://")).rglob(name):
+            file.write_bytes(b"broken")
+    report = gated.check(versions.resolve("dln/2"))
+    assert [(row.metric, row.verdict) for row in report.refusals] == [("answers", "failed")]
+
+
+def test_a_broken_version_in_production_does_not_stay_there_for_that(measured: Measured) -> None:
+    measured(210)
+    measured(270)
+    promote("dln", 1)
+    measured(100)
+    client = store.connect()
+    client.set_registered_model_alias("dln", "production", "3")
+    client.delete_model_version_tag("dln", "3", "crop")
+    report = gated.promote("dln", 2)
+    assert report.champion is not None
+    assert (report.passed, report.champion.number) == (True, 1)
+    assert versions.resolve("dln").number == 2
+
+
+def test_what_cannot_be_compared_at_all_is_promoted_by_force_alone(
+    measured: Measured, fresh_store: Path
+) -> None:
+    measured(210)
+    measured(270)
+    promote("dln", 1)
+    (fresh_store / gates.FILE).write_text("[dln")
+    with pytest.raises(BadGates):
+        gated.promote("dln", 2, "try")
+    assert not gated.promote("dln", 2, "try", force=True).passed
+    assert versions.resolve("dln").number == 2
 
 
 def test_our_own_table_is_whole(fresh_store: Path, capsys: pytest.CaptureFixture[str]) -> None:
