@@ -56,10 +56,13 @@ class Gates:
 
 
 def file() -> Path:
-    """Return the table in use: gates.toml of the local store's folder if it is there, else ours."""
+    """Return the table in use: gates.toml of the local store's folder if it is there, else ours.
+
+    An empty one is none: the shell makes it before `registry gates > gates.toml` can write it.
+    """
     folder = store.folder()
     own = folder / FILE if folder else None
-    return own if own is not None and own.exists() else DEFAULT
+    return own if own is not None and own.exists() and own.stat().st_size else DEFAULT
 
 
 def read(name: str, path: Path | None = None) -> Gates:

@@ -300,6 +300,7 @@ def test_what_cannot_be_compared_at_all_is_promoted_by_force_alone(
 
 
 def test_our_own_table_is_whole(fresh_store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (fresh_store / gates.FILE).touch()  # as the shell does for > gates.toml
     assert main(["gates"]) == 0
     (fresh_store / gates.FILE).write_text(capsys.readouterr().out)
     assert main(["gates", "--json"]) == 0
