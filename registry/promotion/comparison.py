@@ -211,11 +211,16 @@ def _without_outcomes(
 def _unmeasured(
     candidate: Version, champion: Version, source: Source, gates: Gates, known: set[Quantity]
 ) -> Quantity | None:
-    """Return something that the gates ask for and that only the champion was measured by."""
-    lost = {*_values(champion, source)} - {*_values(candidate, source)} - known
-    for quantity in sorted(lost):
+    """Return something that the gates ask for and that only the champion was measured by.
+
+    A metric of the outcomes is never that: a group that is missing there, such as an emotion that
+    the candidate doesn't know, can't be measured.
+    """
+    of_outcomes = {quantity.metric for quantity in known}
+    for quantity in sorted({*_values(champion, source)} - {*_values(candidate, source)}):
         gate = gates.metrics.get(quantity.metric)
-        if gate is not None and gate.margin_of(quantity.group) is not None:
+        is_asked_for = gate is not None and gate.margin_of(quantity.group) is not None
+        if is_asked_for and quantity.metric not in of_outcomes:
             return quantity
     return None
 

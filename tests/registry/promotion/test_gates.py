@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from registry import artifacts, outcomes, store, versions
+from registry import artifacts, measurements, outcomes, store, versions
 from registry.__main__ import main
+from registry.measurements import Measurement
 from registry.outcomes import Outcomes, Source
 from registry.promotion import gated, gates, journal, promote, side_by_side
 from registry.promotion.gates import BadGates
@@ -266,3 +267,19 @@ def test_what_cannot_be_compared_at_all_is_promoted_by_force_alone(
         gated.promote("dln", 2, "try")
     assert not gated.promote("dln", 2, "try", force=True).passed
     assert versions.resolve("dln").number == 2
+
+
+@pytest.mark.parametrize(
+    ("metric", "verdicts"), [("robustness", ["not compared"]), ("triplet_accuracy", [])]
+)
+def test_what_only_the_champion_was_measured_by_is_missing_unless_it_is_a_group_of_outcomes(
+    measured: Measured, fresh_store: Path, metric: str, verdicts: list[str]
+) -> None:
+    robust = "robustness = { margin_by_group = 1, greater_is_better = true }\n"
+    (fresh_store / gates.FILE).write_text(TABLE + robust)
+    row = Measurement(split="test", set="toy", metric=metric, group="a group", value=0.5)
+    measurements.write(measured(210).run_id, [row])
+    measured(270)
+    promote("dln", 1)
+    rows = gated.check(versions.resolve("dln/2")).rows
+    assert [each.verdict for each in rows if each.group == "a group"] == verdicts
