@@ -138,7 +138,10 @@ def _gate(where: str, values: Any, is_ratio: bool) -> Gate:
         if not isinstance(value, bool) and not 0 <= value < float("inf"):
             raise ValueError(f"{key} of {where} is {value!r}, which is no number from 0")
     _check_kind(where, set(values), is_ratio)
-    return Gate(**{key: v if isinstance(v, bool) else float(v) for key, v in values.items()})
+    known: dict[str, Any] = {
+        key: value if isinstance(value, bool) else float(value) for key, value in values.items()
+    }
+    return Gate(**known)
 
 
 def _check_kind(where: str, keys: set[str], is_ratio: bool) -> None:
