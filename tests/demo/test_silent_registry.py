@@ -30,7 +30,7 @@ def site(fake: FakeRegistry) -> Iterator[Site]:
 def test_a_line_says_since_when_nothing_is_heard_and_leaves(
     visitor: Visitor, fake: FakeRegistry
 ) -> None:
-    page = visitor.page
+    page = visitor.open()
     line = page.locator(".problem .notice", has_text="No answer from the registry since")
     expect(page.get_by_role("tab").first).to_be_visible()
     expect(line).to_have_count(0)
