@@ -98,7 +98,7 @@ def _register(loop: Loop, command: str) -> Version | None:
     task, tracker, progress = loop.task, loop.tracker, loop.progress
     assert tracker is not None
     assert loop.events is not None
-    loop.events.send(progress.pending, at_once=True)
+    loop.events.finish(progress.pending)
     trained = task.export({n: m.cpu().eval() for n, m in loop.trained_networks().items()})
     _check_weights(trained)
     card = run_card(loop.name, command, loop.recipe, task, trained, progress)

@@ -4,6 +4,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -25,19 +26,24 @@ logger = logging.getLogger(__name__)
 class EventLog:
     """The metrics and pictures of one training, in its folder and in its MLflow run.
 
-    While MLflow doesn't answer, or the run was deleted, they stay in the folder and the training
-    goes on; the first failure and the end of it are printed.
+    A thread sends them, so that no step waits for MLflow. While MLflow doesn't answer, or the run
+    was deleted, they stay in the folder and the training goes on; the first failure and the end of
+    it are printed.
 
     Args:
         folder: of the training's checkpoints.
-        tracker: the run.
+        tracker: the run; None for a training without a store, whose folder keeps everything.
         show: prints a sentence.
     """
 
-    def __init__(self, folder: Path, tracker: Tracker, show: Callable[[str], None]) -> None:
+    def __init__(
+        self, folder: Path, tracker: Tracker | None, show: Callable[[str], None]
+    ) -> None:
         self.folder = folder
         self.tracker = tracker
         self._show = show
+        self._thread = ThreadPoolExecutor(1, "event-log")
+        self._batch: Future[int] | None = None
         self._failing = False
         self._next_attempt = 0.0
 
@@ -84,30 +90,58 @@ class EventLog:
             with atomic_write(path) as part:
                 Image.fromarray(pixels).save(part)
 
-    def send(self, pending: list[Metric], *, at_once: bool = False) -> None:
-        """Log metrics and all kept pictures to MLflow; what is logged is removed from the list.
+    def send(self, pending: list[Metric]) -> None:
+        """Let the thread log metrics and all kept pictures to MLflow, unless it is still at that.
 
-        After a failure the next attempt is made a minute later.
+        What was logged since the last call is removed from the list: a training that is killed
+        finds in its checkpoint what MLflow may lack. After a failure the next attempt is made a
+        minute later.
 
         Args:
             pending: metrics that MLflow may lack; logging one twice does no harm.
-            at_once: don't wait, and raise a failure.
+        """
+        if self.tracker is None:
+            pending.clear()
+        elif self._batch is None or self._batch.done():
+            self._note_batch(pending)
+            if time.monotonic() >= self._next_attempt:
+                self._batch = self._thread.submit(self._deliver, list(pending))
+
+    def finish(self, pending: list[Metric]) -> None:
+        """Log all metrics and pictures before this returns, and empty the list.
 
         Raises:
-            Unreachable, Deleted: only with `at_once`; nothing is lost.
+            Unreachable, Deleted: nothing is lost.
         """
-        if not at_once and time.monotonic() < self._next_attempt:
+        if self.tracker is not None:
+            if self._batch is not None:
+                wait([self._batch])
+            self._note_batch(pending)
+            self._deliver(list(pending))
+            self._note_success()
+        pending.clear()
+
+    def _deliver(self, metrics: Sequence[Metric]) -> int:
+        """Log metrics and kept pictures, and return how many metrics these were."""
+        assert self.tracker is not None
+        self.tracker.check()
+        self.tracker.commit(metrics)
+        self._send_pictures(self.tracker)
+        return len(metrics)
+
+    def _note_batch(self, pending: list[Metric]) -> None:
+        """Remove what the thread has logged from the list, or report its failure."""
+        batch, self._batch = self._batch, None
+        if batch is None:
             return
         try:
-            self.tracker.check()
-            self.tracker.commit(pending)
-            self._send_pictures()
+            del pending[: batch.result()]
         except RegistryError as error:
-            if at_once:
-                raise
             self._note_failure(error)
-            return
-        pending.clear()
+        else:
+            self._note_success()
+
+    def _note_success(self) -> None:
         if self._failing:
             self._show("MLflow answers again and has what it lacked of this training.")
         self._failing = False
@@ -123,12 +157,12 @@ class EventLog:
                 "run the same command again to resume from the last checkpoint."
             ) from error
 
-    def _send_pictures(self) -> None:
+    def _send_pictures(self, tracker: Tracker) -> None:
         top = self.folder / PICTURES
         for path in sorted(top.rglob("*.png")):
             if not path.name.startswith("."):
                 folder = path.relative_to(top).parent.as_posix()
-                self.tracker.file(path, None if folder == "." else folder)
+                tracker.file(path, None if folder == "." else folder)
                 path.unlink()
 
     def _note_failure(self, error: RegistryError) -> None:
