@@ -13,6 +13,7 @@ from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional
 from registry import console
 from registry.console import print_json
 from training.reexport_command import reexport
+from training.upload_command import upload
 
 PROGRAM = "python -m training"
 Arguments = Sequence[str]
@@ -21,7 +22,7 @@ Data = Annotated[Path, Positional, tyro.conf.arg(metavar="DATA")]
 Reference = Annotated[str, Positional, tyro.conf.arg(metavar="NAME[@alias|/version]")]
 Flag = Annotated[bool, FlagCreatePairsOff]
 Json = Annotated[bool, FlagCreatePairsOff, tyro.conf.arg(name="json")]
-JSON_FLAG = "--json"
+JSON_FLAG, OFFLINE_FLAG = "--json", "--offline"
 
 
 def train(arguments: Arguments) -> None:
@@ -29,7 +30,8 @@ def train(arguments: Arguments) -> None:
 
     Run the same command again to resume a stopped training from its last checkpoint.
     `python -m training train RECIPE --help` lists a recipe's options with their defaults.
-    --json prints the registered version as JSON.
+    --json prints the registered version as JSON. --offline trains without the registry; `upload`
+    registers it later.
 
     Examples:
       python -m training train dln-smoke
@@ -38,22 +40,17 @@ def train(arguments: Arguments) -> None:
     """
     from registry.candidates import promote_command
     from training.engine.device import compute_repeatably
-    from training.recipes import RECIPES, SUMMARIES
     from training.train import train as run
+    from training.upload_command import parsed_recipe
 
     _flush_denormals()
     compute_repeatably()
-    as_json, arguments = JSON_FLAG in arguments, [each for each in arguments if each != JSON_FLAG]
-    configs = {name: (SUMMARIES[name], recipe) for name, recipe in RECIPES.items()}
-    name = next((argument for argument in arguments if argument in RECIPES), "")
-    recipe = tyro.extras.overridable_config_cli(
-        configs,
-        args=arguments,
-        prog=f"{PROGRAM} train",
-        description=_description(train),
-    )
+    as_json, offline = JSON_FLAG in arguments, OFFLINE_FLAG in arguments
+    arguments = [each for each in arguments if each not in (JSON_FLAG, OFFLINE_FLAG)]
+    name, recipe = parsed_recipe(arguments, _description(train))
+    command = f"{PROGRAM} train {shlex.join(arguments)}"
     with redirect_stdout(sys.stderr if as_json else sys.stdout):
-        version = run(name, recipe, f"{PROGRAM} train {shlex.join(arguments)}")
+        version = run(name, recipe, command, offline=offline)
     if as_json:
         registered = (version.name, version.number, version.run_id) if version else (None,) * 3
         print_json(dict(zip(("model", "version", "run_id"), registered, strict=True)))
@@ -272,6 +269,7 @@ COMMANDS: Mapping[str, Callable[[Arguments], None]] = {
     "prepare": prepare,
     "show": show,
     "reexport": reexport,
+    "upload": upload,
 }
 
 

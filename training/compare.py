@@ -16,7 +16,7 @@ from training.datasets.prepared import Prepared
 from training.engine.inference import GraphModule
 from training.engine.recipe import Recipe, RecipeError
 from training.engine.run_folder import run_folder
-from training.engine.tracking import finished
+from training.engine.runs import finished
 from training.metrics.embedding import evaluate_embedding
 from training.models.triplets.config import TripletRecipe
 from training.recipes import RECIPES

@@ -36,9 +36,7 @@ class EventLog:
         show: prints a sentence.
     """
 
-    def __init__(
-        self, folder: Path, tracker: Tracker | None, show: Callable[[str], None]
-    ) -> None:
+    def __init__(self, folder: Path, tracker: Tracker | None, show: Callable[[str], None]) -> None:
         self.folder = folder
         self.tracker = tracker
         self._show = show

@@ -4,7 +4,6 @@ import hashlib
 import logging
 import time
 from collections import defaultdict
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +26,9 @@ from training.engine.finite import means, nonfinite_values, nonfinite_weights
 from training.engine.networks import TrainingNetworks
 from training.engine.recipe import Recipe
 from training.engine.run_folder import run_folder
+from training.engine.run_start import open_events
 from training.engine.task import Batch, Task, TrainingError, Update
-from training.engine.tracking import PRECISION, RUN_FOLDER, Metric, Tracker, is_active
+from training.engine.tracking import Metric, Tracker
 
 LOG_STEPS = 10
 logger = logging.getLogger(__name__)
@@ -46,9 +46,19 @@ class Loop:
         recipe: its references to versions resolved to numbers.
         task: the task to train.
         folder: folder of the checkpoints; by default that of the recipe.
+        offline: don't use the store: what it would get is kept in the folder.
     """
 
-    def __init__(self, name: str, recipe: Recipe, task: Task, folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        recipe: Recipe,
+        task: Task,
+        folder: Path | None = None,
+        *,
+        offline: bool = False,
+    ) -> None:
+        self.offline = offline
         self.name = name
         self.recipe = recipe
         self.task = task
@@ -90,7 +100,7 @@ class Loop:
     def run(self) -> Progress:
         """Train to the end and return the progress.
 
-        Metrics that MLflow does not take are kept; `EventLog.send` logs them.
+        Metrics that MLflow does not take are kept; `EventLog.finish` logs them.
 
         Raises:
             RegistryError: the store doesn't answer at the start.
@@ -103,7 +113,12 @@ class Loop:
         self.progress = self._restore()
         self.progress.precision = self.precision
         if self.accelerator.is_main_process:
-            self._track()
+            folder, show = self.checkpoints.folder, self._print
+            if self.offline:
+                self.events = EventLog(folder, None, show)
+            else:
+                self.events = open_events(self.name, self.task, folder, self.progress, show)
+                self.tracker = self.events.tracker
         for key, values in self.progress.recent.items():
             self.recent[key] = [*torch.tensor(values, device=self.accelerator.device)]
         if self.progress.step:
@@ -131,28 +146,6 @@ class Loop:
                 list(self.networks.averages.values()),
             )
         return progress or Progress()
-
-    def _track(self) -> None:
-        """Open the run; a new one if the training has none yet, or it was deleted meanwhile."""
-        progress, spec = self.progress, self.task.spec
-        is_new = not progress.run_id or not is_active(progress.run_id)
-        earlier = "" if is_new else progress.run_id
-        self.tracker = tracker = Tracker(spec.name if spec else self.name, self.name, earlier)
-        self.events = EventLog(self.checkpoints.folder, tracker, self._print)
-        if is_new:
-            self._describe(tracker)
-        if is_new and progress.run_id:
-            self._print(f"Run {progress.run_id} was deleted in MLflow; this is a new one.")
-            progress.pending = self.events.metrics(progress.step)
-        progress.run_id = tracker.run_id
-
-    def _describe(self, tracker: Tracker) -> None:
-        tracker.describe(self.name, asdict(self.recipe), self.task.sets)
-        tracker.tag(RUN_FOLDER, self.checkpoints.folder.name)
-        tracker.tag(PRECISION, self.precision)
-        sheet = self.task.sheet()
-        if sheet is not None:
-            tracker.picture(sheet, "faces.png")
 
     def _epoch(self) -> None:
         progress = self.progress

@@ -29,6 +29,8 @@ MOST_POINTS = 200
 CARD = "card.json"
 RUN_FOLDER = "run_folder"
 """Tag: name of the folder of a run's checkpoints; equal recipes have equal names."""
+TRAINING = "training"
+"""Tag: which training a run is of, by its folder's `training.json`."""
 PRECISION = "precision"
 """Tag: what a run computes in, where the recipe's precision may be `auto`."""
 
@@ -58,9 +60,12 @@ class Tracker:
         experiment: name of the run's experiment.
         name: name of a new run.
         run_id: id of an earlier run to continue; empty for a new one.
+        tags: of a new run, from its first moment.
     """
 
-    def __init__(self, experiment: str, name: str, run_id: str = "") -> None:
+    def __init__(
+        self, experiment: str, name: str, run_id: str = "", tags: Mapping[str, str] | None = None
+    ) -> None:
         import mlflow
         from mlflow.exceptions import MlflowException
 
@@ -76,6 +81,7 @@ class Tracker:
                 experiment_id=experiment_id,
                 run_name=None if run_id else name,
                 log_system_metrics=True,
+                tags=None if run_id else dict(tags or {}),
             )
         self.run_id: str = run.info.run_id
         self._mark = ExitStack()
@@ -244,22 +250,6 @@ def annotate(version: Version, rows: Sequence[Measurement], found: Outcomes) -> 
             number = str(version.number)
             client.set_model_version_tag(version.name, number, row.name, f"{row.value:.4f}")
     outcomes.log(version, found)
-
-
-def finished(model: str, folder: str) -> str | None:
-    """Return the newest finished run of a model whose checkpoints were in a folder of this name.
-
-    Raises:
-        Unreachable: the store does not answer.
-    """
-    client, experiment = store.connect(create=True), store.experiment(model)
-    with store.answering():
-        found = client.search_runs(
-            [experiment],
-            f"tags.{RUN_FOLDER} = '{folder}' and attributes.status = 'FINISHED'",
-            max_results=1,
-        )
-    return found[0].info.run_id if found else None
 
 
 def curves(run_id: str) -> list[Metric]:
