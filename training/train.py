@@ -206,4 +206,4 @@ def _log_weights(trained: TrainedModel, tracker: Tracker) -> None:
 
 def _write_weights(trained: TrainedModel, path: Path) -> None:
     state = trained.network.state_dict()
-    save_file({name: value.contiguous() for name, value in state.items()}, path)
+    save_file({name: value.clone().contiguous() for name, value in state.items()}, path)
