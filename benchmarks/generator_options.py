@@ -31,7 +31,8 @@ from training.datasets.alignment import aligned
 from training.datasets.prepared import Prepared
 from training.engine.recipe import Recipe
 from training.engine.run_folder import run_folder
-from training.engine.tracking import card_of, finished
+from training.engine.runs import finished
+from training.engine.tracking import card_of
 from training.models.pix2pixhd.config import RECIPES, Pix2pixHDRecipe
 from training.models.pix2pixhd.encoder import Condition
 from training.models.pix2pixhd.generator_config import GeneratorConfig

@@ -9,7 +9,7 @@ import mlflow
 import pytest
 
 from registry.errors import Unreachable
-from training.engine.tracking import finished
+from training.engine.runs import finished
 
 
 def test_a_store_that_fails_during_the_search_for_a_run_is_a_sentence(
