@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from demo.batching import BatchedModel
 from demo.loaded_model import Model
@@ -11,7 +12,7 @@ from demo.version_checks import mark, require_validated, smoke_check, tag_if_bro
 from registry import seeding
 from registry.catalog import DLN, EMOTION, PIX2PIXHD
 from registry.entries import Version
-from registry.errors import BadVersion, EmptyRegistry, RegistryError, first_line
+from registry.errors import BadVersion, EmptyRegistry, RegistryError, Unreachable, first_line
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +53,8 @@ class ModelSlot:
     failure: _Failure | None = None
     production: tuple[int, str] | None = None
     """Number and run of the version in production, as far as the registry said."""
+    silent_since: datetime | None = None
+    """When the registry gave no answer for the first time since its last one; None: it answers."""
 
     def fail(self, error: Exception, identity: tuple[int, str] | None) -> None:
         """Store a failure; the same version failing again waits twice as long."""
@@ -137,7 +140,20 @@ class ModelServer:
         message = str(_registry_error(name, slot.failure))
         if slot.model is None:
             return message
+        if since := slot.silent_since:
+            since_when = f"{since.astimezone():%H:%M}"
+            serving = f"serving {name}, version {slot.model.version.number}"
+            return f"No answer from the registry since {since_when}; {serving}. {message}"
         return f"{message} Until then version {slot.model.version.number} answers."
+
+    @property
+    def silent_since(self) -> datetime | None:
+        """When the registry stopped answering, with its zone; None while it answers.
+
+        The page goes on answering with the versions that it has loaded.
+        """
+        times = [slot.silent_since for slot in list(self._slots.values())]
+        return min((time for time in times if time is not None), default=None)
 
     def unvalidated(self, name: str) -> str | None:
         """Return in words that the version that answers is not validated; None where it is."""
@@ -162,9 +178,7 @@ class ModelServer:
         """Load the version in production, unless it is loaded already or has just failed."""
         identity = None
         try:
-            from registry import versions
-
-            version = versions.resolve(name)
+            version = self._resolve(name, slot)
             slot.production = (version.number, version.run_id)
             if slot.model and slot.production == _identity(slot.model):
                 slot.model.version = version  # its tags may have changed
@@ -180,6 +194,21 @@ class ModelServer:
                 slot.production = None
             _log_failure(name, error, slot.failure)
             slot.fail(error, identity)
+
+    def _resolve(self, name: str, slot: ModelSlot) -> Version:
+        """Return the version in production, and note whether the registry answers."""
+        from registry import versions
+
+        try:
+            version = versions.resolve(name)
+        except Unreachable:
+            slot.silent_since = slot.silent_since or datetime.now(UTC)
+            raise
+        except RegistryError:
+            slot.silent_since = None
+            raise
+        slot.silent_since = None
+        return version
 
     def _load(self, version: Version) -> BatchedModel:
         """Load a version beside the one that answers, and check it; tag it where it is broken."""

@@ -8,7 +8,7 @@ from itertools import groupby
 from demo.model_reports import ModelReport, VersionReport
 from demo.shadow import Candidate, Comparison
 from demo.tabs.context import PageContext, code_marked, notice
-from registry.catalog import DLN, EMOTION, ModelSpec
+from registry.catalog import DLN, EMOTION, ModelSpec, model_of
 from registry.entries import Version
 from registry.measurements import Measurement
 from registry.promotion.journal import UNKNOWN, Entry
@@ -63,7 +63,7 @@ def shadow_html(candidate: Candidate) -> str:
 
 
 def _compared_with(found: Comparison, candidate: Candidate) -> str:
-    kind, numbers = DIFFERENCES[candidate.name]
+    kind, numbers = DIFFERENCES[model_of(candidate.name)]
     return (
         f"{found.differing} of {found.answers} answers have another {kind} than those of version "
         f"{found.champion} ({found.differing / found.answers:.1%}); {numbers} differ by "

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -203,11 +204,24 @@ def test_a_registry_that_becomes_unreachable_stops_no_answer(
 ) -> None:
     registry.put("dln", 1, GOOD)
     assert number(server) == 1
+    assert server.silent_since is None
+    before = datetime.now(UTC)
     registry.production["dln"] = Unreachable("The server is down.")
-    assert until(
-        lambda: server.problem("dln") == "The server is down. Until then version 1 answers."
+    assert until(lambda: server.problem("dln") is not None)
+    silent_since = server.silent_since
+    assert silent_since is not None
+    assert before <= silent_since <= datetime.now(UTC)
+    asked = registry.resolved
+    assert until(lambda: registry.resolved > asked + 2)
+    assert server.silent_since == silent_since, "the first time counts"
+    assert server.problem("dln") == (
+        f"No answer from the registry since {silent_since.astimezone():%H:%M}; serving dln, "
+        "version 1. The server is down."
     )
     assert number(server) == 1
+    registry.put("dln", 2, GOOD)
+    assert until(lambda: server.silent_since is None and number(server) == 2)
+    assert server.problem("dln") is None
 
 
 def blocked(gate: threading.Event, network: Network) -> Network:
