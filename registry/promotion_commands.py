@@ -25,7 +25,8 @@ Flag = Annotated[bool, FlagCreatePairsOff]
 
 def promote(
     name: Model,
-    number: Annotated[int, Positional, tyro.conf.arg(metavar="VERSION")],
+    number: Annotated[int | None, Positional, tyro.conf.arg(metavar="[VERSION]")] = None,
+    best: Annotated[str | None, tyro.conf.arg(metavar="SWEEP")] = None,
     reason: str = "",
     evaluate: Flag = False,
     force: Flag = False,
@@ -41,6 +42,7 @@ def promote(
     Args:
         name: the model: dln, fecnet, emotion or pix2pixhd.
         number: the number of the version, as `train` prints it and `list` shows it.
+        best: in place of the number: the version of the best trial of this sweep.
         reason: why, for the journal.
         evaluate: measure first what was not measured and lies on this machine.
         force: promote it even if it is refused; needs a reason.
@@ -50,6 +52,7 @@ def promote(
     from registry import listing, versions
     from registry.promotion import gated
 
+    number = _chosen(name, number, best)
     if evaluate:
         gated.evaluate_missing(name, number, gates)
     report = gated.promote(name, number, reason, force=force, table=gates)
@@ -61,6 +64,25 @@ def promote(
         _print_report(report, promoted)
     if not promoted:
         raise SystemExit(REFUSED)
+
+
+def _chosen(name: str, number: int | None, best: str | None) -> int:
+    """Return the number of the version that is to be promoted.
+
+    Raises:
+        BadVersion: neither a number nor a sweep is given, or both; or the sweep has no version.
+    """
+    from registry import sweeps
+    from registry.errors import BadVersion
+
+    if number is not None and best is None:
+        return number
+    if best is not None and number is None:
+        return sweeps.best_version(name, best).number
+    raise BadVersion(
+        f"Which version of {name}? Name its number or --best SWEEP, one of the two: "
+        f"`python -m registry list {name}` shows the numbers."
+    )
 
 
 def gates(as_json: Json = False) -> None:

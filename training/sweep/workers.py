@@ -1,7 +1,7 @@
 """The processes that train the trials of a sweep, on one machine."""
 
-import _thread
 import multiprocessing
+import multiprocessing.process
 import os
 import signal
 import sys
@@ -22,6 +22,7 @@ from training.sweep import study as studies
 from training.sweep.plan import Plan
 from training.sweep.trial import run_next
 
+INTERRUPTED = 130
 PAUSE_SECONDS = 0.5
 """Time between two looks at the trials of other processes."""
 
@@ -72,7 +73,7 @@ def work_in_processes(plan: Plan, count: int, show: Callable[[], None]) -> None:
         initializer=_begin,
         initargs=(plan.log, threads),
     ) as pool:
-        jobs = [pool.submit(work, plan) for _ in range(count)]
+        jobs = [pool.submit(_work, plan) for _ in range(count)]
         try:
             _wait(jobs, show)
         except BrokenProcessPool as error:
@@ -82,6 +83,16 @@ def work_in_processes(plan: Plan, count: int, show: Callable[[], None]) -> None:
             ) from error
         finally:
             _interrupt()
+
+
+def _work(plan: Plan) -> None:
+    """Train trials in a process of the pool, which nobody ends once the pool's owner is dead."""
+    try:
+        work(plan)
+    except KeyboardInterrupt:
+        if not _parent().is_alive():
+            os._exit(INTERRUPTED)
+        raise
 
 
 def _wait(jobs: list[Future[None]], show: Callable[[], None]) -> None:
@@ -116,7 +127,11 @@ def _begin(log: Path, threads: int) -> None:
 
 
 def _end_with_parent() -> None:
+    _parent().join()
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def _parent() -> multiprocessing.process.BaseProcess:
     parent = multiprocessing.parent_process()
     assert parent is not None
-    parent.join()
-    _thread.interrupt_main()
+    return parent
