@@ -65,10 +65,10 @@ def prune(
 
 def _delete(plan: "Plan") -> dict["Item", str]:
     """Delete everything; return what stays, and why."""
-    from registry.retention.deletion import delete
+    from registry.retention.deletion import delete_all
 
-    tracked = console.track(plan.items, "deleted", total=len(plan.items))
-    return {item: reason for item in tracked if (reason := delete(item))}
+    deleted = console.track(delete_all(plan.items), "deleted", total=len(plan.items))
+    return {item: reason for item, reason in deleted if reason}
 
 
 def _confirm(plan: "Plan", yes: bool, as_json: bool) -> None:

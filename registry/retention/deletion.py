@@ -5,7 +5,7 @@ version, and the next deletion takes it.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from registry.errors import RegistryError
 from registry.retention import files
 from registry.retention.kept import still_needed
 from registry.retention.plan import Item
+from registry.store.records import open_records
 from registry.temporary import remove_abandoned
 
 logger = logging.getLogger(__name__)
@@ -24,14 +25,34 @@ LEFT_ON_SERVER = (
 )
 
 
-def delete(item: Item) -> str:
-    """Delete one item for good; return why it stays, or nothing.
+def delete_all(items: Sequence[Item]) -> Iterator[tuple[Item, str]]:
+    """Delete items for good, versions first; yield each with why it stays, or "".
 
-    What is gone already is no failure.
+    What is gone already is no failure. Where a version stays, so do its files and its run.
 
     Raises:
         Unreachable: the store does not answer.
     """
+    versions = [item for item in items if item.kind == "version"]
+    for item in versions:
+        yield item, _delete(item)
+    used = _used()
+    for item in items:
+        if item.kind != "version":
+            is_used = item.identifier in used or item.location in used
+            yield item, "a version needs it" if is_used else _delete(item)
+
+
+def _used() -> set[str]:
+    """Return the runs of all versions, and the places of their files."""
+    with store.answering():
+        records = open_records()
+        entries = records.entries(None)
+        places = {records.location(entry.name, entry.number) for entry in entries}
+    return places | {entry.run_id for entry in entries}
+
+
+def _delete(item: Item) -> str:
     try:
         return _DELETE[item.kind](item) or ""
     except RegistryError as error:

@@ -33,7 +33,7 @@ def test_deleted_versions_runs_and_files_are_gone_and_the_others_work(
     store.connect().delete_run(deleted_softly.info.run_id)
     before = {path for path in (fresh_store / "artifacts").rglob("*") if path.is_file()}
     plan = plan_later()
-    assert [why for item in plan.items if (why := deletion.delete(item))] == []
+    assert not any(why for _, why in deletion.delete_all(plan.items))
     assert numbers() == {1, 2, 3, 4, 7}
     assert all_runs() == {version.run_id for version in seven if version.number not in (5, 6)}
     for version in versions.list_versions("dln"):
@@ -67,24 +67,23 @@ def test_a_killed_deletion_leaves_no_version_without_files_and_is_continued(
     with monkeypatch.context() as patch:
         patch.setattr(files, "delete", killed)
         with pytest.raises(KeyboardInterrupt):
-            for item in plan_later().items:
-                deletion.delete(item)
+            list(deletion.delete_all(plan_later().items))
     for version in versions.list_versions("dln"):
         assert versions.config(f"dln/{version.number}"), version.title
     assert {1, 2, 3, 4, 7} <= numbers()
-    for item in plan_later().items:
-        assert not deletion.delete(item)
+    assert not any(why for _, why in deletion.delete_all(plan_later().items))
     assert numbers() == {1, 2, 3, 4, 7}
     assert all_runs() == {version.run_id for version in seven if version.number not in (5, 6)}
     assert len(store.connect().search_logged_models([store.experiment("dln")])) == 5
 
 
 def test_a_version_that_is_promoted_meanwhile_stays(seven: Seven, plan_later: PlanLater) -> None:
-    assert len(seven) == 7
     plan = plan_later()
     promote("dln", 5)
-    reasons = {item.identifier: deletion.delete(item) for item in plan.items}
+    reasons = {item.identifier: why for item, why in deletion.delete_all(plan.items)}
     assert "meanwhile" in reasons["dln/5"]
+    assert reasons[seven[4].run_id] == "a version needs it"
+    assert numbers() == {1, 2, 3, 4, 5, 7}
     assert versions.config("dln/5"), "nor were its files deleted"
 
 
