@@ -120,6 +120,7 @@ def _begin(log: Path, threads: int) -> None:
             stream.flush()
             os.dup2(file.fileno(), stream.fileno())
     log_to_file("training")
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # `nohup ... &` has it ignored
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
     compute_repeatably()
