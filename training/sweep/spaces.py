@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 class Range:
     """The numbers from `low` to `high`, both included; whole ones if both ends are `int`."""
 
-    low: float
-    high: float
+    low: int | float
+    high: int | float
     log: bool = False
     """Draw the logarithm evenly, and not the number."""
 
-    def suggest(self, trial: "Trial", name: str) -> float:
+    def suggest(self, trial: "Trial", name: str) -> int | float:
         """Return the number of one trial."""
         if isinstance(self.low, int) and isinstance(self.high, int):
             return int(trial.suggest_int(name, self.low, self.high, log=self.log))

@@ -295,6 +295,6 @@ def _sampler(seed: int) -> "BaseSampler":
 
     def _tpe(study: "Study", trial: "FrozenTrial", name: str = "") -> "TPESampler":
         key = f"{seed}/{position(study, trial)}/{name}"
-        return TPESampler(seed=zlib.crc32(key.encode()), warn_independent_sampling=False)
+        return TPESampler(seed=zlib.crc32(key.encode()))
 
     return NumberedSampler()
