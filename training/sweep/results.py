@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from registry import sweeps
-from training.sweep import study as studies
+from training.sweep import trial_states as states
 from training.sweep.plan import Plan
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class TrialResult:
 
 def results(study: "Study") -> list[TrialResult]:
     """Return how each trial ended, in the order of their positions; others are left out."""
-    return [_result(study, trial) for trial in studies.finished(study)]
+    return [_result(study, trial) for trial in states.finished(study)]
 
 
 def _result(study: "Study", trial: "FrozenTrial") -> TrialResult:
@@ -52,20 +52,20 @@ def _result(study: "Study", trial: "FrozenTrial") -> TrialResult:
     if value is None and reported:
         value = reported[max(reported)]
     return TrialResult(
-        trial=studies.position(study, trial),
+        trial=states.position(study, trial),
         state=STATES[trial.state.name],
         value=value if value is not None and math.isfinite(value) else None,
         epochs=max(reported, default=0),
-        seconds=float(trial.user_attrs.get(studies.SECONDS, 0.0)),
+        seconds=float(trial.user_attrs.get(states.SECONDS, 0.0)),
         params=dict(trial.params),
-        run_id=trial.user_attrs.get(studies.RUN, ""),
+        run_id=trial.user_attrs.get(states.RUN, ""),
         ended=trial.datetime_complete,
     )
 
 
 def best_result(study: "Study") -> TrialResult | None:
     """Return the result of the best trial; None where none was trained to its end."""
-    found = studies.best(study)
+    found = states.best(study)
     return _result(study, found) if found else None
 
 

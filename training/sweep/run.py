@@ -10,6 +10,7 @@ from training.engine.recipe import RecipeError
 from training.recipes import task_of
 from training.sweep import results
 from training.sweep import study as studies
+from training.sweep import trial_states as states
 from training.sweep.plan import Plan
 from training.sweep.results import TrialResult
 from training.sweep.trial import folder_of, remove_checkpoints
@@ -82,7 +83,7 @@ class Progress:
     def __init__(self, plan: Plan, study: "Study") -> None:
         self.plan = plan
         self.study = study
-        self._printed = {each.number for each in studies.finished(study)}
+        self._printed = {each.number for each in states.finished(study)}
         if self._printed:
             print(
                 f"The sweep {plan.name} goes on: {len(self._printed)} of {plan.trials} trials have "
@@ -92,7 +93,7 @@ class Progress:
 
     def __call__(self) -> None:
         """Print what is new."""
-        ended = studies.finished(self.study)
+        ended = states.finished(self.study)
         if len(ended) == len(self._printed):
             return
         best = results.best_result(self.study)
@@ -126,7 +127,7 @@ def _with_run(plan: Plan, study: "Study") -> Plan:
 
 def _register(plan: Plan, study: "Study") -> Version | None:
     """Register the best trial's network from its last checkpoint, unless it is already."""
-    found, best = studies.best(study), results.best_result(study)
+    found, best = states.best(study), results.best_result(study)
     if found is None or best is None:
         print("No trial was trained to its end: nothing is registered.", file=sys.stderr)
         return None
@@ -137,12 +138,12 @@ def _register(plan: Plan, study: "Study") -> Version | None:
     folder = folder_of(plan, study, found)
     if spec is not None and (kept := versions.find(spec.name, run_id=best.run_id)):
         version: Version | None = kept  # stopped before it was tagged
-    elif folder.is_dir() or studies.is_of_this_machine(found):
+    elif folder.is_dir() or states.is_of_this_machine(found):
         recipe = plan.recipe_of(best.trial, best.params)
         version = train(plan.recipe_name, recipe, plan.command_of(best.trial, best.params))
     else:
         print(
-            f"Trial {best.trial}, the best, was trained on {studies.machine(found)}: the sweep's "
+            f"Trial {best.trial}, the best, was trained on {states.machine(found)}: the sweep's "
             "command registers it there.",
             file=sys.stderr,
         )

@@ -1,33 +1,26 @@
-"""A sweep's study in Optuna: its storage, its sampler, and which trials are still to be done."""
+"""A sweep's study in Optuna: its storage, and the lock of those who take trials from it."""
 
-import socket
 import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-import psutil
 from filelock import FileLock
 
 from registry.addresses import without_userinfo
 from registry.errors import first_line
 from training.engine.recipe import RecipeError
 from training.sweep.plan import Plan
+from training.sweep.sampler import numbered_sampler
 
 if TYPE_CHECKING:
-    from optuna import Study, Trial
-    from optuna.distributions import BaseDistribution
-    from optuna.samplers import BaseSampler, TPESampler
+    from optuna import Study
     from optuna.storages import RDBStorage
-    from optuna.trial import FrozenTrial
 
 MISSING = "A sweep needs Optuna: install it with `pip install 'expression-studio[sweep]'`."
 SETTINGS, PARENT = "settings", "parent_run"
 """User attributes of a study: what all calls of the sweep agree on, and its MLflow run."""
-WORKER, FAILURE, RUN, SECONDS = "worker", "failure", "run_id", "seconds"
-"""User attributes of a trial: the process that trains it, why it failed, its MLflow run, and how
-long it took."""
 COMPARED_TRIALS = 4
 """No trial is pruned before so many have finished."""
 
@@ -59,7 +52,7 @@ def open_study(plan: Plan) -> "Study":
         study = optuna.create_study(
             study_name=plan.name,
             storage=_storage(plan),
-            sampler=_sampler(plan.recipe.seed),
+            sampler=numbered_sampler(plan.recipe.seed),
             pruner=optuna.pruners.MedianPruner(n_startup_trials=COMPARED_TRIALS),
             direction="maximize" if plan.objective.greater_is_better else "minimize",
             load_if_exists=True,
@@ -147,154 +140,3 @@ def lock(plan: Plan) -> Iterator[None]:
     with create_engine(plan.storage, poolclass=NullPool).connect() as connection:
         connection.execute(text("SELECT pg_advisory_lock(:key)"), key)
         yield  # the lock ends with the connection
-
-
-def mark_worker(trial: "Trial") -> None:
-    """Write into a trial that this process trains it."""
-    process = psutil.Process()
-    trial.set_user_attr(WORKER, [socket.gethostname(), process.pid, process.create_time()])
-
-
-def retry_dead(study: "Study") -> None:
-    """Queue the trials again whose processes have ended; call it while holding `lock`.
-
-    Those of this machine are known by their processes, those of others by their silence.
-    """
-    import optuna
-    from optuna.trial import TrialState
-
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if _is_dead(trial):
-            study.tell(trial.number, state=TrialState.FAIL)
-            retry(study, trial.number)
-    optuna.storages.fail_stale_trials(study)
-
-
-def retry(study: "Study", number: int) -> None:
-    """Queue a failed trial again: with the same values, so that it resumes its training."""
-    from optuna.storages import RetryHeartbeatStaleTrialCallback
-
-    again = RetryHeartbeatStaleTrialCallback(inherit_intermediate_values=True)
-    again(study, study.trials[number])
-
-
-def _is_dead(trial: "FrozenTrial") -> bool:
-    if WORKER not in trial.user_attrs:
-        return True  # it was killed before it let the lock go
-    host, pid, started = trial.user_attrs[WORKER]
-    if host != socket.gethostname():
-        return False
-    try:
-        return bool(psutil.Process(pid).create_time() != started)
-    except psutil.NoSuchProcess:
-        return True
-
-
-class Due(NamedTuple):
-    """What is left to do of a sweep."""
-
-    now: bool
-    """Whether a trial can begin."""
-    running: bool
-    """Whether processes train trials."""
-
-
-def due(study: "Study", trials: int) -> Due:
-    """Return what is left to do; call it while holding `lock`.
-
-    Args:
-        study: the sweep's.
-        trials: how many there will be in all.
-    """
-    from optuna.trial import TrialState
-
-    found = study.get_trials(deepcopy=False)
-    states = [trial.state for trial in found]
-    running = states.count(TrialState.RUNNING)
-    waiting = TrialState.WAITING in states
-    ended = sum(map(is_finished, found))
-    return Due(now=waiting or ended + running < trials, running=running > 0)
-
-
-def machine(trial: "FrozenTrial") -> str:
-    """Return the name of the machine that trained a trial."""
-    return str(trial.user_attrs.get(WORKER, [""])[0])
-
-
-def is_of_this_machine(trial: "FrozenTrial") -> bool:
-    """Return whether a trial was trained on this machine."""
-    return machine(trial) == socket.gethostname()
-
-
-def position(study: "Study", trial: "FrozenTrial") -> int:
-    """Return which trial of the sweep this is, from 0; a trial that is tried again keeps its own.
-
-    Optuna's numbers count every attempt.
-    """
-    first = _original(trial)
-    others = study.get_trials(deepcopy=False)
-    return sum(each.number < first and _original(each) == each.number for each in others)
-
-
-def _original(trial: "FrozenTrial") -> int:
-    from optuna.storages import RetryHeartbeatStaleTrialCallback
-
-    number = RetryHeartbeatStaleTrialCallback.retried_trial_number(trial)
-    return trial.number if number is None else number
-
-
-def is_finished(trial: "FrozenTrial") -> bool:
-    """Return whether a trial counts: it ended, was pruned, or its numbers were no longer finite."""
-    from optuna.trial import TrialState
-
-    if trial.state is TrialState.FAIL:
-        return FAILURE in trial.user_attrs
-    return trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
-
-
-def finished(study: "Study") -> list["FrozenTrial"]:
-    """Return the trials that count, in the order of their positions."""
-    found = [each for each in study.get_trials(deepcopy=False) if is_finished(each)]
-    return sorted(found, key=_original)
-
-
-def best(study: "Study") -> "FrozenTrial | None":
-    """Return the best trial; None where none was trained to its end."""
-    from optuna.trial import TrialState
-
-    ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    return study.best_trial if ended else None
-
-
-def _sampler(seed: int) -> "BaseSampler":
-    """Return Optuna's TPE sampler, seeded anew for each trial by its position."""
-    from optuna.samplers import BaseSampler, TPESampler
-
-    class NumberedSampler(BaseSampler):
-        """Draws the same values for a trial whether or not the sweep was stopped before it."""
-
-        def infer_relative_search_space(
-            self, study: "Study", trial: "FrozenTrial"
-        ) -> dict[str, "BaseDistribution"]:
-            return _tpe(study, trial).infer_relative_search_space(study, trial)
-
-        def sample_relative(
-            self, study: "Study", trial: "FrozenTrial", search_space: dict[str, "BaseDistribution"]
-        ) -> dict[str, Any]:
-            return _tpe(study, trial).sample_relative(study, trial, search_space)
-
-        def sample_independent(
-            self,
-            study: "Study",
-            trial: "FrozenTrial",
-            param_name: str,
-            param_distribution: "BaseDistribution",
-        ) -> Any:
-            sampler = _tpe(study, trial, param_name)
-            return sampler.sample_independent(study, trial, param_name, param_distribution)
-
-    def _tpe(study: "Study", trial: "FrozenTrial", name: str = "") -> "TPESampler":
-        key = f"{seed}/{position(study, trial)}/{name}"
-        return TPESampler(seed=zlib.crc32(key.encode()))
-
-    return NumberedSampler()

@@ -15,7 +15,7 @@ from training.engine.recipe import Recipe
 from training.engine.run_folder import RunFolder
 from training.engine.task import NotFinite, Task
 from training.recipes import task_of
-from training.sweep import study as studies
+from training.sweep import trial_states as states
 from training.sweep.plan import Plan
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class TrialLoop(Loop):
         assert self.tracker is not None
         for key, value in self.tags.items():
             self.tracker.tag(key, value)
-        self.trial.set_user_attr(studies.RUN, self.tracker.run_id)
+        self.trial.set_user_attr(states.RUN, self.tracker.run_id)
 
     def _validate(self) -> None:
         super()._validate()
@@ -128,7 +128,7 @@ def run_next(plan: Plan, study: "Study", release: Callable[[], None]) -> None:
 
     def objective(trial: "Trial") -> float:
         started.append(trial.number)
-        studies.mark_worker(trial)
+        states.mark_worker(trial)
         values = {name: each.suggest(trial, name) for name, each in plan.space.items()}
         release()
         return _train(plan, study, trial, values)
@@ -138,14 +138,14 @@ def run_next(plan: Plan, study: "Study", release: Callable[[], None]) -> None:
     except BaseException:
         for number in started:
             trial = study.trials[number]
-            if trial.state is TrialState.FAIL and not studies.is_finished(trial):
-                studies.retry(study, number)
+            if trial.state is TrialState.FAIL and not states.is_finished(trial):
+                states.retry(study, number)
         raise
     remove_checkpoints(plan, study)
 
 
 def _train(plan: Plan, study: "Study", trial: "Trial", values: Mapping[str, Any]) -> float:
-    position = studies.position(study, study.trials[trial.number])
+    position = states.position(study, study.trials[trial.number])
     recipe = plan.recipe_of(position, values)
     folder, started = RunFolder(plan.folder_of(position, values)), time.monotonic()
     tags = sweeps.tags_of_trial(plan.name, position, plan.parent_run)
@@ -156,20 +156,20 @@ def _train(plan: Plan, study: "Study", trial: "Trial", values: Mapping[str, Any]
             folder.check_data(task.sets)
             return TrialLoop(plan, trial, tags, resolved, task, folder.path).train()
     except NotFinite as error:
-        trial.set_user_attr(studies.FAILURE, first_line(error))
+        trial.set_user_attr(states.FAILURE, first_line(error))
         raise
     finally:
-        trial.set_user_attr(studies.SECONDS, round(time.monotonic() - started, 1))
+        trial.set_user_attr(states.SECONDS, round(time.monotonic() - started, 1))
 
 
 def remove_checkpoints(plan: Plan, study: "Study") -> None:
     """Remove the checkpoints of the trials that have ended, but for the best one's."""
-    best = studies.best(study)
-    for trial in studies.finished(study):
+    best = states.best(study)
+    for trial in states.finished(study):
         if best is None or trial.number != best.number:
             shutil.rmtree(folder_of(plan, study, trial), ignore_errors=True)
 
 
 def folder_of(plan: Plan, study: "Study", trial: "FrozenTrial") -> Path:
     """Return the folder of a trial's checkpoints."""
-    return plan.folder_of(studies.position(study, trial), trial.params)
+    return plan.folder_of(states.position(study, trial), trial.params)

@@ -19,6 +19,7 @@ from registry.logs import log_to_file
 from training.engine.device import compute_repeatably
 from training.engine.task import TrainingError
 from training.sweep import study as studies
+from training.sweep import trial_states as states
 from training.sweep.plan import Plan
 from training.sweep.trial import run_next
 
@@ -41,8 +42,8 @@ def work(plan: Plan, show: Callable[[], None] = lambda: None) -> None:
     while True:
         with studies.storing(plan), ExitStack() as held:
             held.enter_context(studies.lock(plan))
-            studies.retry_dead(study)
-            due = studies.due(study, plan.trials)
+            states.retry_dead(study)
+            due = states.due(study, plan.trials)
             if due.now:
                 run_next(plan, study, held.close)
         show()
