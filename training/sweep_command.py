@@ -31,9 +31,7 @@ class SweepOptions(NamedTuple):
 def sweep(arguments: Sequence[str]) -> None:
     """Train a recipe many times with other numbers, chosen by Optuna, and register the best.
 
-    usage: python -m training sweep RECIPE [--trials N] [--workers M] [the recipe's options]
-
-    The recipe's options are those of `python -m training train RECIPE`, but for --workers; what is
+    The name of the recipe comes first. Its options are those of `python -m training train RECIPE`, but for --workers; what is
     given a value is not varied. Run the same command again to resume a stopped sweep, with a larger
     --trials to go on with one that has ended. docs/train.md says what is varied by default.
 
