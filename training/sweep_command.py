@@ -31,9 +31,10 @@ class SweepOptions(NamedTuple):
 def sweep(arguments: Sequence[str]) -> None:
     """Train a recipe many times with other numbers, chosen by Optuna, and register the best.
 
-    The name of the recipe comes first. Its options are those of `python -m training train RECIPE`, but for --workers; what is
-    given a value is not varied. Run the same command again to resume a stopped sweep, with a larger
-    --trials to go on with one that has ended. docs/train.md says what is varied by default.
+    The name of the recipe comes first. Its options are those of `python -m training train RECIPE`,
+    but for --workers; what is given a value is not varied. Run the same command again to resume a
+    stopped sweep, with a larger --trials to go on with one that has ended. docs/train.md says what
+    is varied by default.
 
     Examples:
       python -m training sweep dln-smoke --trials 3
