@@ -236,5 +236,5 @@ def _on_disk(kind: Kind, folder: Any, title: str) -> Item:
     )
 
 
-def _day(milliseconds: float) -> str:
+def _day(milliseconds: int | float) -> str:
     return f"{datetime.fromtimestamp(milliseconds / 1000, UTC):%Y-%m-%d}"
