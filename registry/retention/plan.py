@@ -155,7 +155,8 @@ def _versions(found: _Contents, kept: Mapping[Key, str]) -> Iterator[Item]:
 
 def _models(found: _Contents, kept: Mapping[Key, str], cutoff_ms: float) -> Iterator[Item]:
     """Yield the files of versions that go, and old ones of no version."""
-    used, going = set(), set()
+    used: set[str] = set()
+    going: set[str] = set()
     for entry in found.entries:
         with store.answering():
             location = found.records.location(entry.name, entry.number)
