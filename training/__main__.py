@@ -1,4 +1,4 @@
-"""python -m training train | evaluate | compare | summary | prepare | show | reexport."""
+"""python -m training train | evaluate | compare | summary | prepare | show | reexport | sweep."""
 
 import logging
 import sys
@@ -18,7 +18,7 @@ Examples:
   python -m training train dln-smoke
   python -m training evaluate dln data/ferplus
   python -m training train --help"""
-RESUMED = ("train", "compare", "prepare")
+RESUMED = ("train", "compare", "prepare", "sweep")
 """Commands that resume where they were stopped."""
 logger = logging.getLogger(__name__)
 

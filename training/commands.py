@@ -13,6 +13,7 @@ from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional
 from registry import console
 from registry.console import print_json
 from training.reexport_command import reexport
+from training.sweep_command import sweep
 
 PROGRAM = "python -m training"
 Arguments = Sequence[str]
@@ -272,6 +273,7 @@ COMMANDS: Mapping[str, Callable[[Arguments], None]] = {
     "prepare": prepare,
     "show": show,
     "reexport": reexport,
+    "sweep": sweep,
 }
 
 

@@ -39,9 +39,11 @@ LONG_WORK = (
     "training.datasets.prepare.prepare",
     "training.datasets.prepare.show",
     "training.reexport.reexport",
+    "training.sweep.run.sweep",
     "registry.promotion.gated.evaluate_missing",
     "registry.promotion.gated.promote",
     "registry.promotion.roll_back",
+    "registry.sweeps.best_version",
 )
 """What the commands call once their arguments are parsed."""
 ALL_BLOCKS = [block for document in DOCUMENTS for block in blocks(document)]
