@@ -4,10 +4,13 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from demo.photo_files import PhotoFile
 from registry.photos import PhotoError
+
+if TYPE_CHECKING:
+    from demo.predictors import ModelProvider
 
 Answer = dict[str, Any]
 """An answer as JSON can hold it: what `to_dict` of the classes in `demo.answers` returns."""
@@ -49,15 +52,19 @@ class Answers(Protocol):
 
 
 class LocalAnswers:
-    """Answers with the versions in production, loaded at the first question."""
+    """Answers with the versions in production, loaded at the first question.
 
-    def __init__(self) -> None:
+    Args:
+        server: Gives other versions.
+    """
+
+    def __init__(self, server: "ModelProvider | None" = None) -> None:
         from demo.models import ModelServer
         from demo.predictors import EmotionRecognizer, TripletComparer
         from demo.transfer import ExpressionTransfer
         from registry.faces import FaceCropper
 
-        server = ModelServer(poll_seconds=None)
+        server = server or ModelServer(poll_seconds=None)
         self._cropper = FaceCropper()
         self._comparer = TripletComparer(server)
         self._recognizer = EmotionRecognizer(server)
