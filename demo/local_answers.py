@@ -1,12 +1,10 @@
 """The terminal's answers, computed in this process; `demo.page_answers` asks the open page."""
 
-import os
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from demo.photo_files import PhotoFile
+from registry.console import native_silence
 from registry.photos import PhotoError
 
 if TYPE_CHECKING:
@@ -110,7 +108,7 @@ class LocalAnswers:
         read, refused = [], []
         for file, face in named:
             try:
-                with _native_silence():
+                with native_silence():
                     photo = read_photo_with_faces(file.read(), self._cropper)
                 photo.face(face - 1)
                 read.append(photo)
@@ -123,17 +121,3 @@ class LocalAnswers:
 
 def _indices(face: int | None) -> list[int] | None:
     return None if face is None else [face - 1]
-
-
-@contextmanager
-def _native_silence() -> Iterator[None]:
-    """Hide what MediaPipe's C++ code writes to stderr; it has no setting for that."""
-    sys.stderr.flush()
-    stderr, devnull = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(devnull, 2)
-        yield
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
-        os.close(devnull)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from registry.console import native_silence
 from registry.devices import MOST_THREADS
 from registry.errors import first_line
 
@@ -74,8 +75,6 @@ def require_ray() -> Any:
         ClusterError: It is not installed.
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    # Ray takes the GPUs from processes that reserve none, whatever future versions of it may do.
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     try:
         import ray
@@ -123,9 +122,10 @@ def _connect(ray: Any, address: str, is_local: bool, show_output: bool) -> str:
     elif ":" in address:
         _require_listener(address)
     try:
-        context = ray.init(
-            address, log_to_driver=show_output, logging_level=logging.ERROR, **options
-        )
+        with native_silence():  # what its C++ code says about its log's level
+            context = ray.init(
+                address, log_to_driver=show_output, logging_level=logging.ERROR, **options
+            )
     except (OSError, RuntimeError, ValueError) as error:
         reason = first_line(error)
         if is_local:

@@ -3,9 +3,12 @@
 import logging
 import os
 import pickle
+import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
+from registry import console
 from registry.errors import first_line
 from registry.ray_cluster import Workers, require_ray
 
@@ -47,14 +50,18 @@ def map_items(
     ]
     if not tasks:
         return
-    answered = ray.data.from_items(tasks, override_num_blocks=len(tasks)).map(
-        _Worker,
-        fn_constructor_args=(make,),
-        concurrency=min(workers.count, len(tasks)),
-        num_cpus=workers.cpus,
-        num_gpus=workers.gpus or None,
-        max_task_retries=RETRIES,
-    )
+    dataset = ray.data.from_items(tasks, override_num_blocks=len(tasks))
+    with warnings.catch_warnings():
+        # Deprecated, and yet 2.60 has no other way to end the retries, which never end by default.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        answered = dataset.map(
+            _Worker,
+            fn_constructor_args=(make, os.getcwd()),
+            concurrency=min(workers.count, len(tasks)),
+            num_cpus=workers.cpus,
+            num_gpus=workers.gpus or None,
+            max_task_retries=RETRIES,
+        )
     for row in answered.iter_rows():
         results, error = pickle.loads(row["answer"])  # noqa: S301, our own workers wrote it
         yield from enumerate(results, int(row["start"]))
@@ -63,10 +70,17 @@ def map_items(
 
 
 class _Worker:
-    """One process of Ray: makes its function at its first task, and calls it for each item."""
+    """One process of Ray: makes its function at its first task, and calls it for each item.
 
-    def __init__(self, make: Callable[[], Callable[[Any], Any]]) -> None:
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    Args:
+        make: As for `map_items`.
+        folder: The folder that relative paths begin at.
+    """
+
+    def __init__(self, make: Callable[[], Callable[[Any], Any]], folder: str) -> None:
+        console.save_cpu()
+        with suppress(FileNotFoundError):
+            os.chdir(folder)
         self._make = make
         self._function: Callable[[Any], Any] | None = None
 
