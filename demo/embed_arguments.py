@@ -1,5 +1,6 @@
 """The arguments of `python -m demo embed`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +17,8 @@ from demo.argument_checks import (
     check_photos,
 )
 from demo.embedding_table import LANCE
-from demo.object_store import StoredFile, is_address
+from demo.object_store import StoredFile, check_address, is_address
+from registry.photos import PhotoError
 
 PARQUET = ".parquet"
 
@@ -47,6 +49,7 @@ class Embed(Common):
     def check(self) -> None:
         """Raise BadArguments where the arguments can't be used."""
         check_photos(self.photos)
+        _check_addresses(self.named)
         check_face(self.face)
         if self.output is None and not self._ends_with_table:
             raise BadArguments("Name the table to write: -o FILE.parquet.")
@@ -69,3 +72,11 @@ class Embed(Common):
     @property
     def _ends_with_table(self) -> bool:
         return bool(self.named) and Path(self.named[-1]).suffix in (PARQUET, LANCE)
+
+
+def _check_addresses(named: Sequence[str]) -> None:
+    try:
+        for address in filter(is_address, named):
+            check_address(address)
+    except PhotoError as error:
+        raise BadArguments(str(error)) from error

@@ -17,7 +17,7 @@ from registry.photos import PhotoError
 
 SCHEMES = ("s3", "gs", "abfs", "abfss", "hdfs")
 """How addresses begin that PyArrow can read."""
-PINNED_S3 = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+S3_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 """Variables with the address of an S3-compatible store that isn't Amazon's."""
 
 
@@ -76,11 +76,27 @@ def is_address(named: str) -> bool:
     return "://" in named
 
 
+def check_address(address: str) -> None:
+    """Check that an address can be read, and that its password, if it has one, gets nowhere.
+
+    Raises:
+        PhotoError: There is no such kind of store, or a password stands in the address.
+    """
+    parts = urlsplit(address)
+    if parts.password is not None or (parts.username and parts.scheme == "s3"):
+        raise PhotoError(
+            "The address of a store must hold no password, which the table would keep: set "
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY instead."
+        )
+    if parts.scheme not in SCHEMES or not parts.netloc:
+        raise PhotoError(f"{address} can't be read: an address begins with s3:// and a bucket.")
+
+
 def list_files(place: StoredFile) -> list[StoredFile]:
     """Return a file as it is there, or all files below a folder, by address.
 
     Raises:
-        PhotoError: There is nothing, the store can't be reached, or the address can't be used.
+        PhotoError: There is nothing, or the store can't be reached.
     """
     try:
         found = list(_listed(place))
@@ -106,19 +122,8 @@ def _listed(place: StoredFile) -> Iterator[StoredFile]:
 
 
 def _place(address: str) -> tuple[Any, str]:
-    """Return the file system of an address, and the path in it.
-
-    Raises:
-        PhotoError: There is no such kind of store, or a password stands in the address.
-    """
+    """Return the file system of an address, and the path in it."""
     parts = urlsplit(address)
-    if parts.scheme not in SCHEMES or not parts.netloc:
-        raise PhotoError(f"{address} can't be read: an address begins with s3:// and a bucket.")
-    if "@" in parts.netloc and parts.scheme == "s3":
-        raise PhotoError(
-            "The address of a store must hold no password, which the table would keep: set "
-            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY instead."
-        )
     filesystem, root = _file_system(parts.scheme, parts.netloc)
     key = address.partition("://")[2].removeprefix(parts.netloc)
     return filesystem, f"{root}{key}".rstrip("/")
@@ -128,7 +133,7 @@ def _place(address: str) -> tuple[Any, str]:
 def _file_system(scheme: str, bucket: str) -> tuple[Any, str]:
     from pyarrow import fs
 
-    endpoint = next((os.environ[name] for name in PINNED_S3 if os.environ.get(name)), None)
+    endpoint = next((os.environ[name] for name in S3_ENDPOINTS if os.environ.get(name)), None)
     if scheme == "s3" and endpoint:
         return fs.S3FileSystem(endpoint_override=endpoint, region=_region()), bucket
     filesystem, root = fs.FileSystem.from_uri(f"{scheme}://{bucket}")

@@ -6,6 +6,7 @@ import pickle
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, TypeVar
 
 from registry import console
@@ -42,7 +43,7 @@ def map_items(
     require_ray()
     import ray.data
 
-    _quiet(ray.data)
+    _configure(ray.data)
     size = max(1, min(MOST_ITEMS, len(items) // (workers.count * TASKS_FOR_EACH_WORKER)))
     tasks = [
         {"start": start, "items": pickle.dumps(items[start : start + size])}
@@ -56,7 +57,7 @@ def map_items(
         warnings.simplefilter("ignore", DeprecationWarning)
         answered = dataset.map(
             _Worker,
-            fn_constructor_args=(make, os.getcwd()),
+            fn_constructor_args=(make, Path.cwd()),
             concurrency=min(workers.count, len(tasks)),
             num_cpus=workers.cpus,
             num_gpus=workers.gpus or None,
@@ -77,7 +78,7 @@ class _Worker:
         folder: The folder that relative paths begin at.
     """
 
-    def __init__(self, make: Callable[[], Callable[[Any], Any]], folder: str) -> None:
+    def __init__(self, make: Callable[[], Callable[[Any], Any]], folder: Path) -> None:
         console.save_cpu()
         with suppress(FileNotFoundError):
             os.chdir(folder)
@@ -109,8 +110,9 @@ def _picklable(error: Exception) -> Exception:
     return error
 
 
-def _quiet(data: Any) -> None:
-    """Keep Ray Data's reports and bars out of the terminal: our own progress is shown there."""
+def _configure(data: Any) -> None:
+    """Keep Ray Data's reports out of the terminal, and let workers be killed while they start."""
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     context = data.DataContext.get_current()
     context.enable_progress_bars = False
+    context.max_consecutive_actor_init_deaths = RETRIES

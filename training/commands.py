@@ -30,8 +30,8 @@ def train(arguments: Arguments) -> None:
 
     Run the same command again to resume a stopped training from its last checkpoint.
     `python -m training train RECIPE --help` lists a recipe's options with their defaults.
-    --json prints the registered version as JSON. --ray N trains in N processes of Ray, on this machine
-    or on the cluster at RAY_ADDRESS.
+    --json prints the registered version as JSON. --ray N trains in N processes of Ray, on this
+    machine or on the cluster at RAY_ADDRESS.
 
     Examples:
       python -m training train dln-smoke

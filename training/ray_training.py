@@ -7,6 +7,7 @@ Accelerate finds the others, and the loop is the one of every training.
 import os
 import shutil
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -45,7 +46,7 @@ def train_on_ray(name: str, recipe: Recipe, command: str, workers: int) -> Versi
             use_gpu=chosen.gpus > 0,
             resources_per_worker={"CPU": chosen.cpus} | ({"GPU": 1} if chosen.gpus else {}),
         )
-        config = {"name": name, "recipe": recipe, "command": command, "folder": os.getcwd()}
+        config = {"name": name, "recipe": recipe, "command": command, "folder": Path.cwd()}
         trainer = TorchTrainer(
             _train_here,
             train_loop_config=config,

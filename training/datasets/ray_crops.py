@@ -25,12 +25,10 @@ def crop_on_ray(
         ClusterError: Ray can't do the work.
         OSError: A crop can't be written.
     """
-    crops: dict[int, StoredCrop | str] = {}
     with joined() as cluster:
         chosen = cluster.workers(workers, need_gpu=False)
         with closing(map_items(partial(_same, cropper), pictures, chosen)) as cut:
-            for position, crop in track(cut, "crops", total=len(pictures)):
-                crops[position] = crop
+            crops = dict(track(cut, "crops", total=len(pictures)))
     return [crops[position] for position in range(len(pictures))]
 
 
