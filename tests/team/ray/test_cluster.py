@@ -2,9 +2,9 @@
 
 import errno
 import os
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,24 +17,19 @@ from tests.conftest import unused_port
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("registry")]
 
 
-def full_disk(folder: Path) -> Any:
-    def answer(item: int) -> int:
-        if item == 5:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder / "crop.png"))
-        return item
-
-    return answer
+def full_disk(item: int) -> int:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), f"crop-{item}.png")
 
 
-def test_a_workers_full_disk_is_the_commands_and_earlier_results_count(tmp_path: Path) -> None:
-    found: list[tuple[int, int]] = []
-    with joined(), pytest.raises(OSError, match="crop.png") as raised:
-        for each in map_items(
-            partial(full_disk, tmp_path), [*range(9)], Workers(count=1, cpus=1, gpus=0)
-        ):
-            found.append(each)  # noqa: PERF402, what came before the error is looked at
+def test_a_full_disk_of_a_worker_is_that_of_the_command() -> None:
+    one = Workers(count=1, cpus=1, gpus=0)
+    with joined(), pytest.raises(OSError, match=r"crop-0\.png") as raised:
+        list(map_items(partial(returned, full_disk), [0], one))
     assert raised.value.errno == errno.ENOSPC
-    assert sorted(found) == [(item, item) for item in range(5)]
+
+
+def returned(function: Callable[[int], int]) -> Callable[[int], int]:
+    return function
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:{}", "ray://127.0.0.1:{}"])

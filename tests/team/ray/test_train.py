@@ -29,7 +29,7 @@ def train(runs: Path, start: tuple[str, ...], *options: str) -> dict[str, torch.
     recipe = ("emotion-smoke", "--epochs", "1", "--device", "cpu", "--runs", str(runs))
     done = subprocess.run(
         [sys.executable, *start, "train", *recipe, *options, "--json"],
-        capture_output=True, text=True, timeout=300, check=False, env=environment(), cwd=runs.parent,
+        capture_output=True, text=True, timeout=300, check=False, env=environment(), cwd=runs.parent
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     registered = json.loads(done.stdout[done.stdout.index("{") : done.stdout.index("}") + 1])
