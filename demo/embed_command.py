@@ -1,7 +1,8 @@
 """`python -m demo embed`: the vectors of every face of every photo, as a table."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 
 from demo.embed_arguments import Embed
 from demo.embedding_table import EmbeddingTable
@@ -55,23 +56,21 @@ def _add(
     else:
         embedded = _embedded_here(left, command.face, answers)
     total = len(photos.usable)
-    for photo, faces in console.track(
-        embedded,
-        "photos embedded",
-        total=total,
-        completed=total - len(left),
-        disable=total == 1,
-    ):
-        if isinstance(faces, PhotoError):
-            photos.refuse(photo, faces)
-            continue
-        with write_errors(command.table):
-            table.add(photo, faces)
+    done = total - len(left)
+    with closing(embedded):
+        for photo, faces in console.track(
+            embedded, "photos embedded", total=total, completed=done, disable=total == 1
+        ):
+            if isinstance(faces, PhotoError):
+                photos.refuse(photo, faces)
+                continue
+            with write_errors(command.table):
+                table.add(photo, faces)
 
 
 def _embedded_here(
     photos: Sequence[PhotoFile], face: int | None, answers: Answers
-) -> Iterator[Embedded]:
+) -> Generator[Embedded, None, None]:
     for photo in photos:
         try:
             yield photo, answers.embed(photo, face)

@@ -1,6 +1,6 @@
 """The vectors of many photos, computed by the processes of Ray, each with the version loaded."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ Faces = list[Answer] | PhotoError
 
 def embedded_on_ray(
     photos: Sequence[PhotoFile], face: int | None, workers: int | None
-) -> Iterator[tuple[PhotoFile, Faces]]:
+) -> Generator[tuple[PhotoFile, Faces], None, None]:
     """Yield each photo and its faces' vectors, or why it can't be used, as they are done.
 
     Args:

@@ -4,7 +4,7 @@ import logging
 import os
 import pickle
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,7 +25,7 @@ Result = TypeVar("Result")
 
 def map_items(
     make: Callable[[], Callable[[Item], Result]], items: Sequence[Item], workers: Workers
-) -> Iterator[tuple[int, Result]]:
+) -> Generator[tuple[int, Result], None, None]:
     """Yield the position of each item and its result, once, in the order in which they are done.
 
     `registry.ray_cluster.joined` has to be active. A worker that is killed is started again, and
