@@ -27,7 +27,7 @@ class Common:
     """Answer in this process although the page is open on the same registry and could be asked."""
 
 
-def check_photos(photos: Sequence[Path]) -> None:
+def check_photos(photos: Sequence[object]) -> None:
     """Raise BadArguments where no photo is named."""
     if not photos:
         raise BadArguments("Name at least one PHOTO.")

@@ -34,7 +34,7 @@ class Workers:
 
     count: int
     cpus: int
-    gpus: float
+    gpus: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,13 +84,10 @@ def require_ray() -> Any:
 
 
 @contextmanager
-def joined(*, show_output: bool = False) -> Iterator[Cluster]:
+def joined() -> Iterator[Cluster]:
     """Give the cluster at RAY_ADDRESS, or Ray started on this machine, until the block ends.
 
     On this machine it listens at 127.0.0.1 alone, and what it wrote is deleted at the end.
-
-    Args:
-        show_output: Print what the workers print.
 
     Raises:
         ClusterError: Ray is not installed, can't be reached or can't be started, or it failed while
@@ -99,7 +96,7 @@ def joined(*, show_output: bool = False) -> Iterator[Cluster]:
     ray = require_ray()
     address = os.environ.get(ADDRESS) or THIS_MACHINE
     is_local = address == THIS_MACHINE
-    session = _connect(ray, address, is_local, show_output)
+    session = _connect(ray, address, is_local)
     try:
         yield _resources(ray)
     except ray.exceptions.RayError as error:
@@ -110,7 +107,7 @@ def joined(*, show_output: bool = False) -> Iterator[Cluster]:
             shutil.rmtree(session, ignore_errors=True)
 
 
-def _connect(ray: Any, address: str, is_local: bool, show_output: bool) -> str:
+def _connect(ray: Any, address: str, is_local: bool) -> str:
     """Start or join Ray and return the folder of its session on this machine."""
     options: dict[str, Any] = {}
     if is_local:
@@ -123,9 +120,7 @@ def _connect(ray: Any, address: str, is_local: bool, show_output: bool) -> str:
         _require_listener(address)
     try:
         with native_silence():  # what its C++ code says about its log's level
-            context = ray.init(
-                address, log_to_driver=show_output, logging_level=logging.ERROR, **options
-            )
+            context = ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **options)
     except (OSError, RuntimeError, ValueError) as error:
         reason = first_line(error)
         if is_local:

@@ -4,9 +4,14 @@ Ray Train's TorchTrainer starts the processes and joins them as `torchrun` does;
 Accelerate finds the others, and the loop is the one of every training.
 """
 
+import io
+import logging
 import os
 import shutil
-from contextlib import suppress
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +39,7 @@ def train_on_ray(name: str, recipe: Recipe, command: str, workers: int) -> Versi
         ClusterError: Ray can't do the work.
         Exception: what `training.train.train` raised in a process.
     """
-    with joined(show_output=True) as cluster:
+    with joined() as cluster, _printed() as output:
         chosen = _workers(cluster, recipe, workers)
         from ray.train import RunConfig, ScalingConfig
         from ray.train.torch import TorchTrainer
@@ -46,10 +51,10 @@ def train_on_ray(name: str, recipe: Recipe, command: str, workers: int) -> Versi
             use_gpu=chosen.gpus > 0,
             resources_per_worker={"CPU": chosen.cpus} | ({"GPU": 1} if chosen.gpus else {}),
         )
-        config = {"name": name, "recipe": recipe, "command": command, "folder": Path.cwd()}
+        config = {"name": name, "recipe": recipe, "command": command}
         trainer = TorchTrainer(
             _train_here,
-            train_loop_config=config,
+            train_loop_config=config | {"folder": Path.cwd(), "output": output},
             scaling_config=scaling,
             run_config=RunConfig(name=name, storage_path=str(storage)),
         )
@@ -81,9 +86,44 @@ def _train_here(config: dict[str, Any]) -> Version | None:
     """Train in one of the processes, which Ray has joined."""
     with suppress(FileNotFoundError):
         os.chdir(config["folder"])
+    logging.getLogger().setLevel(logging.WARNING)  # Ray shows what other libraries log
     torch.set_flush_denormal(True)
     compute_repeatably()
-    return train(config["name"], config["recipe"], config["command"])
+    output = _Sent(config["output"])
+    with redirect_stdout(output), redirect_stderr(output):
+        return train(config["name"], config["recipe"], config["command"])
+
+
+class _Sent(io.TextIOBase):
+    """A text file whose text is put into a queue."""
+
+    def __init__(self, queue: Any) -> None:
+        self._queue = queue
+
+    def write(self, text: str) -> int:
+        """Send a text and return its length."""
+        self._queue.put(text)
+        return len(text)
+
+
+@contextmanager
+def _printed() -> Iterator[Any]:
+    """Give a queue of Ray; what the processes put into it is printed on stderr."""
+    from ray.util.queue import Queue
+
+    queue = Queue()
+
+    def print_all() -> None:
+        while (text := queue.get()) is not None:
+            print(text, end="", file=sys.stderr, flush=True)
+
+    printer = threading.Thread(target=print_all, daemon=True)
+    printer.start()
+    try:
+        yield queue
+    finally:
+        queue.put(None)
+        printer.join()
 
 
 def _cause(error: Any) -> Exception:

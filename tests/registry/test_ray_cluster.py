@@ -13,12 +13,12 @@ from registry.ray_cluster import Cluster, ClusterError, Workers
 @pytest.mark.parametrize(
     ("cluster", "wanted", "need_gpu", "expected"),
     [
-        ((2, 0, 2), None, True, (2, 1, 0)),
-        ((16, 0, 16), 2, False, (2, 8, 0)),
-        ((64, 0, 4), 4, False, (4, 4, 0)),
-        ((16, 2, 16), None, True, (2, 8, 1)),
+        ((2, 0, 2), None, True, (2, 1, 0.0)),
+        ((16, 0, 16), 2, False, (2, 8, 0.0)),
+        ((64, 0, 4), 4, False, (4, 4, 0.0)),
+        ((16, 2, 16), None, True, (2, 8, 1.0)),
         ((16, 1, 16), 4, True, (4, 4, 0.25)),
-        ((16, 2, 16), 4, False, (4, 4, 0)),
+        ((16, 2, 16), 4, False, (4, 4, 0.0)),
     ],
 )
 def test_the_workers_share_what_the_cluster_has(

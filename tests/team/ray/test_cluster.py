@@ -22,7 +22,7 @@ def full_disk(item: int) -> int:
 
 
 def test_a_full_disk_of_a_worker_is_that_of_the_command() -> None:
-    one = Workers(count=1, cpus=1, gpus=0)
+    one = Workers(count=1, cpus=1)
     with joined(), pytest.raises(OSError, match=r"crop-0\.png") as raised:
         list(map_items(partial(returned, full_disk), [0], one))
     assert raised.value.errno == errno.ENOSPC

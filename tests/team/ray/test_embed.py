@@ -22,7 +22,7 @@ from registry.ray_map import map_items
 from tests.team.ray.conftest import PHOTOS, environment
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("registry")]
-TWO = Workers(count=2, cpus=1, gpus=0)
+TWO = Workers(count=2, cpus=1)
 ITEMS = 100
 
 
