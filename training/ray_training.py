@@ -15,6 +15,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppres
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from registry.errors import first_line
@@ -87,6 +88,8 @@ def _train_here(config: dict[str, Any]) -> Version | None:
     with suppress(FileNotFoundError):
         os.chdir(config["folder"])
     logging.getLogger().setLevel(logging.WARNING)  # Ray shows what other libraries log
+    for kind in (np.float32, np.float64):  # NumPy warns where it looks later for such small numbers
+        str(np.finfo(kind))
     torch.set_flush_denormal(True)
     compute_repeatably()
     output = _Sent(config["output"])
