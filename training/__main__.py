@@ -64,11 +64,12 @@ def _named(name: str, command: Callable[[Sequence[str]], None]) -> Callable[[], 
 def _report(name: str, error: Exception, log: Path) -> int:
     """Print why a command failed and return its exit code."""
     from registry.errors import RegistryError, first_line
+    from registry.ray_cluster import ClusterError
     from training.datasets.prepared import PreparedError
     from training.engine.recipe import RecipeError
     from training.engine.task import TrainingError
 
-    if isinstance(error, RecipeError | PreparedError):
+    if isinstance(error, RecipeError | PreparedError | ClusterError):
         print(error, file=sys.stderr)
         return BAD_INPUT
     if isinstance(error, TrainingError | RegistryError):

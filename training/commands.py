@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from argparse import ArgumentParser
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -30,7 +31,8 @@ def train(arguments: Arguments) -> None:
 
     Run the same command again to resume a stopped training from its last checkpoint.
     `python -m training train RECIPE --help` lists a recipe's options with their defaults.
-    --json prints the registered version as JSON.
+    --json prints the registered version as JSON. --ray N trains in N processes of Ray, on this
+    machine or on the cluster at RAY_ADDRESS.
 
     Examples:
       python -m training train dln-smoke
@@ -39,12 +41,15 @@ def train(arguments: Arguments) -> None:
     """
     from registry.candidates import promote_command
     from training.engine.device import compute_repeatably
+    from training.ray_training import train_on_ray
     from training.recipes import RECIPES, SUMMARIES
     from training.train import train as run
 
     _flush_denormals()
     compute_repeatably()
     as_json, arguments = JSON_FLAG in arguments, [each for each in arguments if each != JSON_FLAG]
+    command = f"{PROGRAM} train {shlex.join(arguments)}"
+    workers, arguments = _ray_workers(arguments)
     configs = {name: (SUMMARIES[name], recipe) for name, recipe in RECIPES.items()}
     name = next((argument for argument in arguments if argument in RECIPES), "")
     recipe = tyro.extras.overridable_config_cli(
@@ -54,7 +59,10 @@ def train(arguments: Arguments) -> None:
         description=_description(train),
     )
     with redirect_stdout(sys.stderr if as_json else sys.stdout):
-        version = run(name, recipe, f"{PROGRAM} train {shlex.join(arguments)}")
+        if workers is None:
+            version = run(name, recipe, command)
+        else:
+            version = train_on_ray(name, recipe, command, workers)
     if as_json:
         registered = (version.name, version.number, version.run_id) if version else (None,) * 3
         print_json(dict(zip(("model", "version", "run_id"), registered, strict=True)))
@@ -209,6 +217,7 @@ def prepare(arguments: Arguments) -> None:
         dest: Annotated[Path, Positional, tyro.conf.arg(metavar="DEST")],
         workers: int | None = None,
         options: Annotated[FecOptions, OmitArgPrefixes] = DEFAULT,
+        ray: Flag = False,
         as_json: Json = False,
     ) -> None:
         """Prepare a set.
@@ -219,11 +228,12 @@ def prepare(arguments: Arguments) -> None:
             dest: a new folder, or that of an earlier run, to continue it.
             workers: number of processes that look for faces; all cores by default.
             options: only for fec.
+            ray: cut in processes of Ray, on this machine or on the cluster at RAY_ADDRESS.
             as_json: print JSON.
         """
         from training.datasets.prepare import prepare as run
 
-        report = run(set, source, dest, workers=workers, options=options)
+        report = run(set, source, dest, workers=workers, options=options, on_ray=ray)
         if as_json:
             print_json(report.to_dict())
         else:
@@ -290,6 +300,14 @@ def _run(main: Callable[..., None], command: Callable[..., Any], arguments: Argu
 def _description(command: Callable[..., Any]) -> str:
     """Return a docstring for the terminal: without its indentation, line by line."""
     return "\n".join(line.removeprefix("    ") for line in (command.__doc__ or "").splitlines())
+
+
+def _ray_workers(arguments: Arguments) -> tuple[int | None, list[str]]:
+    """Return N of `--ray N`, None without it, and the other arguments."""
+    parser = ArgumentParser(prog=f"{PROGRAM} train", add_help=False, allow_abbrev=False)
+    parser.add_argument("--ray", type=int, metavar="N")
+    found, others = parser.parse_known_args(arguments)
+    return found.ray, others
 
 
 def _flush_denormals() -> None:

@@ -30,9 +30,12 @@ MAINS: dict[str, Callable[[list[str]], int]] = {
 LONG_WORK = (
     "app.require_photos",
     "app.serve",
+    "demo.embed_command.embed",
+    "demo.photo_files.list_files",
     "demo.video.command.video",
     "demo.video.transfer_command.transfer_video",
     "training.train.train",
+    "training.ray_training.train_on_ray",
     "training.evaluate.measure",
     "training.compare.compare_recipes",
     "training.compare.compare_versions",
