@@ -75,6 +75,8 @@ class Options:
     """Port of MLflow's UI; the next free one where it is busy."""
     no_mlflow: bool = False
     """Don't start MLflow's UI."""
+    no_seed: bool = False
+    """Don't register the shipped versions that the registry lacks."""
     only_validated: bool = False
     """Refuse a version that did not pass the gates of promotion, also one that was put into
     production in MLflow's UI; the version before goes on answering."""
@@ -128,7 +130,7 @@ def serve(options: Options, access: Access, wanted: int) -> int:
     closing: list[Callable[[], None]] = []
     try:
         mlflow = _open(options, access, wanted, closing)
-        threading.Thread(target=_seed_and_run, args=(mlflow,), daemon=True).start()
+        threading.Thread(target=_seed_and_run, args=(mlflow, options.no_seed), daemon=True).start()
         while True:
             time.sleep(3600)
     except KeyboardInterrupt:
@@ -198,9 +200,10 @@ def _interrupt(_signum: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _seed_and_run(mlflow: MlflowUI) -> None:
+def _seed_and_run(mlflow: MlflowUI, no_seed: bool) -> None:
     """Register the starters, then run MLflow's UI; the page waits for neither."""
-    seed()
+    if not no_seed:
+        seed()
     mlflow.run()
 
 

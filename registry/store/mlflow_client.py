@@ -47,6 +47,20 @@ def client(uri: str) -> "MlflowClient":
     return MlflowClient(uri, uri)
 
 
+def user(uri: str) -> str | None:
+    """Return the user that a server is sent; None where none is.
+
+    As MLflow takes it: from the environment or ~/.mlflow/credentials, else from ~/.netrc.
+    """
+    from mlflow.utils.credentials import read_mlflow_creds
+    from requests.utils import get_netrc_auth
+
+    if name := read_mlflow_creds().username:
+        return str(name)
+    login = get_netrc_auth(uri) if is_web(uri) else None
+    return login[0] if login else None
+
+
 def ping(uri: str) -> None:
     """Check within seconds that a server answers; other stores are checked at their first use.
 
