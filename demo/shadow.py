@@ -20,7 +20,7 @@ from demo.loaded_model import Model
 from demo.predictors import EmotionRecognizer, Photo, TripletComparer
 from demo.version_checks import smoke_check
 from registry import entries
-from registry.catalog import DLN, EMOTION, PIX2PIXHD
+from registry.catalog import DLN, EMOTION, PIX2PIXHD, model_of
 from registry.errors import BadVersion, first_line
 
 logger = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class Candidate:
     """One version that answers beside the one in production, in a thread of low priority.
 
     Args:
-        name: `dln` or `emotion`.
+        name: `dln` or `emotion`, or the registered model of their candidates.
         number: Its number.
     """
 
@@ -166,9 +166,11 @@ class Shadow:
 
     def __init__(self, references: Sequence[str] = ()) -> None:
         parsed = dict(map(_parse, references))
-        if len(parsed) < len(references):
+        if len({model_of(name) for name in parsed}) < len(references):
             raise BadVersion("--shadow takes one version of a model, not several.")
-        self._candidates = {name: Candidate(name, number) for name, number in parsed.items()}
+        self._candidates = {
+            model_of(name): Candidate(name, number) for name, number in parsed.items()
+        }
 
     def candidate(self, name: str) -> Candidate | None:
         """Return the candidate of a model, if it has one."""
@@ -220,9 +222,9 @@ def _parse(reference: str) -> tuple[str, int]:
     parts = REFERENCE.fullmatch(reference)
     if parts is None:
         raise BadVersion(f"{reference!r} names no version: write --shadow {EMOTION.name}/3.")
-    if parts["name"] == PIX2PIXHD.name:
+    if model_of(parts["name"]) == PIX2PIXHD.name:
         raise BadVersion(NO_TRANSFERS)
-    if parts["name"] not in (DLN.name, EMOTION.name):
+    if model_of(parts["name"]) not in (DLN.name, EMOTION.name):
         raise BadVersion(
             f"{parts['name']} is not asked on the page: --shadow takes a version of {DLN.name} or "
             f"{EMOTION.name}."

@@ -10,7 +10,7 @@ from cachetools import TTLCache
 from jaxtyping import Bool
 
 from registry import outcomes, versions
-from registry.catalog import CATALOG
+from registry.catalog import CANDIDATES, CATALOG
 from registry.errors import BadVersion
 from registry.outcomes import Outcomes
 from registry.versions import Version
@@ -84,9 +84,10 @@ class TripletOutcomes:
         for model in CATALOG.values():
             if "expression" not in model.outputs:
                 continue
-            for version in versions.list_versions(model.name):
-                for name in outcomes.names(version):
-                    found.setdefault(name, []).append(_reference(version))
+            for registered in (model.name, f"{model.name}{CANDIDATES}"):
+                for version in versions.list_versions(registered):
+                    for name in outcomes.names(version):
+                        found.setdefault(name, []).append(_reference(version))
         return dict(sorted(found.items()))
 
     def select(

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from registry.candidates import promote_command
 from registry.catalog import CATALOG
 from registry.crops import CropSpec
 from registry.entries import Version
@@ -49,7 +50,7 @@ def _why(version: Version) -> str:
 
 def _next_step(version: Version) -> str:
     return (
-        f"`python -m registry promote {version.name} {version.number}` compares it, "
+        f"`{promote_command(version)}` compares it, "
         f"`python -m registry rollback {version.name}` takes it back."
     )
 
@@ -63,7 +64,7 @@ def smoke_check(model: "Model") -> None:
     """
     from registry.graphs import output_checks
 
-    version, spec = model.version, CATALOG[model.version.name]
+    version, spec = model.version, CATALOG[model.version.model]
     size = version.crop.size_px
     faces = _smoke_faces(version.crop)
     shapes = output_checks.network_shapes(size, version.labels)

@@ -76,3 +76,15 @@ PIX2PIXHD = ModelSpec(
     optional_outputs={"condition": "batch numbers, the expression first"},
 )
 CATALOG = {spec.name: spec for spec in (DLN, FECNET, EMOTION, PIX2PIXHD)}
+CANDIDATES = "-candidates"
+"""How the registered model of a model's candidates ends: see `registry.candidates`."""
+
+
+def model_of(name: str) -> str:
+    """Return the model whose versions, or candidates, a registered model of a name holds."""
+    return name.removesuffix(CANDIDATES)
+
+
+def is_candidates(name: str) -> bool:
+    """Return whether a registered model of this name holds candidates."""
+    return name.endswith(CANDIDATES)

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from registry import metadata_checks, store
-from registry.catalog import EXPRESSION_DIMS
+from registry.catalog import EXPRESSION_DIMS, is_candidates, model_of
 from registry.crops import CropSpec
 from registry.errors import BadVersion, app_command
 from registry.metadata_checks import MetadataError
@@ -111,6 +111,18 @@ class Version(VersionMetadata):
     validation_reason: str = ""
     imported_from: str = ""
     """Which version of another registry it was; empty for one that was registered here."""
+    copy_of: str = ""
+    """The candidate that it is a copy of, such as `dln-candidates/3`; else empty."""
+
+    @property
+    def model(self) -> str:
+        """The model of the catalog that it is a version, or a candidate, of."""
+        return model_of(self.name)
+
+    @property
+    def is_candidate(self) -> bool:
+        """Whether it has to be copied into its model to be promoted."""
+        return is_candidates(self.name)
 
     @property
     def is_validated(self) -> bool:
@@ -159,7 +171,14 @@ def read(entry: Entry) -> Version:
         validation=_validation(entry),
         validation_reason=entry.tags.get(VALIDATION_REASON, ""),
         imported_from=entry.tags.get(IMPORTED_FROM, ""),
+        copy_of=_candidate(entry.source),
     )
+
+
+def _candidate(source: str) -> str:
+    """Return the candidate that a version's source names; empty where it is a logged model."""
+    reference = source.removeprefix(LOGGED_MODEL)
+    return reference if is_candidates(reference.partition("/")[0]) else ""
 
 
 def _validation(entry: Entry) -> Validation | None:
@@ -175,7 +194,7 @@ def describe(version: Version, text: str) -> None:
         Deleted: the version was deleted, or its model renamed.
         Unreachable: the store does not answer.
     """
-    with store.writing(f"The description of {version.title}"):
+    with store.writing(f"The description of {version.title}", model=version.name):
         store.connect().update_model_version(version.name, str(version.number), text)
 
 

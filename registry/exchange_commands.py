@@ -58,6 +58,7 @@ def import_version(
         as_json: print JSON.
     """
     from registry import listing
+    from registry.candidates import promote_command
     from registry.exchange import importing
 
     version = importing.import_version(folder, name)
@@ -65,4 +66,4 @@ def import_version(
         print_json(listing.version_values(version))
         return
     print(f"Registered {version.name} version {version.number}.")
-    print(f"Serve it: python -m registry promote {version.name} {version.number}")
+    print(f"Serve it: {promote_command(version)}")

@@ -53,6 +53,7 @@ def table_of_metadata(version: Version) -> Table:
         "Temperature": "" if version.temperature is None else f"{version.temperature:g}",
         "Starter": version.starter or "",
         "Imported from": version.imported_from,
+        "Copy of": version.copy_of,
         **{f"Output {name}": shape for name, shape in version.outputs.items()},
         **{f"Encoder {name}": shape for name, shape in version.encoder.items()},
         **{f"Threshold {name}": f"{least:g}" for name, least in version.thresholds.items()},
@@ -79,6 +80,8 @@ def table_of_journal(entries: Sequence[JournalEntry]) -> Table:
     )
     for entry in reversed(entries):
         moved = f"{entry.before or 'none'} to {entry.after or 'none'}"
+        if not entry.moves and entry.after is None:
+            moved = f"{entry.before or 'none'}"
         when = f"{entry.at.astimezone():%Y-%m-%d %H:%M:%S}"
         table.add_row(when, entry.kind, moved, entry.who, entry.why)
     return table

@@ -29,8 +29,9 @@ def create(client: "MlflowClient", spec: ModelSpec, run_id: str) -> "LoggedModel
 
 def of_version(client: "MlflowClient", version: Version) -> "LoggedModel":
     """Return the logged model with the files of a version."""
-    source = client.get_model_version(version.name, str(version.number)).source
-    return client.get_logged_model(source.removeprefix(entries.LOGGED_MODEL))
+    found = client.get_model_version(version.name, str(version.number))
+    model_id = found.model_id or found.source.removeprefix(entries.LOGGED_MODEL)
+    return client.get_logged_model(model_id)
 
 
 @contextmanager

@@ -156,4 +156,8 @@ def _fetched(version: Version, file: str) -> Outcomes | None:
 
 
 def _end_of_name(version: Version) -> str:
+    """Return how the names of a version's tables end; a candidate and its copy share theirs."""
+    candidate = version.copy_of or (f"{version.name}/{version.number}" * version.is_candidate)
+    if candidate:
+        return f"-candidate-{candidate.rpartition('/')[2]}.parquet"
     return f"-version-{version.number}.parquet"

@@ -40,26 +40,27 @@ def promote(
 
     Args:
         name: the model: dln, fecnet, emotion or pix2pixhd.
-        number: the number of the version, as `train` prints it and `list` shows it.
+        number: the number of the version, as `train` prints it and `list` shows it; where
+            EXPRESSION_STUDIO_CANDIDATES is 1, of the candidate.
         reason: why, for the journal.
         evaluate: measure first what was not measured and lies on this machine.
         force: promote it even if it is refused; needs a reason.
         gates: a table of gates in place of gates.toml in the store's folder, or of ours.
         as_json: print JSON.
     """
-    from registry import listing, versions
+    from registry import listing
     from registry.promotion import gated
 
     if evaluate:
         gated.evaluate_missing(name, number, gates)
     report = gated.promote(name, number, reason, force=force, table=gates)
-    promoted = report.passed or force
+    promoted = report.promoted
     if as_json:
-        known = listing.version_values(versions.resolve(f"{name}/{number}"))
-        print_json(known | {"promoted": promoted, "gates": report.to_dict()})
+        known = listing.version_values(promoted or report.candidate)
+        print_json(known | {"promoted": promoted is not None, "gates": report.to_dict()})
     else:
-        _print_report(report, promoted)
-    if not promoted:
+        _print_report(report)
+    if promoted is None:
         raise SystemExit(REFUSED)
 
 
@@ -81,12 +82,12 @@ def gates(as_json: Json = False) -> None:
         print(table.file().read_text(encoding="utf-8"), end="")
 
 
-def _print_report(report: "Report", promoted: bool) -> None:
+def _print_report(report: "Report") -> None:
     if report.rows:
         console.print_table(report.table())
-    if promoted:
+    if report.promoted:
         print(report.sentence)
-        print(f"{report.candidate.title} is in production.")
+        print(f"{report.promoted.title} is in production.")
         return
     print(report.sentence, file=sys.stderr)
     if report.missing:

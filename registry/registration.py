@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from registry import entries, logged_models, metadata_checks, store
+from registry import candidates, entries, logged_models, metadata_checks, store
 from registry.catalog import CATALOG, ModelSpec
 from registry.crops import CropSpec
 from registry.entries import Version, VersionMetadata
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 FAILED = "nothing was registered"
 MLFLOW_MODEL = "mlflow"
 """Name of the temporary folder with a version as MLflow's PyTorch model."""
+MAY_BE_THERE = ("RESOURCE_ALREADY_EXISTS", "PERMISSION_DENIED")
+"""MLflow's answers to whoever makes a registered model that is there, or may make none."""
 OnnxOf = Callable[[ExportPart], Any]
 """Returns the ONNX graph of a frozen network: an `onnx.ModelProto`."""
 
@@ -48,6 +50,7 @@ def register(
     encoder: nn.Module | None = None,
     thresholds: Mapping[str, float] | None = None,
     onnx: OnnxOf | None = None,
+    name: str = "",
 ) -> Version:
     """Register a network as the newest version of its model; it is not promoted.
 
@@ -58,13 +61,13 @@ def register(
         run_id: the MLflow run it comes from.
         config: plain values that rebuild the network.
         description: Markdown; what a person should know before promoting it.
-        labels: what the columns of `logits` mean.
-        temperature: what the logits were divided by.
+        labels, temperature: what the columns of `logits` mean; what the logits were divided by.
         data: digest of each data set by name.
         starter: digest of the shipped weights it was made from.
         encoder: for a generator alone: what it was trained with; maps faces to outputs by name.
         thresholds: see `VersionMetadata.thresholds`.
         onnx: the shipped ONNX graph of each part; with it alone the version waits for `complete`.
+        name: the registered model; by default that of `candidates.registered_name`.
 
     Raises:
         BadVersion: it can't be used as it is, or not be exported; the message says why.
@@ -79,10 +82,9 @@ def register(
         data=dict(data or {}),
         starter=starter,
         thresholds=dict(thresholds or {}),
-        without_pt2=onnx is not None,
-        **_outputs(parts),
+        **_outputs(parts, onnx),
     )
-    return _store(spec, parts, onnx, metadata, run_id, config, description)
+    return _store(spec, parts, onnx, metadata, run_id, config, description, name)
 
 
 def register_files(
@@ -109,8 +111,8 @@ def register_files(
         BadVersion: an ONNX graph can't be loaded, or computes something else.
         Deleted, Unreachable: as for `store.writing`.
     """
-    client = store.connect()
-    with store.writing(f"The version of {spec.name}", run_id, FAILED):
+    client, name = store.connect(), candidates.registered_name(spec.name)
+    with store.writing(f"The version of {name}", run_id, FAILED, name):
         (folder / CARD).write_text(export.card_text(spec, metadata, description), encoding="utf-8")
         logged_model = logged_models.create(client, spec, run_id)
         marked = in_progress.working_on("model", logged_model.model_id)
@@ -119,7 +121,7 @@ def register_files(
             _store_files(client, logged_model, parts, spec, folder)
             metadata = replace(metadata, digests=digests.of(folder))
             tags = {entries.IMPORTED_FROM: origin}
-            entry = _create_version(client, spec, logged_model, description, metadata, tags)
+            entry = _create_version(client, spec, name, logged_model, description, metadata, tags)
     return entries.read(entry_of(entry, []))
 
 
@@ -136,10 +138,13 @@ def complete(version: Version, network: nn.Module, encoder: nn.Module | None = N
         Deleted: the version or its run was deleted meanwhile.
         Unreachable: the store does not answer, or its disk is full or read-only.
     """
-    spec, number = CATALOG[version.name], str(version.number)
+    spec, number = CATALOG[version.model], str(version.number)
     parts = export_parts.freeze_parts(spec, network, encoder, version.crop.size_px, version.labels)
     client = store.connect()
-    with store.writing(version.title, version.run_id), TemporaryFolder() as scratch:
+    with (
+        store.writing(version.title, version.run_id, model=version.name),
+        TemporaryFolder() as scratch,
+    ):
         export.require_space(scratch, store.folder(), parts)
         logged_model = logged_models.of_version(client, version)
         with in_progress.working_on("model", logged_model.model_id):
@@ -163,11 +168,12 @@ def _check_metadata(
         ) from error
 
 
-def _outputs(parts: Sequence[ExportPart]) -> dict[str, Any]:
-    """Return the fields of the metadata that say what goes in and comes out."""
+def _outputs(parts: Sequence[ExportPart], onnx: OnnxOf | None) -> dict[str, Any]:
+    """Return the fields of the metadata that say what goes in and comes out, and of which graph."""
     first, *others = parts
     encoder = {name: shape for part in others for name, shape in part.outputs.items()}
-    return {"outputs": dict(first.outputs), "encoder": encoder, "condition": first.condition}
+    fields = {"outputs": dict(first.outputs), "encoder": encoder, "condition": first.condition}
+    return fields | {"without_pt2": onnx is not None}
 
 
 def _store(
@@ -178,11 +184,13 @@ def _store(
     run_id: str,
     config: Mapping[str, object],
     description: str,
+    name: str,
 ) -> Version:
     """Write the files, compare the stored graphs with the networks, then register the version."""
     client, onnx = store.connect(), onnx or partial(export.export_onnx, spec=spec)
-    name = f"The version of {spec.name}"
-    with store.writing(name, run_id, FAILED), TemporaryFolder() as scratch:
+    name = name or candidates.registered_name(spec.name)
+    writing = store.writing(f"The version of {name}", run_id, FAILED, name)
+    with writing, TemporaryFolder() as scratch:
         export.require_space(scratch, store.folder(), parts)
         files = scratch / "files"
         files.mkdir()
@@ -199,7 +207,7 @@ def _store(
                 _store_graphs(client, logged_model, parts, spec, scratch)
             found = digests.of(files) | digests.of(scratch / MLFLOW_MODEL)
             metadata = replace(metadata, digests=found)
-            entry = _create_version(client, spec, logged_model, description, metadata)
+            entry = _create_version(client, spec, name, logged_model, description, metadata)
     return entries.read(entry_of(entry, []))
 
 
@@ -243,6 +251,7 @@ def _store_graphs(
 def _create_version(
     client: "MlflowClient",
     spec: ModelSpec,
+    name: str,
     logged_model: "LoggedModel",
     description: str,
     metadata: VersionMetadata,
@@ -252,12 +261,12 @@ def _create_version(
     from mlflow.exceptions import MlflowException
 
     try:
-        client.create_registered_model(spec.name, description=f"**{spec.title}.** {spec.purpose}")
+        client.create_registered_model(name, description=f"**{spec.title}.** {spec.purpose}")
     except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+        if error.error_code not in MAY_BE_THERE:
             raise
     return client.create_model_version(
-        spec.name,
+        name,
         f"{entries.LOGGED_MODEL}{logged_model.model_id}",
         logged_model.source_run_id,
         metadata.to_tags() | dict(tags or {}),

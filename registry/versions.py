@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from registry import entries, store
-from registry.catalog import CATALOG
+from registry.catalog import CATALOG, is_candidates, model_of
 from registry.entries import Version
 from registry.errors import (
     BadVersion,
@@ -16,10 +16,10 @@ from registry.errors import (
     GraphError,
     RegistryError,
     Unreachable,
-    app_command,
 )
 from registry.measurements import Measurement
 from registry.measurements import read as read_measurements
+from registry.missing_versions import no_version, none_in_production
 from registry.store.records import Entry, Records, open_records
 
 if TYPE_CHECKING:
@@ -69,6 +69,8 @@ def __getattr__(name: str) -> Any:
 def resolve(reference: str) -> Version:
     """Return the version that `dln@production`, `dln/3`, `models:/dln/3` or `dln` means.
 
+    `dln-candidates/3` is a candidate; none of them is in production.
+
     Raises:
         BadVersion: the reference is malformed or means nothing here.
         EmptyRegistry: the model has no version, or none in production.
@@ -79,13 +81,13 @@ def resolve(reference: str) -> Version:
         raise BadVersion(f"{reference!r} names no version: write dln, dln@production or dln/3.")
     name = parts["name"]
     if not store.exists():
-        raise _no_version(name)
+        raise no_version(name, [])
     records = open_records()
-    with store.answering():
+    with store.answering(model=name):
         number = parts["number"] or _aliased(records, name, parts["alias"] or PRODUCTION)
         entry = records.entry(name, int(number))
     if entry is None:
-        raise _no_version(name, number)
+        raise no_version(name, _search(name), number)
     return entries.read(entry)
 
 
@@ -250,13 +252,13 @@ def _aliased(records: Records, name: str, alias: str) -> int:
     """Return the number an alias points to."""
     aliases = records.aliases(name)
     if aliases is None:
-        raise _no_version(name)
-    if alias in aliases:
+        raise no_version(name, [])
+    if alias in aliases and not (alias == PRODUCTION and is_candidates(name)):
         return aliases[alias]
     if alias != PRODUCTION:
         known = ", ".join(aliases) or "none"
         raise BadVersion(f"{name} has no alias {alias} (it has: {known}).")
-    raise _none_in_production(name)
+    raise none_in_production(name, _search(name))
 
 
 def _search(name: str | None) -> list[Entry]:
@@ -265,7 +267,7 @@ def _search(name: str | None) -> list[Entry]:
         return []
     records = open_records()
     with store.answering():
-        return [entry for entry in records.entries(name) if name or entry.name in CATALOG]
+        return [entry for entry in records.entries(name) if name or model_of(entry.name) in CATALOG]
 
 
 def _read_or_fault(entry: Entry) -> Version | BadVersion:
@@ -273,25 +275,3 @@ def _read_or_fault(entry: Entry) -> Version | BadVersion:
         return entries.read(entry)
     except BadVersion as fault:
         return fault
-
-
-def _no_version(name: str, number: str | int | None = None) -> RegistryError:
-    """Return the error for a model, or one version of it, that isn't there."""
-    if known := [str(entry.number) for entry in _search(name)]:
-        return BadVersion(f"{name} has no version {number}; it has {', '.join(known)}.")
-    if name not in CATALOG:
-        return BadVersion(f"There is no model {name}; the models are {', '.join(CATALOG)}.")
-    return EmptyRegistry(
-        f"No version of {name} is registered: `{app_command()} seed` registers the starters, "
-        f"`python -m training train {name}` one of your own."
-    )
-
-
-def _none_in_production(name: str) -> RegistryError:
-    known = [str(entry.number) for entry in _search(name)]
-    if not known:
-        return _no_version(name)
-    return EmptyRegistry(
-        f"No version of {name} is in production: `python -m registry promote {name} {known[0]}` "
-        f"promotes the newest, `{app_command()} seed` the starter."
-    )

@@ -36,6 +36,7 @@ def train(arguments: Arguments) -> None:
       python -m training train dln-compact --data data/ferplus data/rafdb
       python -m training train emotion-compact --data data/ferplus --start dln@production
     """
+    from registry.candidates import promote_command
     from training.engine.device import compute_repeatably
     from training.recipes import RECIPES, SUMMARIES
     from training.train import train as run
@@ -58,7 +59,7 @@ def train(arguments: Arguments) -> None:
         print_json(dict(zip(("model", "version", "run_id"), registered, strict=True)))
     elif version:
         print(f"Registered {version.name} version {version.number}.")
-        print(f"Serve it: python -m registry promote {version.name} {version.number}")
+        print(f"Serve it: {promote_command(version)}")
 
 
 def evaluate(arguments: Arguments) -> None:

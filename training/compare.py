@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from rich.table import Table
 
-from registry import versions
+from registry import candidates, versions
 from registry.metrics.estimates import Estimate, Quantity
 from registry.versions import Version
 from training.datasets.prepare import toy_set
@@ -143,7 +143,8 @@ def _seeded(name: str, data: Sequence[Path], seed: int, epochs: int | None) -> R
 def _trained(name: str, recipe: Recipe) -> Version:
     model = name.partition("-")[0]
     run_id = finished(model, run_folder(name, recipe).name)
-    version = versions.find(model, run_id=run_id) if run_id else None
+    registered = candidates.registered_name(model)
+    version = versions.find(registered, run_id=run_id) if run_id else None
     if version is None:
         folders = shlex.join(map(str, recipe.data))
         no_toy = "--no-toy " if RECIPES[name].toy else ""

@@ -55,7 +55,7 @@ def reexport(reference: str) -> Reexport:
     network, encoder = _networks(old, config)
     compared = _compare(old, network, encoder)
     new = versions.register(
-        CATALOG[old.name],
+        CATALOG[old.model],
         network,
         crop=old.crop,
         run_id=old.run_id,
@@ -82,7 +82,7 @@ def _name(version: Version) -> str:
 
 def _networks(version: Version, config: Mapping[str, Any]) -> tuple[nn.Module, nn.Module | None]:
     """Return the network of a version with its weights, and a generator's encoder."""
-    network = networks.build(version.name, config, version.labels)
+    network = networks.build(version.model, config, version.labels)
     weights = versions.weights(_name(version))
     encoder = _encoder(version.crop, config) if version.encoder else None
     if encoder is not None:
@@ -108,7 +108,7 @@ def _fill(version: Version, network: nn.Module, weights: Mapping[str, torch.Tens
 def _encoder(crop: CropSpec, config: Mapping[str, Any]) -> Encoder:
     """Return a generator's encoder, built as the dln that it was made from."""
     origin = config["encoder"]
-    for known in versions.list_versions(DLN.name):
+    for known in (each for each in versions.list_versions() if each.model == DLN.name):
         if weights_digest(versions.weights(_name(known))) == origin["sha256"]:
             inner = networks.build(DLN.name, versions.config(_name(known)))
             return Encoder(inner.eval(), known.crop, crop, config["condition"])
@@ -121,7 +121,7 @@ def _encoder(crop: CropSpec, config: Mapping[str, Any]) -> Encoder:
 def _compare(old: Version, network: nn.Module, encoder: nn.Module | None) -> tuple[str, ...]:
     """Return the files of the old graphs that can be read; raise if one gives something else."""
     size_px, labels = old.crop.size_px, old.labels
-    parts = export_parts.freeze_parts(CATALOG[old.name], network, encoder, size_px, labels)
+    parts = export_parts.freeze_parts(CATALOG[old.model], network, encoder, size_px, labels)
     with entries.files(old) as folder:
         return tuple(file for part in parts for file in _same(old, folder, part))
 

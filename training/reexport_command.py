@@ -33,6 +33,7 @@ def reexport(arguments: Sequence[str]) -> None:
         """
         import torch
 
+        from registry.candidates import promote_command
         from training.reexport import reexport
 
         torch.set_flush_denormal(True)
@@ -44,7 +45,7 @@ def reexport(arguments: Sequence[str]) -> None:
             return
         same = f"the same answers as its {' and '.join(compared)}" if compared else NOT_COMPARED
         print(f"Registered {version.name} version {version.number}: {reference}, {same}.")
-        print(f"Serve it: python -m registry promote {version.name} {version.number}")
+        print(f"Serve it: {promote_command(version)}")
 
     description = "\n".join(
         line.removeprefix("    ") for line in (reexport.__doc__ or "").splitlines()

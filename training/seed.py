@@ -104,6 +104,7 @@ def _register(starter: files.Starter) -> Version:
             encoder=encoder,
             thresholds=card.thresholds,
             onnx=partial(graphs.filled, starter.name),
+            name=card.model,
         )
         for path in files.outcome_files(starter.name):
             outcomes.log_file(version, path)

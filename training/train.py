@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from accelerate import PartialState
 from safetensors.torch import save_file
 
-from registry import doctor, store, versions
+from registry import candidates, doctor, store, versions
 from registry.errors import RegistryError
 from registry.measurements import from_rows
 from registry.temporary import TemporaryFolder
@@ -112,7 +112,8 @@ def _register(loop: Loop, command: str) -> Version | None:
     else:
         text = markdown(card, measurements)
         tracker.card(card.to_dict(), text)
-        version = versions.find(task.spec.name, run_id=tracker.run_id) or versions.register(
+        registered = candidates.registered_name(task.spec.name)
+        version = versions.find(registered, run_id=tracker.run_id) or versions.register(
             task.spec,
             trained.network,
             crop=trained.crop,

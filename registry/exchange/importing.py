@@ -14,7 +14,7 @@ from registry import (
     registration,
     store,
 )
-from registry.catalog import CATALOG, ModelSpec
+from registry.catalog import CATALOG, ModelSpec, model_of
 from registry.console import printable
 from registry.entries import Version, VersionMetadata
 from registry.errors import BadExport, BadVersion, GraphError, first_line
@@ -48,7 +48,7 @@ def import_version(folder: Path, name: str | None = None) -> Version:
     except OSError as error:
         where, reason = error.filename or folder, first_line(error)
         raise BadExport(f"{where} can't be read ({reason}); {KEPT}.") from error
-    spec = _spec(name or known.model)
+    spec = _spec(name or model_of(known.model))
     store.connect(create=True)
     with store.answering(KEPT), TemporaryFolder() as scratch:
         files = scratch / "files"

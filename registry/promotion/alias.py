@@ -26,7 +26,7 @@ def promote(name: str, number: int, reason: str = "", kind: Kind = "promoted") -
     version = versions.resolve(f"{name}/{number}")
     before = journal.observe(version.name)
     client = store.connect()
-    with store.writing(f"The alias {PRODUCTION} of {version.name}"):
+    with store.writing(f"The alias {PRODUCTION} of {version.name}", model=version.name):
         client.set_registered_model_alias(version.name, PRODUCTION, str(version.number))
     journal.add(version.name, kind, before, version.number, reason)
     return versions.resolve(f"{name}/{number}")

@@ -3,13 +3,15 @@
 import logging
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from registry import outcomes, versions
 from registry.entries import Version
 from registry.errors import BadVersion, EmptyRegistry, RegistryError
-from registry.promotion import alias, gates, journal, validation
+from registry.promotion import alias, copies, gates, journal, validation
 from registry.promotion.comparison import Row, compare
+from registry.promotion.journal import Kind
 from registry.promotion.report import Report
 from registry.versions import PRODUCTION
 
@@ -29,12 +31,12 @@ def check(version: Version, table: Path | None = None) -> Report:
         BadGates: the table can't be read.
         Unreachable: the store does not answer.
     """
-    limits = gates.read(version.name, table)
-    champion = _champion(version.name)
-    if champion is not None and champion.number == version.number:
+    limits = gates.read(version.model, table)
+    champion = _champion(version.model)
+    if champion is not None and _is_same(champion, version):
         if version.is_validated:
             return Report(candidate=version, champion=champion, is_current=True)
-        champion = _earlier(version.name, version.number)
+        champion = _earlier(version.model, version.number)
     if champion is None:
         return Report(candidate=version, champion=None, measured=_is_measured(version))
     rows, missing = compare(version, champion, limits)
@@ -49,12 +51,12 @@ def promote(
 ) -> Report:
     """Let a version take the place of the one in production if it passes the gates.
 
-    The comparison is stored with its run, and the journal says how it ended. `report.passed or
-    force` says whether the version is in production now.
+    The comparison is stored with its run, and the journal says how it ended. `report.promoted` is
+    the version that is in production now. A candidate is copied into its model, but once only.
 
     Args:
         name: the model.
-        number: the number of the version.
+        number: the number of the version; where candidates are enabled, of the candidate.
         reason: why, for the journal.
         force: promote it even if the gates refuse it; needs a reason.
         table: a table of gates; by default `gates.file()`.
@@ -68,20 +70,23 @@ def promote(
     """
     if force and not reason.strip():
         raise BadVersion('Say why: --force needs --reason "...", which the journal keeps.')
-    version = versions.resolve(f"{name}/{number}")
-    before = journal.observe(version.name)
+    version = copies.find(name, number)
+    before = journal.observe(version.model)
     report = _checked(version, table, force)
     if report.is_current:
-        return report
+        return replace(report, promoted=version)
     _log(report)
+    reason = _joined(reason, report.sentence)
+    if not report.passed and not force:
+        refused = None if version.is_candidate else version.number
+        journal.add(version.model, "refused", before, refused, reason)
+        return report
+    version = copies.in_model(version)
     if report.passed:
         validation.write(version, "passed", report.sentence)
-        alias.promote(name, number, _joined(reason, report.sentence))
-    elif force:
-        alias.promote(name, number, _joined(reason, report.sentence), "forced")
-    else:
-        journal.add(version.name, "refused", before, number, _joined(reason, report.sentence))
-    return report
+    kind: Kind = "promoted" if report.passed else "forced"
+    promoted = alias.promote(version.name, version.number, reason, kind)
+    return replace(report, promoted=promoted)
 
 
 def evaluate_missing(name: str, number: int, table: Path | None = None) -> None:
@@ -89,14 +94,14 @@ def evaluate_missing(name: str, number: int, table: Path | None = None) -> None:
 
     Args:
         name: the model.
-        number: the number of the candidate.
+        number: its number, as for `promote`.
         table: a table of gates; by default `gates.file()`.
 
     Raises:
         BadVersion: there is no such version, or an evaluation failed; what it printed says why.
         BadGates, EmptyRegistry, Unreachable: as for `promote`.
     """
-    for evaluation in check(versions.resolve(f"{name}/{number}"), table).missing:
+    for evaluation in check(copies.find(name, number), table).missing:
         print(evaluation.command, file=sys.stderr, flush=True)
         command = [sys.executable, "-m", "training", "evaluate", *evaluation.arguments]
         if subprocess.run(command, check=False, stdout=sys.stderr).returncode:
@@ -136,6 +141,10 @@ def _earlier(name: str, but: int | None = None) -> Version | None:
     whole = {version.number: version for version in versions.list_versions(name)}
     numbers = journal.earlier(journal.read(name))
     return next((whole[n] for n in numbers if n in whole and n != but), None)
+
+
+def _is_same(one: Version, other: Version) -> bool:
+    return (one.name, one.number) == (other.name, other.number)
 
 
 def _is_measured(version: Version) -> bool:

@@ -47,7 +47,8 @@ class Entry:
     before: int | None
     """The version in production before; None where there was none."""
     after: int | None
-    """The version it is about: the new one, or the refused one; None: the alias was removed."""
+    """The version it is about: the new one, or the refused one; None: the alias was removed, or a
+    candidate was refused, which is no version of the model."""
     who: str
     why: str
 
@@ -92,7 +93,7 @@ def add(name: str, kind: Kind, before: int | None, after: int | None, why: str =
         why=why[:LONGEST_REASON],
     )
     client, text = store.connect(), json.dumps(entry.to_dict(), ensure_ascii=False)
-    with store.writing(f"The journal of {name}"):
+    with store.writing(f"The journal of {name}", model=name):
         client.set_registered_model_tag(name, f"{PREFIX}{entry.at:{KEY}}", text)
     _write_table(name)
 

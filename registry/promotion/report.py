@@ -40,6 +40,8 @@ class Report:
     """Whether anything was measured of the candidate; asked where nothing is in production."""
     is_current: bool = False
     """Whether the candidate is in production already, and validated: nothing was compared."""
+    promoted: Version | None = None
+    """The version that is in production now; None where nothing was promoted."""
     fault: str = ""
     """Why it could not be compared; empty where it was."""
 
@@ -110,7 +112,7 @@ class Report:
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON can hold it."""
         return {
-            "model": self.candidate.name,
+            "model": self.candidate.model,
             "candidate": self.candidate.number,
             "champion": self.champion.number if self.champion else None,
             "passed": self.passed,
@@ -159,7 +161,8 @@ class Report:
         from registry.promotion.picture import draw
 
         client, run_id = store.connect(), self.candidate.run_id
-        stem = f"{FOLDER}/version-{self.candidate.number}-against-{self.champion.number}"
+        kind = "candidate" if self.candidate.is_candidate else "version"
+        stem = f"{FOLDER}/{kind}-{self.candidate.number}-against-{self.champion.number}"
         data = [[_cell(_table_values(row)[column]) for column in COLUMNS] for row in self.rows]
         with (
             store.writing(f"The comparison of {self.candidate.title}", run_id),

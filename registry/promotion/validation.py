@@ -3,6 +3,8 @@
 from registry import store
 from registry.entries import VALIDATION, VALIDATION_REASON, Validation, Version
 
+PENDING = "pending"
+
 
 def write(version: Version, status: Validation, reason: str) -> None:
     """Tag a version as passed or failed.
@@ -17,9 +19,21 @@ def write(version: Version, status: Validation, reason: str) -> None:
         Unreachable: the store does not answer.
     """
     client, number = store.connect(), str(version.number)
-    with store.writing(f"The validation of {version.title}"):
+    with store.writing(f"The validation of {version.title}", model=version.name):
         client.set_model_version_tag(version.name, number, VALIDATION_REASON, reason)
         client.set_model_version_tag(version.name, number, VALIDATION, status)
+
+
+def withdraw(version: Version) -> None:
+    """Let a version count as neither passed nor failed; MLflow's manual calls that `pending`.
+
+    Raises:
+        Deleted, Unreachable: as for `write`.
+    """
+    with store.writing(f"The validation of {version.title}", model=version.name):
+        store.connect().set_model_version_tag(
+            version.name, str(version.number), VALIDATION, PENDING
+        )
 
 
 def failed(name: str) -> set[int]:

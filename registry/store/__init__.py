@@ -141,13 +141,14 @@ def _require_readable_name(local: Path) -> None:
 
 
 @contextmanager
-def answering(outcome: str = "") -> Iterator[None]:
+def answering(outcome: str = "", model: str = "") -> Iterator[None]:
     """Turn every failure of MLflow or the disk into one sentence.
 
     MLflow's errors about a thing that doesn't exist, or that it refuses, pass through.
 
     Args:
         outcome: what a failure means, at the end of the sentence: "nothing was registered".
+        model: the registered model that is used, where one is.
 
     Raises:
         Unreachable: the server does not answer, the database can't be read, or the disk is full or
@@ -161,18 +162,19 @@ def answering(outcome: str = "") -> Iterator[None]:
         if not _is_failure(error):
             raise
         raise store_errors.to_unreachable(
-            error, folder=folder(), uri=tracking_uri(), outcome=outcome
+            error, folder=folder(), uri=tracking_uri(), outcome=outcome, model=model
         ) from error
 
 
 @contextmanager
-def writing(thing: str, run_id: str = "", outcome: str = "") -> Iterator[None]:
+def writing(thing: str, run_id: str = "", outcome: str = "", model: str = "") -> Iterator[None]:
     """Turn every failure to write to a thing into one sentence.
 
     Args:
         thing: what is written, at the beginning of the sentence: "The table of run 7".
         run_id: the run that it belongs to; empty where it belongs to none.
         outcome: what a failure means; by default that the thing was not written.
+        model: the registered model that is written to; empty where none is.
 
     Raises:
         Deleted: the thing, or what it belongs to, is no longer there under its name.
@@ -182,7 +184,7 @@ def writing(thing: str, run_id: str = "", outcome: str = "") -> Iterator[None]:
 
     outcome = outcome or f"{thing[:1].lower()}{thing[1:]} was not written"
     try:
-        with answering(outcome):
+        with answering(outcome, model):
             yield
     except MlflowException as error:
         if error.error_code != GONE and not (run_id and not is_active(run_id)):

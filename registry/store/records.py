@@ -28,6 +28,8 @@ class Entry:
     """Milliseconds since 1970, UTC."""
     tags: Mapping[str, str]
     aliases: Sequence[str]
+    source: str
+    """What it was made from: `models:/` and a logged model's id, or another version."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,6 +154,7 @@ def entry_of(found: "ModelVersion", aliases: Sequence[str]) -> Entry:
         created_ms=found.creation_timestamp,
         tags=found.tags,
         aliases=aliases,
+        source=found.source or "",
     )
 
 

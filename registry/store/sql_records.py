@@ -14,7 +14,7 @@ LARGEST_NUMBER = 2**63 - 1
 """Largest integer that SQLite can compare."""
 _OF_WORKSPACE = "workspace = 'default'"
 _VERSIONS = f"""
-    SELECT name, version, run_id, status, description, creation_time FROM model_versions
+    SELECT name, version, run_id, status, description, creation_time, source FROM model_versions
     WHERE {_OF_WORKSPACE} AND current_stage != 'Deleted_Internal'
     AND name IN (SELECT name FROM registered_models WHERE {_OF_WORKSPACE})
 """  # noqa: S608
@@ -82,7 +82,7 @@ class SqlRecords:
         return Run(artifacts=rows[0][0], tags=dict(tags)) if rows else None
 
     def _entry(self, row: Sequence[Any]) -> Entry:
-        name, number, run_id, status, description, created_ms = row
+        name, number, run_id, status, description, created_ms, source = row
         of_version = f"WHERE {_OF_WORKSPACE} AND name = ? AND version = ?"
         tags = f"SELECT key, value FROM model_version_tags {of_version}"  # noqa: S608
         aliases = f"SELECT alias FROM registered_model_aliases {of_version}"  # noqa: S608
@@ -95,6 +95,7 @@ class SqlRecords:
             created_ms=created_ms,
             tags=dict(self._rows(tags, name, number)),
             aliases=[alias for (alias,) in self._rows(aliases, name, number)],
+            source=source or "",
         )
 
     def _rows(self, query: str, *values: Any) -> list[Any]:

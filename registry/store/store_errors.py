@@ -47,7 +47,7 @@ def require_space(needed_bytes: Mapping[Path, int]) -> None:
 
 
 def to_unreachable(
-    error: BaseException, *, folder: Path | None, uri: str, outcome: str = ""
+    error: BaseException, *, folder: Path | None, uri: str, outcome: str = "", model: str = ""
 ) -> Unreachable:
     """Return the sentence for a failure of the store.
 
@@ -56,6 +56,7 @@ def to_unreachable(
         folder: the local store; None for a server or another database.
         uri: MLflow's tracking URI.
         outcome: what the failure means for what was being done, such as "nothing was registered".
+        model: the registered model that was used; empty where none was.
     """
     end = f"; {outcome}." if outcome else "."
     place = folder or "the temporary folder"
@@ -70,7 +71,7 @@ def to_unreachable(
         where, reason = getattr(cause, "filename", None) or place, _reason(cause)
         return Unreachable(f"{where} can't be opened or written ({reason}): {_allow(folder)}{end}")
     if folder is None and is_web(uri):
-        return Unreachable(f"{server_errors.sentence(list(_causes(error)), uri)}{end}")
+        return Unreachable(f"{server_errors.sentence(list(_causes(error)), uri, model)}{end}")
     name = f"The registry in {folder}" if folder else f"The database {uri}"
     return Unreachable(f"{name} {_database_problem(error, folder)}{end}")
 

@@ -14,18 +14,32 @@ from tests.conftest import unused_port
 
 SERVE = """
 import sys
+from pathlib import Path
 from mlflow.server import app
 from werkzeug.serving import make_server
-server = make_server("127.0.0.1", int(sys.argv[1]), app, threaded=True)
+from werkzeug.wrappers import Response
+forbidden = Path(sys.argv[2])
+
+def guarded(environ, start_response):
+    asked = environ["PATH_INFO"].rpartition("/mlflow/")[2]
+    if forbidden.exists() and asked in forbidden.read_text().split():
+        return Response("Permission denied", 403)(environ, start_response)
+    return app(environ, start_response)
+
+server = make_server("127.0.0.1", int(sys.argv[1]), guarded, threaded=True)
 print("ready", flush=True)
 server.serve_forever()
 """
 
 
 class MlflowServer:
-    """Serves a database of runs; the files of runs are written by the clients themselves."""
+    """Serves a database of runs; the files of runs are written by the clients themselves.
+
+    `forbidden` is a file with what it answers 403 to, such as `registered-models/alias`.
+    """
 
     def __init__(self, database: Path) -> None:
+        self.forbidden = database.parent / "forbidden"
         self.port = unused_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self._environment = os.environ | {
@@ -38,7 +52,7 @@ class MlflowServer:
     def start(self) -> None:
         """Answer from now on, at the same address each time."""
         self._process = subprocess.Popen(
-            [sys.executable, "-c", SERVE, str(self.port)],
+            [sys.executable, "-c", SERVE, str(self.port), str(self.forbidden)],
             env=self._environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

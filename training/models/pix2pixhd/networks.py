@@ -89,7 +89,7 @@ def start_from(generator: Generator, reference: str) -> None:
         RecipeError: the version isn't a generator of this shape.
         RegistryError: there is no such version.
     """
-    if versions.resolve(reference).name != PIX2PIXHD.name:
+    if versions.resolve(reference).model != PIX2PIXHD.name:
         raise RecipeError(f"{reference} is not a generator to start from.")
     if not _fits(_config(reference), generator.config):
         raise RecipeError(f"{reference} is a generator of another shape than --network's.")
