@@ -34,6 +34,7 @@ from registry.errors import BadVersion, app_command, first_line
 
 if TYPE_CHECKING:
     from demo.metrics import PageMetrics
+    from demo.models import ModelServer
     from demo.page import Page
     from demo.visitor_files import VisitorFolder
 
@@ -170,7 +171,7 @@ def _open(
     closing: list[Callable[[], None]],
 ) -> MlflowUI:
     """Open the page and print its addresses; `closing` gets what closes it, also if this fails."""
-    from demo.models import CACHE_BYTES, PAGE_MODELS, ModelServer
+    from demo.models import PAGE_MODELS
     from demo.open_page import announce
     from demo.photo_reader import PhotoReader
     from demo.prepared_photos import PreparedPhotos
@@ -180,11 +181,7 @@ def _open(
 
     photos = PreparedPhotos(options.evaluated) if options.evaluated else None
     shadow, pictures = Shadow(options.shadow), visitor_folder()
-    server = ModelServer(
-        only_validated=options.only_validated,
-        cache_bytes=0 if options.no_cache else CACHE_BYTES,
-        observe=metrics.count_call,
-    )
+    server = _model_server(options, metrics)
     reader = PhotoReader()
     closing += [pictures.close, server.close, shadow.close]
     server.follow(*PAGE_MODELS)  # they are loaded while Gradio is imported
@@ -216,6 +213,16 @@ def _open(
         print(f"MLflow's UI {'opens soon' if mlflow.port else 'is'} at {mlflow.url}")
     print("Ctrl-C ends everything.", flush=True)
     return mlflow
+
+
+def _model_server(options: Options, metrics: "PageMetrics") -> "ModelServer":
+    from demo.models import CACHE_BYTES, ModelServer
+
+    return ModelServer(
+        only_validated=options.only_validated,
+        cache_bytes=0 if options.no_cache else CACHE_BYTES,
+        observe=metrics.count_call,
+    )
 
 
 def _close_in_turn(page: "Page", pictures: "VisitorFolder") -> None:

@@ -106,22 +106,27 @@ def create_demo(
         analytics_enabled=False,
     ) as demo:
         gr.HTML(HEADER, apply_default_css=False)
-        with gr.Tabs() as tabs:
-            with gr.Tab("Triplet", id="triplet"):
-                triplet = TripletTab(context)
-            with gr.Tab("Emotion", id="emotion"):
-                emotion = EmotionTab(context)
-            with gr.Tab("Transfer", id="transfer"):
-                transfer = TransferTab(context)
-            with gr.Tab("Models", id="models") as models_tab:
-                models = ModelsTab(context)
-        models.connect(models_tab, tabs)
+        triplet, emotion, transfer = _add_tabs(context)
         links = context.mlflow_html(DLN, EMOTION, PIX2PIXHD)
         gr.HTML(PRIVACY + links, apply_default_css=False)
         add_keyboard_support()
         Endpoints(context)
         _show_problems(demo, context, triplet, emotion, transfer)
     return demo
+
+
+def _add_tabs(context: PageContext) -> tuple[TripletTab, EmotionTab, TransferTab]:
+    with gr.Tabs() as tabs:
+        with gr.Tab("Triplet", id="triplet"):
+            triplet = TripletTab(context)
+        with gr.Tab("Emotion", id="emotion"):
+            emotion = EmotionTab(context)
+        with gr.Tab("Transfer", id="transfer"):
+            transfer = TransferTab(context)
+        with gr.Tab("Models", id="models") as models_tab:
+            models = ModelsTab(context)
+    models.connect(models_tab, tabs)
+    return triplet, emotion, transfer
 
 
 def _show_problems(
