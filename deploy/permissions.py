@@ -18,14 +18,13 @@ import tyro
 from tyro.conf import Positional
 
 from registry import store
-from registry.catalog import CATALOG
+from registry.catalog import CANDIDATES, CATALOG
 from registry.errors import RegistryError, first_line
 
 if TYPE_CHECKING:
     from mlflow.server.auth.client import AuthServiceClient
 
 Role = Literal["reader", "trainer", "promoter"]
-CANDIDATES = "{}-candidates"
 WORKSPACE = "default"
 ANY, EDIT = "*", "EDIT"
 EXPERIMENTS = ("experiment", ANY)
@@ -33,7 +32,7 @@ EXPERIMENTS = ("experiment", ANY)
 
 def grants(role: Role) -> list[tuple[str, str]]:
     """Return what a role may edit: kinds of things in MLflow, and their names."""
-    candidates = [("registered_model", CANDIDATES.format(name)) for name in CATALOG]
+    candidates = [("registered_model", f"{name}{CANDIDATES}") for name in CATALOG]
     models = [("registered_model", name) for name in CATALOG]
     may_edit: dict[Role, list[tuple[str, str]]] = {
         "reader": [],
@@ -52,7 +51,7 @@ def setup() -> None:
 
     client, auth = store.connect(), _auth()
     for name in CATALOG:
-        for model in (name, CANDIDATES.format(name)):
+        for model in (name, f"{name}{CANDIDATES}"):
             with suppress(MlflowException):  # it is there
                 client.create_registered_model(model)
             client.get_registered_model(model)

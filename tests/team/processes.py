@@ -36,7 +36,11 @@ class Server:
         """Start it, and return at once."""
         with self.log.open("ab") as out:
             self._process = subprocess.Popen(
-                self._command, env=self._environment, stdout=out, stderr=out, stdin=subprocess.DEVNULL
+                self._command,
+                env=self._environment,
+                stdout=out,
+                stderr=out,
+                stdin=subprocess.DEVNULL,
             )
 
     def wait(self) -> None:
