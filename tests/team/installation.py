@@ -23,6 +23,15 @@ TEMPLATE = DEPLOY / "nginx" / "studio.conf.template"
 HOST = "127.0.0.1"
 BUCKET = "team-test"
 PEOPLE = {"anna": "trainer", "paul": "promoter"}
+SEED_DLN = """
+import torch
+from training import seed
+from training.starters import files
+torch.set_flush_denormal(True)
+files.STARTERS = (files.DLN,)
+seed.seed()
+"""
+"""Registers one starter as `python app.py seed` registers all: the others would take a minute."""
 VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
@@ -97,6 +106,9 @@ class Installation:
         for app in self.apps:
             stack.callback(app.kill)
             app.launch()
+        run([sys.executable, "-c", SEED_DLN], self.admin())
+        for app in self.apps:
+            app.wait()
 
     def secret(self, name: str) -> str:
         return (self.secrets / name).read_text(encoding="utf-8").strip()
