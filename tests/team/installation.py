@@ -226,7 +226,7 @@ class Installation:
             **{name: str(self.secrets / file) for name, file in files.items()},
         }
         script = DEPLOY / "mlflow" / "start.sh"
-        return Server([str(script)], port, self._log("mlflow"), self._environment | environment)
+        return Server([str(script)], port, self._log("mlflow"), self._environment, environment)
 
     def _app(self, number: int, port: int) -> Server:
         home = self.folder / f"app-{number}"
@@ -246,7 +246,7 @@ class Installation:
         }
         script = DEPLOY / "app" / "start.sh"
         log = self._log(f"app-{number}")
-        return Server([str(script)], port, log, self._environment | environment)
+        return Server([str(script)], port, log, self._environment, environment)
 
     def _nginx(self, http_port: int) -> Server:
         prefix = self.folder / "nginx"

@@ -20,16 +20,23 @@ class Server:
         command: the program and its arguments.
         port: where it listens.
         log: the file with all that it prints.
-        environment: its variables, all of them.
+        environment: its variables besides `base`.
+        base: variables that all servers share.
     """
 
     def __init__(
-        self, command: Sequence[str], port: int, log: Path, environment: Mapping[str, str]
+        self,
+        command: Sequence[str],
+        port: int,
+        log: Path,
+        base: Mapping[str, str],
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.port = port
         self.log = log
+        self.own_environment = environment or {}
         self._command = command
-        self._environment = environment
+        self._environment = {**base, **self.own_environment}
         self._process: subprocess.Popen[bytes] | None = None
 
     def launch(self) -> None:

@@ -1,10 +1,8 @@
 """A team at work: anna trains, paul promotes, visitors ask two apps, and PostgreSQL dies."""
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import boto3
 import pytest
 from mlflow import MlflowClient
 
@@ -41,12 +39,12 @@ def promoted(team: Installation, trained: str) -> str:
 
 
 @pytest.fixture
-def mlflow(team: Installation, monkeypatch: pytest.MonkeyPatch) -> Iterator[MlflowClient]:
+def mlflow(team: Installation, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
     """Return a client of MLflow's server, as the administrator."""
     for name, value in team.admin().items():
         if name.startswith("MLFLOW_TRACKING_"):
             monkeypatch.setenv(name, value)
-    yield MlflowClient(team.admin()["MLFLOW_TRACKING_URI"])
+    return MlflowClient(team.admin()["MLFLOW_TRACKING_URI"])
 
 
 def test_a_training_is_registered_as_a_candidate_and_its_files_lie_in_the_bucket(
@@ -144,6 +142,8 @@ def steps_in(runs: Path) -> int:
 
 def stored(team: Installation, part: str) -> list[str]:
     """Return the names of the bucket's objects that have a part in them."""
+    import boto3
+
     store = boto3.client(
         "s3",
         endpoint_url=f"http://127.0.0.1:{team.s3.port}",
