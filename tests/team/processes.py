@@ -36,7 +36,7 @@ class Server:
         self.log = log
         self.own_environment = environment or {}
         self._command = command
-        self._environment = {**base, **self.own_environment}
+        self.environment = {**base, **self.own_environment}
         self._process: subprocess.Popen[bytes] | None = None
 
     def launch(self) -> None:
@@ -44,7 +44,7 @@ class Server:
         with self.log.open("ab") as out:
             self._process = subprocess.Popen(
                 self._command,
-                env=self._environment,
+                env=self.environment,
                 stdout=out,
                 stderr=out,
                 stdin=subprocess.DEVNULL,

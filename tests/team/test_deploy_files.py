@@ -152,3 +152,9 @@ def test_nginx_takes_the_configuration_without_a_warning(team: Installation) -> 
     done = subprocess.run([*team.nginx_command, "-t"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "warn" not in done.stderr
+
+
+@in_team
+@pytest.mark.timeout(1800)
+def test_an_upgrade_of_tables_that_are_new_changes_nothing(team: Installation) -> None:
+    run([str(DEPLOY / "mlflow" / "start.sh"), "upgrade"], team.mlflow.environment)
