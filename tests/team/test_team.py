@@ -76,7 +76,7 @@ def test_a_trainer_may_not_promote_and_reads_why(team: Installation, trained: st
 def test_a_promoter_promotes_and_both_apps_swap(
     team: Installation, promoted: str, mlflow: MlflowClient, examples: Path
 ) -> None:
-    assert "version 2 is in production" in promoted
+    assert "Version 2 of dln is in production" in promoted
     for app in team.apps:
         swapped = until(lambda port=app.port: version_of(port) == 2, SWAPS_WITHIN_SECONDS)
         assert swapped, app.printed()
