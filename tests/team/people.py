@@ -137,12 +137,13 @@ class Crowd:
 
 
 def version_of(port: int) -> int | None:
-    """Return the version of dln that the app at a port answers with; None where it doesn't say."""
-    with suppress(httpx.HTTPError, KeyError, StopIteration):
+    """Return the version of dln that answers at the app of a port; None while none does."""
+    with suppress(httpx.TransportError):
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
             called = client.post("/gradio_api/call/models", json={"data": []}).raise_for_status()
-            answer = client.get(f"/gradio_api/call/models/{called.json()['event_id']}")
-        (line,) = (x for x in answer.text.splitlines() if x.startswith("data: "))
-        (reports,) = json.loads(line.removeprefix("data: "))
-        return next(int(r["version"]) for r in reports if r["model"] == "dln" and r["version"])
+            answer = client.get(f"/gradio_api/call/models/{called.json()['event_id']}").text
+        lines = [line for line in answer.splitlines() if line.startswith("data: ")]
+        (reports,) = json.loads(lines[-1].removeprefix("data: "))
+        (report,) = (each for each in reports if each["model"] == "dln")
+        return report["answering"] and int(report["answering"])
     return None
