@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from mlflow.server.auth.client import AuthServiceClient
 
 Role = Literal["reader", "trainer", "promoter"]
+ROLES: tuple[Role, ...] = ("trainer", "promoter")
+"""The roles with permissions of their own."""
 WORKSPACE = "default"
 ANY, EDIT = "*", "EDIT"
 EXPERIMENTS = ("experiment", ANY)
@@ -55,13 +57,13 @@ def setup() -> None:
             with suppress(MlflowException):  # it is there
                 client.create_registered_model(model)
             client.get_registered_model(model)
-    for role in ("trainer", "promoter"):
+    for role in ROLES:
         _make_role(auth, role)
     print("The registered models and the roles trainer and promoter are there.")
 
 
 def add(user: Annotated[str, Positional], role: Annotated[Role, Positional]) -> None:
-    """Make a user with a role, or give a user one.
+    """Make a user with a role, or give a user another one.
 
     Args:
         user: the user's name.
@@ -76,8 +78,11 @@ def add(user: Annotated[str, Positional], role: Annotated[Role, Positional]) -> 
         if error.error_code != store.GONE:
             raise
         auth.create_user(user, _password(user))
-    if role != "reader":
-        auth.assign_role(user, _role_ids(auth)[role])
+    ids, given = _role_ids(auth), {each.name for each in auth.list_user_roles(user)}
+    for other in given.intersection(ROLES) - {role}:
+        auth.unassign_role(user, ids[other])
+    if role in ROLES and role not in given:
+        auth.assign_role(user, ids[role])
     print(f"{user} is a {role}.")
 
 
