@@ -61,7 +61,8 @@ def register(
         run_id: the MLflow run it comes from.
         config: plain values that rebuild the network.
         description: Markdown; what a person should know before promoting it.
-        labels, temperature: what the columns of `logits` mean; what the logits were divided by.
+        labels: what the columns of `logits` mean.
+        temperature: what the logits were divided by.
         data: digest of each data set by name.
         starter: digest of the shipped weights it was made from.
         encoder: for a generator alone: what it was trained with; maps faces to outputs by name.
@@ -73,8 +74,7 @@ def register(
         BadVersion: it can't be used as it is, or not be exported; the message says why.
         Deleted, Unreachable: as for `store.writing`.
     """
-    _check_metadata(spec, crop, labels, temperature)
-    parts = export_parts.freeze_parts(spec, network, encoder, crop.size_px, labels)
+    parts = _checked_parts(spec, network, encoder, crop, labels, temperature)
     metadata = VersionMetadata(
         crop=crop,
         labels=tuple(labels),
@@ -154,10 +154,15 @@ def complete(version: Version, network: nn.Module, encoder: nn.Module | None = N
             client.delete_model_version_tag(version.name, number, entries.WITHOUT_PT2)
 
 
-def _check_metadata(
-    spec: ModelSpec, crop: CropSpec, labels: Sequence[str], temperature: float | None
-) -> None:
-    """Raise, before anything is computed, if nobody could use the version."""
+def _checked_parts(
+    spec: ModelSpec,
+    network: nn.Module,
+    encoder: nn.Module | None,
+    crop: CropSpec,
+    labels: tuple[str, ...],
+    temperature: float | None,
+) -> tuple[ExportPart, ...]:
+    """Return the networks to export; raise, before that, if nobody could use the version."""
     try:
         metadata_checks.check_crop(crop.size_px, crop.margin, crop.roll)
         metadata_checks.check_labels(labels, spec.outputs)
@@ -166,6 +171,7 @@ def _check_metadata(
         raise BadVersion(
             f"A version of {spec.name} was not registered, because {error}."
         ) from error
+    return export_parts.freeze_parts(spec, network, encoder, crop.size_px, labels)
 
 
 def _outputs(parts: Sequence[ExportPart], onnx: OnnxOf | None) -> dict[str, Any]:

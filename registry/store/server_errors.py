@@ -107,6 +107,8 @@ def _status(causes: Sequence[BaseException]) -> int:
     if requested:  # files are asked for without MLflow's own errors
         response = requested[-1].response
         return 0 if response is None else int(response.status_code)
-    found = [each.get_http_status_code() for each in causes if isinstance(each, MlflowException)]
+    found: list[int] = [
+        each.get_http_status_code() for each in causes if isinstance(each, MlflowException)
+    ]
     refusals = [status for status in found if status in (UNAUTHORISED, FORBIDDEN)]
     return (refusals or found or [0])[0]
