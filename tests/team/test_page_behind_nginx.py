@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.xdist_group("team"), pytest.mark.browser, pytest.mark.
 
 @pytest.fixture
 def visitor(browser: Browser, team: Installation) -> Iterator[Visitor]:
-    site = Site(f"{team.url}/studio", MlflowUI(None, taken=0))
+    site = Site(f"{team.url}/studio/", MlflowUI(None, taken=0))
     with browser.new_context(ignore_https_errors=True) as context:
         yield Visitor(context, site)
 

@@ -80,6 +80,12 @@ def test_no_log_holds_one(team: Installation) -> None:
         assert not found_in(path.read_bytes().decode("latin-1"), secrets), path
 
 
+def test_files_pass_through_mlflow_and_need_no_signed_address(team: Installation) -> None:
+    log = team.s3.printed()
+    assert "weights.safetensors" in log
+    assert "X-Amz-Signature" not in log
+
+
 def test_the_list_of_processes_holds_none(team: Installation) -> None:
     secrets = hidden(team)
     commands = [" ".join(each.info["cmdline"] or []) for each in psutil.process_iter(["cmdline"])]
