@@ -5,7 +5,7 @@ BIN := .venv/bin
 UV_VERSION := 0.13.9
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.txt
 
-.PHONY: demo test check gpu results bench screenshots soak clean uninstall
+.PHONY: demo test team check gpu results bench screenshots soak clean uninstall
 .DEFAULT_GOAL := demo
 
 demo: .venv/demo
@@ -15,6 +15,11 @@ demo: .venv/demo
 # Without PASSIVE those of OpenMP spin while they wait.
 test: check
 	OMP_WAIT_POLICY=PASSIVE OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --jaxtyping-packages=registry,training,demo,beartype.beartype --durations=20 $(ARGS)
+
+# The parts of docs/deploy.md as real servers, and Ray: needs Debian's postgresql and nginx. What is
+# missing fails here; `make test` skips all of it.
+team: .venv/team
+	EXPRESSION_STUDIO_TEAM=1 OMP_WAIT_POLICY=PASSIVE OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --durations=20 tests/team $(ARGS)
 
 # Installs nothing: PYTHON is an interpreter with torch for the GPU. What it lacks is skipped.
 gpu:
@@ -51,6 +56,10 @@ soak: .venv/dev
 .venv/dev: requirements.txt pyproject.toml | $(BIN)/uv
 	$(INSTALL) --editable '.[dev]'
 	touch .venv/demo $@
+
+.venv/team: requirements.txt pyproject.toml | $(BIN)/uv
+	$(INSTALL) --editable '.[team]'
+	touch .venv/demo .venv/dev $@
 
 $(BIN)/uv:
 	$(PYTHON) -c "import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v < (3, 13) else 'Expression Studio needs Python 3.11 or 3.12; this is %d.%d. Name one: make PYTHON=python3.12' % v)"

@@ -21,6 +21,7 @@ from demo.access import (
     Access,
     BadSetting,
     chosen_access,
+    chosen_metrics,
     chosen_port,
     free_port,
     notes,
@@ -32,6 +33,8 @@ from registry import console, devices, doctor, logs, proxies, seeding
 from registry.errors import BadVersion, app_command, first_line
 
 if TYPE_CHECKING:
+    from demo.metrics import PageMetrics
+    from demo.models import ModelServer
     from demo.page import Page
     from demo.visitor_files import VisitorFolder
 
@@ -71,10 +74,18 @@ class Options:
     evaluated: Annotated[tuple[Path, ...], arg(metavar="FOLDER ...")] = ()
     """Let visitors leaf through the triplets of evaluations on these prepared data sets: whoever
     can use the page sees their faces."""
+    metrics_port: Annotated[int | None, arg(metavar="N")] = None
+    """Give Prometheus answers, errors, times and versions at this port; at none if neither this nor
+    EXPRESSION_STUDIO_METRICS_PORT says."""
+    metrics_host: Annotated[str | None, arg(metavar="ADDRESS")] = None
+    """Address of this machine for Prometheus, which is asked for no password; 127.0.0.1 if neither
+    this nor EXPRESSION_STUDIO_METRICS_HOST says."""
     mlflow_port: Annotated[int, arg(metavar="N")] = 5000
     """Port of MLflow's UI; the next free one where it is busy."""
     no_mlflow: bool = False
     """Don't start MLflow's UI."""
+    no_seed: bool = False
+    """Don't register the shipped versions that the registry lacks."""
     only_validated: bool = False
     """Refuse a version that did not pass the gates of promotion, also one that was put into
     production in MLflow's UI; the version before goes on answering."""
@@ -104,6 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         access = chosen_access(options.host, options.allowed_hosts, options.auth)
         port = chosen_port(options.port)
         require_port(options.mlflow_port)
+        metrics = chosen_metrics(options.metrics_port, options.metrics_host)
         require_photos(options.search)
     except BadSetting as error:
         _print_error(str(error))
@@ -117,18 +129,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"Warnings and failures are logged in {log}")
     for sentence in notes(options.host, options.port, access):
         _print_error(sentence)
-    return serve(options, access, port)
+    return serve(options, access, port, metrics)
 
 
-def serve(options: Options, access: Access, wanted: int) -> int:
+def serve(
+    options: Options, access: Access, wanted: int, metrics_at: tuple[str, int] | None = None
+) -> int:
     """Open the page, then seed, then start MLflow's UI; end all of it at a signal."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, _interrupt)
     closing: list[Callable[[], None]] = []
     try:
-        mlflow = _open(options, access, wanted, closing)
-        threading.Thread(target=_seed_and_run, args=(mlflow,), daemon=True).start()
+        metrics = _open_metrics(metrics_at)
+        mlflow = _open(options, access, wanted, metrics, closing)
+        threading.Thread(target=_seed_and_run, args=(mlflow, options.no_seed), daemon=True).start()
         while True:
             time.sleep(3600)
     except KeyboardInterrupt:
@@ -139,11 +154,26 @@ def serve(options: Options, access: Access, wanted: int) -> int:
         return _end(closing, 1)
 
 
+def _open_metrics(at: tuple[str, int] | None) -> "PageMetrics":
+    """Return what counts the answers, and let Prometheus ask for it until the process ends."""
+    from demo.metrics import PageMetrics
+
+    metrics = PageMetrics()
+    if at is not None:
+        metrics.serve(*at)
+        print("Prometheus finds the metrics at http://{}:{}/metrics".format(*at))
+    return metrics
+
+
 def _open(
-    options: Options, access: Access, wanted: int, closing: list[Callable[[], None]]
+    options: Options,
+    access: Access,
+    wanted: int,
+    metrics: "PageMetrics",
+    closing: list[Callable[[], None]],
 ) -> MlflowUI:
     """Open the page and print its addresses; `closing` gets what closes it, also if this fails."""
-    from demo.models import CACHE_BYTES, PAGE_MODELS, ModelServer
+    from demo.models import PAGE_MODELS
     from demo.open_page import announce
     from demo.photo_reader import PhotoReader
     from demo.prepared_photos import PreparedPhotos
@@ -153,9 +183,7 @@ def _open(
 
     photos = PreparedPhotos(options.evaluated) if options.evaluated else None
     shadow, pictures = Shadow(options.shadow), visitor_folder()
-    server = ModelServer(
-        only_validated=options.only_validated, cache_bytes=0 if options.no_cache else CACHE_BYTES
-    )
+    server = _model_server(options, metrics)
     reader = PhotoReader()
     closing += [pictures.close, server.close, shadow.close]
     server.follow(*PAGE_MODELS)  # they are loaded while Gradio is imported
@@ -175,6 +203,7 @@ def _open(
         shadow=shadow,
         search=search,
         photos=photos,
+        metrics=metrics,
     )
     if search:
         search.start()
@@ -188,6 +217,16 @@ def _open(
     return mlflow
 
 
+def _model_server(options: Options, metrics: "PageMetrics") -> "ModelServer":
+    from demo.models import CACHE_BYTES, ModelServer
+
+    return ModelServer(
+        only_validated=options.only_validated,
+        cache_bytes=0 if options.no_cache else CACHE_BYTES,
+        observe=metrics.count_call,
+    )
+
+
 def _close_in_turn(page: "Page", pictures: "VisitorFolder") -> None:
     """Close the page, then delete its pictures, so that no upload arrives afterwards."""
     page.close()
@@ -198,9 +237,10 @@ def _interrupt(_signum: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _seed_and_run(mlflow: MlflowUI) -> None:
+def _seed_and_run(mlflow: MlflowUI, no_seed: bool) -> None:
     """Register the starters, then run MLflow's UI; the page waits for neither."""
-    seed()
+    if not no_seed:
+        seed()
     mlflow.run()
 
 

@@ -67,20 +67,23 @@ def run(command: Command) -> int:
     from demo.photo_files import PhotoFiles
     from registry.errors import RegistryError
     from registry.photos import PhotoError
+    from registry.ray_cluster import ClusterError
 
     if isinstance(command, Search) and command.forget:
         return forget(command)
     photos = PhotoFiles(command.photos)
-    photos.check()
+    on_ray = isinstance(command, Embed) and command.ray
+    if not on_ray:  # Ray's workers check what they read, side by side
+        photos.check()
     needs_all = isinstance(command, Compare | Transfer | Search | TransferVideo)
     if command.photos and (not photos.usable or (photos.refused and needs_all)):
         return BAD_INPUT
     try:
-        _answer(command, photos, find_answers(command.local))
+        _answer(command, photos, find_answers(command.local or on_ray))
     except BadPhotos as error:
         for photo, reason in error.refused:
             photos.refuse(photo, reason)
-    except (BadArguments, NotWritten, PhotoError) as error:
+    except (BadArguments, ClusterError, NotWritten, PhotoError) as error:
         print(printable(error), file=sys.stderr)
         return BAD_INPUT
     except RegistryError as error:
@@ -96,6 +99,8 @@ def _answer(command: Command, photos: "PhotoFiles", answers: "Answers") -> None:
         case Emotion():
             emotion(command, photos, answers)
         case Embed():
+            from demo.embed_command import embed
+
             embed(command, photos, answers)
         case Transfer():
             transfer(command, photos.usable, answers)
@@ -156,41 +161,6 @@ def _print_emotions(file: str, faces: "Sequence[Answer]") -> None:
         shares = [f"{label} {share:.1%}" for label, share in face["probabilities"].items()]
         print(f"{printable(file)}, face {face['face']}: {face['sentence']}")
         print(f"  {', '.join(shares)}\n  {provenance(face)}", flush=True)
-
-
-def embed(command: Embed, photos: "PhotoFiles", answers: "Answers") -> None:
-    """Write the vectors of each face of each photo into a table, photo by photo."""
-    from demo.embedding_table import EmbeddingTable
-    from demo.local_answers import BadPhotos
-
-    with write_errors(command.output):
-        table = EmbeddingTable(command.output, command.face)
-    left = [photo for photo in photos.usable if not table.holds(photo)]
-    try:
-        for photo in tracked(left, "photos embedded", len(photos.usable)):
-            try:
-                faces = answers.embed(photo, command.face)
-            except BadPhotos as error:
-                photos.refuse(*error.refused[0])
-                continue
-            with write_errors(command.output):
-                table.add(photo, faces)
-    except KeyboardInterrupt:
-        if not table.is_empty:
-            kept = f"Stopped; what was done is kept in {table.unfinished}: run the same command"
-            print(printable(f"{kept} again to go on."), file=sys.stderr)
-        raise
-    if table.is_empty:
-        return
-    with write_errors(command.output):
-        held = [photo for photo in photos.usable if table.holds(photo)]
-        faces_written = table.finish(held)
-    if command.json:
-        written = {"file": str(command.output), "faces": faces_written, "photos": len(held)}
-        print_json(written)
-    else:
-        sentence = f"{command.output} holds {faces_written} faces of {len(held)} photos."
-        print(printable(sentence))
 
 
 def transfer(command: Transfer, photos: "Sequence[PhotoFile]", answers: "Answers") -> None:

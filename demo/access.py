@@ -21,6 +21,8 @@ LAST_PORT = 65535
 HOST_VARIABLE, PORT_VARIABLE = "GRADIO_SERVER_NAME", "GRADIO_SERVER_PORT"
 PATH_VARIABLE = "GRADIO_ROOT_PATH"
 LOGIN_VARIABLE = "EXPRESSION_STUDIO_AUTH"
+METRICS_HOST_VARIABLE = "EXPRESSION_STUDIO_METRICS_HOST"
+METRICS_PORT_VARIABLE = "EXPRESSION_STUDIO_METRICS_PORT"
 OPEN_TO_ALL = (
     f"Everybody who can reach {{host}} can use this page; to ask visitors for a password, set "
     f"{LOGIN_VARIABLE}=USER:PASSWORD."
@@ -118,9 +120,38 @@ def chosen_port(port: int | None, environment: Mapping[str, str] = os.environ) -
     """
     if port is not None:
         return require_port(port)
-    text = environment.get(PORT_VARIABLE) or str(DEFAULT_PORT)
+    return _port_in(environment, PORT_VARIABLE) or DEFAULT_PORT
+
+
+def chosen_metrics(
+    port: int | None, host: str | None, environment: Mapping[str, str] = os.environ
+) -> tuple[str, int] | None:
+    """Return the address and port for Prometheus; None where no port is given, so that none asks.
+
+    Args:
+        port: The option --metrics-port.
+        host: The option --metrics-host.
+        environment: Its variables, which count less than the options.
+
+    Raises:
+        BadSetting: The port is none or busy, or the host is no address of this machine.
+    """
+    wanted = _port_in(environment, METRICS_PORT_VARIABLE) if port is None else require_port(port)
+    if wanted is None:
+        return None
+    address = (host or environment.get(METRICS_HOST_VARIABLE) or LOOPBACK).strip("[]")
+    _require_own_address(address)
+    if not _is_free(address, wanted):
+        raise BadSetting(f"Port {wanted} is busy: choose another one by --metrics-port.")
+    return address, wanted
+
+
+def _port_in(environment: Mapping[str, str], variable: str) -> int | None:
+    text = environment.get(variable)
+    if not text:
+        return None
     if not text.isdecimal():
-        raise BadSetting(f"{PORT_VARIABLE} is {text!r}: choose a port from 1 to {LAST_PORT}.")
+        raise BadSetting(f"{variable} is {text!r}: choose a port from 1 to {LAST_PORT}.")
     return require_port(int(text))
 
 

@@ -27,7 +27,7 @@ class Common:
     """Answer in this process although the page is open on the same registry and could be asked."""
 
 
-def check_photos(photos: Sequence[Path]) -> None:
+def check_photos(photos: Sequence[object]) -> None:
     """Raise BadArguments where no photo is named."""
     if not photos:
         raise BadArguments("Name at least one PHOTO.")
@@ -49,17 +49,18 @@ def check_strength(strength: float) -> None:
         raise BadArguments(str(error)) from error
 
 
-def check_output(path: Path, suffix: str) -> None:
-    """Check that a file can be written there, and that its name ends with `suffix`."""
+def check_output(path: Path, suffix: str, *, is_folder: bool = False) -> None:
+    """Check that a file or a folder can be written there, and that its name ends with `suffix`."""
     if path.suffix != suffix:
         raise BadArguments(f"{str(path)!r} does not end with {suffix}: name such a file to write.")
     try:
-        is_folder, has_folder = path.is_dir(), path.parent.is_dir()
+        is_other = path.is_file() if is_folder else path.is_dir()
+        has_folder = path.parent.is_dir()
     except OSError:
-        is_folder, has_folder = True, True
+        is_other, has_folder = True, True
     if not has_folder:
         raise BadArguments(f"There is no folder {str(path.parent)!r}: make it first.")
-    if is_folder or not os.access(path.parent, os.W_OK):
+    if is_other or not os.access(path.parent, os.W_OK):
         raise BadArguments(f"{str(path)!r} can't be written: name another file.")
 
 

@@ -22,6 +22,7 @@ from demo.argument_checks import (
     check_strength,
     is_folder_or_zip,
 )
+from demo.embed_arguments import Embed
 
 PROG = "python -m demo"
 DESCRIPTION = """Answer questions about photos of faces with the models in production.
@@ -66,30 +67,6 @@ class Emotion(Common):
         """Raise BadArguments where the arguments can't be used."""
         check_photos(self.photos)
         check_face(self.face)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Embed(Common):
-    """Write every face as vectors of length 1 into a table.
-
-    For example:
-        python -m demo embed a.jpg b.jpg -o faces.parquet
-        python -m demo embed folder photos.zip -o faces.parquet
-    """
-
-    photos: Photos
-    """Photos of faces, folders or zips of them."""
-    output: Annotated[Path, Output]
-    """The table to write; its name ends with .parquet. What was done before a stop is kept in
-    FILE.unfinished: the same command goes on from there."""
-    face: PhotoFace = None
-    """The face of each photo: 1 is the largest, 2 the next; all without it."""
-
-    def check(self) -> None:
-        """Raise BadArguments where the arguments can't be used."""
-        check_photos(self.photos)
-        check_face(self.face)
-        check_output(self.output, ".parquet")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,7 @@
 """Requests that wait for the same version are computed together, as one batch."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 Arrays = tuple[np.ndarray, ...]
 Outputs = Mapping[str, np.ndarray]
 Compute = Callable[..., Outputs]
+ObserveCall = Callable[[str, float | None], None]
+"""Takes a model's name and the seconds of a call; None for one that failed."""
 MOST_FACES = 16
 """Faces of one batch at most, unless a single request has more."""
 
@@ -140,15 +143,19 @@ class BatchedModel:
         model: The version, which no other version ever replaces here.
         cache_bytes: How much remembered outputs of each of its graphs may take in memory; 0: all
             are computed.
+        observe: Takes note of each call; of none by default.
     """
 
-    def __init__(self, model: "Model", cache_bytes: int = 0) -> None:
+    def __init__(
+        self, model: "Model", cache_bytes: int = 0, observe: ObserveCall | None = None
+    ) -> None:
         self.version: Version = model.version
         """The version that answers, with its tags as the registry had them last."""
         self.device = model.device
         """Where it computes: cpu, cuda or mps."""
         self.engine = model.engine
         """What computes it, "onnxruntime" or "torch" for example."""
+        self._observe = observe
         self._outputs: Compute = BatchedFunction(model)
         self._encoder_outputs: Compute = BatchedFunction(model.encode)
         if cache_bytes:
@@ -157,8 +164,19 @@ class BatchedModel:
 
     def __call__(self, faces: np.ndarray, change: np.ndarray | None = None) -> Outputs:
         """Return the outputs, as the model does."""
-        return self._outputs(faces) if change is None else self._outputs(faces, change)
+        return self._observed(self._outputs, faces, *(() if change is None else (change,)))
 
     def encode(self, faces: np.ndarray) -> Outputs:
         """Return the outputs of the encoder, as the model does."""
-        return self._encoder_outputs(faces)
+        return self._observed(self._encoder_outputs, faces)
+
+    def _observed(self, compute: Compute, *inputs: np.ndarray) -> Outputs:
+        if self._observe is None:
+            return compute(*inputs)
+        started, seconds = time.perf_counter(), None
+        try:
+            outputs = compute(*inputs)
+            seconds = time.perf_counter() - started
+        finally:
+            self._observe(self.version.name, seconds)
+        return outputs

@@ -1,19 +1,24 @@
-"""The table that `embed` writes: unfinished rows in a text file, the finished table as Parquet."""
+"""The table that `embed` writes: unfinished rows in a text file, then Parquet or LanceDB."""
 
+import errno
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from demo.photo_files import PhotoFile
 from registry.catalog import DLN
-from registry.errors import RegistryError
+from registry.errors import RegistryError, first_line
 from registry.files import atomic_write
 
 UNFINISHED = ".unfinished"
 """Added to the table's name for the file that holds the rows until the table is whole."""
 ROWS_AT_ONCE = 1000
+LANCE = ".lance"
+Row = dict[str, Any]
+"""A face of the table, by the names of its columns."""
 
 
 class VersionChanged(RegistryError):
@@ -27,7 +32,8 @@ class EmbeddingTable:
     of another face, or of a version that isn't in production any more, are left out.
 
     Args:
-        output: The Parquet file; what is there stays until the table is whole.
+        output: The Parquet file, or LanceDB's table where its name ends with .lance; what is there
+            stays until the table is whole.
         face: The number of the face that is taken of each photo; None takes all.
 
     All methods raise OSError where a file can't be read or written.
@@ -71,23 +77,13 @@ class EmbeddingTable:
             file.write(json.dumps(line).encode() + b"\n")
 
     def finish(self, photos: Sequence[PhotoFile]) -> int:
-        """Write the Parquet file, remove the unfinished one, and return the number of rows.
+        """Write the finished table, remove the unfinished one, and return the number of rows.
 
         Args:
             photos: The photos whose faces it holds, in this order.
         """
-        import pyarrow as pa
-        from pyarrow import parquet
-
-        numbers = pa.list_(pa.float32())
-        face = {"file": pa.string(), "face": pa.int64(), "box": numbers}
-        vectors = {"expression": numbers, "identity": numbers}
-        schema = pa.schema(face | vectors | {"model": pa.string(), "version": pa.int64()})
-        written = 0
-        with atomic_write(self.output) as part, parquet.ParquetWriter(part, schema) as writer:
-            for rows in self._rows(photos):
-                writer.write_table(pa.Table.from_pylist(rows, schema=schema))
-                written += len(rows)
+        write = write_lance if self.output.suffix == LANCE else write_parquet
+        written = write(self.output, self._rows(photos))
         self.unfinished.unlink()
         return written
 
@@ -101,7 +97,8 @@ class EmbeddingTable:
                 if len(rows) >= ROWS_AT_ONCE:
                     yield rows
                     rows = []
-        yield rows
+        if rows:
+            yield rows
 
     def _resume(self) -> None:
         """Find the lines of an earlier, stopped run; cut off what was not written whole."""
@@ -124,6 +121,65 @@ class EmbeddingTable:
             file.truncate(start)
         if not self.is_empty:
             self.version = (version.number, version.run_id)
+
+
+def write_parquet(output: Path, rows: Iterable[Sequence[Row]]) -> int:
+    """Write rows into a Parquet file and return their number.
+
+    Raises:
+        OSError: It can't be written; what was there stays.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    numbers = pa.list_(pa.float32())
+    schema = _schema(numbers, numbers)
+    written = 0
+    with atomic_write(output) as part, parquet.ParquetWriter(part, schema) as writer:
+        for some in rows:
+            writer.write_table(pa.Table.from_pylist(some, schema=schema))
+            written += len(some)
+    return written
+
+
+def write_lance(output: Path, rows: Iterable[Sequence[Row]]) -> int:
+    """Write rows into a table of LanceDB, whose vectors can be indexed, and return their number.
+
+    Args:
+        output: The table's folder, DATABASE/TABLE.lance.
+        rows: The rows, some at a time.
+
+    Raises:
+        OSError: It can't be written; what was there stays.
+    """
+    import lancedb
+    import pyarrow as pa
+
+    batches = iter(rows)
+    first = next(batches, [])
+    vectors = {name: first[0][name] if first else None for name in ("expression", "identity")}
+    schema = _schema(*(pa.list_(pa.float32(), len(vector or ())) for vector in vectors.values()))
+    parts = (
+        batch
+        for some in chain([first], batches)
+        for batch in pa.Table.from_pylist(some, schema=schema).to_batches()
+    )
+    try:
+        table = lancedb.connect(output.parent).create_table(
+            output.stem, data=parts, schema=schema, mode="overwrite"
+        )
+    except (RuntimeError, ValueError) as error:  # LanceDB's own, for what the system said
+        raise OSError(errno.EIO, first_line(error), str(output)) from error
+    return int(table.count_rows())
+
+
+def _schema(expression: Any, identity: Any) -> Any:
+    """Return the columns of a finished table, with the types of its two vectors."""
+    import pyarrow as pa
+
+    face = {"file": pa.string(), "face": pa.int64(), "box": pa.list_(pa.float32())}
+    vectors = {"expression": expression, "identity": identity}
+    return pa.schema(face | vectors | {"model": pa.string(), "version": pa.int64()})
 
 
 def _parsed(line: bytes) -> tuple[tuple[str, int], tuple[int | None, int, str]] | None:

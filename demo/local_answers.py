@@ -1,13 +1,14 @@
 """The terminal's answers, computed in this process; `demo.page_answers` asks the open page."""
 
-import os
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from demo.photo_files import PhotoFile
+from registry.console import native_silence
 from registry.photos import PhotoError
+
+if TYPE_CHECKING:
+    from demo.predictors import ModelProvider
 
 Answer = dict[str, Any]
 """An answer as JSON can hold it: what `to_dict` of the classes in `demo.answers` returns."""
@@ -49,15 +50,19 @@ class Answers(Protocol):
 
 
 class LocalAnswers:
-    """Answers with the versions in production, loaded at the first question."""
+    """Answers with the versions in production, loaded at the first question.
 
-    def __init__(self) -> None:
+    Args:
+        server: Gives other versions.
+    """
+
+    def __init__(self, server: "ModelProvider | None" = None) -> None:
         from demo.models import ModelServer
         from demo.predictors import EmotionRecognizer, TripletComparer
         from demo.transfer import ExpressionTransfer
         from registry.faces import FaceCropper
 
-        server = ModelServer(poll_seconds=None)
+        server = server or ModelServer(poll_seconds=None)
         self._cropper = FaceCropper()
         self._comparer = TripletComparer(server)
         self._recognizer = EmotionRecognizer(server)
@@ -103,7 +108,7 @@ class LocalAnswers:
         read, refused = [], []
         for file, face in named:
             try:
-                with _native_silence():
+                with native_silence():
                     photo = read_photo_with_faces(file.read(), self._cropper)
                 photo.face(face - 1)
                 read.append(photo)
@@ -116,17 +121,3 @@ class LocalAnswers:
 
 def _indices(face: int | None) -> list[int] | None:
     return None if face is None else [face - 1]
-
-
-@contextmanager
-def _native_silence() -> Iterator[None]:
-    """Hide what MediaPipe's C++ code writes to stderr; it has no setting for that."""
-    sys.stderr.flush()
-    stderr, devnull = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(devnull, 2)
-        yield
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
-        os.close(devnull)

@@ -12,10 +12,14 @@ from pathlib import Path
 
 from demo.access import LOOPBACK, free_port
 from registry import logs, store
+from registry.addresses import is_web, without_userinfo
 from registry.errors import RegistryError, first_line
 
 logger = logging.getLogger(__name__)
 
+URL_VARIABLE = "EXPRESSION_STUDIO_MLFLOW_URL"
+"""The variable with the address of MLflow's UI for visitors, where it differs from that of the
+server, as behind a proxy."""
 REGISTRY = "/#/models"
 """Where MLflow's UI shows its model registry; its home page opens without one."""
 CLOSE_WITHIN_SECONDS = 2.0
@@ -58,8 +62,9 @@ class MlflowUI:
         self.url: str | None = None
         if port is None:
             return
-        self.url = store.tracking_uri()
-        if not self.url.startswith(("http://", "https://")):
+        named = without_userinfo(os.environ.get(URL_VARIABLE, "")).rstrip("/")
+        self.url = named or store.tracking_uri()
+        if not is_web(self.url):
             self.port = free_port(port, "MLflow's UI", taken)
             self.url = f"http://{LOOPBACK}:{self.port}"
 

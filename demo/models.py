@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from demo.batching import BatchedModel
+from demo.batching import BatchedModel, ObserveCall
 from demo.loaded_model import Model
 from demo.version_checks import mark, require_validated, smoke_check, tag_if_broken
 from registry import seeding
@@ -80,6 +80,7 @@ class ModelServer:
             starter; without it such a version answers, and `unvalidated` says so.
         cache_bytes: How much remembered outputs of each graph may take, such as CACHE_BYTES; they
             are forgotten with their version. 0: all are computed.
+        observe: Takes note of each call of a version, and of each that none could answer.
     """
 
     def __init__(
@@ -89,11 +90,13 @@ class ModelServer:
         *,
         only_validated: bool = False,
         cache_bytes: int = 0,
+        observe: ObserveCall | None = None,
     ) -> None:
         self._poll_seconds = poll_seconds
         self._device = device
         self._only_validated = only_validated
         self._cache_bytes = cache_bytes
+        self._observe = observe
         self._slots: dict[str, ModelSlot] = {}
         self._guard = threading.Lock()
         self._closed = threading.Event()
@@ -124,6 +127,8 @@ class ModelServer:
                 if slot.model is None and not failed_meanwhile:
                     self._update(name, slot)
         if slot.model is None:
+            if self._observe:
+                self._observe(name, None)
             raise _registry_error(name, slot.failure)
         return slot.model
 
@@ -220,7 +225,7 @@ class ModelServer:
         except BadVersion as error:
             tag_if_broken(version, error)
             raise
-        return BatchedModel(model, self._cache_bytes)
+        return BatchedModel(model, self._cache_bytes, self._observe)
 
 
 def _observe(name: str) -> bool:

@@ -12,7 +12,9 @@ from starlette.routing import Mount
 
 from demo.access import Access
 from demo.guards import failure_answer, unfit_answer
+from demo.health import health_routes
 from demo.listeners import Listeners
+from demo.metrics import PageMetrics
 from demo.models import PAGE_MODELS, ModelServer
 from demo.photo_reader import PhotoReader
 from demo.prepared_photos import PreparedPhotos
@@ -74,6 +76,7 @@ def create_demo(
     shadow: Shadow | None = None,
     search: FolderSearch | None = None,
     photos: PreparedPhotos | None = None,
+    metrics: PageMetrics | None = None,
 ) -> gr.Blocks:
     """Return the page, not yet open.
 
@@ -85,6 +88,7 @@ def create_demo(
         shadow: Versions that answer beside those in production; none by default.
         search: The folder that visitors may search, if any.
         photos: The data sets whose evaluations visitors may leaf through, if any.
+        metrics: Counts what is answered.
     """
     visitor_folder()  # before the first component, which asks Gradio for the place of its files
     context = PageContext(
@@ -96,25 +100,33 @@ def create_demo(
         photos=photos,
     )
     with UploadOnlyBlocks(
-        listeners or Listeners(), title="Expression Studio", analytics_enabled=False
+        listeners or Listeners(),
+        metrics or PageMetrics(),
+        title="Expression Studio",
+        analytics_enabled=False,
     ) as demo:
         gr.HTML(HEADER, apply_default_css=False)
-        with gr.Tabs() as tabs:
-            with gr.Tab("Triplet", id="triplet"):
-                triplet = TripletTab(context)
-            with gr.Tab("Emotion", id="emotion"):
-                emotion = EmotionTab(context)
-            with gr.Tab("Transfer", id="transfer"):
-                transfer = TransferTab(context)
-            with gr.Tab("Models", id="models") as models_tab:
-                models = ModelsTab(context)
-        models.connect(models_tab, tabs)
+        triplet, emotion, transfer = _add_tabs(context)
         links = context.mlflow_html(DLN, EMOTION, PIX2PIXHD)
         gr.HTML(PRIVACY + links, apply_default_css=False)
         add_keyboard_support()
         Endpoints(context)
         _show_problems(demo, context, triplet, emotion, transfer)
     return demo
+
+
+def _add_tabs(context: PageContext) -> tuple[TripletTab, EmotionTab, TransferTab]:
+    with gr.Tabs() as tabs:
+        with gr.Tab("Triplet", id="triplet"):
+            triplet = TripletTab(context)
+        with gr.Tab("Emotion", id="emotion"):
+            emotion = EmotionTab(context)
+        with gr.Tab("Transfer", id="transfer"):
+            transfer = TransferTab(context)
+        with gr.Tab("Models", id="models") as models_tab:
+            models = ModelsTab(context)
+    models.connect(models_tab, tabs)
+    return triplet, emotion, transfer
 
 
 def _show_problems(
@@ -145,6 +157,7 @@ def launch_page(
     shadow: Shadow | None = None,
     search: FolderSearch | None = None,
     photos: PreparedPhotos | None = None,
+    metrics: PageMetrics | None = None,
 ) -> Page:
     """Open the page and return at once.
 
@@ -157,16 +170,19 @@ def launch_page(
         shadow: Versions that answer beside those in production; none by default.
         search: The folder that visitors may search, if any.
         photos: The data sets whose evaluations visitors may leaf through, if any.
+        metrics: Counts what is answered.
 
     Raises:
         OSError: It can't listen there, or pictures can't be stored.
     """
     access = access or Access()
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    listeners = Listeners()
-    demo = create_demo(server, mlflow_url, listeners, reader, shadow, search, photos)
+    listeners, metrics = Listeners(), metrics or PageMetrics()
+    demo = create_demo(server, mlflow_url, listeners, reader, shadow, search, photos, metrics)
+    metrics.watch(server, lambda: demo.waiting)
     endpoints = {str(fn.api_name) for fn in demo.fns.values() if fn.api_visibility == "public"}
-    app = guarded_app(access, visitor_folder(), listeners, endpoints)
+    app = guarded_app(access, visitor_folder(), listeners, endpoints, metrics)
+    app.router.routes += health_routes(server)  # before Gradio, which asks for the login
     _mount(app, demo, access, port)
     web_server = WebServer(app, access.host, port)
     web_server.start()

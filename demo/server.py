@@ -16,6 +16,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from demo.access import Access
 from demo.guards import BODY_BYTES, Failures, Refusals, SafeHeaders, Uploads
 from demo.listeners import ListenerCount, Listeners
+from demo.metrics import PageMetrics, ResponseCount
 from demo.visitor_files import VisitorFolder
 
 REQUEST_WITHIN_SECONDS = 30
@@ -51,7 +52,11 @@ class TimedProtocol(H11Protocol):
 
 
 def guarded_app(
-    access: Access, folder: VisitorFolder, listeners: Listeners, endpoints: Collection[str]
+    access: Access,
+    folder: VisitorFolder,
+    listeners: Listeners,
+    endpoints: Collection[str],
+    metrics: PageMetrics,
 ) -> FastAPI:
     """Return an application without routes that checks requests before they reach any.
 
@@ -60,6 +65,7 @@ def guarded_app(
         folder: Where uploads arrive; only its files are given out.
         listeners: Is kept up to date with the open streams.
         endpoints: The names of the API endpoints; others are answered by 404.
+        metrics: Counts the responses.
     """
     refusals: dict[str, Any] = {
         "allowed_hosts": access.hosts(),
@@ -72,6 +78,7 @@ def guarded_app(
         redoc_url=None,
         openapi_url=None,
         middleware=[
+            Middleware(ResponseCount, metrics=metrics),
             Middleware(SafeHeaders),
             Middleware(Refusals, **refusals),
             Middleware(CORSMiddleware, allow_origins=()),  # Gradio's own would mirror any origin

@@ -12,6 +12,7 @@ from registry import console
 from registry.console import print_json
 from registry.exchange_commands import export, import_version
 from registry.promotion_commands import gates, history, promote, rollback
+from registry.prune_command import prune
 from registry.store_commands import Json, backup, doctor, restore, upgrade
 
 if TYPE_CHECKING:
@@ -41,7 +42,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     is empty or unreachable. 4: the gates refused a promotion. 130: stopped by Ctrl-C.
     """
     from registry import logs
-    from registry.errors import BadBackup, BadExport, BadVersion, RegistryError, first_line
+    from registry.errors import (
+        BadBackup,
+        BadExport,
+        BadPrune,
+        BadVersion,
+        RegistryError,
+        first_line,
+    )
 
     log = logs.log_to_file("registry")
     console.collect_rarely()
@@ -53,7 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise
     except RegistryError as error:
         print(error, file=sys.stderr)
-        return BAD_INPUT if isinstance(error, BadVersion | BadBackup | BadExport) else NO_ANSWER
+        is_input = isinstance(error, BadVersion | BadBackup | BadExport | BadPrune)
+        return BAD_INPUT if is_input else NO_ANSWER
     except Exception as error:
         logger.exception("python -m registry failed.")
         sentence = f"The command failed: {first_line(error)}. {logs.traceback_note(log)}"
@@ -133,7 +142,7 @@ def show(
         console.print_table(part)
 
 
-for command in (promote, gates, rollback, history, export, upgrade, backup, restore, doctor):
+for command in (promote, gates, rollback, history, export, upgrade, backup, restore, doctor, prune):
     app.command(command)
 app.command(name="import")(import_version)
 

@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
@@ -125,6 +126,20 @@ def save_cpu(threads: int | None = None) -> None:
 def collect_rarely() -> None:
     """Let Python look for garbage rarely: in a short command most of it is done while importing."""
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
+
+
+@contextmanager
+def native_silence() -> Iterator[None]:
+    """Hide what C++ code writes to stderr, such as MediaPipe's, which has no setting for that."""
+    sys.stderr.flush()
+    stderr, devnull = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(devnull, 2)
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(devnull)
 
 
 def _escape_unprintable() -> None:

@@ -11,6 +11,7 @@ import psutil
 
 MOST_THREADS = 8
 """More threads than these don't make the answer for one face faster."""
+THREADS = "OMP_NUM_THREADS"
 CUDA_LIBRARIES = ("libcuda.so.1", "nvcuda.dll")
 AMD_DRIVER = Path("/dev/kfd")
 
@@ -34,10 +35,15 @@ def may_have_gpu() -> bool:
 
 
 def threads() -> int:
-    """Return how many threads should compute one answer: a core each, at most MOST_THREADS."""
+    """Return how many threads should compute one answer: a core each, at most MOST_THREADS.
+
+    Where OMP_NUM_THREADS, which PyTorch obeys, names fewer, it holds for every engine.
+    """
     cores = psutil.cpu_count(logical=False) or os.cpu_count() or 1
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else cores
-    return max(1, min(cores, allowed, MOST_THREADS))
+    named = os.environ.get(THREADS, "")
+    wanted = int(named) if named.isdecimal() else MOST_THREADS
+    return max(1, min(cores, allowed, wanted, MOST_THREADS))
 
 
 def _cuda_devices() -> int:

@@ -49,6 +49,10 @@ class BadBackup(RegistryError):
     """A file is no whole backup, or none can be written there."""
 
 
+class BadPrune(RegistryError):
+    """What shall be pruned can't be read, or its deletion was not confirmed."""
+
+
 class BadExport(RegistryError):
     """A folder is no whole export of a version, or none can be written there."""
 

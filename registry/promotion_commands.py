@@ -25,7 +25,8 @@ Flag = Annotated[bool, FlagCreatePairsOff]
 
 def promote(
     name: Model,
-    number: Annotated[int, Positional, tyro.conf.arg(metavar="VERSION")],
+    number: Annotated[int | None, Positional, tyro.conf.arg(metavar="[VERSION]")] = None,
+    best: Annotated[str | None, tyro.conf.arg(metavar="SWEEP")] = None,
     reason: str = "",
     evaluate: Flag = False,
     force: Flag = False,
@@ -42,6 +43,7 @@ def promote(
         name: the model: dln, fecnet, emotion or pix2pixhd.
         number: the number of the version, as `train` prints it and `list` shows it; where
             EXPRESSION_STUDIO_CANDIDATES is 1, of the candidate.
+        best: in place of the number: the version of the best trial of this sweep.
         reason: why, for the journal.
         evaluate: measure first what was not measured and lies on this machine.
         force: promote it even if it is refused; needs a reason.
@@ -51,6 +53,7 @@ def promote(
     from registry import listing
     from registry.promotion import gated
 
+    number = _chosen(name, number, best)
     if evaluate:
         gated.evaluate_missing(name, number, gates)
     report = gated.promote(name, number, reason, force=force, table=gates)
@@ -62,6 +65,25 @@ def promote(
         _print_report(report)
     if promoted is None:
         raise SystemExit(REFUSED)
+
+
+def _chosen(name: str, number: int | None, best: str | None) -> int:
+    """Return the number of the version that is to be promoted.
+
+    Raises:
+        BadVersion: neither a number nor a sweep is given, or both; or the sweep has no version.
+    """
+    from registry import sweeps
+    from registry.errors import BadVersion
+
+    if number is not None and best is None:
+        return number
+    if best is not None and number is None:
+        return sweeps.best_version(name, best).number
+    raise BadVersion(
+        f"Which version of {name}? Name its number or --best SWEEP, one of the two: "
+        f"`python -m registry list {name}` shows the numbers."
+    )
 
 
 def gates(as_json: Json = False) -> None:

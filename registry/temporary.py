@@ -1,5 +1,6 @@
 """Temporary folders that no process leaves for good: the next one deletes what killed ones left."""
 
+import os
 import shutil
 import tempfile
 from contextlib import suppress
@@ -9,7 +10,9 @@ from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
-WORK = "expression-studio-work-"
+OURS = "expression-studio-"
+"""How the names of all our temporary folders begin, those of visitors' pictures included."""
+WORK = f"{OURS}work-"
 """How the names of folders for files on their way into or out of a store begin."""
 
 
@@ -60,11 +63,40 @@ def _lock_path(folder: Path) -> Path:
 
 def _remove_abandoned(parent: Path, prefix: str, owner: int) -> None:
     """Delete the folders of this owner's processes that were killed: nobody holds their locks."""
-    for lock_path in parent.glob(f"{prefix}*.lock"):
-        folder = lock_path.with_suffix("")
-        with suppress(OSError, Timeout):
-            if lock_path.lstat().st_uid != owner or not folder.is_dir() or folder.is_symlink():
-                continue
-            with FileLock(lock_path, blocking=False):
-                shutil.rmtree(folder, ignore_errors=True)
-            lock_path.unlink(missing_ok=True)
+    for folder in abandoned(parent, prefix, owner):
+        remove_abandoned(folder)
+
+
+def abandoned(parent: Path, prefix: str, owner: int | None = None) -> list[Path]:
+    """Return the folders of killed processes.
+
+    Args:
+        parent: where they lie.
+        prefix: how their names begin.
+        owner: the user whose they are; this process's by default.
+    """
+    owner = os.getuid() if owner is None else owner
+    return [
+        path.with_suffix("")
+        for path in sorted(parent.glob(f"{prefix}*.lock"))
+        if _is_abandoned(path, owner)
+    ]
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Delete the folder of a killed process, unless another process does so now."""
+    lock_path = _lock_path(folder)
+    with suppress(OSError, Timeout):
+        with FileLock(lock_path, blocking=False):
+            shutil.rmtree(folder, ignore_errors=True)
+        lock_path.unlink(missing_ok=True)
+
+
+def _is_abandoned(lock_path: Path, owner: int) -> bool:
+    folder = lock_path.with_suffix("")
+    with suppress(OSError, Timeout):
+        if lock_path.lstat().st_uid != owner or not folder.is_dir() or folder.is_symlink():
+            return False
+        with FileLock(lock_path, blocking=False):
+            return True
+    return False

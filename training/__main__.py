@@ -1,4 +1,4 @@
-"""python -m training train | evaluate | compare | summary | prepare | show | reexport."""
+"""python -m training train | evaluate | compare | summary | prepare | show | reexport | sweep."""
 
 import logging
 import sys
@@ -18,7 +18,7 @@ Examples:
   python -m training train dln-smoke
   python -m training evaluate dln data/ferplus
   python -m training train --help"""
-RESUMED = ("train", "compare", "prepare")
+RESUMED = ("train", "compare", "prepare", "sweep")
 """Commands that resume where they were stopped."""
 logger = logging.getLogger(__name__)
 
@@ -64,11 +64,12 @@ def _named(name: str, command: Callable[[Sequence[str]], None]) -> Callable[[], 
 def _report(name: str, error: Exception, log: Path) -> int:
     """Print why a command failed and return its exit code."""
     from registry.errors import RegistryError, first_line
+    from registry.ray_cluster import ClusterError
     from training.datasets.prepared import PreparedError
     from training.engine.recipe import RecipeError
     from training.engine.task import TrainingError
 
-    if isinstance(error, RecipeError | PreparedError):
+    if isinstance(error, RecipeError | PreparedError | ClusterError):
         print(error, file=sys.stderr)
         return BAD_INPUT
     if isinstance(error, TrainingError | RegistryError):

@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from argparse import ArgumentParser
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -13,6 +14,7 @@ from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional
 from registry import console
 from registry.console import print_json
 from training.reexport_command import reexport
+from training.sweep_command import sweep
 from training.upload_command import upload
 
 PROGRAM = "python -m training"
@@ -30,7 +32,8 @@ def train(arguments: Arguments) -> None:
 
     Run the same command again to resume a stopped training from its last checkpoint.
     `python -m training train RECIPE --help` lists a recipe's options with their defaults.
-    --json prints the registered version as JSON. --offline trains without the registry; `upload`
+    --json prints the registered version as JSON. --ray N trains in N processes of Ray, on this
+    machine or on the cluster at RAY_ADDRESS. --offline trains without the registry; `upload`
     registers it later.
 
     Examples:
@@ -40,6 +43,7 @@ def train(arguments: Arguments) -> None:
     """
     from registry.candidates import promote_command
     from training.engine.device import compute_repeatably
+    from training.ray_training import train_on_ray
     from training.train import train as run
     from training.upload_command import parsed_recipe
 
@@ -47,10 +51,14 @@ def train(arguments: Arguments) -> None:
     compute_repeatably()
     as_json, offline = JSON_FLAG in arguments, OFFLINE_FLAG in arguments
     arguments = [each for each in arguments if each not in (JSON_FLAG, OFFLINE_FLAG)]
-    name, recipe = parsed_recipe(arguments, _description(train))
     command = f"{PROGRAM} train {shlex.join(arguments)}"
+    workers, arguments = _ray_workers(arguments)
+    name, recipe = parsed_recipe(arguments, _description(train))
     with redirect_stdout(sys.stderr if as_json else sys.stdout):
-        version = run(name, recipe, command, offline=offline)
+        if workers is None:
+            version = run(name, recipe, command, offline=offline)
+        else:
+            version = train_on_ray(name, recipe, command, workers)
     if as_json:
         registered = (version.name, version.number, version.run_id) if version else (None,) * 3
         print_json(dict(zip(("model", "version", "run_id"), registered, strict=True)))
@@ -205,6 +213,7 @@ def prepare(arguments: Arguments) -> None:
         dest: Annotated[Path, Positional, tyro.conf.arg(metavar="DEST")],
         workers: int | None = None,
         options: Annotated[FecOptions, OmitArgPrefixes] = DEFAULT,
+        ray: Flag = False,
         as_json: Json = False,
     ) -> None:
         """Prepare a set.
@@ -215,11 +224,12 @@ def prepare(arguments: Arguments) -> None:
             dest: a new folder, or that of an earlier run, to continue it.
             workers: number of processes that look for faces; all cores by default.
             options: only for fec.
+            ray: cut in processes of Ray, on this machine or on the cluster at RAY_ADDRESS.
             as_json: print JSON.
         """
         from training.datasets.prepare import prepare as run
 
-        report = run(set, source, dest, workers=workers, options=options)
+        report = run(set, source, dest, workers=workers, options=options, on_ray=ray)
         if as_json:
             print_json(report.to_dict())
         else:
@@ -270,6 +280,7 @@ COMMANDS: Mapping[str, Callable[[Arguments], None]] = {
     "show": show,
     "reexport": reexport,
     "upload": upload,
+    "sweep": sweep,
 }
 
 
@@ -286,6 +297,14 @@ def _run(main: Callable[..., None], command: Callable[..., Any], arguments: Argu
 def _description(command: Callable[..., Any]) -> str:
     """Return a docstring for the terminal: without its indentation, line by line."""
     return "\n".join(line.removeprefix("    ") for line in (command.__doc__ or "").splitlines())
+
+
+def _ray_workers(arguments: Arguments) -> tuple[int | None, list[str]]:
+    """Return N of `--ray N`, None without it, and the other arguments."""
+    parser = ArgumentParser(prog=f"{PROGRAM} train", add_help=False, allow_abbrev=False)
+    parser.add_argument("--ray", type=int, metavar="N")
+    found, others = parser.parse_known_args(arguments)
+    return found.ray, others
 
 
 def _flush_denormals() -> None:

@@ -76,6 +76,12 @@ def _print_waiting(runs: Path, as_json: bool) -> None:
         print("\n".join(waiting or [f"No finished training waits in {runs}."]))
 
 
+def _without_ray(arguments: Sequence[str]) -> list[str]:
+    """Leave out `--ray N`: what is left to do is no work for several processes."""
+    pairs = zip(["", *arguments], arguments, strict=False)
+    return [each for before, each in pairs if "--ray" not in (before, each)]
+
+
 def _upload(folder: Path, as_json: bool) -> None:
     import torch
 
@@ -96,7 +102,7 @@ def _upload(folder: Path, as_json: bool) -> None:
     torch.set_flush_denormal(True)
     compute_repeatably()
     with chdir(found.folder), redirect_stdout(sys.stderr if as_json else sys.stdout):
-        name, recipe = parsed_recipe(shlex.split(found.command)[4:])
+        name, recipe = parsed_recipe(_without_ray(shlex.split(found.command)[4:]))
         version = train(name, recipe, found.command)
     if as_json:
         registered = (version.name, version.number, version.run_id) if version else (None,) * 3

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
 
+from demo.search.vectors import Vector, refresh_index, search_near
 from demo.terminal import NotWritten
 from registry.errors import first_line
 
@@ -21,8 +21,6 @@ AT_ONCE = 500
 MOST_TABLES = 1000
 NO_OLD_VERSIONS = timedelta(milliseconds=1)
 """LanceDB keeps what was deleted in older versions of a table; those this old go at once."""
-
-Vector = Float[np.ndarray, "_"]
 
 
 class IndexFailed(NotWritten):
@@ -130,16 +128,17 @@ class Tables:
         with self._failures():
             for name in self._names():
                 if name in (FILES, self._faces):
-                    self._database.open_table(name).optimize(
-                        cleanup_older_than=NO_OLD_VERSIONS, delete_unverified=True
-                    )
+                    table = self._database.open_table(name)
+                    table.optimize(cleanup_older_than=NO_OLD_VERSIONS, delete_unverified=True)
+                    if name == self._faces:
+                        refresh_index(table, "expression")
                 else:
                     self._database.drop_table(name)
 
     def nearest(
         self, expression: Vector, identity: Vector | None, count: int, apart: float | None
     ) -> list[FaceRow]:
-        """Return the faces nearest in expression, nearest first; all rows are compared.
+        """Return the faces nearest in expression, nearest first; see `vectors`.
 
         Args:
             expression: A face's expression.
@@ -153,7 +152,7 @@ class Tables:
         with self._failures():
             near = 0 if apart is None else _count_within(table, identity, apart)
             columns = [field.name for field in table.schema]
-            found = _search(table, "expression", expression)
+            found = search_near(table, "expression", expression)
             rows = found.select([*columns, "_distance"]).limit(count + near).to_list()
         faces = [_face_row(row, expression, identity) for row in rows]
         faces.sort(key=lambda row: (_is_within(row, apart), row.distance))
@@ -180,16 +179,11 @@ class Tables:
             ) from error
 
 
-def _search(table: Any, column: str, vector: Vector) -> Any:
-    wanted = np.asarray(vector, np.float32)
-    return table.search(wanted, vector_column_name=column).distance_type("l2")
-
-
 def _count_within(table: Any, identity: Vector | None, apart: float) -> int:
     """Return how many faces have an identity at most so far away; LanceDB squares distances."""
     if identity is None:
         return 0
-    found = _search(table, "identity", identity).distance_range(None, apart**2)
+    found = search_near(table, "identity", identity).distance_range(None, apart**2)
     return int(found.select(["_distance"]).limit(table.count_rows()).to_arrow().num_rows)
 
 

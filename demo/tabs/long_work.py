@@ -61,6 +61,7 @@ class LongWork:
             except (PhotoError, RegistryError) as error:
                 yield [notice(str(error)), *nothing]
 
+        run.__module__ = work.__module__  # the part of the page that the metrics name
         event = self.start.click(
             run,
             [self.file, *inputs],

@@ -11,6 +11,7 @@ from gradio.processing_utils import save_bytes_to_cache
 from demo.guards import DISK_FULL, UNEXPECTED, UNFIT, is_disk_full
 from demo.listeners import Listeners
 from demo.live_emotion import DATA_URL
+from demo.metrics import PageMetrics, handler_labels
 from demo.tabs.visitor_queue import VisitorQueue
 from demo.visitor_files import FolderFull, visitor_folder
 from registry.errors import RegistryError
@@ -23,6 +24,10 @@ FILE_META = {"_type": "gradio.FileData"}
 SEND_THE_PICTURE = "Send the picture itself, not its address."
 
 
+class Failed(gr.Error):  # type: ignore[misc]
+    """An event handler failed in a way that nobody expected; the log names the cause."""
+
+
 class UploadOnlyBlocks(gr.Blocks):  # type: ignore[misc]
     """Blocks that take uploaded files only: no URLs to fetch, no other files of this machine.
 
@@ -31,11 +36,12 @@ class UploadOnlyBlocks(gr.Blocks):  # type: ignore[misc]
 
     Args:
         listeners: Which visitors are listening for answers.
+        metrics: Counts what is answered.
         options: As for Gradio's Blocks.
     """
 
-    def __init__(self, listeners: Listeners, **options: Any) -> None:
-        self._listeners = listeners
+    def __init__(self, listeners: Listeners, metrics: PageMetrics, **options: Any) -> None:
+        self._listeners, self._metrics = listeners, metrics
         super().__init__(**options)
 
     def queue(self, *args: Any, **options: Any) -> "UploadOnlyBlocks":
@@ -50,6 +56,17 @@ class UploadOnlyBlocks(gr.Blocks):  # type: ignore[misc]
             blocks=self,
         )
         return self
+
+    @property
+    def waiting(self) -> int:
+        """How many requests are in the queue."""
+        return len(self._queue)
+
+    async def process_api(self, block_fn: Any, *args: Any, **kwargs: Any) -> Any:
+        """Answer a request, and count the answer."""
+        event = block_fn if hasattr(block_fn, "fn") else self.fns[block_fn]
+        with self._metrics.answering(*handler_labels(event.fn), _is_refusal):
+            return await super().process_api(block_fn, *args, **kwargs)
 
     async def preprocess_data(
         self, block_fn: Any, inputs: list[Any], *args: Any, **kwargs: Any
@@ -90,7 +107,11 @@ def _as_gradio_errors(block_fn: Any) -> Iterator[None]:
     except Exception as error:
         logger.exception("The event handler %s failed.", _name(block_fn))
         sentence = DISK_FULL if is_disk_full(error) else UNEXPECTED
-        raise gr.Error(sentence, print_exception=False) from error
+        raise Failed(sentence, print_exception=False) from error
+
+
+def _is_refusal(error: Exception) -> bool:
+    return isinstance(error, gr.Error) and not isinstance(error, Failed)
 
 
 def _name(block_fn: Any) -> str:

@@ -16,6 +16,7 @@ from typing import Any, Literal, get_args
 
 from registry import store
 from registry.errors import BadVersion, RegistryError
+from registry.store import mlflow_client
 from registry.store.records import open_records
 from registry.versions import PRODUCTION
 
@@ -198,7 +199,7 @@ def _entry(key: str, text: str) -> Entry | None:
 def _user() -> str:
     """Return the user of MLflow's server, else of this machine."""
     try:
-        return os.environ.get("MLFLOW_TRACKING_USERNAME") or getuser()
+        return mlflow_client.user(store.tracking_uri()) or getuser()
     except (OSError, KeyError):  # a container's user may have no name
         return f"user {os.getuid()}"
 

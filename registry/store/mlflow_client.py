@@ -18,10 +18,13 @@ MLFLOW_ENVIRONMENT = {
 }
 MLFLOW_DEFAULTS = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",  # else files come from the bucket itself,
+    "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "false",  # which only the server may reach
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
 }
+LOGIN = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
 PING = "/api/2.0/mlflow/experiments/search"
 """The request that shows whether a server answers, as MLflow and to this user."""
 
@@ -37,6 +40,8 @@ def configure() -> None:
     if login:
         os.environ["MLFLOW_TRACKING_USERNAME"] = login.user
         os.environ["MLFLOW_TRACKING_PASSWORD"] = login.password
+    if all(os.environ.get(name) for name in LOGIN):
+        os.environ["NETRC"] = os.devnull  # else ~/.netrc would overrule both
 
 
 def client(uri: str) -> "MlflowClient":
@@ -45,6 +50,20 @@ def client(uri: str) -> "MlflowClient":
 
     _set_uri(uri)
     return MlflowClient(uri, uri)
+
+
+def user(uri: str) -> str | None:
+    """Return the user that a server is sent; None where none is.
+
+    As MLflow takes it: from the environment or ~/.mlflow/credentials, else from ~/.netrc.
+    """
+    from mlflow.utils.credentials import read_mlflow_creds
+    from requests.utils import get_netrc_auth
+
+    if name := read_mlflow_creds().username:
+        return str(name)
+    login = get_netrc_auth(uri) if is_web(uri) else None
+    return login[0] if login else None
 
 
 def ping(uri: str) -> None:

@@ -30,18 +30,23 @@ MAINS: dict[str, Callable[[list[str]], int]] = {
 LONG_WORK = (
     "app.require_photos",
     "app.serve",
+    "demo.embed_command.embed",
+    "demo.photo_files.list_files",
     "demo.video.command.video",
     "demo.video.transfer_command.transfer_video",
     "training.train.train",
+    "training.ray_training.train_on_ray",
     "training.evaluate.measure",
     "training.compare.compare_recipes",
     "training.compare.compare_versions",
     "training.datasets.prepare.prepare",
     "training.datasets.prepare.show",
     "training.reexport.reexport",
+    "training.sweep.run.sweep",
     "registry.promotion.gated.evaluate_missing",
     "registry.promotion.gated.promote",
     "registry.promotion.roll_back",
+    "registry.sweeps.best_version",
 )
 """What the commands call once their arguments are parsed."""
 ALL_BLOCKS = [block for document in DOCUMENTS for block in blocks(document)]

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from demo.access import Access
+from demo.metrics import PageMetrics
 from demo.models import ModelServer
 from demo.page import launch_page
 from demo.search.folder_search import FolderSearch
@@ -113,6 +114,7 @@ def opened_page(
     access: Access | None = None,
     poll_seconds: float | None = None,
     searched: Path | None = None,
+    metrics: PageMetrics | None = None,
 ) -> Iterator[str]:
     """Open a page over versions in memory, and give its URL; it follows aliases if it polls.
 
@@ -122,10 +124,15 @@ def opened_page(
         patch.setattr(versions, "resolve", fake.resolve)
         patch.setattr(versions, "load", fake.load)
         patch.setattr(versions, "card", lambda reference: f"# {reference}\n")
-        server = ModelServer(poll_seconds)
+        server = ModelServer(poll_seconds, observe=metrics.count_call if metrics else None)
         search = FolderSearch(searched, server, FaceCropper()) if searched else None
         page = launch_page(
-            server, port=unused_port(), mlflow_url=None, access=access, search=search
+            server,
+            port=unused_port(),
+            mlflow_url=None,
+            access=access,
+            search=search,
+            metrics=metrics,
         )
         if search:
             search.start()

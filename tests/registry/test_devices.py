@@ -51,10 +51,21 @@ assert "torch" not in sys.modules
     subprocess.run([sys.executable, "-c", code], check=True, cwd=store.PROJECT)
 
 
-@pytest.mark.parametrize(("cores", "allowed", "used"), [(64, 64, 8), (4, 2, 2), (2, 4, 2)])
+@pytest.mark.parametrize(
+    ("cores", "allowed", "named", "used"),
+    [
+        (64, 64, "", 8),
+        (4, 2, "", 2),
+        (2, 4, "", 2),
+        (4, 4, "1", 1),
+        (4, 4, "6", 4),
+        (4, 4, "4,2", 4),
+    ],
+)
 def test_there_is_a_thread_for_each_core_that_this_process_may_use(
-    monkeypatch: pytest.MonkeyPatch, cores: int, allowed: int, used: int
+    monkeypatch: pytest.MonkeyPatch, cores: int, allowed: int, named: str, used: int
 ) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", named)
     monkeypatch.setattr("psutil.cpu_count", lambda logical: None if logical else cores)
     monkeypatch.setattr("os.sched_getaffinity", lambda _pid: set(range(allowed)), raising=False)
     assert devices.threads() == used

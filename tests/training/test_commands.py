@@ -7,7 +7,7 @@ HELP = """
 import sys
 from contextlib import suppress
 from training.__main__ import main
-for command in ([], ["evaluate"], ["compare"], ["summary"], ["prepare"], ["show"]):
+for command in ([], ["evaluate"], ["compare"], ["summary"], ["prepare"], ["show"], ["sweep"]):
     with suppress(SystemExit):
         main([*command, "--help"])
 assert not {"torch", "mlflow"} & sys.modules.keys()
@@ -20,7 +20,7 @@ def test_help_has_examples_and_defaults_and_imports_neither_torch_nor_mlflow() -
     )
     assert done.returncode == 0, done.stderr
     usages = done.stdout.split("usage: python -m training")[1:]
-    assert len(usages) == 6
+    assert len(usages) == 7
     assert all("Examples:\n  python -m training" in usage for usage in usages)
     for option in ("--split {train,validation,test}", "(default: test)"):
         assert option in usages[1]

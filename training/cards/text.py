@@ -149,6 +149,8 @@ TEXTS: Mapping[str, CardText] = {
 CONFIGURED: Mapping[tuple[str, object], str] = {
     ("backbone", "compact"): "A ResNet of half ResNet-18's width that uses luminance only, since "
     "the faces it learns from are grey; the paper has InceptionResnetV1.",
+    ("backbone", "mobilefacenet"): "Two MobileFaceNets that begin with the weights of a published "
+    "face recognition network; the paper has InceptionResnetV1.",
     ("subtract", False): "Without the paper's subtraction: the face branch alone, to compare.",
     ("sigmoid", True): "Subtracts after a sigmoid, as the authors' later code does.",
     ("condition", "deviation"): "The condition is the expression vector followed by the deviation; "

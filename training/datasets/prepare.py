@@ -23,6 +23,7 @@ from training.datasets.crop import PictureCropper, StoredCrop, read_crop_comment
 from training.datasets.fec import reader as fec
 from training.datasets.leakage import check_splits_disjoint, drop_leaked_crops
 from training.datasets.prepared import Prepared, PreparedError, set_name_of, writing
+from training.datasets.ray_crops import crop_on_ray
 from training.datasets.readers import (
     affectnet,
     fer2013,
@@ -74,6 +75,7 @@ def prepare(
     *,
     workers: int | None = None,
     options: fec.FecOptions = fec.DEFAULT,
+    on_ray: bool = False,
 ) -> Report:
     """Cut a set's faces into `dest` and write its index, its fixed triplets and a report.
 
@@ -86,10 +88,12 @@ def prepare(
         dest: a new folder, or one of an earlier run.
         workers: number of processes that look for faces; all cores by default.
         options: only for fec.
+        on_ray: cut in processes of Ray, on this machine or on the cluster at RAY_ADDRESS.
 
     Raises:
         PreparedError: an unknown set, a wrong source, a folder that holds something else, or one
             that can't be written.
+        ClusterError: Ray can't do the work.
     """
     start = time.monotonic()
     set_name = set_name.replace("_", "-")
@@ -97,9 +101,12 @@ def prepare(
     found = _read_source(set_name, source, options)
     with _locked(dest, set_name):
         dataset = found if isinstance(found, RawDataset) else found.fetch(dest)
-        outcomes = drop_leaked_crops(
-            dataset.pictures, list(_crop_all(dataset, dest, workers or os.cpu_count() or 1))
-        )
+        cropper = _cropper(dataset, dest)
+        if on_ray:
+            cut = crop_on_ray(cropper, dataset.pictures, workers)
+        else:
+            cut = list(_crop_all(cropper, dataset.pictures, workers or os.cpu_count() or 1))
+        outcomes = drop_leaked_crops(dataset.pictures, cut)
         _write(dataset, outcomes, dest, set_name)
         report = Report(
             name=set_name,
@@ -197,21 +204,24 @@ def _is_expected(file: Path) -> bool:
     return file.name in EXPECTED or file.name.startswith(".")
 
 
-def _crop_all(dataset: RawDataset, dest: Path, workers: int) -> Iterator[StoredCrop | str]:
-    """Yield each picture's crop, or why it has none, in order, with a progress bar."""
-    cropper = PictureCropper(
+def _cropper(dataset: RawDataset, dest: Path) -> PictureCropper:
+    return PictureCropper(
         source=dataset.source,
         folder=dest,
         cropped_margin=dataset.cropped_margin,
         fallback_margin=dataset.fallback_margin,
         central_face=dataset.central_face,
     )
+
+
+def _crop_all(
+    cropper: PictureCropper, pictures: list[PictureRecord], workers: int
+) -> Iterator[StoredCrop | str]:
+    """Yield each picture's crop, or why it has none, in order, with a progress bar."""
     try:
-        with start_workers(workers, find_faces=dataset.cropped_margin is None) as pool:
+        with start_workers(workers, find_faces=cropper.cropped_margin is None) as pool:
             yield from track(
-                pool.map(cropper, dataset.pictures, chunksize=16),
-                description="crops",
-                total=len(dataset.pictures),
+                pool.map(cropper, pictures, chunksize=16), description="crops", total=len(pictures)
             )
     except BrokenExecutor as error:
         raise PreparedError(

@@ -27,7 +27,7 @@ from training.engine.networks import TrainingNetworks
 from training.engine.recipe import Recipe
 from training.engine.run_folder import run_folder
 from training.engine.run_start import open_events
-from training.engine.task import Batch, Task, TrainingError, Update
+from training.engine.task import Batch, NotFinite, Task, TrainingError, Update
 from training.engine.tracking import Metric, Tracker
 
 LOG_STEPS = 10
@@ -236,7 +236,7 @@ class Loop:
             if last
             else "There is no checkpoint yet: start again"
         )
-        raise TrainingError(
+        raise NotFinite(
             f"{name} is no longer finite at step {step}. {advice} with a --learning-rate below "
             f"{self.recipe.learning_rate:g}, or with --precision no."
         )

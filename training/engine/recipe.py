@@ -1,11 +1,13 @@
 """The fields that all recipes share, and the marker of fields that name a version."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 Precision = Literal["auto", "no", "bf16", "fp16"]
 CompileMode = Literal["auto", "no", "default", "reduce-overhead", "max-autotune"]
+Config = TypeVar("Config")
 
 
 class RecipeError(ValueError):
@@ -65,3 +67,17 @@ class Recipe:
 
     runs: Path = Path("runs")
     """Folder for checkpoints of unfinished runs; the same command resumes from there."""
+
+
+def with_fields(config: Config, values: Mapping[str, Any]) -> Config:
+    """Return a dataclass with other values.
+
+    Args:
+        config: a dataclass.
+        values: field -> value; fields of nested dataclasses are joined by dots: `losses.pixels`.
+    """
+    for name, value in values.items():
+        outer, _, inner = name.partition(".")
+        chosen = with_fields(getattr(config, outer), {inner: value}) if inner else value
+        config = replace(config, **{outer: chosen})  # type: ignore[type-var]
+    return config

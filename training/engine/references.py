@@ -1,13 +1,11 @@
 """The registered versions that a recipe names, resolved from aliases to numbers."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass, replace
-from typing import Any, TypeVar, get_args, get_type_hints
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from typing import Any, get_args, get_type_hints
 
 from registry import versions
 from training.engine.recipe import NamesVersion
-
-Config = TypeVar("Config")
 
 
 def references(config: Any) -> dict[str, str]:
@@ -37,20 +35,6 @@ def _is_marked(hint: Any) -> bool:
     return any(isinstance(mark, NamesVersion) for mark in marks) or any(
         _is_marked(part) for part in get_args(hint)
     )
-
-
-def with_references(config: Config, chosen: Mapping[str, str]) -> Config:
-    """Return the dataclass with other references.
-
-    Args:
-        config: a dataclass.
-        chosen: field -> reference, the fields named as `references` names them.
-    """
-    for name, reference in chosen.items():
-        outer, _, inner = name.partition(".")
-        value = with_references(getattr(config, outer), {inner: reference}) if inner else reference
-        config = replace(config, **{outer: value})  # type: ignore[type-var]
-    return config
 
 
 def numbered(reference: str) -> str:

@@ -17,8 +17,8 @@ from registry.errors import first_line
 from registry.files import atomic_write
 from training.datasets.prepared import Prepared
 from training.engine.checkpoint import DATA, ORIGIN_FILES, REFERENCES, Checkpoints, checkpoint_in
-from training.engine.recipe import Recipe, RecipeError
-from training.engine.references import numbered, references, with_references
+from training.engine.recipe import Recipe, RecipeError, with_fields
+from training.engine.references import numbered, references
 
 HOW_COMPUTED = ("compile", "faces_on_gpu")
 """Fields that don't change what is computed: a stopped training resumes with others, too."""
@@ -112,7 +112,7 @@ class RunFolder:
         if chosen:
             self._write(REFERENCES, chosen)
         numbers = {field: each["version"] for field, each in chosen.items()}
-        return with_references(recipe, numbers)
+        return with_fields(recipe, numbers)
 
     def check_data(self, sets: Sequence[Prepared], resume_from: Path | None = None) -> None:
         """Compare the prepared sets with those that the training began with.

@@ -28,6 +28,10 @@ class TrainingError(RuntimeError):
     """A training stopped itself; the message says why and what to do."""
 
 
+class NotFinite(TrainingError):
+    """A loss or a weight is no longer finite."""
+
+
 Networks = Mapping[str, nn.Module]
 Batch = dict[str, Any]
 """Tensors by name, on the training's device; numpy arrays stay on the CPU."""

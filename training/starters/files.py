@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent
 IDENTITY = "identity-compact"
+MOBILEFACENET = "mobilefacenet"
+IDENTITIES = {"compact": IDENTITY, "mobilefacenet": MOBILEFACENET}
+"""Identity networks by their backbone. The second was trained by others: see its card."""
 DLN, EMOTION, PIX2PIXHD = "dln-compact", "emotion-compact", "pix2pixhd-compact"
 STARTERS = (DLN, EMOTION, PIX2PIXHD)
 """Starters that become versions, in this order: the generator's encoder is the first."""
@@ -73,7 +76,7 @@ class Starter:
     def weights(self) -> "dict[str, Tensor]":
         """Return the network's weights by name, float32; a generator's without its encoder's."""
         stored = _read(self.name)
-        if self.name in (IDENTITY, PIX2PIXHD):
+        if self.name in (*IDENTITIES.values(), PIX2PIXHD):
             return stored
         return stored | {IDENTITY_PREFIX + key: value for key, value in _read(IDENTITY).items()}
 
@@ -148,7 +151,7 @@ def _own_weights(
         _require_shipped_encoder(card)
         prefix = GENERATOR_PREFIX
         return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-    if name == IDENTITY:
+    if name in IDENTITIES.values():
         return dict(state)
     own = {k: v for k, v in state.items() if not k.startswith(IDENTITY_PREFIX)}
     if len(own) < len(state):

@@ -11,7 +11,8 @@ from registry.errors import EmptyRegistry
 from tests.training.engine.line import LineRecipe, LineTask, Target, register
 from training.datasets.prepared import PreparedError
 from training.engine.checkpoint import checkpoint_in
-from training.engine.references import references, with_references
+from training.engine.recipe import with_fields
+from training.engine.references import references
 from training.engine.run_folder import RunFolder, run_folder
 from training.models.pix2pixhd.config import Pix2pixHDRecipe
 from training.train import train
@@ -23,7 +24,7 @@ def test_references_are_found_by_their_type_in_nested_configs_too() -> None:
     recipe = LineRecipe(start="dln", target=Target(teacher="dln@production"))
     assert references(recipe) == {"start": "dln", "target.teacher": "dln@production"}
     assert references(LineRecipe()) == {}
-    changed = with_references(recipe, {"target.teacher": "dln/7"})
+    changed = with_fields(recipe, {"target.teacher": "dln/7"})
     assert changed == LineRecipe(start="dln", target=Target(teacher="dln/7"))
     assert references(Pix2pixHDRecipe(start="pix2pixhd/1")) == {
         "encoder": "dln@production",

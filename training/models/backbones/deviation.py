@@ -12,8 +12,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from registry.catalog import FERPLUS_MARGIN
+from training.models.backbones import mobilefacenet
 from training.models.backbones.compact import CompactResNet
 from training.models.backbones.inception_resnet_v1 import InceptionResnetV1
+from training.models.backbones.mobilefacenet import MobileFaceNet
 
 
 class Backbone(Protocol):
@@ -34,8 +37,9 @@ class Backbone(Protocol):
 class BackboneConfig:
     """Which network turns a face into a vector."""
 
-    name: Literal["inception_resnet_v1", "compact"] = "inception_resnet_v1"
-    """The paper's InceptionResnetV1, or the starters' compact ResNet."""
+    name: Literal["inception_resnet_v1", "compact", "mobilefacenet"] = "inception_resnet_v1"
+    """The paper's InceptionResnetV1, the starters' compact ResNet, or a MobileFaceNet, which begins
+    with the weights of a face recognition network (128 px recommended)."""
     classes: int = 8631
     """Outputs of the unused logits layer in published InceptionResnetV1 weights; 0: none."""
 
@@ -44,8 +48,14 @@ class BackboneConfig:
         builders: dict[str, Callable[[], nn.Module]] = {
             "inception_resnet_v1": lambda: InceptionResnetV1(self.classes or None),
             "compact": CompactResNet,
+            "mobilefacenet": MobileFaceNet,
         }
         return builders[self.name]()
+
+    @property
+    def margin(self) -> float:
+        """Margin of the crops that the network takes; see CropSpec."""
+        return mobilefacenet.FRAME_MARGIN if self.name == "mobilefacenet" else FERPLUS_MARGIN
 
 
 @dataclass(frozen=True, kw_only=True)

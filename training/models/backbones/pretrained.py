@@ -48,8 +48,9 @@ def identity_state(
         if str(weights) in published.PUBLISHED and backbone.name != "inception_resnet_v1":
             raise RecipeError(f"{weights} fits only inception_resnet_v1, not {backbone.name}.")
         return published.weights(weights)
-    if backbone.name == "compact" and files.is_shipped(files.IDENTITY):
-        return files.Starter.open(files.IDENTITY).weights()
+    shipped = files.IDENTITIES.get(backbone.name)
+    if shipped and files.is_shipped(shipped):
+        return files.Starter.open(shipped).weights()
     return None
 
 
@@ -81,4 +82,4 @@ def _start(
     state = identity_state(backbone, weights)
     if state is not None:
         for network in networks:
-            published.load_into(network, state, str(weights or files.IDENTITY))
+            published.load_into(network, state, str(weights or files.IDENTITIES[backbone.name]))

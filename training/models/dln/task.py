@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from registry.catalog import DLN as SPEC
 from training.engine.task import Networks, SummaryRow, TrainedModel
+from training.models.backbones.deviation import BackboneConfig
 from training.models.backbones.pretrained import start_from, start_identity
 from training.models.dln.config import DLNRecipe
 from training.models.dln.crowd_layer import CrowdLayer
@@ -21,6 +22,11 @@ class DLNTask(TripletTask):
 
     spec = SPEC
     recipe: DLNRecipe
+
+    @property
+    def backbone(self) -> BackboneConfig:
+        """The backbone of the branches."""
+        return self.recipe.network.backbone
 
     @cached_property
     def dln(self) -> DLN:

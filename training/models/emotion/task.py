@@ -50,7 +50,7 @@ class EmotionTask(Task):
 
     def __init__(self, recipe: EmotionRecipe) -> None:
         super().__init__(recipe)
-        self.crop = CropSpec(size_px=recipe.size_px, margin=SPEC.crop.margin)
+        self.crop = CropSpec(size_px=recipe.size_px, margin=recipe.network.backbone.margin)
         self.in_warmup = False
 
     @cached_property

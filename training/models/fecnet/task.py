@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from registry.catalog import FECNET as SPEC
 from training.engine.task import Networks, SummaryRow, TrainedModel
+from training.models.backbones.deviation import BackboneConfig
 from training.models.backbones.pretrained import start_face
 from training.models.fecnet.config import FECNetRecipe
 from training.models.fecnet.network import FECNet
@@ -25,6 +26,11 @@ class FECNetTask(TripletTask):
 
     spec = SPEC
     recipe: FECNetRecipe
+
+    @property
+    def backbone(self) -> BackboneConfig:
+        """The backbone of the frozen face network."""
+        return self.recipe.network.backbone
 
     @cached_property
     def fecnet(self) -> FECNet:

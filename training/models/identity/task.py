@@ -9,7 +9,6 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from registry.catalog import DLN
 from registry.crops import CropSpec
 from registry.measurements import Measurement
 from training.engine.inference import outputs
@@ -37,7 +36,7 @@ class IdentityTask(Task):
 
     def __init__(self, recipe: IdentityRecipe) -> None:
         super().__init__(recipe)
-        self.crop = CropSpec(size_px=recipe.size_px, margin=DLN.crop.margin)
+        self.crop = CropSpec(size_px=recipe.size_px, margin=recipe.backbone.margin)
 
     @cached_property
     def student(self) -> nn.Module:

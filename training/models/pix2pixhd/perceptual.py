@@ -15,6 +15,7 @@ from training.engine.recipe import RecipeError
 from training.models.backbones import published
 from training.models.backbones.deviation import Backbone, BackboneConfig
 from training.models.backbones.published import Published
+from training.starters import files
 
 PerceptualName = Literal["vgg19", "squeezenet", "identity", "none"]
 VGG = Published(url=VGG19_Weights.IMAGENET1K_V1.url, sha256="dcbb9e9d")
@@ -131,14 +132,14 @@ def identity(encoder: str) -> IdentityTaps:
     """Return the frozen identity branch of a registered DLN.
 
     Raises:
-        RecipeError: it is the compact one, distilled from the network that evaluates the results.
+        RecipeError: it is mobilefacenet, which evaluates the results, or distilled from it.
         RegistryError: there is no such version.
     """
     config = versions.config(encoder)["network"]["backbone"]
-    if config["name"] == "compact":
+    if config["name"] in files.IDENTITIES:
         raise RecipeError(
-            f"The identity branch of {encoder} was distilled from mobilefacenet, which evaluates "
-            "the results: use --perceptual.network vgg19 or squeezenet."
+            f"The identity branch of {encoder} is mobilefacenet, which evaluates the results, or "
+            "distilled from it: use --perceptual.network vgg19 or squeezenet."
         )
     backbone, prefix = BackboneConfig(**config).build(), "pair.identity."
     weights = versions.weights(encoder)

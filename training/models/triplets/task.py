@@ -21,6 +21,7 @@ from training.engine.task import Batch, Networks, Optimisation, Task, Update
 from training.loading.batches import WeightedSampler, batches
 from training.metrics import identity_trials
 from training.metrics.embedding import evaluate_embedding
+from training.models.backbones.deviation import BackboneConfig
 from training.models.triplets import hierarchy
 from training.models.triplets.config import TripletRecipe
 from training.models.triplets.dataset import TripletDataset, as_triplets
@@ -36,7 +37,12 @@ class TripletTask(Task):
 
     def __init__(self, recipe: TripletRecipe) -> None:
         super().__init__(recipe)
-        self.crop = CropSpec(size_px=recipe.size_px, margin=self.spec.crop.margin)
+        self.crop = CropSpec(size_px=recipe.size_px, margin=self.backbone.margin)
+
+    @property
+    @abstractmethod
+    def backbone(self) -> BackboneConfig:
+        """The recipe's backbone."""
 
     @abstractmethod
     def annotator_embeddings(

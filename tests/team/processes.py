@@ -1,0 +1,96 @@
+"""Processes of a test: each writes a log, answers at a port of 127.0.0.1, and may be killed."""
+
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import psutil
+
+STARTS_WITHIN_SECONDS = 240.0
+ENDS_WITHIN_SECONDS = 20.0
+
+
+class Server:
+    """A program that listens at a port; it can be killed with all its children, and start again.
+
+    Args:
+        command: the program and its arguments.
+        port: where it listens.
+        log: the file with all that it prints.
+        environment: its variables besides `base`.
+        base: variables that all servers share.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        port: int,
+        log: Path,
+        base: Mapping[str, str],
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.port = port
+        self.log = log
+        self.own_environment = environment or {}
+        self._command = command
+        self.environment = {**base, **self.own_environment}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def launch(self) -> None:
+        """Start it, and return at once."""
+        with self.log.open("ab") as out:
+            self._process = subprocess.Popen(
+                self._command,
+                env=self.environment,
+                stdout=out,
+                stderr=out,
+                stdin=subprocess.DEVNULL,
+            )
+
+    def wait(self) -> None:
+        """Return when it listens."""
+        until = time.monotonic() + STARTS_WITHIN_SECONDS
+        while not is_listening(self.port):
+            assert self._process is not None
+            assert self._process.poll() is None, f"it ended:\n{self.printed()}"
+            assert time.monotonic() < until, f"it does not listen:\n{self.printed()}"
+            time.sleep(0.1)
+
+    def start(self) -> None:
+        """Start it, and return when it listens."""
+        self.launch()
+        self.wait()
+
+    def kill(self) -> None:
+        """End it and its children at once, by SIGKILL; does nothing where it doesn't run."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        family = [*psutil.Process(self._process.pid).children(recursive=True)]
+        self._process.kill()
+        for process in family:
+            try:
+                process.kill()
+            except psutil.NoSuchProcess:
+                continue
+        self._process.wait(ENDS_WITHIN_SECONDS)
+        psutil.wait_procs(family, timeout=ENDS_WITHIN_SECONDS)
+
+    def printed(self) -> str:
+        """Return all that it printed."""
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
+
+def is_listening(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def bare_environment(home: Path) -> dict[str, str]:
+    """Return this process's environment without what names a registry, a user or a password."""
+    ours = ("MLFLOW_", "EXPRESSION_STUDIO_", "GRADIO_", "PG", "AWS_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return kept | {"HOME": str(home), "TMPDIR": str(home)}

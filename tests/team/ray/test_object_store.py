@@ -1,0 +1,70 @@
+"""Photos in an object store: moto's S3 server on this machine stands for any."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from demo.__main__ import main
+from tests.team.ray.conftest import PHOTOS
+from tests.team.ray.test_embed import rows
+
+boto3 = pytest.importorskip("boto3", reason="needs boto3: install the extra [team]")
+moto = pytest.importorskip("moto.server", reason="needs moto: install the extra [team]")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("registry")]
+SECRET = "s3cr3t-of-the-store"
+
+
+@pytest.fixture(scope="module")
+def bucket(album: Path) -> Iterator[str]:
+    """Return the address of a bucket with the album's photos and its zip."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        patch.setenv("AWS_ACCESS_KEY_ID", "anna")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        client = boto3.client("s3")
+        client.create_bucket(Bucket="album")
+        for path in [*(album / "photos").iterdir(), album / "more.zip"]:
+            client.upload_file(str(path), "album", str(path.relative_to(album)))
+        yield "s3://album"
+    server.stop()
+
+
+def test_photos_of_a_bucket_become_a_table_of_lancedb(
+    bucket: str, album: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    table, plain = tmp_path / "faces.lance", tmp_path / "plain.parquet"
+    named = [f"{bucket}/photos", f"{bucket}/more.zip"]
+    assert main(["embed", *named, str(table), "--ray", "--workers", "2"]) == 2
+    local = [str(album / "photos"), str(album / "more.zip")]
+    assert main(["embed", *local, "-o", str(plain), "--local"]) == 2
+    expected = [
+        row | {"file": row["file"].replace(str(album), bucket, 1)} for row in rows(plain)
+    ]  # fmt: skip
+    assert rows(table) == expected
+    assert len(expected) == PHOTOS + 2
+    printed = capfd.readouterr()
+    assert SECRET not in printed.out + printed.err
+
+
+def test_the_plain_command_reads_one_stored_photo(bucket: str, tmp_path: Path) -> None:
+    table = tmp_path / "faces.parquet"
+    assert main(["embed", f"{bucket}/photos/größe 100%.jpg", "-o", str(table), "--local"]) == 0
+    assert [row["file"] for row in rows(table)] == [f"{bucket}/photos/größe 100%.jpg"]
+
+
+@pytest.mark.parametrize("missing", ["album/nothing", "no-bucket/photos"])
+def test_what_is_not_stored_is_one_sentence(
+    bucket: str, missing: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert bucket
+    assert main(["embed", f"s3://{missing}", "-o", str(tmp_path / "f.parquet")]) == 2
+    (sentence,) = capsys.readouterr().err.splitlines()
+    assert f"s3://{missing}" in sentence

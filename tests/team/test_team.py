@@ -1,0 +1,156 @@
+"""A team at work: anna trains, paul promotes, visitors ask two apps, and PostgreSQL dies."""
+
+import time
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from tests.team.installation import BUCKET, Installation
+from tests.team.people import Crowd, Visitor, do, start, version_of
+from tests.test_app import until
+
+pytestmark = [pytest.mark.xdist_group("team"), pytest.mark.slow, pytest.mark.timeout(1800)]
+SWAPS_WITHIN_SECONDS = 120
+VISITORS = 8
+OUTAGE_SECONDS = 30.0
+EPOCHS = 40
+TRAIN = ("training", "train", "dln-smoke")
+PROMOTE = ("registry", "promote", "dln")
+FORCED = ("--force", "--reason", "to see it answer")
+
+
+@pytest.fixture(scope="module")
+def trained(team: Installation) -> str:
+    """Let anna, whose password is in ~/.netrc, train; return what the training printed."""
+    anna = team.person("anna", by_netrc=True)
+    status, printed = do(team, anna, *TRAIN, "--runs", str(team.folder / "anna" / "runs"))
+    assert status == 0, printed
+    return printed
+
+
+@pytest.fixture(scope="module")
+def promoted(team: Installation, trained: str) -> str:
+    """Let paul promote what anna trained; return what was printed."""
+    assert trained
+    status, printed = do(team, team.person("paul"), *PROMOTE, "1", *FORCED)
+    assert status == 0, printed
+    return printed
+
+
+@pytest.fixture
+def mlflow(team: Installation, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
+    """Return a client of MLflow's server, as the administrator."""
+    for name, value in team.admin().items():
+        if name.startswith("MLFLOW_TRACKING_"):
+            monkeypatch.setenv(name, value)
+    return MlflowClient(team.admin()["MLFLOW_TRACKING_URI"])
+
+
+def test_a_training_is_registered_as_a_candidate_and_its_files_lie_in_the_bucket(
+    team: Installation, trained: str, mlflow: MlflowClient
+) -> None:
+    assert "Registered dln-candidates version 1" in trained
+    version = mlflow.get_model_version("dln-candidates", "1")
+    run = mlflow.get_run(version.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.info.artifact_uri.startswith("mlflow-artifacts:/")
+    assert {"card.json", "config.json"} <= {
+        Path(name).name for name in stored(team, run.info.run_id)
+    }
+    model_id = version.source.rpartition("/")[2]
+    assert any(name.endswith("weights.safetensors") for name in stored(team, model_id))
+
+
+def test_a_trainer_may_not_promote_and_reads_why(team: Installation, trained: str) -> None:
+    assert trained
+    for app in team.apps:
+        answers = until(lambda port=app.port: version_of(port) == 1, SWAPS_WITHIN_SECONDS)
+        assert answers, app.printed()
+    status, printed = do(team, team.person("anna"), *PROMOTE, "1", *FORCED)
+    assert status == 3
+    assert "the permission EDIT on the registered model dln, which whoever runs" in printed
+    assert "Traceback" not in printed
+    assert [version_of(app.port) for app in team.apps] == [1, 1]
+
+
+def test_a_promoter_promotes_and_both_apps_swap(
+    team: Installation, promoted: str, mlflow: MlflowClient, examples: Path
+) -> None:
+    assert "Version 2 of dln is in production" in promoted
+    for app in team.apps:
+        swapped = until(lambda port=app.port: version_of(port) == 2, SWAPS_WITHIN_SECONDS)
+        assert swapped, app.printed()
+    assert Visitor(team).compare(examples)["version"] == 2
+    journal = mlflow.get_registered_model("dln").tags
+    last = max(key for key in journal if key.startswith("journal."))
+    assert '"who": "paul"' in journal[last]
+
+
+def test_postgresql_may_die_for_thirty_seconds_and_nothing_is_lost(
+    team: Installation, promoted: str, mlflow: MlflowClient, examples: Path
+) -> None:
+    assert promoted
+    runs = team.folder / "anna" / "outage"
+    train = (*TRAIN, "--epochs", str(EPOCHS), "--seed", "19", "--runs", str(runs))
+    anna = team.person("anna")
+    assert until(lambda: version_of(team.apps[0].port) == 2, SWAPS_WITHIN_SECONDS)
+    expected = Visitor(team).compare(examples)
+    with Crowd(team, examples, VISITORS) as crowd:
+        training = start(team, anna, *train)
+        assert until(lambda: steps_in(runs) > 0, 300), training.output.read_text()
+        team.postgres.kill()
+        asked = len(crowd.answers)
+        time.sleep(OUTAGE_SECONDS)
+        assert len(crowd.answers) > asked + VISITORS, "the apps answer without the database"
+        team.postgres.start()
+        status, printed = training.ended()
+    if status == 3 and "run the same command again" in printed:  # it ended during the outage
+        status, printed = do(team, anna, *train)
+    assert status == 0, printed
+    assert not crowd.failures
+    assert all(refusal.endswith(".") for refusal in crowd.refusals)
+    assert {answer["sentence"] for answer in crowd.answers} == {expected["sentence"]}
+    assert {tuple(answer["distances"]) for answer in crowd.answers} == {
+        tuple(expected["distances"])
+    }
+    version = mlflow.get_model_version("dln-candidates", "2")
+    assert len(mlflow.search_model_versions("name='dln-candidates'")) == 2
+    assert_complete(mlflow, version.run_id)
+    assert any(name.endswith("card.json") for name in stored(team, version.run_id))
+
+
+def assert_complete(mlflow: MlflowClient, run_id: str) -> None:
+    """Check that a run has each epoch once of each number that is reported by epoch."""
+    run = mlflow.get_run(run_id)
+    assert run.info.status == "FINISHED"
+    by_epoch = 0
+    for key in run.data.metrics:
+        steps = sorted(point.step for point in mlflow.get_metric_history(run_id, key))
+        if key.startswith("validation/"):
+            by_epoch += 1
+            last = max(steps)
+            assert steps == [last * epoch // EPOCHS for epoch in range(1, EPOCHS + 1)], key
+        elif not key.startswith("system/"):
+            assert len(steps) == len(set(steps)), key
+    assert by_epoch > 0
+
+
+def steps_in(runs: Path) -> int:
+    """Return how many numbers the training in a folder has reported."""
+    return sum(len(path.read_text().splitlines()) for path in runs.glob("*/metrics.jsonl"))
+
+
+def stored(team: Installation, part: str) -> list[str]:
+    """Return the names of the bucket's objects that have a part in them."""
+    import boto3
+
+    store = boto3.client(
+        "s3",
+        endpoint_url=f"http://127.0.0.1:{team.s3.port}",
+        region_name="us-east-1",
+        aws_access_key_id=team.secret("s3_access_key"),
+        aws_secret_access_key=team.secret("s3_secret_key"),
+    )
+    pages = store.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
+    return [o["Key"] for page in pages for o in page.get("Contents", []) if part in o["Key"]]
