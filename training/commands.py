@@ -2,7 +2,6 @@
 
 import shlex
 import sys
-from argparse import ArgumentParser
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -41,30 +40,24 @@ def train(arguments: Arguments) -> None:
       python -m training train dln-compact --data data/ferplus data/rafdb
       python -m training train emotion-compact --data data/ferplus --start dln@production
     """
-    from registry.candidates import promote_command
     from training.engine.device import compute_repeatably
-    from training.ray_training import train_on_ray
+    from training.ray_training import ray_workers, train_on_ray
     from training.train import train as run
-    from training.upload_command import parsed_recipe
+    from training.upload_command import parsed_recipe, print_registered
 
     _flush_denormals()
     compute_repeatably()
     as_json, offline = JSON_FLAG in arguments, OFFLINE_FLAG in arguments
     arguments = [each for each in arguments if each not in (JSON_FLAG, OFFLINE_FLAG)]
     command = f"{PROGRAM} train {shlex.join(arguments)}"
-    workers, arguments = _ray_workers(arguments)
+    workers, arguments = ray_workers(arguments)
     name, recipe = parsed_recipe(arguments, _description(train))
     with redirect_stdout(sys.stderr if as_json else sys.stdout):
         if workers is None:
             version = run(name, recipe, command, offline=offline)
         else:
             version = train_on_ray(name, recipe, command, workers)
-    if as_json:
-        registered = (version.name, version.number, version.run_id) if version else (None,) * 3
-        print_json(dict(zip(("model", "version", "run_id"), registered, strict=True)))
-    elif version:
-        print(f"Registered {version.name} version {version.number}.")
-        print(f"Serve it: {promote_command(version)}")
+    print_registered(version, as_json)
 
 
 def evaluate(arguments: Arguments) -> None:
@@ -297,14 +290,6 @@ def _run(main: Callable[..., None], command: Callable[..., Any], arguments: Argu
 def _description(command: Callable[..., Any]) -> str:
     """Return a docstring for the terminal: without its indentation, line by line."""
     return "\n".join(line.removeprefix("    ") for line in (command.__doc__ or "").splitlines())
-
-
-def _ray_workers(arguments: Arguments) -> tuple[int | None, list[str]]:
-    """Return N of `--ray N`, None without it, and the other arguments."""
-    parser = ArgumentParser(prog=f"{PROGRAM} train", add_help=False, allow_abbrev=False)
-    parser.add_argument("--ray", type=int, metavar="N")
-    found, others = parser.parse_known_args(arguments)
-    return found.ray, others
 
 
 def _flush_denormals() -> None:

@@ -10,7 +10,8 @@ import os
 import shutil
 import sys
 import threading
-from collections.abc import Iterator
+from argparse import ArgumentParser
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
@@ -137,3 +138,11 @@ def _cause(error: Any) -> Exception:
         if isinstance(cause, Exception):
             return cause
     return TrainingError(f"Ray could not train ({first_line(error)}).")
+
+
+def ray_workers(arguments: Sequence[str]) -> tuple[int | None, list[str]]:
+    """Return N of `--ray N`, None without it, and the other arguments."""
+    parser = ArgumentParser(prog="python -m training train", add_help=False, allow_abbrev=False)
+    parser.add_argument("--ray", type=int, metavar="N")
+    found, others = parser.parse_known_args(arguments)
+    return found.ray, others

@@ -13,6 +13,7 @@ from tyro.conf import FlagCreatePairsOff, Positional
 from registry.console import print_json
 
 if TYPE_CHECKING:
+    from registry.versions import Version
     from training.engine.recipe import Recipe
 
 PROGRAM = "python -m training"
@@ -85,7 +86,6 @@ def _without_ray(arguments: Sequence[str]) -> list[str]:
 def _upload(folder: Path, as_json: bool) -> None:
     import torch
 
-    from registry.candidates import promote_command
     from training.engine import origin
     from training.engine.device import compute_repeatably
     from training.engine.recipe import RecipeError
@@ -104,6 +104,13 @@ def _upload(folder: Path, as_json: bool) -> None:
     with chdir(found.folder), redirect_stdout(sys.stderr if as_json else sys.stdout):
         name, recipe = parsed_recipe(_without_ray(shlex.split(found.command)[4:]))
         version = train(name, recipe, found.command)
+    print_registered(version, as_json)
+
+
+def print_registered(version: "Version | None", as_json: bool) -> None:
+    """Print what was registered; None: a network that is only part of others."""
+    from registry.candidates import promote_command
+
     if as_json:
         registered = (version.name, version.number, version.run_id) if version else (None,) * 3
         print_json(dict(zip(("model", "version", "run_id"), registered, strict=True)))
