@@ -50,13 +50,15 @@ class TrialLoop(Loop):
         self.plan = plan
         self.trial = trial
         self.tags = tags
+        self.is_tagged = False
 
-    def _track(self) -> None:
-        super()._track()
-        assert self.tracker is not None
-        for key, value in self.tags.items():
-            self.tracker.tag(key, value)
-        self.trial.set_user_attr(states.RUN, self.tracker.run_id)
+    def _commit(self) -> None:
+        if self.tracker and not self.is_tagged:
+            for key, value in self.tags.items():
+                self.tracker.tag(key, value)
+            self.trial.set_user_attr(states.RUN, self.tracker.run_id)
+            self.is_tagged = True
+        super()._commit()
 
     def _validate(self) -> None:
         super()._validate()
@@ -65,7 +67,7 @@ class TrialLoop(Loop):
         epoch = self.progress.epoch
         self.trial.report(self.value(), epoch)
         if epoch < self.recipe.epochs and self.trial.should_prune():
-            self._commit()
+            self._log_rest()
             raise optuna.TrialPruned
 
     def value(self) -> float:
