@@ -10,7 +10,6 @@ from demo.argument_checks import BadArguments
 from demo.arguments import (
     Command,
     Compare,
-    Embed,
     Emotion,
     Search,
     Transfer,
@@ -18,6 +17,7 @@ from demo.arguments import (
     Video,
     parse,
 )
+from demo.embed_arguments import Embed
 from demo.terminal import NotWritten, provenance, tracked, write_errors
 from registry import console
 from registry.console import print_json, printable

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import PurePosixPath
-from typing import IO, Any, cast
+from typing import Any
 from urllib.parse import urlsplit
 
 from registry.errors import first_line
@@ -46,14 +46,14 @@ class StoredFile:
         """The end of its name, such as .zip."""
         return PurePosixPath(self.address).suffix
 
-    def open(self) -> IO[bytes]:
+    def open(self) -> Any:
         """Open it for reading; it can be sought in.
 
         Raises:
             OSError: It can't be read.
         """
         filesystem, path = _place(self.address)
-        return cast("IO[bytes]", filesystem.open_input_file(path))
+        return filesystem.open_input_file(path)
 
     def read(self, max_bytes: int) -> bytes:
         """Return what it holds.
@@ -63,7 +63,7 @@ class StoredFile:
         """
         try:
             with self.open() as file:
-                content = file.read(max_bytes + 1)
+                content: bytes = file.read(max_bytes + 1)
         except OSError as error:
             raise _unreadable(self, error) from error
         if len(content) > max_bytes:
