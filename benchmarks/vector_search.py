@@ -4,8 +4,9 @@
     python benchmarks/vector_search.py --faces 1000000 --drawn uniform
 
 The vectors are generated: "clustered" are faces around 64 expressions on the unit sphere,
-"uniform" are the worst case for an index. recall@10 is the share of the ten nearest by numpy's comparison of
-all that are found. The last line says what MANY faces would need, computed from the same run.
+"uniform" are the worst case for an index. recall@10 is the share of the ten nearest by numpy's
+comparison of all that are found. The last line says what MANY faces would need, computed from
+the same run.
 """
 
 import argparse
@@ -124,8 +125,8 @@ def needs(faces: int, measured: Mapping[str, float]) -> str:
     return (
         f"\n{faces:,} faces, {ratio:,.0f} times {measured['faces']:,.0f}: {gib:,.0f} GiB on disk, "
         f"{memory:,.0f} GiB of memory to build in one piece (machines of 64 GiB: {machines}, a "
-        f"part of the faces each), {least:,.1f} h on two cores in proportion, {most:,.0f} h where the "
-        "index grows with rows to the power of 1.5."
+        f"part of the faces each), {least:,.1f} h on two cores in proportion, {most:,.0f} h where "
+        "the index grows with rows to the power of 1.5."
     )
 
 
