@@ -3,9 +3,10 @@
     python benchmarks/vector_search.py
     python benchmarks/vector_search.py --faces 1000000 --drawn uniform
 
-The vectors are generated: "clustered" are persons around 64 expressions on the unit sphere, "uniform"
-are the worst case for an index. recall@10 is the share of the ten nearest by numpy's comparison of
-all that are found. The last line says what MANY faces would need, computed from the same run.
+The vectors are generated: "clustered" are faces around 64 expressions on the unit sphere,
+"uniform" are the worst case for an index. recall@10 is the share of the ten nearest by numpy's
+comparison of all that are found. The last line says what MANY faces would need, computed from
+the same run.
 """
 
 import argparse
@@ -34,8 +35,8 @@ EMOTIONS = ("neutral", "happy", "sad", "surprised", "afraid", "disgusted", "angr
 SETS = ("a", "b", "c", "d")
 DRAWN = ("clustered", "uniform")
 HEAD = (
-    "| vectors | faces | added s | built s | peak MiB | MiB on disk | search | recall@10 | p50 ms | "
-    "p95 ms |\n|---|---|---|---|---|---|---|---|---|---|"
+    "| vectors | faces | added s | built s | peak MiB | MiB on disk | search | recall@10 | "
+    "p50 ms | p95 ms |\n|---|---|---|---|---|---|---|---|---|---|"
 )
 Vectors = Float[np.ndarray, "rows 16"]
 
@@ -109,7 +110,7 @@ def searched(
 def needs(faces: int, measured: Mapping[str, float]) -> str:
     """Return what so many faces need, in proportion to what was measured of fewer.
 
-    Bytes and the memory of the build grow with the rows; so do the hours to add them, while those to
+    Bytes and the memory of the build grow with the rows; so do the hours to add them, those to
     build the index grow with rows times partitions, which are the rows' square root, at most.
 
     Args:
@@ -123,9 +124,9 @@ def needs(faces: int, measured: Mapping[str, float]) -> str:
     machines = int(np.ceil(memory / 64))
     return (
         f"\n{faces:,} faces, {ratio:,.0f} times {measured['faces']:,.0f}: {gib:,.0f} GiB on disk, "
-        f"{memory:,.0f} GiB of memory to build in one piece (machines of 64 GiB: {machines}, a part "
-        f"of the faces each), {least:,.1f} h on two cores in proportion, {most:,.0f} h where the "
-        "index grows with rows to the power of 1.5."
+        f"{memory:,.0f} GiB of memory to build in one piece (machines of 64 GiB: {machines}, a "
+        f"part of the faces each), {least:,.1f} h on two cores in proportion, {most:,.0f} h where "
+        "the index grows with rows to the power of 1.5."
     )
 
 

@@ -105,9 +105,7 @@ def _answer(command: Command, photos: "PhotoFiles", answers: "Answers") -> None:
         case Transfer():
             transfer(command, photos.usable, answers)
         case Search():
-            from demo.search.command import search
-
-            search(command, photos, answers)
+            _search(command, photos, answers)
         case Video():
             from demo.video.command import video
 
@@ -116,6 +114,17 @@ def _answer(command: Command, photos: "PhotoFiles", answers: "Answers") -> None:
             from demo.video.transfer_command import transfer_video
 
             transfer_video(command)
+
+
+def _search(command: Search, photos: "PhotoFiles", answers: "Answers") -> None:
+    if command.is_table:
+        from demo.search.table_command import search_table
+
+        search_table(command, photos, answers)
+    else:
+        from demo.search.command import search
+
+        search(command, photos, answers)
 
 
 def compare(command: Compare, photos: "Sequence[PhotoFile]", answers: "Answers") -> None:

@@ -44,7 +44,7 @@ class FolderIndex:
     def __init__(self, folder: Path, version: tuple[int, str]) -> None:
         self.folder, self.version = folder, version
         self.path = place(folder)
-        _make(self.path)
+        make_folder(self.path)
         self._lock = FileLock(self.path / "index.lock", timeout=0, thread_local=False)
         self._tables = Tables(self.path, f"dln-{version[0]}-{version[1]}")
         self._guard = threading.Lock()
@@ -245,7 +245,12 @@ def _size_and_time(photo: PhotoFile) -> tuple[int, int]:
         return 0, 0
 
 
-def _make(path: Path) -> None:
+def make_folder(path: Path) -> None:
+    """Make the folder of an index, which only this user may read.
+
+    Raises:
+        IndexFailed: It can't be made.
+    """
     try:
         path.mkdir(mode=OWNER_ONLY, parents=True, exist_ok=True)
     except OSError as error:
