@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from registry import entries, store, versions
+from registry import candidates, entries, store, versions
 from registry.console import printable
 from registry.entries import Version
 from registry.errors import BadVersion
@@ -177,4 +177,4 @@ def _entries(name: str) -> list[records.Entry]:
     if not store.exists():
         return []
     with store.answering():
-        return records.open_records().entries(name)
+        return records.open_records().entries(candidates.registered_name(name))

@@ -199,6 +199,7 @@ def prepare(arguments: Arguments) -> None:
       python -m training prepare ferplus downloads/ferplus.zip data/ferplus
     """
     from training.datasets.fec.reader import DEFAULT, FecOptions
+    from training.datasets.prepare import prepare as run
 
     def main(
         set: Annotated[str, Positional, tyro.conf.arg(metavar="SET")],  # noqa: A002
@@ -220,8 +221,6 @@ def prepare(arguments: Arguments) -> None:
             ray: cut in processes of Ray, on this machine or on the cluster at RAY_ADDRESS.
             as_json: print JSON.
         """
-        from training.datasets.prepare import prepare as run
-
         report = run(set, source, dest, workers=workers, options=options, on_ray=ray)
         if as_json:
             print_json(report.to_dict())

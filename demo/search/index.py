@@ -13,7 +13,8 @@ from filelock import FileLock, Timeout
 
 from demo.embedding_table import VersionChanged, table_name
 from demo.photo_files import PhotoFile
-from demo.search.tables import FaceRow, FileRow, IndexFailed, Tables, Vector
+from demo.search.tables import FaceRow, FileRow, IndexFailed, Tables
+from demo.search.vectors import Vector
 from registry import store
 from registry.faces import NoFace
 from registry.photos import PhotoError

@@ -101,11 +101,8 @@ def prepare(
     found = _read_source(set_name, source, options)
     with _locked(dest, set_name):
         dataset = found if isinstance(found, RawDataset) else found.fetch(dest)
-        cropper = _cropper(dataset, dest)
-        if on_ray:
-            cut = crop_on_ray(cropper, dataset.pictures, workers)
-        else:
-            cut = list(_crop_all(cropper, dataset.pictures, workers or os.cpu_count() or 1))
+        crop_all = crop_on_ray if on_ray else _crop_all
+        cut = crop_all(_cropper(dataset, dest), dataset.pictures, workers)
         outcomes = drop_leaked_crops(dataset.pictures, cut)
         _write(dataset, outcomes, dest, set_name)
         report = Report(
@@ -215,14 +212,14 @@ def _cropper(dataset: RawDataset, dest: Path) -> PictureCropper:
 
 
 def _crop_all(
-    cropper: PictureCropper, pictures: list[PictureRecord], workers: int
-) -> Iterator[StoredCrop | str]:
-    """Yield each picture's crop, or why it has none, in order, with a progress bar."""
+    cropper: PictureCropper, pictures: list[PictureRecord], workers: int | None
+) -> list[StoredCrop | str]:
+    """Return each picture's crop, or why it has none, in order, with a progress bar."""
+    count, find_faces = workers or os.cpu_count() or 1, cropper.cropped_margin is None
     try:
-        with start_workers(workers, find_faces=cropper.cropped_margin is None) as pool:
-            yield from track(
-                pool.map(cropper, pictures, chunksize=16), description="crops", total=len(pictures)
-            )
+        with start_workers(count, find_faces=find_faces) as pool:
+            crops = pool.map(cropper, pictures, chunksize=16)
+            return list(track(crops, description="crops", total=len(pictures)))
     except BrokenExecutor as error:
         raise PreparedError(
             "A process that looks for faces was killed, most likely because memory ran out. Run "

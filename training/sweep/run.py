@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from registry import doctor, store, sweeps, versions
+from registry.candidates import registered_name
 from registry.versions import Version
 from training.engine.recipe import RecipeError
 from training.recipes import task_of
@@ -136,7 +137,7 @@ def _register(plan: Plan, study: "Study") -> Version | None:
     if known is not None and known[1] == best.trial:
         return known[0]
     folder = folder_of(plan, study, found)
-    if spec is not None and (kept := versions.find(spec.name, run_id=best.run_id)):
+    if spec is not None and (kept := versions.find(registered_name(spec.name), run_id=best.run_id)):
         version: Version | None = kept  # stopped before it was tagged
     elif folder.is_dir() or states.is_of_this_machine(found):
         recipe = plan.recipe_of(best.trial, best.params)

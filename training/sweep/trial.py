@@ -109,7 +109,7 @@ class TrialLoop(Loop):
 
     def _log_rest(self) -> None:
         assert self.events is not None
-        self.events.send(self.progress.pending, at_once=True)
+        self.events.finish(self.progress.pending)
 
 
 def run_next(plan: Plan, study: "Study", release: Callable[[], None]) -> None:
