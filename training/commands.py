@@ -191,7 +191,6 @@ def prepare(arguments: Arguments) -> None:
       rafd rafd-frontal kdef jaffe ckplus: people in a studio, by the names of the files
       fec                        the triplets of FEC, whose photos are downloaded
       ict ict-pairs toy          faces that this program renders or draws
-
     SOURCE is a zip or a folder, - for toy; docs/formats.md lists all layouts.
 
     Examples:
