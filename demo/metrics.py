@@ -7,6 +7,7 @@ No face, no name of a file and no address of a visitor is in it. The times are h
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 from prometheus_client import (
@@ -146,7 +147,13 @@ class ModelStates(Collector):
                 version.add_metric((), {"model": name, "version": number, "run_id": run})
             ready.add_metric((name,), float(model is not None))
             problem.add_metric((name,), float(self._server.problem(name) is not None))
-        yield from (version, ready, problem)
+        since = self._server.silent_since
+        silent = GaugeMetricFamily(
+            f"{PREFIX}_registry_silent_seconds",
+            "Seconds since the registry stopped answering; 0 while it answers.",
+            value=(datetime.now(UTC) - since).total_seconds() if since else 0.0,
+        )
+        yield from (version, ready, problem, silent)
 
 
 class ResponseCount:

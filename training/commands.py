@@ -51,6 +51,8 @@ def train(arguments: Arguments) -> None:
     arguments = [each for each in arguments if each not in (JSON_FLAG, OFFLINE_FLAG)]
     command = f"{PROGRAM} train {shlex.join(arguments)}"
     workers, arguments = ray_workers(arguments)
+    if workers is not None and offline:
+        raise ValueError("--ray trains with the registry: leave out --offline, or --ray.")
     name, recipe = parsed_recipe(arguments, _description(train))
     with redirect_stdout(sys.stderr if as_json else sys.stdout):
         if workers is None:

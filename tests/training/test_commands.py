@@ -33,6 +33,7 @@ def test_an_unknown_command_or_recipe_is_bad_input() -> None:
     for arguments, expected in (
         (["tarin"], "train, evaluate"),
         (["summary", "dnl"], "dln-compact"),
+        (["train", "dln-smoke", "--ray", "2", "--offline"], "leave out --offline"),
     ):
         done = subprocess.run(
             [sys.executable, "-m", "training", *arguments],
