@@ -41,6 +41,7 @@ def train(arguments: Arguments) -> None:
       python -m training train emotion-compact --data data/ferplus --start dln@production
     """
     from training.engine.device import compute_repeatably
+    from training.engine.recipe import RecipeError
     from training.ray_training import ray_workers, train_on_ray
     from training.train import train as run
     from training.upload_command import parsed_recipe, print_registered
@@ -52,7 +53,7 @@ def train(arguments: Arguments) -> None:
     command = f"{PROGRAM} train {shlex.join(arguments)}"
     workers, arguments = ray_workers(arguments)
     if workers is not None and offline:
-        raise ValueError("--ray trains with the registry: leave out --offline, or --ray.")
+        raise RecipeError("--ray trains with the registry: leave out --offline, or --ray.")
     name, recipe = parsed_recipe(arguments, _description(train))
     with redirect_stdout(sys.stderr if as_json else sys.stdout):
         if workers is None:
