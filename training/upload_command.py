@@ -108,9 +108,16 @@ def _upload(folder: Path, as_json: bool) -> None:
 
 
 def print_registered(version: "Version | None", as_json: bool) -> None:
-    """Print what was registered; None: a network that is only part of others."""
+    """Print what was registered; None: a network that is only part of others.
+
+    Of several processes of one training the main one prints it.
+    """
+    from accelerate import PartialState
+
     from registry.candidates import promote_command
 
+    if not PartialState().is_main_process:
+        return
     if as_json:
         registered = (version.name, version.number, version.run_id) if version else (None,) * 3
         print_json(dict(zip(("model", "version", "run_id"), registered, strict=True)))

@@ -32,6 +32,7 @@ LONG_WORK = (
     "app.serve",
     "demo.embed_command.embed",
     "demo.photo_files.list_files",
+    "demo.search.table_command.search_table",
     "demo.video.command.video",
     "demo.video.transfer_command.transfer_video",
     "training.train.train",
@@ -43,6 +44,7 @@ LONG_WORK = (
     "training.datasets.prepare.show",
     "training.reexport.reexport",
     "training.sweep.run.sweep",
+    "training.upload_command._upload",
     "registry.promotion.gated.evaluate_missing",
     "registry.promotion.gated.promote",
     "registry.promotion.roll_back",
@@ -115,7 +117,7 @@ def test_the_arguments_of_long_commands_are_accepted(
 
 
 def test_every_block_says_what_it_is() -> None:
-    assert {block.language for block in ALL_BLOCKS} <= {"sh", "python", "json", "text"}
+    assert {block.language for block in ALL_BLOCKS} <= {"sh", "python", "json", "nginx", "text"}
 
 
 def is_followed(block: Block) -> bool:

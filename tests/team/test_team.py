@@ -44,7 +44,8 @@ def mlflow(team: Installation, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
     for name, value in team.admin().items():
         if name.startswith("MLFLOW_TRACKING_"):
             monkeypatch.setenv(name, value)
-    return MlflowClient(team.admin()["MLFLOW_TRACKING_URI"])
+    address = team.admin()["MLFLOW_TRACKING_URI"]
+    return MlflowClient(tracking_uri=address, registry_uri=address)
 
 
 def test_a_training_is_registered_as_a_candidate_and_its_files_lie_in_the_bucket(

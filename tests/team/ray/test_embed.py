@@ -70,7 +70,7 @@ def test_a_killed_command_leaves_no_process_and_its_photos_are_not_computed_agai
     family = psutil.Process(running.pid).children(recursive=True)
     running.kill()
     assert running.wait() == -signal.SIGKILL
-    assert psutil.wait_procs(family, timeout=60)[1] == []
+    assert psutil.wait_procs(family, timeout=240)[1] == []
     done = [json.loads(line)["photo"] for line in unfinished.read_text().splitlines()]
     computed: list[str] = []
     embed = LocalAnswers.embed
