@@ -31,6 +31,7 @@ LONG_WORK = (
     "app.require_photos",
     "app.serve",
     "demo.embed_command.embed",
+    "demo.photo_files.PhotoFiles.check",
     "demo.photo_files.list_files",
     "demo.search.table_command.search_table",
     "demo.video.command.video",
