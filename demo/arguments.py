@@ -172,7 +172,7 @@ class Search(Common):
     @property
     def is_table(self) -> bool:
         """Whether a table of faces is searched."""
-        return self.folder.suffix == ".parquet" and self.folder.is_file()
+        return self.folder.suffix == ".parquet" and not self.folder.is_dir()
 
     @property
     def filters(self) -> dict[str, str]:

@@ -35,6 +35,10 @@ def search_table(command: Search, query: PhotoFiles, answers: Answers) -> None:
     """
     if len(query.usable) != 1:
         raise BadArguments("Only one photo can be searched for: name one, not a folder.")
+    if not command.folder.is_file():
+        raise BadArguments(
+            f"There is no table {str(command.folder)!r}: `python -m demo embed` writes one."
+        )
     (face,) = answers.embed(query.usable[0], command.face)
     _require_version(command.folder, face)
     folder = place(command.folder)
