@@ -19,9 +19,7 @@ LOOPBACK = "127.0.0.1"
 OBJECT_STORE_BYTES = 256 * 2**20
 """Shared memory that Ray may take on this machine for what its processes send to each other."""
 CONNECT_SECONDS = 5.0
-NOT_INSTALLED = (
-    "--ray needs Ray, which is not installed: `pip install 'expression-studio[ray]'` installs it."
-)
+NOT_INSTALLED = "--ray needs Ray, which is not installed: `uv pip install -e '.[ray]'` installs it."
 
 
 class ClusterError(RuntimeError):

@@ -58,7 +58,7 @@ def upload(arguments: Sequence[str]) -> None:
         if run is None:
             _print_waiting(runs, as_json)
         else:
-            _upload(Path(run) if Path(run).is_dir() else runs / run, as_json)
+            _upload(runs / run if Path(run).name == run else Path(run), as_json)
 
     description = "\n".join(
         line.removeprefix("    ") for line in (upload.__doc__ or "").splitlines()

@@ -59,7 +59,7 @@ def test_without_ray_one_sentence_names_the_extra(
         status = training.__main__.main(["train", "emotion-smoke", "--ray", "2"])
     assert status == 2
     (sentence,) = capsys.readouterr().err.splitlines()
-    assert "expression-studio[ray]" in sentence
+    assert ".[ray]" in sentence
 
 
 @pytest.fixture

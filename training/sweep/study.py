@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from optuna import Study
     from optuna.storages import RDBStorage
 
-MISSING = "A sweep needs Optuna: install it with `pip install 'expression-studio[sweep]'`."
+MISSING = "A sweep needs Optuna: install it with `uv pip install -e '.[sweep]'`."
 SETTINGS, PARENT = "settings", "parent_run"
 """User attributes of a study: what all calls of the sweep agree on, and its MLflow run."""
 COMPARED_TRIALS = 4
@@ -90,7 +90,7 @@ def _drivers(plan: Plan) -> Iterator[None]:
     except ImportError as error:
         raise RecipeError(
             f"The storage {without_userinfo(plan.storage)} needs psycopg: install it with "
-            "`pip install 'expression-studio[server]'`."
+            "`uv pip install -e '.[server]'`."
         ) from error
 
 

@@ -100,4 +100,4 @@ def test_without_optuna_the_extra_is_named(
     assert line.is_dir()
     monkeypatch.setitem(sys.modules, "optuna", None)
     assert main(["sweep", "line"]) == 2
-    assert "pip install 'expression-studio[sweep]'" in capsys.readouterr().err
+    assert "uv pip install -e '.[sweep]'" in capsys.readouterr().err
