@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from registry import artifacts, store
-from registry.catalog import CATALOG
+from registry.catalog import CANDIDATES, CATALOG
 from registry.errors import BadVersion
 from registry.promotion import journal, validation
 from registry.store.records import Entry
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 Key = tuple[str, int]
 """Name of a registered model, and a version's number."""
-CANDIDATES = "-candidates"
 NAMED = re.compile(rf"\b((?:{'|'.join(CATALOG)})(?:{CANDIDATES})?)/(\d+)\b")
 """A version that a recipe names, such as `dln/3`."""
 CONFIG = "config.json"
