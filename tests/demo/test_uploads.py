@@ -68,12 +68,21 @@ def takes_file(event: Any) -> bool:
 
 
 def call(page: Page, number: int, data: list[Any]) -> dict[str, Any]:
-    """Call an event as the browser does, and return the last message."""
-    queue, session = f"{page.url}/gradio_api/queue", {"session_hash": str(uuid4())}
-    httpx.post(f"{queue}/join", json={"fn_index": number, "data": data, **session}, timeout=10)
-    with httpx.stream("GET", f"{queue}/data", params=session, timeout=20) as lines:
+    """Call an event as the browser does, and return the last message.
+
+    A stream, as the camera's, is closed after its first answer: it would wait for more frames.
+    """
+    api, session = f"{page.url}/gradio_api", {"session_hash": str(uuid4())}
+    httpx.post(f"{api}/queue/join", json={"fn_index": number, "data": data, **session}, timeout=60)
+    with httpx.stream("GET", f"{api}/queue/data", params=session, timeout=60) as lines:
         messages = (json.loads(line[5:]) for line in lines.iter_lines() if line.startswith("data:"))
-        return next(message for message in messages if message["msg"] == "process_completed")
+        for message in messages:
+            if message["msg"] == "process_completed":
+                return message
+            if message["msg"] == "process_streaming":
+                closed = httpx.post(f"{api}/stream/{message['event_id']}/close", timeout=60)
+                closed.raise_for_status()
+    raise AssertionError(f"event {number} did not end")
 
 
 def test_a_picture_sent_to_the_page_is_read(page: Page, examples: Path) -> None:
