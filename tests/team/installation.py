@@ -12,10 +12,11 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from secrets import token_hex
 from tempfile import mkdtemp
 
-from tests.conftest import unused_port
-from tests.team.processes import Server, bare_environment
+from tests.team.permissions import permit
+from tests.team.processes import Server, bare_environment, unused_ports
 
 PROJECT = Path(__file__).parents[2]
 DEPLOY = PROJECT / "deploy"
@@ -77,8 +78,8 @@ class Installation:
         }
         run([str(DEPLOY / "make_secrets.sh"), str(self.secrets)], self._environment)
         self._make_certificate()
-        self.passwords = {name: f"geheim-{name}-{unused_port()}" for name in PEOPLE}
-        ports = [unused_port() for _ in range(7)]
+        self.passwords = {name: f"geheim-{name}-{token_hex(4)}" for name in PEOPLE}
+        ports = unused_ports(7)
         self.https_port = ports[6]
         self.url = f"https://{HOST}:{self.https_port}"
         self.postgres = self._postgres(ports[0])
@@ -101,11 +102,11 @@ class Installation:
         run([*permissions, "setup"], self.admin())
         app_password = self.secret("mlflow_app_password")
         run([*permissions, "add", "app", "reader"], self.admin(), app_password)
-        for name, role in PEOPLE.items():
-            run([*permissions, "add", name, role], self.admin(), self.passwords[name])
         for app in self.apps:
             stack.callback(app.kill)
             app.launch()
+        for name, role in PEOPLE.items():
+            permit(self.admin(), "add", name, role, password=self.passwords[name])
         run([sys.executable, "-c", SEED_DLN], self.admin())
         for app in self.apps:
             app.wait()

@@ -18,6 +18,8 @@ from tests.team.installation import PROJECT, Installation
 PHOTOS = ("sad_01", "smiling_05", "sad_06")
 FILE = {"meta": {"_type": "gradio.FileData"}}
 ANSWERS_WITHIN_SECONDS = 120.0
+PAUSE_SECONDS = 1.0
+"""Between an answer and a visitor's next question: a training wants the cores, too."""
 Answer = dict[str, Any]
 
 
@@ -131,7 +133,7 @@ class Crowd:
             visitor = Visitor(self.team)
             while not self._ended.is_set():
                 self.answers.append(visitor.compare_in_the_end(self.examples, self.refusals))
-                self._ended.wait(0.5)
+                self._ended.wait(PAUSE_SECONDS)
         except Exception as error:  # it is the test that fails
             self.failures.append(error)
 

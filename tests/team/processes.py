@@ -1,6 +1,7 @@
 """Processes of a test: each writes a log, answers at a port of 127.0.0.1, and may be killed."""
 
 import os
+import random
 import socket
 import subprocess
 import time
@@ -10,7 +11,10 @@ from pathlib import Path
 import psutil
 
 STARTS_WITHIN_SECONDS = 240.0
-ENDS_WITHIN_SECONDS = 20.0
+ENDS_WITHIN_SECONDS = 60.0
+PORTS = range(20_000, 30_000)
+"""Below those that Linux gives to whoever asks for any: a server may be down for a while and come
+back to its port. Ray takes its own below these."""
 
 
 class Server:
@@ -81,6 +85,13 @@ class Server:
     def printed(self) -> str:
         """Return all that it printed."""
         return self.log.read_text(encoding="utf-8", errors="replace")
+
+
+def unused_ports(count: int) -> list[int]:
+    """Return ports at which nobody listens, and which nobody gets who doesn't name one."""
+    drawn = random.sample(PORTS, len(PORTS))
+    unused = (port for port in drawn if not is_listening(port))
+    return [next(unused) for _ in range(count)]
 
 
 def is_listening(port: int) -> bool:

@@ -1,10 +1,9 @@
 """What deploy/permissions.py gives to users."""
 
-import sys
-
 import pytest
 
-from tests.team.installation import DEPLOY, Installation, run
+from tests.team.installation import Installation
+from tests.team.permissions import permit
 
 pytestmark = [pytest.mark.xdist_group("team"), pytest.mark.timeout(1800)]
 
@@ -14,20 +13,21 @@ def test_a_user_has_the_role_that_was_given_last(
 ) -> None:
     from mlflow.server import get_app_client
 
-    command = [sys.executable, str(DEPLOY / "permissions.py"), "add", "rosa"]
     for name, value in team.admin().items():
         monkeypatch.setenv(name, value)
     auth = get_app_client("basic-auth", team.admin()["MLFLOW_TRACKING_URI"])
-    password = "a-long-password-of-rosa\n"
+    password = "a-long-password-of-rosa"
     for role in ("trainer", "trainer", "promoter"):
-        assert run([*command, role], team.admin(), password) == f"rosa is a {role}.\n"
+        assert (
+            permit(team.admin(), "add", "rosa", role, password=password) == f"rosa is a {role}.\n"
+        )
         assert role in [each.name for each in auth.list_user_roles("rosa")]
         password = ""
-    run([*command, "reader"], team.admin())
+    permit(team.admin(), "add", "rosa", "reader")
     names = {each.name for each in auth.list_user_roles("rosa")}
     assert not names & {"trainer", "promoter"}
 
 
 def test_setup_may_run_again(team: Installation) -> None:
-    printed = run([sys.executable, str(DEPLOY / "permissions.py"), "setup"], team.admin())
+    printed = permit(team.admin(), "setup")
     assert printed == "The registered models and the roles trainer and promoter are there.\n"

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.browser.networks import fill_registry, fill_transfer
 from tests.conftest import unused_port
 from tests.docs.documents import PROJECT, blocks
 from tests.field.open_page import FILE, Visitor
@@ -40,15 +41,27 @@ class Replicas:
 
 
 @pytest.fixture(scope="module")
-def replicas(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replicas]:
+def replicas(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replicas]:
     folder = tmp_path_factory.mktemp("replicas")
+    fill_store(folder / "store", migrated)
     with ExitStack() as stack:
-        apps = [stack.enter_context(running_app(folder)) for _ in range(2)]
+        apps = [stack.enter_context(running_app(folder, "--no-seed")) for _ in range(2)]
         first, second = (app.url() for app in apps)
         proxy = stack.enter_context(proxied(folder, first, second))
         for url in (first, second, proxy):
             assert until(lambda url=url: status(url, "readyz") == 200, READY_WITHIN_SECONDS)
         yield Replicas(proxy, (first, second), folder / "used")
+
+
+def fill_store(store: Path, empty: Path) -> None:
+    """Make a store with a small network of each kind, which are registered sooner than starters."""
+    store.mkdir()
+    shutil.copy(empty, store)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        patch.setenv("EXPRESSION_STUDIO_STORE", str(store))
+        fill_registry()
+        fill_transfer()
 
 
 @contextmanager
@@ -65,7 +78,7 @@ def proxied(folder: Path, *pages: str) -> Iterator[str]:
     (folder / "nginx.conf").write_text(PROXY.format(folder, text), encoding="utf-8")
     process = subprocess.Popen([nginx, "-p", str(folder), "-c", str(folder / "nginx.conf")])
     try:
-        assert until(lambda: status(f"http://{address}", "healthz") == 200, 30)
+        assert until(lambda: status(f"http://{address}", "healthz") == 200, READY_WITHIN_SECONDS)
         yield f"http://{address}"
     finally:
         process.terminate()
@@ -120,7 +133,7 @@ def test_a_browser_stays_with_one_replica_and_its_uploads(
             answer = browser.get(f"/gradio_api/call/emotion/{event}").text
             assert "event: complete" in answer
             assert "set-cookie" not in browser.get("/").headers  # the cookie that it has counts
-            assert until(lambda n=before: len(replicas.used.read_text().splitlines()) >= n + 4, 10)
+            assert until(lambda n=before: len(replicas.used.read_text().splitlines()) >= n + 4, 60)
             used = set(replicas.used.read_text().splitlines()[before:])
             assert len(used) == 1
             answered_by.append(used.pop())

@@ -7,15 +7,16 @@ import pytest
 from mlflow import MlflowClient
 
 from tests.team.installation import BUCKET, Installation
-from tests.team.people import Crowd, Visitor, do, start, version_of
+from tests.team.people import ANSWERS_WITHIN_SECONDS, Crowd, Visitor, do, start, version_of
 from tests.test_app import until
 
 pytestmark = [pytest.mark.xdist_group("team"), pytest.mark.slow, pytest.mark.timeout(1800)]
 SWAPS_WITHIN_SECONDS = 120
 VISITORS = 8
 OUTAGE_SECONDS = 30.0
-EPOCHS = 40
+EPOCHS = 30
 TRAIN = ("training", "train", "dln-smoke")
+SHORT = ("--epochs", "1")
 PROMOTE = ("registry", "promote", "dln")
 FORCED = ("--force", "--reason", "to see it answer")
 
@@ -24,7 +25,7 @@ FORCED = ("--force", "--reason", "to see it answer")
 def trained(team: Installation) -> str:
     """Let anna, whose password is in ~/.netrc, train; return what the training printed."""
     anna = team.person("anna", by_netrc=True)
-    status, printed = do(team, anna, *TRAIN, "--runs", str(team.folder / "anna" / "runs"))
+    status, printed = do(team, anna, *TRAIN, *SHORT, "--runs", str(runs_of(team)))
     assert status == 0, printed
     return printed
 
@@ -92,7 +93,7 @@ def test_postgresql_may_die_for_thirty_seconds_and_nothing_is_lost(
     team: Installation, promoted: str, mlflow: MlflowClient, examples: Path
 ) -> None:
     assert promoted
-    runs = team.folder / "anna" / "outage"
+    runs = runs_of(team)
     train = (*TRAIN, "--epochs", str(EPOCHS), "--seed", "19", "--runs", str(runs))
     anna = team.person("anna")
     assert until(lambda: version_of(team.apps[0].port) == 2, SWAPS_WITHIN_SECONDS)
@@ -104,8 +105,11 @@ def test_postgresql_may_die_for_thirty_seconds_and_nothing_is_lost(
         asked = len(crowd.answers)
         time.sleep(OUTAGE_SECONDS)
         assert len(crowd.answers) > asked + VISITORS, "the apps answer without the database"
+        assert training.process.poll() in (None, 3), training.output.read_text()
         team.postgres.start()
-        status, printed = training.ended()
+        asked = len(crowd.answers)
+        assert until(lambda: len(crowd.answers) > asked + VISITORS, ANSWERS_WITHIN_SECONDS)
+    status, printed = training.ended()
     if status == 3 and "run the same command again" in printed:  # it ended during the outage
         status, printed = do(team, anna, *train)
     assert status == 0, printed
@@ -119,6 +123,11 @@ def test_postgresql_may_die_for_thirty_seconds_and_nothing_is_lost(
     assert len(mlflow.search_model_versions("name='dln-candidates'")) == 2
     assert_complete(mlflow, version.run_id)
     assert any(name.endswith("card.json") for name in stored(team, version.run_id))
+
+
+def runs_of(team: Installation) -> Path:
+    """Return the folder of anna's trainings, which share its drawn faces."""
+    return team.folder / "anna" / "runs"
 
 
 def assert_complete(mlflow: MlflowClient, run_id: str) -> None:

@@ -2,13 +2,19 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import mkdtemp
 
 import pytest
 from PIL import Image
 
+from registry.ray_cluster import ADDRESS, LOOPBACK, OBJECT_STORE_BYTES
 from tests.browser.networks import fill_registry
+from tests.team.processes import STARTS_WITHIN_SECONDS, Server, unused_ports
+from tests.test_app import until
+from training.datasets.prepare import prepare
 
 pytest.importorskip("ray", reason="needs Ray: install the extra [ray]")
 
@@ -19,10 +25,51 @@ PHOTOS = 12
 def registry(store: Path) -> Iterator[Path]:
     """Put a small dln into production, for this process and for those of Ray; one thread each."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("RAY_ADDRESS", raising=False)
+        patch.delenv(ADDRESS, raising=False)
         patch.setenv("OMP_NUM_THREADS", "1")
         fill_registry()
         yield store
+
+
+@pytest.fixture(scope="session")
+def started_cluster(registry: Path) -> Iterator[str]:
+    """Start Ray on two CPUs once for all tests that join it, over the registry; give its address.
+
+    Its processes have the environment that it is started with, as those of other machines would.
+    """
+    assert registry.is_dir()
+    port, client_port = unused_ports(2)
+    folder = Path(mkdtemp(prefix="ray-"))  # names of sockets below it may have 107 characters
+    program = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block"]
+    ports = ["--port", str(port), "--ray-client-server-port", str(client_port)]
+    here = ["--node-ip-address", LOOPBACK, "--temp-dir", str(folder), "--num-cpus", "2"]
+    less = ["--include-dashboard", "false", "--no-monitor", "--disable-usage-stats"]
+    memory = ["--object-store-memory", str(OBJECT_STORE_BYTES)]
+    command = [*program, *ports, *here, *less, *memory]
+    server = Server(command, port, folder / "printed", environment())
+    try:
+        server.launch()
+        started = until(lambda: "Ray runtime started" in server.printed(), STARTS_WITHIN_SECONDS)
+        assert started, server.printed()
+        yield f"{LOOPBACK}:{port}"
+    finally:
+        server.kill()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def cluster(started_cluster: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Let this test join Ray, which is started already."""
+    monkeypatch.setenv(ADDRESS, started_cluster)
+    return started_cluster
+
+
+@pytest.fixture(scope="session")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the drawn faces, prepared; to draw them takes seconds."""
+    folder = tmp_path_factory.mktemp("drawn") / "toy"
+    prepare("toy", None, folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

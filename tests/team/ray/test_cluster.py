@@ -21,6 +21,7 @@ def full_disk(item: int) -> int:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), f"crop-{item}.png")
 
 
+@pytest.mark.usefixtures("cluster")
 def test_a_full_disk_of_a_worker_is_that_of_the_command() -> None:
     one = Workers(count=1, cpus=1)
     with joined(), pytest.raises(OSError, match=r"crop-0\.png") as raised:
@@ -56,6 +57,7 @@ def test_a_cluster_that_does_not_answer_is_one_sentence(
     assert "RAY_ADDRESS" in sentence
 
 
+@pytest.mark.usefixtures("cluster")
 def test_too_many_workers_are_one_sentence(
     examples: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

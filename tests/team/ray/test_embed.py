@@ -97,6 +97,7 @@ def deadly(folder: Path) -> Any:
     return answer
 
 
+@pytest.mark.usefixtures("cluster")
 def test_a_killed_worker_loses_and_doubles_no_item(tmp_path: Path) -> None:
     with joined():
         found = list(map_items(partial(deadly, tmp_path), list(range(ITEMS)), TWO))

@@ -8,13 +8,10 @@ from pyarrow import parquet
 
 from training.__main__ import main
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("cluster")]
 
 
-def test_two_workers_cut_the_crops_of_the_plain_command(
-    registry: Path, examples: Path, tmp_path: Path
-) -> None:
-    assert registry.is_dir()
+def test_two_workers_cut_the_crops_of_the_plain_command(examples: Path, tmp_path: Path) -> None:
     for photo in sorted(examples.glob("*.jpg")):
         folder = tmp_path / "people" / ("happy" if "smiling" in photo.name else "sad")
         folder.mkdir(parents=True, exist_ok=True)
@@ -30,10 +27,9 @@ def test_two_workers_cut_the_crops_of_the_plain_command(
 
 
 def test_ray_goes_on_with_crops_that_were_cut_without_it(
-    registry: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert registry.is_dir()
-    assert main(["prepare", "toy", "-", str(tmp_path / "toy")]) == 0
+    shutil.copytree(toy, tmp_path / "toy")
     before = {p: p.stat().st_mtime_ns for p in (tmp_path / "toy" / "crops").iterdir()}
     index = (tmp_path / "toy" / "index.parquet").read_bytes()
     monkeypatch.chdir(tmp_path)
