@@ -24,6 +24,8 @@ from tests.team.ray.conftest import PHOTOS, environment
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("registry")]
 TWO = Workers(count=2, cpus=1)
 ITEMS = 100
+GIVE_UP = {"RAY_gcs_rpc_server_reconnect_timeout_s": "5"}
+"""For how long Ray's processes look for their server before they end: a minute by default."""
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +66,9 @@ def test_a_killed_command_leaves_no_process_and_its_photos_are_not_computed_agai
     named = [str(album / "photos"), str(album / "more.zip"), "-o", str(table)]
     command = [sys.executable, "-m", "demo", "embed", *named, "--ray", "--workers", "1"]
     unfinished = tmp_path / "faces.parquet.unfinished"
-    running = subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, text=True)
+    running = subprocess.Popen(
+        command, env=environment(**GIVE_UP), stderr=subprocess.PIPE, text=True
+    )
     while not unfinished.exists() and running.poll() is None:
         time.sleep(0.02)
     family = psutil.Process(running.pid).children(recursive=True)
