@@ -1,11 +1,11 @@
 """deploy/permissions.py called in this process: a start of Python takes longer than its work."""
 
 import io
+import os
 import sys
 from collections.abc import Mapping
 from contextlib import redirect_stdout
-
-import pytest
+from unittest.mock import patch
 
 from deploy import permissions
 
@@ -19,9 +19,7 @@ def permit(administrator: Mapping[str, str], *command: str, password: str = "") 
         password: of a new user.
     """
     printed = io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed):
-        for name, value in administrator.items():
-            patch.setenv(name, value)
-        patch.setattr(sys, "stdin", io.StringIO(f"{password}\n"))
+    stdin = patch.object(sys, "stdin", io.StringIO(f"{password}\n"))
+    with patch.dict(os.environ, administrator), stdin, redirect_stdout(printed):
         assert permissions.main(command) == 0
     return printed.getvalue()

@@ -38,17 +38,25 @@ def started_cluster(registry: Path) -> Iterator[str]:
     Its processes have the environment that it is started with, as those of other machines would.
     """
     assert registry.is_dir()
-    port, client_port = unused_ports(2)
+    (port,) = unused_ports(1)
     folder = Path(mkdtemp(prefix="ray-"))  # names of sockets below it may have 107 characters
     program = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block"]
-    ports = ["--port", str(port), "--ray-client-server-port", str(client_port)]
-    here = ["--node-ip-address", LOOPBACK, "--temp-dir", str(folder), "--num-cpus", "2"]
+    here = [
+        "--port",
+        str(port),
+        "--node-ip-address",
+        LOOPBACK,
+        "--temp-dir",
+        str(folder),
+        "--num-cpus",
+        "2",
+    ]
     less = ["--include-dashboard", "false", "--no-monitor", "--disable-usage-stats"]
     memory = ["--object-store-memory", str(OBJECT_STORE_BYTES)]
-    command = [*program, *ports, *here, *less, *memory]
+    command = [*program, *here, *less, *memory]
     server = Server(command, port, folder / "printed", environment())
     try:
-        server.launch()
+        server.start()
         started = until(lambda: "Ray runtime started" in server.printed(), STARTS_WITHIN_SECONDS)
         assert started, server.printed()
         yield f"{LOOPBACK}:{port}"
