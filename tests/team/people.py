@@ -65,7 +65,7 @@ class Visitor:
     def __init__(self, team: Installation) -> None:
         trusted = ssl.create_default_context(cafile=str(team.certificate))
         self.client = httpx.Client(
-            base_url=f"{team.url}/studio", verify=trusted, trust_env=False, timeout=60
+            base_url=f"{team.url}/studio", verify=trusted, trust_env=False, timeout=120
         )
         self.page = self.client.get("/").raise_for_status().text
 
@@ -141,7 +141,9 @@ class Crowd:
 def version_of(port: int) -> int | None:
     """Return the version of dln that answers at the app of a port; None while none does."""
     with suppress(httpx.TransportError):
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+        with httpx.Client(
+            base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60
+        ) as client:
             called = client.post("/gradio_api/call/models", json={"data": []}).raise_for_status()
             answer = client.get(f"/gradio_api/call/models/{called.json()['event_id']}").text
         lines = [line for line in answer.splitlines() if line.startswith("data: ")]

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from demo.mlflow_ui import MlflowUI
-from tests.browser.conftest import Site, Visitor, browser
+from tests.browser.conftest import TIMEOUT_MS, Site, Visitor, browser
 from tests.team.installation import Installation
 from tests.team.people import PHOTOS
 
@@ -54,5 +54,5 @@ def test_mlflow_asks_for_a_password_and_shows_the_model_below_its_path(
     login = {"username": "anna", "password": team.passwords["anna"]}
     with browser.new_context(ignore_https_errors=True, http_credentials=login) as context:
         page = context.new_page()
-        page.goto(f"{team.url}/mlflow/#/models/dln")
+        page.goto(f"{team.url}/mlflow/#/models/dln", timeout=TIMEOUT_MS)
         expect(page.get_by_text("Version 1").first).to_be_visible()

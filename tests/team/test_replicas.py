@@ -21,6 +21,8 @@ from tests.test_app import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 READY_WITHIN_SECONDS = 240
+MOST_BROWSERS = 40
+"""That all meet the same replica by chance: once in some 10^11 times."""
 PROXY = """daemon off; master_process off; pid {0}/pid; error_log {0}/error; events {{}}
 http {{
 log_format used $upstream_addr; access_log {0}/used used;
@@ -82,7 +84,7 @@ def proxied(folder: Path, *pages: str) -> Iterator[str]:
         yield f"http://{address}"
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 def status(url: str, path: str) -> int | None:
@@ -122,7 +124,7 @@ def test_a_browser_stays_with_one_replica_and_its_uploads(
 ) -> None:
     photo = min(examples.glob("*.jpg"))
     answered_by = []
-    for _ in range(12):  # that all meet the same replica by chance: once in two thousand times
+    while len(answered_by) < 4 or (len(set(answered_by)) < 2 and len(answered_by) < MOST_BROWSERS):
         with httpx.Client(base_url=replicas.proxy, trust_env=False, timeout=60) as browser:
             assert browser.get("/").is_success  # comes with the cookie
             before = len(replicas.used.read_text().splitlines())
@@ -137,7 +139,7 @@ def test_a_browser_stays_with_one_replica_and_its_uploads(
             used = set(replicas.used.read_text().splitlines()[before:])
             assert len(used) == 1
             answered_by.append(used.pop())
-    assert len(set(answered_by)) == 2
+    assert len(set(answered_by)) == 2, "each replica gets browsers"
 
 
 def test_a_program_without_cookies_stays_with_one_replica(

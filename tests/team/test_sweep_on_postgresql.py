@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import unused_port
+from tests.team.processes import unused_ports
 from tests.training.sweep.conftest import Sweep, drawn, line, sweep
 from tests.training.sweep.test_sweep import child_runs
 
@@ -24,7 +24,7 @@ def database() -> Iterator[str]:
     folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     if not folders:
         pytest.skip("needs PostgreSQL")
-    top, port = Path("/tmp") / f"sweep-postgresql-{os.getpid()}", unused_port()  # noqa: S108
+    top, port = Path("/tmp") / f"sweep-postgresql-{os.getpid()}", unused_ports(1)[0]  # noqa: S108
     top.mkdir(mode=0o700)
     (top / "password").write_text(PASSWORD)
     user: list[str] = []
@@ -50,7 +50,7 @@ def database() -> Iterator[str]:
         shutil.rmtree(top, ignore_errors=True)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_two_workers_share_the_trials_in_postgresql(
     line: Path,
     sweep: Sweep,

@@ -53,7 +53,7 @@ def test_no_page_or_link_shows_one(team: Installation) -> None:
     visitor = Visitor(team)
     shown = visitor.page + visitor.client.get("/config").text
     assert f"{team.url}/mlflow/#/models/dln" in shown, "links lead where visitors can go"
-    with httpx.Client(verify=False, trust_env=False) as client:  # noqa: S501
+    with httpx.Client(verify=False, trust_env=False, timeout=60) as client:  # noqa: S501
         for path in (
             "/mlflow/",
             "/mlflow/api/2.0/mlflow/users/get?username=anna",
