@@ -207,6 +207,10 @@ def forget(command: Search) -> int:
     from demo.search import index
 
     try:
+        if command.index is not None:
+            from demo.search.face_collection import FaceCollection
+
+            FaceCollection(command.index).drop()
         print(printable(index.forget(command.folder)))
     except NotWritten as error:
         print(printable(error), file=sys.stderr)

@@ -19,8 +19,10 @@ from demo.argument_checks import (
     check_face,
     check_output,
     check_photos,
+    check_store_address,
     check_strength,
     is_folder_or_zip,
+    is_table,
 )
 from demo.embed_arguments import Embed
 
@@ -139,11 +141,11 @@ class Search(Common):
     output: Annotated[Path | None, Output] = None
     """A sheet of the faces found to write, to open in a browser; its name ends with .html."""
     person: Annotated[str | None, arg(metavar="NAME")] = None
-    """Only faces of this person, where a table of faces has the column."""
+    """Only faces of this person, in a prepared set or a table of faces that has the column."""
     emotion: Annotated[str | None, arg(metavar="NAME")] = None
-    """Only faces of this emotion, where a table of faces has the column."""
+    """Only faces of this emotion, as --person."""
     set: Annotated[str | None, arg(metavar="NAME")] = None
-    """Only faces of this data set, where a table of faces has the column."""
+    """Only faces of this data set, as --person."""
     index: Annotated[str | None, arg(metavar="ADDRESS")] = None
     """Where the index of a table of faces is kept, a folder or s3://BUCKET/NAME; in the store's
     folder if it is left out."""
@@ -158,11 +160,13 @@ class Search(Common):
             raise BadArguments(f"{str(self.folder)!r} is no folder and no zip: name one to search.")
         if self.is_table and (self.others_first or self.output):
             raise BadArguments("--others-first and -o are for folders of photos, not for tables.")
-        if not self.is_table and (self.filters or self.index):
-            raise BadArguments(
-                "--person, --emotion, --set and --index are for a table of faces: name a Parquet "
-                "file that `python -m demo embed` wrote."
-            )
+        if self.index is not None:
+            if not self.is_table:
+                raise BadArguments(
+                    "--index is for a table of faces: name a Parquet file that "
+                    "`python -m demo embed` wrote."
+                )
+            check_store_address(self.index)
         if self.count < 1:
             raise BadArguments(f"--count {self.count} finds nothing: name at least 1.")
         check_face(self.face)
@@ -172,7 +176,7 @@ class Search(Common):
     @property
     def is_table(self) -> bool:
         """Whether a table of faces is searched."""
-        return self.folder.suffix == ".parquet" and not self.folder.is_dir()
+        return is_table(self.folder)
 
     @property
     def filters(self) -> dict[str, str]:
