@@ -61,10 +61,10 @@ class Visitor:
         return FILE | {"path": path}
 
     def post(self, path: str, **options: Any) -> httpx.Response:
-        return httpx.post(f"{self.url}{path}", timeout=30, trust_env=False, **options)
+        return httpx.post(f"{self.url}{path}", timeout=60, trust_env=False, **options)
 
     def get(self, path: str, **options: Any) -> httpx.Response:
-        return httpx.get(f"{self.url}{path}", timeout=30, trust_env=False, **options)
+        return httpx.get(f"{self.url}{path}", timeout=60, trust_env=False, **options)
 
     def call(self, endpoint: str, data: list[Any]) -> httpx.Response:
         """Call an endpoint without listening for its answer."""

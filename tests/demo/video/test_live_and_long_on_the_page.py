@@ -70,6 +70,12 @@ def opened(
     return page
 
 
+def upload(page: Page, field: str, file: Path) -> None:
+    """Choose a file, and wait for its row: while it is sent, its name stands there without one."""
+    page.locator(f"{field} input[type=file]").set_input_files(file)
+    expect(page.locator(field).get_by_role("cell", name=file.name, exact=True)).to_be_visible()
+
+
 def test_the_camera_streams_and_no_frame_is_written_to_disk(visitor: Visitor) -> None:
     before = list(visitor_folder().path.rglob("*"))
     page = opened(visitor, "Live, from the camera")
@@ -93,13 +99,12 @@ def test_a_video_becomes_a_plot_and_a_table(
     page = opened(visitor, "A short video")
     dark = ImageEnhance.Brightness(person).enhance(0.3)
     clip = write_clip(tmp_path / "clip.mp4", [person] * 4 + [dark] * 4)
-    page.locator("#video-file input[type=file]").set_input_files(clip)
-    expect(page.locator("#video-file")).to_contain_text("clip.mp4")
+    upload(page, "#video-file", clip)
     page.get_by_role("button", name="Answer over time").click()
     answer = page.locator("#video-answer")
     expect(answer.locator("h2")).to_have_text("One face in 4 frames")
     plot = answer.get_by_role("img", name="The probability of each emotion over time")
-    assert plot.evaluate("image => image.naturalWidth") > 500
+    page.wait_for_function("image => image.naturalWidth > 500", arg=plot.element_handle())
     with page.expect_download() as download:
         page.locator("#video").get_by_role("button", name="Download the table").click()
     download.value.save_as(tmp_path / "table.csv")
@@ -113,8 +118,7 @@ def test_a_file_that_is_no_video_gets_a_sentence(visitor: Visitor, tmp_path: Pat
     page.get_by_role("button", name="Answer over time").click()
     expect(page.locator("#video-answer")).to_contain_text("choose a file first")
     (tmp_path / "bad.mp4").write_text("no video")
-    page.locator("#video-file input[type=file]").set_input_files(tmp_path / "bad.mp4")
-    expect(page.locator("#video-file")).to_contain_text("bad.mp4")
+    upload(page, "#video-file", tmp_path / "bad.mp4")
     page.get_by_role("button", name="Answer over time").click()
     expect(page.locator("#video-answer")).to_contain_text("bad.mp4 is no video that can be read")
 
@@ -130,8 +134,7 @@ def test_a_zip_of_photos_becomes_a_table_on_a_phone_too(
         archive.writestr("=one.png", photo.getvalue())
         archive.writestr("folder/two.png", photo.getvalue())
         archive.writestr("broken <b>.jpg", "no photo")
-    page.locator("#batch-file input[type=file]").set_input_files(tmp_path / "photos.zip")
-    expect(page.locator("#batch-file")).to_contain_text("photos")
+    upload(page, "#batch-file", tmp_path / "photos.zip")
     page.get_by_role("button", name="Answer all photos").click()
     answer = page.locator("#batch-answer")
     expect(answer.locator("h2")).to_have_text("2 faces in 3 photos")
@@ -154,8 +157,7 @@ def test_a_clip_is_changed_after_consent_and_can_be_downloaded(
 ) -> None:
     page = opened(visitor, "On a short clip", "Transfer")
     clip = write_clip(tmp_path / "clip.mp4", [person] * 3)
-    page.locator("#clip-file input[type=file]").set_input_files(clip)
-    expect(page.locator("#clip-file")).to_contain_text("clip.mp4")
+    upload(page, "#clip-file", clip)
     answer = page.locator("#clip-answer")
     make = page.get_by_role("button", name="Make the clip")
     make.click()
