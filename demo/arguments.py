@@ -25,6 +25,7 @@ from demo.argument_checks import (
     is_table,
 )
 from demo.embed_arguments import Embed
+from demo.embedding_table import LANCE
 
 PROG = "python -m demo"
 DESCRIPTION = """Answer questions about photos of faces with the models in production.
@@ -156,6 +157,11 @@ class Search(Common):
         """Raise BadArguments where the arguments can't be used."""
         if self.forget == (self.query is not None):
             raise BadArguments("Name a QUERY, or --forget instead of one.")
+        if self.folder.suffix == LANCE:
+            raise BadArguments(
+                f"{str(self.folder)!r} is a table of LanceDB, which can't be searched: write a Parquet "
+                "file with `python -m demo embed PHOTOS -o FILE.parquet`."
+            )
         if not self.forget and not self.is_table and not is_folder_or_zip(self.folder):
             raise BadArguments(f"{str(self.folder)!r} is no folder and no zip: name one to search.")
         if self.is_table and (self.others_first or self.output):

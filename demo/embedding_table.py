@@ -169,8 +169,9 @@ def write_lance(output: Path, rows: Iterable[Sequence[Row]], labels: Sequence[st
 
     batches = iter(rows)
     first = next(batches, [])
-    lengths = (len((first[0][name] if first else None) or ()) for name in VECTORS)
-    schema = _schema(*(pa.list_(pa.float32(), length) for length in lengths), labels)
+    vectors = {name: (first[0][name] if first else None) or () for name in VECTORS}
+    expression, identity = (pa.list_(pa.float32(), len(each)) for each in vectors.values())
+    schema = _schema(expression, identity, labels)
     parts = (
         batch
         for some in chain([first], batches)

@@ -17,6 +17,8 @@ from registry.photos import PhotoError
 
 SCHEMES = ("s3", "gs", "abfs", "abfss", "hdfs")
 """How addresses begin that PyArrow can read."""
+REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
+"""Variables with the region of a store."""
 S3_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 """Variables with the address of an S3-compatible store that isn't Amazon's."""
 
@@ -146,8 +148,8 @@ def s3_endpoint() -> str | None:
 
 
 def s3_region() -> str:
-    """Return the region of the store that the environment names."""
-    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+    """Return the region of the store that the environment names, or else us-east-1."""
+    return next((os.environ[name] for name in REGIONS if os.environ.get(name)), "us-east-1")
 
 
 def _unreadable(place: StoredFile, error: OSError) -> PhotoError:

@@ -105,7 +105,7 @@ def track(
 
 @contextmanager
 def working(sentence: str) -> Iterator[None]:
-    """Say on stderr what is being done, and in a terminal for how long already.
+    """Report on stderr what is being done, and in a terminal for how long already.
 
     For work whose end can't be foreseen; see `track` for items that can be counted.
     """

@@ -13,6 +13,7 @@ from demo.answers import Embedding, Provenance
 from demo.photo_files import PhotoFile
 from demo.predictors import ModelProvider, Photo, TripletComparer
 from demo.search.face_rows import BadTable
+from demo.search.index import place as index_place
 from demo.search.matches import Match
 from demo.search.tables import IndexFailed
 from registry.errors import RegistryError
@@ -121,13 +122,18 @@ class BackgroundSearch(ABC):
         others = [match for match in found if not _is_face_of(match, photo, face_index)]
         return FoundFaces(matches=tuple(others[:count]), provenance=face.provenance)
 
+    def sentence(self, error: Exception) -> str:
+        """Return an error's message for visitors: without the paths of this machine's folders."""
+        kept = str(index_place(self.place))
+        return str(error).replace(kept, "the index").replace(str(self.place), self.place.name)
+
     def _follow(self) -> None:
         while not self.closed.is_set():
             try:
                 self.update()
                 self.problem, pause = None, LOOK_SECONDS
             except (RegistryError, IndexFailed, PhotoError, BadTable) as error:
-                self.problem, pause = str(error), RETRY_SECONDS
+                self.problem, pause = self.sentence(error), RETRY_SECONDS
             except Exception:  # the next round may succeed
                 logger.exception("The index of %s is not up to date.", self.place)
                 self.problem, pause = FAILED, LOOK_SECONDS

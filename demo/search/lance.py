@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from demo.object_store import is_address, s3_endpoint, s3_region
+from demo.object_store import REGIONS, is_address, s3_endpoint, s3_region
 
 KEYS = {
     "AWS_ACCESS_KEY_ID": "aws_access_key_id",
@@ -29,6 +29,8 @@ def connect(address: str | Path) -> Any:
 
 def _store_options() -> dict[str, str]:
     options = {option: os.environ[name] for name, option in KEYS.items() if os.environ.get(name)}
+    if any(os.environ.get(name) for name in REGIONS):
+        options["aws_region"] = s3_region()
     endpoint = s3_endpoint()
     if endpoint is None:
         return options

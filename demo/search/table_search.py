@@ -7,13 +7,14 @@ from demo.answers import Embedding
 from demo.embedding_table import file_name
 from demo.photo_files import PhotoFile, photo_at
 from demo.predictors import ModelProvider
-from demo.search.background_search import NOT_YET, BackgroundSearch, NotReady
+from demo.search.background_search import BackgroundSearch, NotReady
 from demo.search.face_collection import FaceCollection, FoundFace
 from demo.search.face_rows import require_version
 from demo.search.matches import Match
 from demo.search.table_index import updated
 from registry.catalog import DLN
 
+BEING_INDEXED = "The faces are being indexed; try again soon."
 MOST_CHOICES = 1000
 """So many values of a label are offered; others can be typed."""
 
@@ -37,7 +38,7 @@ class TableSearch(BackgroundSearch):
     def status(self) -> str:
         """Return in a sentence or two what can be searched now, and what can't."""
         if self._collection is None:
-            return self.problem or NOT_YET
+            return self.problem or BEING_INDEXED
         sentence = f"{self._collection.count():,} faces can be searched."
         return f"{sentence} {self.problem}" if self.problem else sentence
 
@@ -55,7 +56,7 @@ class TableSearch(BackgroundSearch):
         """Return the faces nearest in expression; see `find`. Others can't come first."""
         assert not others_first
         if self._collection is None or self._version != face.provenance.version:
-            raise NotReady(self.problem or NOT_YET)
+            raise NotReady(self.problem or BEING_INDEXED)
         found = self._collection.nearest(face.expression, count, filters)
         return [self._match(each) for each in found]
 

@@ -110,7 +110,7 @@ class SearchSection:
                 filters=filters,
             )
         except (RegistryError, IndexFailed, NoIdentity, BadTable) as error:
-            return notice(str(error)), self.status()
+            return notice(self._search.sentence(error)), self.status()
         return self._answer_html(found, name, filters), self.status()
 
     def _answer_html(self, found: FoundFaces, name: str, filters: Mapping[str, str]) -> str:

@@ -35,9 +35,7 @@ def table(examples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "file": [*map(str, photos), "gone <i>.jpg"],
         "face": [1, 1, 1],
         "box": [[40.0, 40.0, 200.0, 200.0]] * 3,
-        "expression": pa.array(
-            [[math.cos(a), math.sin(a)] for a in angles], pa.list_(pa.float32())
-        ),
+        "expression": pa.array(vectors, pa.list_(pa.float32())),
         "version": [1, 1, 1],
         "person": list(PERSONS),
         "emotion": pa.array(EMOTIONS, pa.string()),

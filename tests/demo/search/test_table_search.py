@@ -7,7 +7,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from demo.__main__ import main
+from demo.models import ModelServer
 from demo.search.face_collection import FaceCollection
+from demo.search.face_rows import BadTable
+from demo.search.table_search import TableSearch
+from tests.demo.fakes import FakeRegistry
+from tests.demo.search.conftest import ColourNetwork
 
 pytestmark = pytest.mark.usefixtures("log_folder", "network")
 Printed = pytest.CaptureFixture[str]
@@ -124,3 +129,15 @@ def test_ctrl_c_while_the_index_is_built_is_one_sentence(
         assert main(["search", str(table), str(query)]) == 130
     assert "an unfinished index is built again" in capsys.readouterr().err
     assert main(["search", str(table), str(query)]) == 0
+
+
+def test_the_page_names_no_folder_of_this_machine_when_a_table_is_of_another_version(
+    table: Path, registry: FakeRegistry, network: ColourNetwork
+) -> None:
+    registry.put("dln", 4, network)
+    search = TableSearch(table, ModelServer(poll_seconds=None))
+    with pytest.raises(BadTable) as refused:
+        search.update()
+    sentence = search.sentence(refused.value)
+    assert sentence.startswith("faces.parquet holds vectors of version 3 of the dln")
+    assert str(table.parent) not in sentence
