@@ -71,7 +71,6 @@ def _labels(index: Path) -> dict[str, Labels]:
 
 def _labels_of(row: Mapping[str, Any], of_set: str) -> Labels:
     number = row.get("emotion")
-    is_known = isinstance(number, int) and 0 <= number < len(EMOTIONS)
-    emotion = EMOTIONS[number] if is_known else None
+    emotion = dict(enumerate(EMOTIONS)).get(number) if isinstance(number, int) else None
     labels = {"person": row.get("person"), "emotion": emotion, "set": of_set}
     return {name: str(value) for name, value in labels.items() if value is not None}
