@@ -11,13 +11,13 @@ from demo.arguments import (
     Command,
     Compare,
     Emotion,
-    Search,
     Transfer,
     TransferVideo,
     Video,
     parse,
 )
 from demo.embed_arguments import Embed
+from demo.search_arguments import Search
 from demo.terminal import NotWritten, provenance, tracked, write_errors
 from registry import console
 from registry.console import print_json, printable

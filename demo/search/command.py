@@ -4,13 +4,13 @@ import sys
 from collections.abc import Sequence
 
 from demo.argument_checks import BadArguments
-from demo.arguments import Search
 from demo.face_labels import FaceLabels
 from demo.local_answers import Answer, Answers, BadPhotos
 from demo.photo_files import PhotoFile, PhotoFiles
 from demo.search.index import FolderIndex, digest
 from demo.search.matches import Match, NoIdentity, find_matches, none_found
 from demo.search.sheet import cut_out, match_notes, search_sheet
+from demo.search_arguments import Search
 from demo.terminal import provenance, tracked, write_errors
 from registry.console import print_json, printable, working
 from registry.files import atomic_write

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from demo.argument_checks import BadArguments
-from demo.arguments import Search
 from demo.local_answers import Answer, Answers
 from demo.photo_files import PhotoFiles
 from demo.search.face_collection import ROWS_AT_ONCE, FoundFace
 from demo.search.face_rows import BadTable, require_version, version_of
 from demo.search.matches import none_found
 from demo.search.table_index import updated
+from demo.search_arguments import Search
 from demo.terminal import provenance
 from registry.console import print_json, printable, track, working
 
