@@ -5,7 +5,7 @@ photos of lfw-emotion, ferplus and london, as many of each emotion: so most sour
 happy, as visitors' are, and all expressions are asked for.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,7 +91,7 @@ def draw_cases(sets: Mapping[str, Prepared], split: str, count: int) -> pd.DataF
 
 
 def measure_shapes(
-    shared: Path, faces: Sequence[UInt8[np.ndarray, "size size 3"]], name: str
+    shared: Path, faces: UInt8[np.ndarray, "faces size size 3"], name: str
 ) -> Float[np.ndarray, "faces 52"]:
     """Return the blendshapes of faces; NaN where there are no landmarks."""
     found = np.full((len(faces), 52), np.nan)

@@ -14,6 +14,7 @@ in which neither the source's person nor the driver's was learned from. Measured
 import argparse
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations_with_replacement
 from pathlib import Path
 
@@ -186,8 +187,11 @@ def _strengths(test: Measured, warned: np.ndarray) -> Iterator[str]:
     yield from ("", "| shown | worse |", "|---|---|")
     for name, distance in choices.items():
         worse = (distance > before).astype(float)
-        share = _cell(lambda w, worse=worse: float(np.average(worse, weights=w)), people)
-        yield f"| {name} | {share} |"
+        yield f"| {name} | {_cell(partial(_mean, worse), people)} |"
+
+
+def _mean(values: np.ndarray, weights: np.ndarray) -> float:
+    return float(np.average(values, weights=weights))
 
 
 def _measured(pairs: CheckPairs, shapes: Vectors, cache: Path) -> Measured:
@@ -221,7 +225,7 @@ def _farther(vectors: Vectors, key: str) -> Float[np.ndarray, "transfers"]:
     """Return how much farther from the driver the result is than the source."""
     after = _apart(vectors, f"result 1 {key}", f"driver {key}")
     before = _apart(vectors, f"source {key}", f"driver {key}")
-    return after - before
+    return np.asarray(after - before)
 
 
 def _kept(
