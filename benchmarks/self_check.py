@@ -106,6 +106,8 @@ def head_shapes(
     crossed = {name: np.zeros((len(cases), 52)) for name in validation}
     for held in track(list(combinations_with_replacement(range(FOLDS), 2)), "Folds"):
         rows = (np.sort(folds, axis=1) == held).all(1)
+        if not rows.any():
+            continue
         out = np.isin(folds, held)
         known = {"source": ~out[:, 0], "driver": ~out[:, 1]}
         head = _fitted(pairs, validation, {k: known.get(k, ~out.any(1)) for k in LEARNED})
