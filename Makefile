@@ -3,6 +3,8 @@ PYTHON ?= python3
 SHARED ?= $(EXPRESSION_STUDIO_DATA)
 BIN := .venv/bin
 UV_VERSION := 0.13.9
+# A browser that waited in vain for an element is asked once more, and the summary counts it: "1 rerun".
+ONCE_MORE := --reruns 1 --only-rerun "(Locator|Page) expected" --only-rerun "Timeout \d+ms exceeded"
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.txt
 
 .PHONY: demo test team check gpu results bench screenshots soak clean uninstall
@@ -14,12 +16,12 @@ demo: .venv/demo
 # Two processes share two cores: threads within each would wait for each other (seconds a step).
 # Without PASSIVE those of OpenMP spin while they wait.
 test: check
-	OMP_WAIT_POLICY=PASSIVE OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --jaxtyping-packages=registry,training,demo,beartype.beartype --durations=20 $(ARGS)
+	OMP_WAIT_POLICY=PASSIVE OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --jaxtyping-packages=registry,training,demo,beartype.beartype --durations=20 $(ONCE_MORE) $(ARGS)
 
 # The parts of docs/deploy.md as real servers, and Ray: needs Debian's postgresql and nginx. What is
 # missing fails here; `make test` skips all of it.
 team: .venv/team
-	EXPRESSION_STUDIO_TEAM=1 OMP_WAIT_POLICY=PASSIVE OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --durations=20 tests/team $(ARGS)
+	EXPRESSION_STUDIO_TEAM=1 OMP_WAIT_POLICY=PASSIVE OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --durations=20 $(ONCE_MORE) tests/team $(ARGS)
 
 # Installs nothing: PYTHON is an interpreter with torch for the GPU. What it lacks is skipped.
 gpu:

@@ -69,8 +69,8 @@ class Options:
     """Ask visitors for this name and password. Others on this machine can read them in the list of
     processes, but not in the variable EXPRESSION_STUDIO_AUTH, which does the same."""
     search: Annotated[Path | None, arg(metavar="FOLDER")] = None
-    """Let visitors search this folder, or zip, of photos by expression: whoever can use the page
-    sees the faces in it."""
+    """Let visitors search this folder, or zip, of photos by expression, or the photos of a table of
+    faces that `python -m demo embed` wrote: whoever can use the page sees the faces in it."""
     evaluated: Annotated[tuple[Path, ...], arg(metavar="FOLDER ...")] = ()
     """Let visitors leaf through the triplets of evaluations on these prepared data sets: whoever
     can use the page sees their faces."""
@@ -177,7 +177,7 @@ def _open(
     from demo.open_page import announce
     from demo.photo_reader import PhotoReader
     from demo.prepared_photos import PreparedPhotos
-    from demo.search.folder_search import FolderSearch
+    from demo.search.page_search import page_search
     from demo.shadow import Shadow
     from demo.visitor_files import visitor_folder
 
@@ -193,7 +193,7 @@ def _open(
 
     port = free_port(wanted, "the page", host=access.host)
     mlflow = MlflowUI(None if options.no_mlflow else options.mlflow_port, taken=port)
-    search = FolderSearch(options.search, server, reader.cropper) if options.search else None
+    search = page_search(options.search, server, reader.cropper) if options.search else None
     page = launch_page(
         server,
         port=port,

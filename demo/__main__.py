@@ -11,13 +11,13 @@ from demo.arguments import (
     Command,
     Compare,
     Emotion,
-    Search,
     Transfer,
     TransferVideo,
     Video,
     parse,
 )
 from demo.embed_arguments import Embed
+from demo.search_arguments import Search
 from demo.terminal import NotWritten, provenance, tracked, write_errors
 from registry import console
 from registry.console import print_json, printable
@@ -207,6 +207,10 @@ def forget(command: Search) -> int:
     from demo.search import index
 
     try:
+        if command.index is not None:
+            from demo.search.face_collection import FaceCollection
+
+            FaceCollection(command.index).drop()
         print(printable(index.forget(command.folder)))
     except NotWritten as error:
         print(printable(error), file=sys.stderr)

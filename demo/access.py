@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from demo.argument_checks import is_folder_or_zip
+from demo.argument_checks import is_folder_or_zip, is_table
 
 LOOPBACK = "127.0.0.1"
 LOOPBACK_NAMES = (LOOPBACK, "localhost", "::1")
@@ -166,14 +166,25 @@ def require_port(port: int) -> int:
     return port
 
 
-def require_photos(folder: Path | None) -> None:
+def require_photos(place: Path | None) -> None:
     """Check the option --search.
 
     Raises:
-        BadSetting: It is neither a folder nor a zip.
+        BadSetting: It is neither a folder nor a zip nor a table of faces.
     """
-    if folder is not None and not is_folder_or_zip(folder):
-        raise BadSetting(f"--search {str(folder)!r} is no folder and no zip: name one of photos.")
+    if place is None or is_folder_or_zip(place):
+        return
+    if not is_table(place):
+        raise BadSetting(
+            f"--search {str(place)!r} is no folder and no zip: name one of photos, or a table that "
+            "`python -m demo embed` wrote."
+        )
+    from demo.search.face_rows import BadTable, version_of
+
+    try:
+        version_of(place)
+    except BadTable as error:
+        raise BadSetting(f"--search: {error}") from error
 
 
 def notes(

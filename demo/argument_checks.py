@@ -64,6 +64,23 @@ def check_output(path: Path, suffix: str, *, is_folder: bool = False) -> None:
         raise BadArguments(f"{str(path)!r} can't be written: name another file.")
 
 
+def check_store_address(named: str) -> None:
+    """Raise BadArguments where an address can't be that of an object store; a path always can."""
+    from demo.object_store import check_address, is_address
+    from registry.photos import PhotoError
+
+    try:
+        if is_address(named):
+            check_address(named)
+    except PhotoError as error:
+        raise BadArguments(str(error)) from error
+
+
+def is_table(path: Path) -> bool:
+    """Return whether a path is named as a table of faces: a Parquet file."""
+    return path.suffix == ".parquet" and not path.is_dir()
+
+
 def is_folder_or_zip(path: Path) -> bool:
     """Return whether a path is a folder, or a file that is named as a zip."""
     return path.is_dir() or (path.suffix.lower() == ".zip" and path.is_file())

@@ -1,6 +1,5 @@
 """The arguments of `python -m demo embed`."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -15,10 +14,10 @@ from demo.argument_checks import (
     check_face,
     check_output,
     check_photos,
+    check_store_address,
 )
 from demo.embedding_table import LANCE
-from demo.object_store import StoredFile, check_address, is_address
-from registry.photos import PhotoError
+from demo.object_store import StoredFile, is_address
 
 PARQUET = ".parquet"
 
@@ -49,7 +48,8 @@ class Embed(Common):
     def check(self) -> None:
         """Raise BadArguments where the arguments can't be used."""
         check_photos(self.photos)
-        _check_addresses(self.named)
+        for each in self.named:
+            check_store_address(each)
         check_face(self.face)
         if self.output is None and not self._ends_with_table:
             raise BadArguments("Name the table to write: -o FILE.parquet.")
@@ -72,11 +72,3 @@ class Embed(Common):
     @property
     def _ends_with_table(self) -> bool:
         return bool(self.named) and Path(self.named[-1]).suffix in (PARQUET, LANCE)
-
-
-def _check_addresses(named: Sequence[str]) -> None:
-    try:
-        for address in filter(is_address, named):
-            check_address(address)
-    except PhotoError as error:
-        raise BadArguments(str(error)) from error

@@ -1,5 +1,6 @@
 """The table that `embed` writes: unfinished rows in a text file, then Parquet or LanceDB."""
 
+import codecs
 import errno
 import json
 import os
@@ -8,6 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from demo.face_labels import FaceLabels
 from demo.photo_files import PhotoFile
 from registry.catalog import DLN
 from registry.errors import RegistryError, first_line
@@ -17,6 +19,7 @@ UNFINISHED = ".unfinished"
 """Added to the table's name for the file that holds the rows until the table is whole."""
 ROWS_AT_ONCE = 1000
 LANCE = ".lance"
+VECTORS = ("expression", "identity")
 Row = dict[str, Any]
 """A face of the table, by the names of its columns."""
 
@@ -45,6 +48,7 @@ class EmbeddingTable:
         self.version: tuple[int, str] | None = None
         """Number and run of the version whose vectors the table holds."""
         self._face = face
+        self._labels = FaceLabels()
         self._starts: dict[tuple[str, int], int] = {}
         self._resume()
 
@@ -83,7 +87,7 @@ class EmbeddingTable:
             photos: The photos whose faces it holds, in this order.
         """
         write = write_lance if self.output.suffix == LANCE else write_parquet
-        written = write(self.output, self._rows(photos))
+        written = write(self.output, self._rows(photos), tuple(self._labels.values(photos)))
         self.unfinished.unlink()
         return written
 
@@ -93,7 +97,8 @@ class EmbeddingTable:
             for photo in filter(self.holds, photos):
                 file.seek(self._starts[_key(photo)])
                 name = table_name(str(photo))
-                rows += [{"file": name} | face for face in json.loads(file.readline())["faces"]]
+                known = {"file": name, **self._labels.of(photo)}
+                rows += [known | face for face in json.loads(file.readline())["faces"]]
                 if len(rows) >= ROWS_AT_ONCE:
                     yield rows
                     rows = []
@@ -123,8 +128,13 @@ class EmbeddingTable:
             self.version = (version.number, version.run_id)
 
 
-def write_parquet(output: Path, rows: Iterable[Sequence[Row]]) -> int:
+def write_parquet(output: Path, rows: Iterable[Sequence[Row]], labels: Sequence[str] = ()) -> int:
     """Write rows into a Parquet file and return their number.
+
+    Args:
+        output: The file.
+        rows: The rows, some at a time.
+        labels: Names of columns of text, besides those that every table has.
 
     Raises:
         OSError: It can't be written; what was there stays.
@@ -133,7 +143,7 @@ def write_parquet(output: Path, rows: Iterable[Sequence[Row]]) -> int:
     from pyarrow import parquet
 
     numbers = pa.list_(pa.float32())
-    schema = _schema(numbers, numbers)
+    schema = _schema(numbers, numbers, labels)
     written = 0
     with atomic_write(output) as part, parquet.ParquetWriter(part, schema) as writer:
         for some in rows:
@@ -142,30 +152,33 @@ def write_parquet(output: Path, rows: Iterable[Sequence[Row]]) -> int:
     return written
 
 
-def write_lance(output: Path, rows: Iterable[Sequence[Row]]) -> int:
+def write_lance(output: Path, rows: Iterable[Sequence[Row]], labels: Sequence[str] = ()) -> int:
     """Write rows into a table of LanceDB, whose vectors can be indexed, and return their number.
 
     Args:
         output: The table's folder, DATABASE/TABLE.lance.
         rows: The rows, some at a time.
+        labels: Names of columns of text, besides those that every table has.
 
     Raises:
         OSError: It can't be written; what was there stays.
     """
-    import lancedb
     import pyarrow as pa
+
+    from demo.search.lance import connect
 
     batches = iter(rows)
     first = next(batches, [])
-    vectors = {name: first[0][name] if first else None for name in ("expression", "identity")}
-    schema = _schema(*(pa.list_(pa.float32(), len(vector or ())) for vector in vectors.values()))
+    vectors = {name: (first[0][name] if first else None) or () for name in VECTORS}
+    expression, identity = (pa.list_(pa.float32(), len(each)) for each in vectors.values())
+    schema = _schema(expression, identity, labels)
     parts = (
         batch
         for some in chain([first], batches)
         for batch in pa.Table.from_pylist(some, schema=schema).to_batches()
     )
     try:
-        table = lancedb.connect(output.parent).create_table(
+        table = connect(output.parent).create_table(
             output.stem, data=parts, schema=schema, mode="overwrite"
         )
     except (RuntimeError, ValueError) as error:  # LanceDB's own, for what the system said
@@ -173,13 +186,14 @@ def write_lance(output: Path, rows: Iterable[Sequence[Row]]) -> int:
     return int(table.count_rows())
 
 
-def _schema(expression: Any, identity: Any) -> Any:
+def _schema(expression: Any, identity: Any, labels: Sequence[str]) -> Any:
     """Return the columns of a finished table, with the types of its two vectors."""
     import pyarrow as pa
 
     face = {"file": pa.string(), "face": pa.int64(), "box": pa.list_(pa.float32())}
     vectors = {"expression": expression, "identity": identity}
-    return pa.schema(face | vectors | {"model": pa.string(), "version": pa.int64()})
+    made_with = {"model": pa.string(), "version": pa.int64()}
+    return pa.schema(face | vectors | made_with | dict.fromkeys(labels, pa.string()))
 
 
 def _parsed(line: bytes) -> tuple[tuple[str, int], tuple[int | None, int, str]] | None:
@@ -209,6 +223,13 @@ def table_name(name: str) -> str:
     if is_text:
         return name
     return os.fsencode(name).decode("latin-1").encode("unicode_escape").decode("ascii")
+
+
+def file_name(cell: str) -> str:
+    """Return the name of the file that `table_name` wrote so."""
+    if os.sep == "\\" or "\\" not in cell:
+        return cell
+    return os.fsdecode(codecs.decode(cell, "unicode_escape").encode("latin-1"))
 
 
 def _key(photo: PhotoFile) -> tuple[str, int]:

@@ -17,6 +17,8 @@ from registry.photos import PhotoError
 
 SCHEMES = ("s3", "gs", "abfs", "abfss", "hdfs")
 """How addresses begin that PyArrow can read."""
+REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
+"""Variables with the region of a store."""
 S3_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 """Variables with the address of an S3-compatible store that isn't Amazon's."""
 
@@ -85,7 +87,7 @@ def check_address(address: str) -> None:
     parts = urlsplit(address)
     if parts.password is not None or (parts.username and parts.scheme == "s3"):
         raise PhotoError(
-            "The address of a store must hold no password, which the table would keep: set "
+            "The address of a store must hold no password, which would be kept: set "
             "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY instead."
         )
     if parts.scheme not in SCHEMES or not parts.netloc:
@@ -133,15 +135,21 @@ def _place(address: str) -> tuple[Any, str]:
 def _file_system(scheme: str, bucket: str) -> tuple[Any, str]:
     from pyarrow import fs
 
-    endpoint = next((os.environ[name] for name in S3_ENDPOINTS if os.environ.get(name)), None)
+    endpoint = s3_endpoint()
     if scheme == "s3" and endpoint:
-        return fs.S3FileSystem(endpoint_override=endpoint, region=_region()), bucket
+        return fs.S3FileSystem(endpoint_override=endpoint, region=s3_region()), bucket
     filesystem, root = fs.FileSystem.from_uri(f"{scheme}://{bucket}")
     return filesystem, str(root)
 
 
-def _region() -> str:
-    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+def s3_endpoint() -> str | None:
+    """Return the address of the S3-compatible store that the environment names; None: Amazon's."""
+    return next((os.environ[name] for name in S3_ENDPOINTS if os.environ.get(name)), None)
+
+
+def s3_region() -> str:
+    """Return the region of the store that the environment names, or else us-east-1."""
+    return next((os.environ[name] for name in REGIONS if os.environ.get(name)), "us-east-1")
 
 
 def _unreadable(place: StoredFile, error: OSError) -> PhotoError:

@@ -18,7 +18,7 @@ from demo.metrics import PageMetrics
 from demo.models import PAGE_MODELS, ModelServer
 from demo.photo_reader import PhotoReader
 from demo.prepared_photos import PreparedPhotos
-from demo.search.folder_search import FolderSearch
+from demo.search.background_search import BackgroundSearch
 from demo.server import WebServer, guarded_app
 from demo.shadow import Shadow
 from demo.tabs.context import PageContext
@@ -74,7 +74,7 @@ def create_demo(
     listeners: Listeners | None = None,
     reader: PhotoReader | None = None,
     shadow: Shadow | None = None,
-    search: FolderSearch | None = None,
+    search: BackgroundSearch | None = None,
     photos: PreparedPhotos | None = None,
     metrics: PageMetrics | None = None,
 ) -> gr.Blocks:
@@ -155,7 +155,7 @@ def launch_page(
     access: Access | None = None,
     reader: PhotoReader | None = None,
     shadow: Shadow | None = None,
-    search: FolderSearch | None = None,
+    search: BackgroundSearch | None = None,
     photos: PreparedPhotos | None = None,
     metrics: PageMetrics | None = None,
 ) -> Page:

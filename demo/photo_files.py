@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from demo.object_store import StoredFile, list_files
+from demo.object_store import StoredFile, is_address, list_files
 from registry.console import printable
 from registry.photos import PHOTO_SUFFIXES, PhotoError, check_photo
 
@@ -95,6 +95,22 @@ def photo_file(source: Path | StoredFile, member: str | None = None) -> PhotoFil
     if isinstance(source, StoredFile):
         return StoredPhoto(Path(source.key), member, file=source)
     return PhotoFile(source, member)
+
+
+def photo_at(name: str, folder: Path) -> PhotoFile:
+    """Return the photo that `str` of a PhotoFile names, whether or not it is still there.
+
+    Args:
+        name: A path, an address of an object store, or a zip of these and its member.
+        folder: Where a path that isn't in the working folder is looked for.
+    """
+    end = name.lower().find(f"{ZIP}/")
+    member = name[end + len(ZIP) + 1 :] if end > 0 else None
+    place = name[: end + len(ZIP)] if member is not None else name
+    if is_address(place):
+        return photo_file(StoredFile(place), member)
+    path = Path(place) if Path(place).exists() else folder / place
+    return photo_file(Path(name), None) if path.is_dir() else photo_file(path, member)
 
 
 class PhotoFiles:

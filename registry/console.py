@@ -103,6 +103,25 @@ def track(
             print(f"{description}: {done:,} of {total:,}", file=sys.stderr, flush=True)
 
 
+@contextmanager
+def working(sentence: str) -> Iterator[None]:
+    """Report on stderr what is being done, and in a terminal for how long already.
+
+    For work whose end can't be foreseen; see `track` for items that can be counted.
+    """
+    print(sentence, file=sys.stderr, flush=True)
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TimeElapsedColumn
+
+    bar = Progress(BarColumn(), TimeElapsedColumn(), console=Console(stderr=True), transient=True)
+    with bar:
+        bar.add_task("", total=None)
+        yield
+
+
 def printable(text: object) -> str:
     """Return a name with every character escaped that would act on a terminal or can't be shown."""
     return "".join(

@@ -4,14 +4,15 @@ import sys
 from collections.abc import Sequence
 
 from demo.argument_checks import BadArguments
-from demo.arguments import Search
+from demo.face_labels import FaceLabels
 from demo.local_answers import Answer, Answers, BadPhotos
 from demo.photo_files import PhotoFile, PhotoFiles
 from demo.search.index import FolderIndex, digest
-from demo.search.matches import Match, NoIdentity, find_matches
+from demo.search.matches import Match, NoIdentity, find_matches, none_found
 from demo.search.sheet import cut_out, match_notes, search_sheet
+from demo.search_arguments import Search
 from demo.terminal import provenance, tracked, write_errors
-from registry.console import print_json, printable
+from registry.console import print_json, printable, working
 from registry.files import atomic_write
 from registry.photos import PhotoError, read_photo
 
@@ -38,6 +39,7 @@ def search(command: Search, query: PhotoFiles, answers: Answers) -> None:
     if len(query.usable) != 1:
         raise BadArguments("Only one photo can be searched for: name one, not a folder.")
     folder = PhotoFiles([command.folder])
+    _check_labels(command, folder.usable)
     if folder.usable:
         (face,) = answers.embed(query.usable[0], command.face)
         with FolderIndex(command.folder, (face["version"], face["run_id"])) as index:
@@ -47,6 +49,19 @@ def search(command: Search, query: PhotoFiles, answers: Answers) -> None:
         if command.output is not None:
             _write_sheet(command, query.usable[0], face, matches)
     query.refused += folder.refused
+
+
+def _check_labels(command: Search, photos: Sequence[PhotoFile]) -> None:
+    """Raise BadArguments where no photo has a label that is asked for."""
+    if not command.filters or not photos:
+        return
+    known = FaceLabels().values(photos)
+    missing = [name for name in command.filters if name not in known]
+    if missing:
+        raise BadArguments(
+            f"--{missing[0]} is for a prepared data set or a table of faces that knows it, which "
+            f"{str(command.folder)!r} does not: search without it."
+        )
 
 
 def _update(index: FolderIndex, photos: PhotoFiles, answers: Answers) -> None:
@@ -65,10 +80,10 @@ def _update(index: FolderIndex, photos: PhotoFiles, answers: Answers) -> None:
                 index.include(photo, embed)
             except PhotoError as error:
                 photos.refuse(photo, error)
+        index.finish(working)
     except KeyboardInterrupt:
         print(STOPPED, file=sys.stderr)
         raise
-    index.finish()
 
 
 def _matches(command: Search, index: FolderIndex, query: PhotoFile, face: Answer) -> list[Match]:
@@ -79,6 +94,7 @@ def _matches(command: Search, index: FolderIndex, query: PhotoFile, face: Answer
             count=command.count,
             others_first=command.others_first,
             itself=(digest(query), face["face"]),
+            filters=command.filters,
         )
     except NoIdentity as error:
         raise BadArguments(str(error)) from error
@@ -97,6 +113,8 @@ def _show(
     print(f"The nearest of {faces:,} faces in {photos:,} photos, by distance (0 to 2):")
     for match in matches:
         print(f"  {match.distance:.3f}  {printable(match.photo)}{match_notes(match)}")
+    if not matches:
+        print(printable(f"  {none_found(command.filters)}"))
     print(f"  {provenance(face)}")
 
 

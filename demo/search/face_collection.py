@@ -1,46 +1,48 @@
 """The faces of a table that `embed` wrote, in LanceDB: on disk or in an object store."""
 
 import logging
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from demo.answers import Box
+from demo.face_labels import LABELS
+from demo.search.face_rows import BadTable, columns, faces, opened
+from demo.search.lance import connect
 from demo.search.tables import IndexFailed
-from demo.search.vectors import INDEXED_FROM, Vector, has_index, refresh_index, search_near
-from registry.errors import first_line
+from demo.search.vectors import (
+    INDEXED_FROM,
+    Building,
+    Vector,
+    has_index,
+    quietly,
+    refresh_index,
+    search_near,
+)
 
 logger = logging.getLogger(__name__)
 
 FACES = "faces"
-FILTERS = ("person", "emotion", "set")
-"""Columns that a table may have, by which faces can be chosen."""
+ADDED = "added"
+"""The table of one row that tells which Parquet file the faces are of: its size and its time."""
 ROWS_AT_ONCE = 50_000
 """So many rows are written together; those of a killed process are read again."""
-STORE_OPTIONS = {
-    "AWS_ENDPOINT_URL": "aws_endpoint",
-    "AWS_ACCESS_KEY_ID": "aws_access_key_id",
-    "AWS_SECRET_ACCESS_KEY": "aws_secret_access_key",
-    "AWS_SESSION_TOKEN": "aws_session_token",
-    "AWS_DEFAULT_REGION": "aws_region",
-}
-"""Variables of the environment for an object store, and LanceDB's options."""
-
-
-class BadTable(ValueError):
-    """A Parquet file is no table of faces, or lacks what is asked; the message is one sentence."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FoundFace:
-    """A face near in expression; `face` counts from 1. The distance is Euclidean, 0 to 2."""
+    """A face near in expression; `face` counts from 1. The distance is Euclidean, 0 to 2.
+
+    `box` is None where the table has none.
+    """
 
     file: str
     face: int
     distance: float
-    filters: Mapping[str, str]
+    labels: Mapping[str, str]
+    box: Box | None = None
 
 
 class FaceCollection:
@@ -58,79 +60,96 @@ class FaceCollection:
         self.address = str(address)
         self._indexed_from = indexed_from
         with self._failures():
-            import lancedb
-
-            remote = "://" in self.address
-            self._database = lancedb.connect(
-                self.address, storage_options=_store_options() if remote else None
-            )
+            self._database = connect(address)
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Those of FILTERS that the faces have."""
-        table = self._open()
-        names = () if table is None else table.schema.names
-        return tuple(name for name in FILTERS if name in names)
+        """Those of LABELS that the faces have."""
+        return tuple(name for name in LABELS if name in self._names())
 
     def count(self) -> int:
         """Return the number of faces."""
-        table = self._open()
+        table = self._open(FACES)
         with self._failures():
             return 0 if table is None else int(table.count_rows())
 
-    def add(self, parquet: Path, tracked: Callable[[range], Any] = iter) -> int:
+    def values(self, name: str, most: int) -> list[str]:
+        """Return the values that faces have of one of LABELS, sorted; at most `most` of them."""
+        table, found = self._open(FACES), set[str]()
+        if table is None:
+            return []
+        with self._failures():
+            for batch in table.search().select([name]).limit(table.count_rows()).to_batches():
+                found.update(batch[name].unique().drop_null().to_pylist())
+                if len(found) >= most:
+                    break
+        return sorted(found)[:most]
+
+    def add(
+        self,
+        parquet: Path,
+        tracked: Callable[[range], Any] = iter,
+        building: Building = quietly,
+    ) -> int:
         """Add the rows of a Parquet file that are missing here; return how many.
 
         Rows are added in their order, so that a stopped run goes on where it was, and a file that
-        grew costs only what is new. Where the last row added isn't in its place, all are added
-        again.
+        grew costs only what is new. Where a row added is not in its place in the file any more,
+        all are added again.
 
         Args:
-            parquet: A table with `file`, `face` and `expression`, and perhaps those of FILTERS.
+            parquet: A table with `file`, `face` and `expression`, and perhaps `box` and LABELS.
             tracked: Shows the progress over the numbers of the chunks that are left.
+            building: As for `refresh_index`.
 
         Raises:
             BadTable: It is no such table.
         """
-        from pyarrow.parquet import ParquetFile
+        with opened(parquet) as file:
+            names = columns(file)
+            info = parquet.stat()
+            source = {"size": info.st_size, "modified_ns": info.st_mtime_ns}
+            rows = int(file.metadata.num_rows)
+            added = 0
+            if not self._is_of(source, rows):
+                added = self._add(file, rows, names, tracked)
+                with self._failures():
+                    self._database.create_table(ADDED, [source], mode="overwrite")
+        self.refresh(building)
+        return added
 
-        try:
-            with ParquetFile(parquet) as file:
-                return self._add(file, tracked)
-        except (OSError, ValueError, KeyError) as error:
-            raise BadTable(
-                f"{parquet} is no table of faces ({first_line(error)}): name one that "
-                "`python -m demo embed` wrote."
-            ) from error
-
-    def _add(self, file: Any, tracked: Callable[[range], Any]) -> int:
-        count, rows = self.count(), int(file.metadata.num_rows)
-        if count > rows or (count and not self._continues(file, count)):
-            with self._failures():
-                self._database.drop_table(FACES)
+    def _add(self, file: Any, rows: int, names: list[str], tracked: Callable[[range], Any]) -> int:
+        count = self.count()
+        if count and not self._begins_with(file, count, rows, names):
+            self.drop()
             count = 0
-        chunks = file.iter_batches(ROWS_AT_ONCE, columns=_columns(file))
+        chunks = file.iter_batches(ROWS_AT_ONCE, columns=names)
         for start in tracked(range(0, rows, ROWS_AT_ONCE)):
-            batch = _faces(next(chunks))
+            batch = faces(next(chunks))
             if start + len(batch) > count:
                 with self._failures():
                     table = self._database.create_table(FACES, schema=batch.schema, exist_ok=True)
                     table.add(batch.slice(max(0, count - start)))
-        self.refresh()
         return rows - count
 
-    def refresh(self) -> None:
+    def refresh(self, building: Building = quietly) -> None:
         """Build the indexes where they are due, or add to them the rows that they lack."""
         from lancedb.index import Bitmap, BTree
 
-        table = self._open()
+        table = self._open(FACES)
         if table is None:
             return
         with self._failures():
-            refresh_index(table, "expression", self._indexed_from)
+            refresh_index(table, "expression", self._indexed_from, building)
             if has_index(table, "expression"):
                 for name in (name for name in self.columns if not has_index(table, name)):
                     table.create_index(name, config=BTree() if name == "person" else Bitmap())
+
+    def drop(self) -> None:
+        """Delete all faces and their index for good."""
+        with self._failures():
+            for name in (ADDED, FACES):
+                self._database.drop_table(name, ignore_missing=True)
 
     def nearest(
         self, expression: Vector, count: int, filters: Mapping[str, str] | None = None
@@ -140,40 +159,61 @@ class FaceCollection:
         Args:
             expression: A face's expression.
             count: How many to return.
-            filters: Values of some of FILTERS that the faces must have.
+            filters: Values of some of LABELS that the faces must have.
 
         Raises:
-            BadTable: The faces have no such column.
+            BadTable: The faces have no such column, or expressions of another length.
         """
-        table, wanted = self._open(), filters or {}
+        table, wanted, names = self._open(FACES), filters or {}, self._names()
         if table is None:
             return []
         missing = [name for name in wanted if name not in self.columns]
         if missing:
             raise BadTable(f"The table has no column {missing[0]!r} to choose faces by.")
-        shown = ["file", "face", *self.columns, "_distance"]
+        dims = table.schema.field("expression").type.list_size
+        if dims != len(expression):
+            raise BadTable(
+                f"The table's expressions have {dims} numbers, and those of the dln in production "
+                f"{len(expression)}: make the table again with `python -m demo embed`."
+            )
+        shown = [*(name for name in names if name != "expression"), "_distance"]
         with self._failures():
             query = search_near(table, "expression", expression, _condition(wanted))
             rows = query.select(shown).limit(count).to_list()
         return [_found(row) for row in rows]
 
-    def _continues(self, file: Any, count: int) -> bool:
-        """Return whether the last row added is still in its place in a file."""
-        table = self._open()
-        assert table is not None
+    def _is_of(self, source: Mapping[str, int], rows: int) -> bool:
+        """Return whether all rows of a Parquet file of this size and time are here."""
+        added = self._open(ADDED)
         with self._failures():
-            ours = table.search().offset(count - 1).limit(1).to_list()[0]
-        seen = 0
-        for batch in file.iter_batches(ROWS_AT_ONCE, columns=_columns(file)):
-            if seen + len(batch) >= count:
-                return bool(_faces(batch).slice(count - 1 - seen, 1).to_pylist()[0] == ours)
-            seen += len(batch)
-        return False
+            known = [] if added is None else added.to_arrow().to_pylist()
+        return known == [source] and self.count() == rows
 
-    def _open(self) -> Any:
+    def _begins_with(self, file: Any, count: int, rows: int, names: list[str]) -> bool:
+        """Return whether the first `count` rows of a file are the faces here."""
+        table = self._open(FACES)
+        if count > rows or table is None or names != table.schema.names:
+            return False
+        done = 0
+        for batch in file.iter_batches(ROWS_AT_ONCE, columns=names):
+            theirs = faces(batch).slice(0, count - done)
+            with self._failures():
+                ours = table.search().offset(done).limit(len(theirs)).to_arrow()
+            if not ours.cast(theirs.schema).equals(theirs):
+                return False
+            done += len(theirs)
+            if done == count:
+                break
+        return True
+
+    def _names(self) -> list[str]:
+        table = self._open(FACES)
+        return [] if table is None else list(table.schema.names)
+
+    def _open(self, name: str) -> Any:
         with self._failures():
-            found = FACES in self._database.list_tables().tables
-            return self._database.open_table(FACES) if found else None
+            found = name in self._database.list_tables().tables
+            return self._database.open_table(name) if found else None
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
@@ -188,34 +228,6 @@ class FaceCollection:
             ) from None
 
 
-def _store_options() -> dict[str, str]:
-    options = {
-        option: os.environ[name] for name, option in STORE_OPTIONS.items() if os.environ.get(name)
-    }
-    plain = options.get("aws_endpoint", "").startswith("http://")
-    return options | ({"allow_http": "true"} if plain else {})
-
-
-def _columns(file: Any) -> list[str]:
-    names = file.schema_arrow.names
-    missing = [name for name in ("file", "face", "expression") if name not in names]
-    if missing:
-        raise KeyError(f"it has no column {missing[0]!r}")
-    return ["file", "face", "expression", *(name for name in FILTERS if name in names)]
-
-
-def _faces(batch: Any) -> Any:
-    """Return rows as LanceDB takes them: vectors of one length, filters as text."""
-    import pyarrow as pa
-
-    table = pa.Table.from_batches([batch])
-    dims = len(batch["expression"][0])
-    types = {"file": pa.string(), "face": pa.int64(), "expression": pa.list_(pa.float32(), dims)}
-    return table.cast(
-        pa.schema({name: types.get(name, pa.string()) for name in table.column_names})
-    )
-
-
 def _condition(filters: Mapping[str, str]) -> str:
     """Return a condition in SQL; a quote within a value is doubled."""
     quoted = {name: value.replace("'", "''") for name, value in filters.items()}
@@ -227,5 +239,6 @@ def _found(row: Mapping[str, Any]) -> FoundFace:
         file=row["file"],
         face=row["face"],
         distance=max(0.0, row["_distance"]) ** 0.5,
-        filters={name: row[name] for name in FILTERS if row.get(name) is not None},
+        labels={name: row[name] for name in LABELS if row.get(name) is not None},
+        box=tuple(row["box"]) if row.get("box") is not None else None,
     )

@@ -1,143 +1,88 @@
-"""The search of one folder for the page: its index is kept up to date by a thread of its own."""
+"""The page's search of a folder or zip of photos."""
 
 import logging
-import threading
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from demo.answers import Provenance
+from demo.answers import Embedding
 from demo.argument_checks import is_folder_or_zip
 from demo.loaded_model import Model
 from demo.photo_files import PhotoFile, expand
-from demo.predictors import ModelProvider, Photo, TripletComparer, read_photo_with_faces
+from demo.predictors import ModelProvider, TripletComparer, read_photo_with_faces
+from demo.search.background_search import NOT_YET, BackgroundSearch, NotReady
 from demo.search.index import FolderIndex
 from demo.search.matches import Match, find_matches
-from demo.search.tables import IndexFailed
 from registry.catalog import DLN
-from registry.errors import RegistryError
 from registry.faces import FaceCropper
-from registry.photos import PhotoError, read_photo
+from registry.photos import PhotoError
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS = 60.0
-"""How often the folder is looked through for new photos, and the dln for a new version."""
-RETRY_SECONDS = 2.0
-"""How soon it is tried again after a failure, as before a version is in production."""
-NOT_YET = "The photos are not computed yet; try again soon."
 
-FAILED = "The folder is not up to date; the log file names the cause."
-
-
-class NotReady(RegistryError):
-    """No photo can be searched yet; the message is one sentence."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class FoundFaces:
-    """The faces found, nearest first, and which version measured the distances."""
-
-    matches: tuple[Match, ...]
-    provenance: Provenance
-
-
-class FolderSearch:
-    """Searches one folder, named where the page is started.
+class FolderSearch(BackgroundSearch):
+    """Searches one folder.
 
     Args:
-        folder: A folder or zip of photos.
+        folder: A folder or zip of photos; the crops of a prepared set can be chosen by its labels.
         server: The version of the dln that answers.
         cropper: Detects faces in the folder's photos.
     """
 
+    knows_people = True
+
     def __init__(self, folder: Path, server: ModelProvider, cropper: FaceCropper) -> None:
-        self.folder = folder
-        self._server, self._cropper = server, cropper
-        self._comparer = TripletComparer(server)
+        super().__init__(folder, server)
+        self._cropper = cropper
+        self._embedder = TripletComparer(server)
         self._index: FolderIndex | None = None
-        self._problem: str | None = None
         self._refused: dict[str, int] = {}
         """When photos that can't be used were changed last: they are not tried again before."""
         self._all = self._done = 0
-        self._closed = threading.Event()
-
-    def start(self) -> None:
-        """Keep the index up to date from now on, in a thread of its own."""
-        threading.Thread(target=self._follow, name="folder-search", daemon=True).start()
-
-    def close(self) -> None:
-        """Stop after the photo that is computed now; what was computed is kept."""
-        self._closed.set()
 
     def status(self) -> str:
         """Return in a sentence or two what can be searched now, and what can't."""
         if self._index is None:
-            return self._problem or NOT_YET
+            return self.problem or NOT_YET
         faces = self._index.count_faces()
         sentences = [f"{faces:,} faces can be searched."]
         if self._done < self._all:
             sentences.append(f"{self._done:,} of {self._all:,} photos are computed so far.")
         if self._refused:
             sentences.append(f"{len(self._refused):,} photos can't be read and are left out.")
-        return " ".join([*sentences, *([self._problem] if self._problem else [])])
+        return " ".join([*sentences, *([self.problem] if self.problem else [])])
 
-    def find(self, photo: Photo, face_index: int, *, count: int, others_first: bool) -> FoundFaces:
-        """Return the folder's faces nearest in expression to a face of a photo.
-
-        The face itself is left out where the folder has the same picture.
-
-        Raises:
-            NotReady: No photo is computed yet with this version.
-            NoIdentity: Others are to come first, and the version gives no identity.
-            IndexFailed: The index can't be read.
-            NoFace: The photo shows no face, or not that many.
-            RegistryError: No version can answer.
-        """
-        (face,) = self._comparer.embed(photo, [face_index])
-        index = self._index
-        version = (face.provenance.version, face.provenance.run_id)
-        if index is None or index.version != version:
-            raise NotReady(self._problem or NOT_YET)
-        found = find_matches(index, face.to_dict(), count=count + 1, others_first=others_first)
-        others = [match for match in found if not _is_face_of(match, photo, face_index)]
-        return FoundFaces(matches=tuple(others[:count]), provenance=face.provenance)
+    def choices(self) -> Mapping[str, Sequence[str]]:
+        """Return the labels by which faces can be chosen, and their values."""
+        return {} if self._index is None else self._index.label_values()
 
     def name_of(self, photo: PhotoFile) -> str:
         """Return a photo's name inside the folder."""
-        return photo.member or str(photo.path.relative_to(self.folder))
+        return photo.member or str(photo.path.relative_to(self.place))
 
-    def _follow(self) -> None:
-        while not self._closed.is_set():
-            try:
-                self._update()
-                self._problem, pause = None, LOOK_SECONDS
-            except (RegistryError, IndexFailed, PhotoError) as error:
-                self._problem, pause = str(error), RETRY_SECONDS
-            except Exception:  # the next round may succeed
-                logger.exception("The index of %s is not up to date.", self.folder)
-                self._problem, pause = (
-                    "The folder can't be searched now; see the log.",
-                    LOOK_SECONDS,
-                )
-            self._closed.wait(pause)
+    def matches(
+        self, face: Embedding, count: int, *, others_first: bool, filters: Mapping[str, str]
+    ) -> list[Match]:
+        """Return the faces nearest in expression; see `find`."""
+        index = self._index
+        if index is None or index.version != (face.provenance.version, face.provenance.run_id):
+            raise NotReady(self.problem or NOT_YET)
+        return find_matches(
+            index, face.to_dict(), count=count, others_first=others_first, filters=filters
+        )
 
-    def _update(self) -> None:
+    def update(self) -> None:
         """Compute the photos that are new, and forget those that are gone."""
-        model = self._server.model(DLN.name)
-        index = self._index_for(model)
-        if not is_folder_or_zip(self.folder):  # as where its disk is gone: what is kept stays
-            raise PhotoError(f"{self.folder.name} is gone; what was found before can be searched.")
-        photos = expand(self.folder)
+        index = self._index_for(self.server.model(DLN.name))
+        if not is_folder_or_zip(self.place):  # as where its disk is gone: what is kept stays
+            raise PhotoError(f"{self.place.name} is gone; what was found before can be searched.")
+        photos = expand(self.place)
         left = [photo for photo in index.left(photos) if not self._is_refused(photo)]
         self._all, self._done = len(photos), len(photos) - len(left)
         self._index = index
         with index:
             for photo in left:
-                if self._closed.is_set():
+                if self.closed.is_set():
                     return
                 self._include(index, photo)
                 self._done += 1
@@ -147,7 +92,7 @@ class FolderSearch:
         version = (model.version.number, model.version.run_id)
         if self._index is not None and self._index.version == version:
             return self._index
-        return FolderIndex(self.folder, version)
+        return FolderIndex(self.place, version)
 
     def _is_refused(self, photo: PhotoFile) -> bool:
         return self._refused.get(str(photo)) == photo.modified_ns
@@ -162,14 +107,4 @@ class FolderSearch:
 
     def _embed(self, photo: PhotoFile) -> Sequence[dict[str, Any]]:
         read = read_photo_with_faces(photo.read(), self._cropper)
-        return [face.to_dict() for face in self._comparer.embed(read)]
-
-
-def _is_face_of(match: Match, photo: Photo, face_index: int) -> bool:
-    """Return whether a match is this face of this photo: all pixels are the same."""
-    if match.face != face_index + 1 or match.distance > 0.01:
-        return False
-    try:
-        return np.array_equal(read_photo(match.photo.read()), photo.pixels)
-    except PhotoError:
-        return False
+        return [face.to_dict() for face in self._embedder.embed(read)]

@@ -4,7 +4,7 @@ import hashlib
 import os
 import shutil
 import threading
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -12,9 +12,10 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from demo.embedding_table import VersionChanged, table_name
+from demo.face_labels import FaceLabels
 from demo.photo_files import PhotoFile
 from demo.search.tables import FaceRow, FileRow, IndexFailed, Tables
-from demo.search.vectors import Vector
+from demo.search.vectors import Building, Vector, quietly
 from registry import store
 from registry.faces import NoFace
 from registry.photos import PhotoError
@@ -49,6 +50,7 @@ class FolderIndex:
         self._lock = FileLock(self.path / "index.lock", timeout=0, thread_local=False)
         self._tables = Tables(self.path, f"dln-{version[0]}-{version[1]}")
         self._guard = threading.Lock()
+        self.labels = FaceLabels()
         self._photos: dict[str, PhotoFile] = {}
         self._files: dict[str, FileRow] = {}
         self._without_face: set[str] = set()
@@ -87,6 +89,7 @@ class FolderIndex:
 
         A photo counts as unchanged where its size and its time are.
         """
+        self.labels = FaceLabels()
         self._photos = {self._name(photo): photo for photo in photos}
         return [photo for name, photo in self._photos.items() if not self._holds(name, photo)]
 
@@ -124,8 +127,12 @@ class FolderIndex:
             self._tables.add_files(self._new_files)
             self._new_files = []
 
-    def finish(self) -> None:
-        """Remove for good all but the folder's photos, and other versions' vectors."""
+    def finish(self, building: Building = quietly) -> None:
+        """Remove for good all but the folder's photos, and other versions' vectors.
+
+        Args:
+            building: Reports that an index of vectors is built, where there are so many faces.
+        """
         self.write()
         kept = {name: row for name, row in self._files.items() if name in self._photos}
         vanished = self._with_faces - {row.digest for row in kept.values()}
@@ -134,7 +141,7 @@ class FolderIndex:
         with self._guard:
             self._tables.replace_files(kept.values())
             self._tables.remove_faces(vanished)
-            self._tables.compact()
+            self._tables.compact(building)
         self._changed = False
         self.read()
 
@@ -150,12 +157,30 @@ class FolderIndex:
         """Return the number of faces."""
         return self._tables.count_faces()
 
+    def photos_with(self, filters: Mapping[str, str]) -> dict[str, list[PhotoFile]]:
+        """Return the folder's photos with these labels, by the digests of their contents."""
+        found: dict[str, list[PhotoFile]] = {}
+        for name, photo in list(self._photos.items()):
+            row = self._files.get(name)
+            if row is not None and filters.items() <= self.labels.of(photo).items():
+                found.setdefault(row.digest, []).append(photo)
+        return found
+
+    def label_values(self) -> dict[str, list[str]]:
+        """Return the labels that the folder's photos have, and their values."""
+        return self.labels.values(list(self._photos.values()))
+
     def nearest(
-        self, expression: Vector, identity: Vector | None, count: int, apart: float | None
+        self,
+        expression: Vector,
+        identity: Vector | None,
+        count: int,
+        apart: float | None,
+        among: Collection[str] | None = None,
     ) -> list[FaceRow]:
         """Return the nearest faces; see `Tables.nearest`. Threads may ask while another adds."""
         with self._guard:
-            return self._tables.nearest(expression, identity, count, apart)
+            return self._tables.nearest(expression, identity, count, apart, among)
 
     def _holds(self, name: str, photo: PhotoFile) -> bool:
         known = self._files.get(name)

@@ -1,12 +1,13 @@
 """The faces of a folder that are nearest in expression to one face."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from demo.answers import Box
+from demo.face_labels import Labels
 from demo.photo_files import PhotoFile
 from demo.search.index import FolderIndex
 from demo.search.tables import FaceRow
@@ -29,15 +30,16 @@ class Match:
 
     `face` counts from 1, the largest. `copies` are other files with the same content. Distances are
     Euclidean between unit vectors, 0 to 2; that of the identities is None where a version gives
-    none.
+    none. `box` is None where it isn't known; `labels` are those of a prepared set.
     """
 
     photo: PhotoFile
     copies: tuple[PhotoFile, ...]
     face: int
-    box: Box
+    box: Box | None
     distance: float
     identity_distance: float | None
+    labels: Labels = field(default_factory=dict)
 
     @property
     def same_person(self) -> bool | None:
@@ -52,10 +54,11 @@ class Match:
             "file": str(self.photo),
             "copies": [str(photo) for photo in self.copies],
             "face": self.face,
-            "box": list(self.box),
+            "box": None if self.box is None else list(self.box),
             "distance": self.distance,
             "identity_distance": self.identity_distance,
             "same_person": self.same_person,
+            **self.labels,
         }
 
 
@@ -66,6 +69,7 @@ def find_matches(
     count: int,
     others_first: bool = False,
     itself: tuple[str, int] | None = None,
+    filters: Mapping[str, str] | None = None,
 ) -> list[Match]:
     """Return the faces of a folder nearest in expression to a face, nearest first.
 
@@ -75,6 +79,7 @@ def find_matches(
         count: How many faces to return.
         others_first: Whether faces that may be the same person's come last.
         itself: Digest and face number to leave out: those of the face searched for.
+        filters: Values of labels that the faces must have.
 
     Raises:
         NoIdentity: Others are to come first, and the version gives no identity.
@@ -85,13 +90,22 @@ def find_matches(
     expression = np.array(face["expression"])
     identity = None if face["identity"] is None else np.array(face["identity"])
     apart = SAME_PERSON_WITHIN if others_first else None
-    rows = index.nearest(expression, identity, count + 1, apart)
-    files = index.photos_of({row.digest for row in rows})
+    among = index.photos_with(filters) if filters else None
+    rows = index.nearest(expression, identity, count + 1, apart, among)
+    files = among or index.photos_of({row.digest for row in rows})
     found = [row for row in rows if (row.digest, row.face) != itself and row.digest in files]
-    return [_match(row, files[row.digest]) for row in found[:count]]
+    return [_match(index, row, files[row.digest]) for row in found[:count]]
 
 
-def _match(row: FaceRow, files: Sequence[PhotoFile]) -> Match:
+def none_found(filters: Mapping[str, str]) -> str:
+    """Return in a sentence that no face was found."""
+    if not filters:
+        return "No other face is there."
+    wanted = ", ".join(f"{name} {value!r}" for name, value in filters.items())
+    return f"No other face has {wanted}."
+
+
+def _match(index: FolderIndex, row: FaceRow, files: Sequence[PhotoFile]) -> Match:
     return Match(
         photo=files[0],
         copies=tuple(files[1:]),
@@ -99,4 +113,5 @@ def _match(row: FaceRow, files: Sequence[PhotoFile]) -> Match:
         box=row.box,
         distance=row.distance,
         identity_distance=row.identity_distance,
+        labels=index.labels.of(files[0]),
     )

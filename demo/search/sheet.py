@@ -70,14 +70,16 @@ def match_html(match: Match, *, link: bool, name: str | None = None) -> str:
     """
     shown = escape(printable(name or match.photo))
     try:
-        face = cut_out(read_photo(match.photo.read()), match.box)
+        photo = read_photo(match.photo.read())
+        face = cut_out(photo, match.box or (0, 0, photo.shape[1], photo.shape[0]))
         picture = f'<img src="{jpeg_url(face)}" alt="Face {match.face} of {shown}">'
     except PhotoError:
         picture = f"<p>{GONE}</p>"
     if link and match.photo.member is None:
         shown = f'<a href="{escape(match.photo.path.resolve().as_uri())}">{shown}</a>'
+    notes = escape(match_notes(match))
     return (
-        f"<li><figure>{picture}<figcaption><b>{match.distance:.2f}</b> {shown}{match_notes(match)}"
+        f"<li><figure>{picture}<figcaption><b>{match.distance:.2f}</b> {shown}{notes}"
         "</figcaption></figure></li>"
     )
 
@@ -94,9 +96,12 @@ def cut_out(photo: UInt8[np.ndarray, "h w 3"], box: Box) -> UInt8[np.ndarray, "1
 
 
 def match_notes(match: Match) -> str:
-    """Return what there is to say of a match beside its file: face, person, copies."""
+    """Return what there is to say of a match beside its file: face, person, copies, labels."""
     face = f", face {match.face}" if match.face > 1 else ""
     same = f", {SAME_PERSON}" if match.same_person else ""
     count = len(match.copies)
     copies = f", and {count} {'copy' if count == 1 else 'copies'} of it" if count else ""
-    return face + same + copies
+    labels = "".join(
+        f", {name} {printable(value)}" for name, value in match.labels.items() if name != "set"
+    )
+    return face + same + copies + labels

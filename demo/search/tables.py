@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from demo.search.vectors import Vector, refresh_index, search_near
+from demo.search.lance import connect
+from demo.search.vectors import Building, Vector, quietly, refresh_index, search_near
 from demo.terminal import NotWritten
 from registry.errors import first_line
 
@@ -61,9 +62,7 @@ class Tables:
     def __init__(self, folder: Path, faces: str) -> None:
         self._folder, self._faces = folder, faces
         with self._failures():
-            import lancedb
-
-            self._database = lancedb.connect(folder)
+            self._database = connect(folder)
 
     def files(self) -> dict[str, FileRow]:
         """Return what is known of each file, by its name; of several rows the last counts."""
@@ -119,24 +118,33 @@ class Tables:
         if table is None:
             return
         with self._failures():
-            quoted = [f"'{digest}'" for digest in sorted(digests)]
-            for start in range(0, len(quoted), AT_ONCE):
-                table.delete(f"digest IN ({', '.join(quoted[start : start + AT_ONCE])})")
+            some = sorted(digests)
+            for start in range(0, len(some), AT_ONCE):
+                table.delete(_one_of(some[start : start + AT_ONCE]))
 
-    def compact(self) -> None:
-        """Put each table into few files, delete what was deleted for good, and other tables."""
+    def compact(self, building: Building = quietly) -> None:
+        """Put each table into few files, delete what was deleted for good, and other tables.
+
+        Args:
+            building: As for `refresh_index`.
+        """
         with self._failures():
             for name in self._names():
                 if name in (FILES, self._faces):
                     table = self._database.open_table(name)
                     table.optimize(cleanup_older_than=NO_OLD_VERSIONS, delete_unverified=True)
                     if name == self._faces:
-                        refresh_index(table, "expression")
+                        refresh_index(table, "expression", building=building)
                 else:
                     self._database.drop_table(name)
 
     def nearest(
-        self, expression: Vector, identity: Vector | None, count: int, apart: float | None
+        self,
+        expression: Vector,
+        identity: Vector | None,
+        count: int,
+        apart: float | None,
+        among: Collection[str] | None = None,
     ) -> list[FaceRow]:
         """Return the faces nearest in expression, nearest first; see `vectors`.
 
@@ -145,14 +153,16 @@ class Tables:
             identity: Its identity, if the version gives one.
             count: How many to return.
             apart: Faces whose identity is at most so far away come after all others; None: as any.
+            among: The digests of the contents whose faces may be returned; None: of all.
         """
         table = self._open(self._faces)
-        if table is None:
+        if table is None or (among is not None and not among):
             return []
+        condition = "" if among is None else _one_of(among)
         with self._failures():
             near = 0 if apart is None else _count_within(table, identity, apart)
             columns = [field.name for field in table.schema]
-            found = search_near(table, "expression", expression)
+            found = search_near(table, "expression", expression, condition)
             rows = found.select([*columns, "_distance"]).limit(count + near).to_list()
         faces = [_face_row(row, expression, identity) for row in rows]
         faces.sort(key=lambda row: (_is_within(row, apart), row.distance))
@@ -177,6 +187,12 @@ class Tables:
                 "on the disk, or delete it with `python -m demo search --forget FOLDER`, and "
                 "search again."
             ) from error
+
+
+def _one_of(digests: Iterable[str]) -> str:
+    """Return a condition in SQL: the content is one of these."""
+    quoted = ", ".join(f"'{digest}'" for digest in digests)
+    return f"digest IN ({quoted})"
 
 
 def _count_within(table: Any, identity: Vector | None, apart: float) -> int:

@@ -7,6 +7,8 @@ times the memory.
 """
 
 import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from typing import Any
 
@@ -26,28 +28,52 @@ BUILT_WITHIN = timedelta(hours=24)
 Vector = Float[np.ndarray, "_"]
 
 
+Building = Callable[[str], AbstractContextManager[None]]
+"""Reports, as a context, that what a sentence says is being done."""
+BUILDS = (
+    "Builds the index of {rows:,} faces in {partitions:,} partitions; Ctrl-C stops it without "
+    "harm: the next search builds it again."
+)
+ADDS = (
+    "Adds {rows:,} faces to the index; Ctrl-C stops it without harm: the next search adds them "
+    "again."
+)
+
+
+def quietly(_sentence: str) -> AbstractContextManager[None]:
+    """Report nothing."""
+    return nullcontext()
+
+
 def has_index(table: Any, column: str) -> bool:
     """Return whether a column of LanceDB's table has an index."""
     return any(index.columns == [column] for index in table.list_indices())
 
 
-def refresh_index(table: Any, column: str, indexed_from: int = INDEXED_FROM) -> None:
+def refresh_index(
+    table: Any, column: str, indexed_from: int = INDEXED_FROM, building: Building = quietly
+) -> None:
     """Build the index of a column where it is due, or add the rows that it lacks.
 
     Args:
         table: LanceDB's table.
         column: Its column of vectors.
         indexed_from: From how many rows on a table has an index.
+        building: Reports what is done; an index that is stopped meanwhile is not there.
     """
     from lancedb.index import IvfPq
 
     rows = table.count_rows()
-    if has_index(table, column):
-        table.optimize()
+    index = next((each for each in table.list_indices() if each.columns == [column]), None)
+    if index is not None:
+        left = index.num_unindexed_rows or 0
+        with building(ADDS.format(rows=left)) if left else nullcontext():
+            table.optimize()
     elif rows >= indexed_from:
         dims = table.schema.field(column).type.list_size  # one byte for each number of a vector
         config = IvfPq(num_partitions=math.isqrt(rows), num_sub_vectors=dims)
-        table.create_index(column, config=config, wait_timeout=BUILT_WITHIN)
+        with building(BUILDS.format(rows=rows, partitions=config.num_partitions)):
+            table.create_index(column, config=config, wait_timeout=BUILT_WITHIN)
 
 
 def search_near(table: Any, column: str, vector: Vector, filtered: str = "") -> Any:

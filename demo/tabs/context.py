@@ -8,7 +8,7 @@ from demo.answers import Provenance
 from demo.models import ModelServer
 from demo.photo_reader import PhotoReader
 from demo.prepared_photos import PreparedPhotos
-from demo.search.folder_search import FolderSearch
+from demo.search.background_search import BackgroundSearch
 from demo.shadow import NOTICE, Shadow
 from registry.catalog import ModelSpec
 from registry.crops import CropSpec
@@ -31,7 +31,7 @@ class PageContext:
     server: ModelServer
     mlflow_url: str | None
     reader: PhotoReader = field(default_factory=PhotoReader)
-    search: FolderSearch | None = None
+    search: BackgroundSearch | None = None
     shadow: Shadow = field(default_factory=Shadow)
     photos: PreparedPhotos | None = None
     """The data sets whose faces visitors may see beside the outcomes of evaluations, if any."""

@@ -1,6 +1,7 @@
 """Finds all faces of a photo, whichever way they are turned, and crops them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain
 
 import numpy as np
@@ -15,6 +16,11 @@ from registry.faces.roll import CLEARLY, CONFIRMED, LEAST, LEVEL, RollCheck
 
 SAME_FACE = 0.3
 """Two boxes that share more than this part of the smaller one hold the same face."""
+FILLING = (0.35, 0.8)
+"""A face's side over the photo's shorter side: from the first on NEAR's keypoints count too, from
+the second on they alone."""
+AGREEING_DEGREES = 30.0
+"""The keypoints of two finds of one face are averaged where their rolls differ by less."""
 MOST_UNSURE = 14
 """Of the finds in tiles that FAR is not sure of, the most confident get a close look."""
 UPSIDE_DOWN_OR_LYING = (1, 2, 3)
@@ -29,8 +35,8 @@ class FaceCropper:
     def faces(self, photo: UInt8[np.ndarray, "h w 3"]) -> list[Face]:
         """Return all faces of an RGB photo, largest first.
 
-        The far-range detector gets a copy of at most 640 px. Where it finds none, the photo may be
-        filled by one face: the close-range detector gets it with a grey frame around. For small
+        The far-range detector gets a copy of at most 640 px. Where it finds none, or one that fills
+        the photo, the close-range detector gets that copy with a grey frame around. For small
         faces the far-range detector gets overlapping tiles. The roll of each face is checked. Where
         faces lie or stand on their heads, or none is confirmed, copies turned by quarters of a
         circle are looked at in the same way.
@@ -78,13 +84,28 @@ class _Search:
         if there are small ones.
         """
         whole, up = copies.turned(self._copies.whole, quarters), 90.0 * quarters
-        found = self._roll.checked(self._detect([whole], FAR), up)
+        found = self._roll.checked(self._nearer(self._detect([whole], FAR), whole), up)
         if found:
             return found + self._small_faces(quarters, found)
         found = self._roll.checked(self._detect([copies.framed(whole)], NEAR), up)
         certain = [face for face in found if not face.uncertain_roll]
         small = self._small_faces(quarters, certain)
         return certain + small if small else found
+
+    def _nearer(self, far: list[Face], whole: DetectorInput) -> list[Face]:
+        """Return what FAR found, those that fill the photo by the keypoints of NEAR.
+
+        NEAR's are the better ones there (benchmarks/tight_faces.py). Between the two sizes of
+        FILLING both are averaged, so that a little more or less of background moves no crop much.
+        """
+        shares = [_share_of_near(face, self._photo.shape) for face in far]
+        if not any(shares):
+            return far
+        near = self._detect([copies.framed(whole)], NEAR)
+        return [
+            _averaged(face, near, share) if share else face
+            for face, share in zip(far, shares, strict=True)
+        ]
 
     def lying_faces(self, quarters: int) -> list[Face]:
         """Return what `faces` finds, if confirmed and not more upright in another turn."""
@@ -110,6 +131,32 @@ class _Search:
     def _detect(self, inputs: Sequence[DetectorInput], detector: Detector) -> list[Face]:
         found = chain(*self._detectors.faces(inputs, detector, self._photo.shape))
         return _distinct(sorted(found, key=lambda face: -face.confidence))
+
+
+def _share_of_near(face: Face, shape: tuple[int, ...]) -> float:
+    """Return how much NEAR's keypoints count for a face of a photo of `shape`, 0 to 1."""
+    return float(np.interp(face.side / min(shape[:2]), FILLING, (0.0, 1.0)))
+
+
+def _averaged(far: Face, near: Sequence[Face], share: float) -> Face:
+    """Return a face with its box and keypoints averaged with those of the same one in `near`.
+
+    The confidence stays FAR's. Where the two differ in which way is up, the more confident one is
+    returned.
+    """
+    same = next((face for face in near if _overlap(far.box, face.box) >= SAME_FACE), None)
+    if same is None:
+        return far
+    if abs((far.angle - same.angle + 180) % 360 - 180) > AGREEING_DEGREES:
+        return max(far, same, key=lambda face: face.confidence)
+    left, top, right, bottom = (
+        float(x) for x in (1 - share) * np.array(far.box) + share * np.array(same.box)
+    )
+    return replace(
+        far,
+        box=(left, top, right, bottom),
+        keypoints=(1 - share) * far.keypoints + share * same.keypoints,
+    )
 
 
 def _confirmed(faces: Sequence[Face]) -> list[Face]:

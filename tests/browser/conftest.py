@@ -127,6 +127,7 @@ def site(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 def visitor(browser: Browser, site: Site) -> Iterator[Visitor]:
     """Yield a visitor; a test fails where another host is requested or an error is reported."""
     with browser.new_context(permissions=["camera"]) as context:
+        context.set_default_timeout(TIMEOUT_MS)
         visitor = Visitor(context, site)
         context.on(
             "request", lambda request: visitor.hosts.add(urlsplit(request.url).hostname or "")

@@ -29,7 +29,7 @@ HARM = "<img src=x onerror='window.harmed=1'>"
 ACCURACY = Measurement(
     split="test", set="toy", metric="triplet_accuracy", value=0.75, low=0.7, high=0.8
 )
-FOLLOWS_WITHIN_SECONDS = 10
+FOLLOWS_WITHIN_SECONDS = 60
 
 
 def test_promotions_in_mlflow_change_the_answers_and_no_request_fails(

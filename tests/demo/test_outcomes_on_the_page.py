@@ -62,11 +62,9 @@ def test_a_triplet_shows_photos_votes_answers_and_margins(visitor: Visitor) -> N
         "Positive ben\n0 of 10 people find it odd",
         "Negative cleo <b>\n9 of 10 people find it odd",
     ]
-    assert answer.locator("img").evaluate_all("all => all.map(each => each.naturalWidth)") == [
-        320,
-        320,
-        320,
-    ]
+    expect(answer.locator("img")).to_have_count(3)
+    for photo in answer.locator("img").all():
+        expect(photo).to_have_js_property("naturalWidth", 320)
     rows = answer.locator(".versions li")
     assert rows.all_inner_texts() == ["dln/2 finds the negative odd: right, margin +0.500"]
     choose(page, "Beside", "dln/1")

@@ -30,6 +30,7 @@ MAINS: dict[str, Callable[[list[str]], int]] = {
 LONG_WORK = (
     "app.require_photos",
     "app.serve",
+    "demo.search_arguments.is_folder_or_zip",
     "demo.embed_command.embed",
     "demo.photo_files.PhotoFiles.check",
     "demo.photo_files.list_files",

@@ -19,7 +19,7 @@ from demo.access import Access
 from demo.metrics import PageMetrics
 from demo.models import ModelServer
 from demo.page import launch_page
-from demo.search.folder_search import FolderSearch
+from demo.search.page_search import page_search
 from registry import versions
 from registry.faces import FaceCropper
 from tests.conftest import unused_port
@@ -61,10 +61,10 @@ class Visitor:
         return FILE | {"path": path}
 
     def post(self, path: str, **options: Any) -> httpx.Response:
-        return httpx.post(f"{self.url}{path}", timeout=30, trust_env=False, **options)
+        return httpx.post(f"{self.url}{path}", timeout=60, trust_env=False, **options)
 
     def get(self, path: str, **options: Any) -> httpx.Response:
-        return httpx.get(f"{self.url}{path}", timeout=30, trust_env=False, **options)
+        return httpx.get(f"{self.url}{path}", timeout=60, trust_env=False, **options)
 
     def call(self, endpoint: str, data: list[Any]) -> httpx.Response:
         """Call an endpoint without listening for its answer."""
@@ -118,14 +118,14 @@ def opened_page(
 ) -> Iterator[str]:
     """Open a page over versions in memory, and give its URL; it follows aliases if it polls.
 
-    With `searched`, visitors may search this folder.
+    With `searched`, visitors may search this folder or table.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(versions, "resolve", fake.resolve)
         patch.setattr(versions, "load", fake.load)
         patch.setattr(versions, "card", lambda reference: f"# {reference}\n")
         server = ModelServer(poll_seconds, observe=metrics.count_call if metrics else None)
-        search = FolderSearch(searched, server, FaceCropper()) if searched else None
+        search = page_search(searched, server, FaceCropper()) if searched else None
         page = launch_page(
             server,
             port=unused_port(),

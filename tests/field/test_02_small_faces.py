@@ -11,6 +11,7 @@ from PIL import Image, ImageFilter
 
 from demo.predictors import read_photo_with_faces
 from registry.faces import Face, FaceCropper
+from registry.faces.roll import KEPT_DEGREES
 from registry.photos import read_photo
 
 MEGAPIXELS_12 = (4000, 3000)
@@ -119,7 +120,9 @@ def test_small_faces_of_a_turned_photo_are_found(
         paste(scene, people[number], 60 + 20 * number, (150 + 500 * number, 300.0, 0))
     faces = cropper.faces(np.ascontiguousarray(np.rot90(np.array(scene))))
     assert len(faces) == 3
-    assert all(abs(face.angle + 90) < 15 for face in faces)
+    rolls = [person.angle - 90 for _, person in reversed(people[:3])]
+    for face, roll in zip(faces, rolls, strict=True):
+        assert abs(face.angle - roll) < KEPT_DEGREES
 
 
 def noise() -> Image.Image:

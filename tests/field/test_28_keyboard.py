@@ -8,16 +8,13 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visitor
+from tests.browser.fading import wait_until_nothing_fades
 from tests.browser.test_page_in_browser import give
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 LEAST_TARGET_PX = 24
 THEMES = pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-NOTHING_FADES = """() =>
-  [...document.querySelectorAll(".pending")].every(each => getComputedStyle(each).opacity === "1")
-  && document.getAnimations().every(each => each.playState !== "running"
-    || each.effect.getKeyframes().every(frame => !("opacity" in frame || "color" in frame)))"""
 FOCUSED = """() => {
   const element = document.activeElement, style = getComputedStyle(element);
   return {
@@ -71,8 +68,8 @@ def test_focus_is_seen_targets_are_large_and_axe_finds_nothing_serious(
 
 
 def serious(page: Page) -> list[str]:
-    """Return what axe finds serious, once nothing is faded: Gradio fades what waits."""
-    page.wait_for_function(NOTHING_FADES)
+    """Return what axe finds serious, once nothing fades."""
+    wait_until_nothing_fades(page)
     found = Axe().run(page).response["violations"]
     return [
         f"{each['id']}: {node['html']}"

@@ -4,6 +4,8 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image, ImageEnhance
@@ -65,6 +67,26 @@ def folder(tmp_path: Path, shade: Shade) -> Path:
     for name, brightness in (("dark", 0.5), ("middle", 0.8), ("bright", 1.2)):
         shade(folder / f"{name}.png", brightness)
     return folder
+
+
+@pytest.fixture
+def prepared(folder: Path, tmp_path: Path) -> Path:
+    """Return a prepared set "actors" with those photos: two persons, a quote in one's name."""
+    place = tmp_path / "actors"
+    place.mkdir()
+    folder.rename(place / "crops")
+    rows = {"dark": ("Ann", 2), "middle": ("O'Neil", 2), "bright": ("O'Neil", None)}
+    table = pa.table(
+        {
+            "path": [f"crops/{name}.png" for name in rows],
+            "person": [person for person, _ in rows.values()],
+            "emotion": pa.array([emotion for _, emotion in rows.values()], pa.int32()),
+            "split": ["train"] * len(rows),
+        }
+    )
+    named = table.replace_schema_metadata({"set": "actors"})
+    pq.write_table(named, place / "index.parquet")
+    return place
 
 
 @pytest.fixture

@@ -11,7 +11,9 @@ import pytest
 from jaxtyping import Float
 
 from demo.search import face_collection, vectors
-from demo.search.face_collection import BadTable, FaceCollection
+from demo.search.face_collection import FaceCollection
+from demo.search.face_rows import BadTable
+from demo.search.tables import IndexFailed
 
 COUNT = 8000
 EMOTIONS = ("happy", "sad", "it's mixed")
@@ -123,7 +125,7 @@ def test_filters_find_the_nearest_of_those_that_meet_them(
     monkeypatch.setattr(vectors, "COMPARED_BELOW", compared_below)
     assert recall(indexed, table, **filters) >= (1 if compared_below else 0.98)
     found = indexed.nearest(expressions(table)[0], 5, filters)
-    assert all(each.filters.items() >= filters.items() for each in found)
+    assert all(each.labels.items() >= filters.items() for each in found)
 
 
 def test_rows_that_are_added_later_are_found_and_indexed(table: pa.Table, tmp_path: Path) -> None:
@@ -177,3 +179,41 @@ def test_what_is_no_table_of_faces_is_named(table: pa.Table, tmp_path: Path) -> 
     collection.add(write(plain, tmp_path / "plain.parquet"))
     with pytest.raises(BadTable, match="no column 'person'"):
         collection.nearest(np.eye(16)[0], 5, {"person": "p1"})
+    with pytest.raises(BadTable, match="have 16 numbers, and those of the dln in production 8"):
+        collection.nearest(np.eye(8)[0], 5)
+
+
+@pytest.mark.parametrize(
+    ("expression", "words"),
+    [(None, "no expression"), ([np.nan] * 16, "no number"), ([0.5] * 8, "no table of faces")],
+)
+def test_an_expression_that_is_no_vector_is_one_sentence(
+    table: pa.Table, tmp_path: Path, expression: list[float] | None, words: str
+) -> None:
+    values = [*table["expression"].to_pylist()[:3], expression]
+    column = pa.array(values, pa.list_(pa.float32()))
+    at = table.schema.get_field_index("expression")
+    file = write(table.slice(0, 4).set_column(at, "expression", column), tmp_path / "bad.parquet")
+    with pytest.raises(BadTable, match=words):
+        FaceCollection(tmp_path / "index").add(file)
+
+
+def test_a_row_that_changed_in_the_middle_is_taken_again(table: pa.Table, tmp_path: Path) -> None:
+    first = table.slice(0, 100)
+    collection = FaceCollection(tmp_path / "index")
+    collection.add(write(first, tmp_path / "faces.parquet"))
+    other = faces(1, seed=8)
+    changed = pa.concat_tables([first.slice(0, 50), other, first.slice(51)])
+    collection.add(write(changed, tmp_path / "faces.parquet"))
+    (found,) = collection.nearest(expressions(other)[0], 1)
+    assert (found.file, found.distance) == ("8-0.jpg", pytest.approx(0, abs=1e-3))
+    assert collection.count() == 100
+
+
+def test_a_damaged_index_is_not_taken_for_a_bad_table(table: pa.Table, tmp_path: Path) -> None:
+    file = write(table.slice(0, 100), tmp_path / "faces.parquet")
+    FaceCollection(tmp_path / "index").add(file)
+    for path in (tmp_path / "index").rglob("*.lance/*/*"):
+        path.write_bytes(b"damaged")
+    with pytest.raises(IndexFailed, match="can't be read or written"):
+        FaceCollection(tmp_path / "index").add(file)

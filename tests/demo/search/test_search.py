@@ -110,6 +110,7 @@ def test_a_zip_is_searched_as_a_folder_is(
         (["{folder}", "{query}", "--face", "2"], "There is no face 2"),
         (["{folder}"], "Name a QUERY, or --forget"),
         (["{query}", "{query}"], "is no folder and no zip"),
+        (["faces.lance", "{query}"], "is a table of LanceDB, which can't be searched"),
         (["{folder}", "{query}", "--count", "0"], "--count 0 finds nothing"),
         (["{folder}", "{query}", "-o", "found.png"], "does not end with .html"),
         (["{folder}", "{folder}"], "Only one photo can be searched for"),

@@ -78,7 +78,8 @@ def test_the_nearest_faces_are_shown_with_their_distances_by_keyboard_alone(
         "bright <i>.png, perhaps the same person",
     ]
     assert float(captions.nth(0).locator("b").inner_text()) > 0
-    assert answer.locator("img").evaluate_all("all => all.every(each => each.naturalWidth)")
+    for photo in answer.locator("img").all():
+        page.wait_for_function("image => image.naturalWidth > 0", arg=photo.element_handle())
     assert str(searched) not in page.content()
 
 

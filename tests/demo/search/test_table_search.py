@@ -7,6 +7,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from demo.__main__ import main
+from demo.models import ModelServer
+from demo.search.face_collection import FaceCollection
+from demo.search.face_rows import BadTable
+from demo.search.table_search import TableSearch
+from tests.demo.fakes import FakeRegistry
+from tests.demo.search.conftest import ColourNetwork
 
 pytestmark = pytest.mark.usefixtures("log_folder", "network")
 Printed = pytest.CaptureFixture[str]
@@ -51,7 +57,12 @@ def test_what_a_table_can_not_do_is_one_sentence(
         assert main(["search", str(table), str(query), *options]) == 2
         assert words in capsys.readouterr().err
     assert main(["search", str(folder), str(query), "--emotion", "happy"]) == 2
-    assert "for a table of faces" in capsys.readouterr().err
+    assert "is for a prepared data set or a table of faces" in capsys.readouterr().err
+    index = ["--index", "s3://anna:s3cr3t@bucket/faces"]
+    assert main(["search", str(table), str(query), *index]) == 2
+    printed = capsys.readouterr()
+    assert "AWS_SECRET_ACCESS_KEY" in printed.err
+    assert "s3cr3t" not in printed.err + printed.out
 
 
 def test_vectors_of_another_version_are_refused(table: Path, query: Path, capsys: Printed) -> None:
@@ -60,3 +71,73 @@ def test_vectors_of_another_version_are_refused(table: Path, query: Path, capsys
     pq.write_table(faces.set_column(at, "version", [[2] * len(faces)]), table)
     assert main(["search", str(table), str(query)]) == 2
     assert "holds vectors of version 2" in capsys.readouterr().err
+
+
+def test_faces_of_a_prepared_set_are_chosen_by_its_labels(
+    prepared: Path, query: Path, tmp_path: Path, capsys: Printed
+) -> None:
+    table = tmp_path / "actors.parquet"
+    assert main(["embed", str(prepared), "-o", str(table)]) == 0
+    rows = {Path(row["file"]).stem: row for row in pq.read_table(table).to_pylist()}
+    labels = [{key: row[key] for key in ("person", "emotion", "set")} for row in rows.values()]
+    assert dict(zip(rows, labels, strict=True)) == {
+        "bright": {"person": "O'Neil", "emotion": None, "set": "actors"},
+        "dark": {"person": "Ann", "emotion": "sad", "set": "actors"},
+        "middle": {"person": "O'Neil", "emotion": "sad", "set": "actors"},
+    }
+    for place in (table, prepared):
+        for options, names in {
+            ("--person", "O'Neil"): ["middle", "bright"],
+            ("--emotion", "sad", "--set", "actors"): ["dark", "middle"],
+            ("--person", "Ann' OR 1=1 --"): [],
+        }.items():
+            capsys.readouterr()
+            assert main(["search", str(place), str(query), *options, "--json"]) == 0
+            matches = json.loads(capsys.readouterr().out)["matches"]
+            assert [Path(each["file"]).stem for each in matches] == names
+            assert all(each["set"] == "actors" for each in matches)
+        assert main(["search", str(place), str(query), "--person", "Nobody"]) == 0
+        assert "No other face has person 'Nobody'." in capsys.readouterr().out
+
+
+def test_the_index_of_a_prepared_set_is_no_table_and_the_sentence_names_the_way(
+    prepared: Path, query: Path, capsys: Printed
+) -> None:
+    assert main(["search", str(prepared / "index.parquet"), str(query)]) == 2
+    (sentence,) = capsys.readouterr().err.splitlines()
+    assert "search the set's folder" in sentence
+
+
+def test_forget_deletes_an_index_that_is_kept_elsewhere(
+    table: Path, query: Path, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    assert main(["search", str(table), str(query), "--index", str(elsewhere)]) == 0
+    assert any(elsewhere.rglob("*.lance/data/*"))
+    assert main(["search", str(table), "--forget", "--index", str(elsewhere)]) == 0
+    assert not any(path.is_file() for path in elsewhere.rglob("faces.lance/*"))
+
+
+def test_ctrl_c_while_the_index_is_built_is_one_sentence(
+    table: Path, query: Path, capsys: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FaceCollection, "refresh", stopped)
+        assert main(["search", str(table), str(query)]) == 130
+    assert "an unfinished index is built again" in capsys.readouterr().err
+    assert main(["search", str(table), str(query)]) == 0
+
+
+def test_the_page_names_no_folder_of_this_machine_when_a_table_is_of_another_version(
+    table: Path, registry: FakeRegistry, network: ColourNetwork
+) -> None:
+    registry.put("dln", 4, network)
+    search = TableSearch(table, ModelServer(poll_seconds=None))
+    with pytest.raises(BadTable) as refused:
+        search.update()
+    sentence = search.sentence(refused.value)
+    assert sentence.startswith("faces.parquet holds vectors of version 3 of the dln")
+    assert str(table.parent) not in sentence

@@ -104,7 +104,7 @@ def test_a_video_becomes_a_plot_and_a_table(
     answer = page.locator("#video-answer")
     expect(answer.locator("h2")).to_have_text("One face in 4 frames")
     plot = answer.get_by_role("img", name="The probability of each emotion over time")
-    assert plot.evaluate("image => image.naturalWidth") > 500
+    page.wait_for_function("image => image.naturalWidth > 500", arg=plot.element_handle())
     with page.expect_download() as download:
         page.locator("#video").get_by_role("button", name="Download the table").click()
     download.value.save_as(tmp_path / "table.csv")

@@ -1,12 +1,16 @@
-"""Photos in an object store: moto's S3 server on this machine stands for any."""
+"""Photos and indexes in an object store: moto's S3 server on this machine stands for any."""
 
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from demo.__main__ import main
+from demo.search.face_collection import FaceCollection
+from tests.demo.search.test_face_collection import expressions, faces, recall, write
 from tests.team.ray.conftest import PHOTOS
 from tests.team.ray.test_embed import rows
 
@@ -68,3 +72,49 @@ def test_what_is_not_stored_is_one_sentence(
     assert main(["embed", f"s3://{missing}", "-o", str(tmp_path / "f.parquet")]) == 2
     (sentence,) = capsys.readouterr().err.splitlines()
     assert f"s3://{missing}" in sentence
+
+
+def test_an_index_in_a_bucket_is_written_grows_is_searched_and_deleted(
+    bucket: str, tmp_path: Path
+) -> None:
+    table = faces(3000)
+    place = f"{bucket}/index"
+    collection = FaceCollection(place, indexed_from=2000)
+    assert collection.add(write(table, tmp_path / "faces.parquet")) == 3000
+    assert recall(collection, table) >= 0.98
+    assert recall(collection, table, person="p7", emotion="it's mixed") == 1
+    grown = pa.concat_tables([table, faces(300, seed=3)])
+    again = FaceCollection(place, indexed_from=2000)
+    assert again.add(write(grown, tmp_path / "faces.parquet")) == 300
+    assert again.nearest(expressions(grown)[3100], 1)[0].file == "3-100.jpg"
+    assert again.add(tmp_path / "faces.parquet") == 0
+    assert stored("index/faces.lance/_indices/")
+    again.drop()
+    assert stored("index/faces.lance/") == []
+
+
+def test_the_command_keeps_its_index_in_a_bucket_and_repeats_no_credentials(
+    bucket: str, album: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], registry: Path
+) -> None:
+    table, query = tmp_path / "faces.parquet", str(album / "photos" / "00.jpg")
+    assert main(["embed", str(album / "more.zip"), "-o", str(table), "--local"]) == 0
+    search = ["search", str(table), query, "--local", "--json"]
+    capfd.readouterr()
+    assert main(search) == 0
+    here = json.loads(capfd.readouterr().out)["matches"]
+    assert main([*search, "--index", f"{bucket}/kept"]) == 0
+    assert json.loads(capfd.readouterr().out)["matches"] == here
+    assert stored("kept/faces.lance/data/")
+    assert main([*search, "--index", "s3://no-bucket/kept"]) == 2
+    printed = capfd.readouterr()
+    (sentence,) = printed.err.splitlines()
+    assert sentence.startswith("The index at s3://no-bucket/kept can't be read or written")
+    (log,) = (registry / "logs").glob("demo*.log")
+    assert "no-bucket" in log.read_text()
+    assert SECRET not in printed.out + printed.err + log.read_text()
+
+
+def stored(prefix: str) -> list[str]:
+    """Return the keys of the bucket's objects that begin so."""
+    found = boto3.client("s3").list_objects_v2(Bucket="album", Prefix=prefix)
+    return [each["Key"] for each in found.get("Contents", [])]

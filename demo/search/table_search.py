@@ -1,0 +1,81 @@
+"""The page's search of a table of faces that `embed` wrote."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from demo.answers import Embedding
+from demo.embedding_table import file_name
+from demo.photo_files import PhotoFile, photo_at
+from demo.predictors import ModelProvider
+from demo.search.background_search import BackgroundSearch, NotReady
+from demo.search.face_collection import FaceCollection, FoundFace
+from demo.search.face_rows import require_version
+from demo.search.matches import Match
+from demo.search.table_index import updated
+from registry.catalog import DLN
+
+BEING_INDEXED = "The faces are being indexed; try again soon."
+MOST_CHOICES = 1000
+"""So many values of a label are offered; others can be typed."""
+
+
+class TableSearch(BackgroundSearch):
+    """Searches one table, and shows the faces' photos, which have to be where `embed` read them.
+
+    Args:
+        table: The Parquet file.
+        server: The version of the dln that answers.
+    """
+
+    knows_people = False
+
+    def __init__(self, table: Path, server: ModelProvider) -> None:
+        super().__init__(table, server)
+        self._collection: FaceCollection | None = None
+        self._version: int | None = None
+        self._choices: Mapping[str, Sequence[str]] = {}
+
+    def status(self) -> str:
+        """Return in a sentence or two what can be searched now, and what can't."""
+        if self._collection is None:
+            return self.problem or BEING_INDEXED
+        sentence = f"{self._collection.count():,} faces can be searched."
+        return f"{sentence} {self.problem}" if self.problem else sentence
+
+    def choices(self) -> Mapping[str, Sequence[str]]:
+        """Return the labels by which faces can be chosen, and their values."""
+        return self._choices
+
+    def name_of(self, photo: PhotoFile) -> str:
+        """Return the name of a photo's file, without its folders."""
+        return Path(photo.member or photo.path).name
+
+    def matches(
+        self, face: Embedding, count: int, *, others_first: bool, filters: Mapping[str, str]
+    ) -> list[Match]:
+        """Return the faces nearest in expression; see `find`. Others can't come first."""
+        assert not others_first
+        if self._collection is None or self._version != face.provenance.version:
+            raise NotReady(self.problem or BEING_INDEXED)
+        found = self._collection.nearest(face.expression, count, filters)
+        return [self._match(each) for each in found]
+
+    def update(self) -> None:
+        """Add the rows that are new; build the index where it is due."""
+        number = self.server.model(DLN.name).version.number
+        require_version(self.place, number)
+        collection = updated(self.place)
+        values = {name: collection.values(name, MOST_CHOICES) for name in collection.columns}
+        self._choices = {name: found for name, found in values.items() if found}
+        self._collection, self._version = collection, number
+
+    def _match(self, found: FoundFace) -> Match:
+        return Match(
+            photo=photo_at(file_name(found.file), self.place.parent),
+            copies=(),
+            face=found.face,
+            box=found.box,
+            distance=found.distance,
+            identity_distance=None,
+            labels=found.labels,
+        )
