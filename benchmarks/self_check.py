@@ -164,8 +164,8 @@ def _row(title: str, test: Measured, rows: np.ndarray, name: str, limit: float) 
     warned = (values > limit).astype(float)
     cells = (
         _cell(lambda w: float(roc_auc_score(worse, values, sample_weight=w)), people),
-        _cell(lambda w: float(np.average(warned[worse], weights=w[worse])), people),
-        _cell(lambda w: float(np.average(warned[~worse], weights=w[~worse])), people),
+        _cell(lambda w: _mean(warned[worse], w[worse]), people),
+        _cell(lambda w: _mean(warned[~worse], w[~worse]), people),
     )
     return f"| {title} | " + " | ".join(cells) + " |"
 
@@ -173,7 +173,7 @@ def _row(title: str, test: Measured, rows: np.ndarray, name: str, limit: float) 
 def _cell(statistic: Callable[[np.ndarray], float], people: np.ndarray) -> str:
     """Return a statistic of weighted transfers with its interval."""
     drawn = [statistic(w) for chunk in cluster_weights(people) for w in chunk]
-    low, high = np.percentile(drawn, [2.5, 97.5])
+    low, high = np.nanpercentile(drawn, [2.5, 97.5])
     return f"{statistic(np.ones(len(people))):.2f} ({low:.2f} to {high:.2f})"
 
 
@@ -193,7 +193,7 @@ def _strengths(test: Measured, warned: np.ndarray) -> Iterator[str]:
 
 
 def _mean(values: np.ndarray, weights: np.ndarray) -> float:
-    return float(np.average(values, weights=weights))
+    return float(weights @ values / weights.sum()) if weights.any() else np.nan
 
 
 def _measured(pairs: CheckPairs, shapes: Vectors, cache: Path) -> Measured:
