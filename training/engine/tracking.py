@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from tenacity import Retrying, retry_if_exception_message, stop_after_attempt, wait_random
 
 from registry import artifacts, measurements, outcomes, signature, store
 from registry.errors import RegistryError
@@ -141,7 +142,9 @@ class Tracker:
         source: FileSystemDatasetSource = LocalArtifactDatasetSource(folder)
         part = MetaDataset(source, name=f"{name} {split}", digest=digest[:36])
         with self._writing(f"The data set {name}"):
-            mlflow.log_input(part, context=split, tags=dict(tags))
+            for attempt in _again_where_another_run_was_first():
+                with attempt:
+                    mlflow.log_input(part, context=split, tags=dict(tags))
 
     def check(self) -> None:
         """Raise, within seconds, unless the store answers; a database put back is opened again."""
@@ -210,6 +213,21 @@ class Tracker:
             logger.exception("Run %s is not ended.", self.run_id)
         else:
             self._mark.close()
+
+
+def _again_where_another_run_was_first() -> Retrying:
+    """Return attempts to log a data set of an experiment.
+
+    MLflow looks for the data set and then inserts it; where another run of the experiment inserts
+    it in between, the database refuses the second, and the next attempt finds it.
+    """
+    refused = "UNIQUE constraint failed|duplicate key value"
+    return Retrying(
+        retry=retry_if_exception_message(match=f"(?s).*({refused})"),
+        stop=stop_after_attempt(5),
+        wait=wait_random(0, 1),
+        reraise=True,
+    )
 
 
 def is_active(run_id: str) -> bool:
