@@ -27,8 +27,7 @@ TORCHRUN = (
 
 def train(runs: Path, start: tuple[str, ...], *options: str) -> dict[str, torch.Tensor]:
     """Train and register in a process of its own, and return the weights of the version."""
-    branch = ("--network.no-subtract", "--network.no-flip-average")  # half as much to export
-    recipe = ("emotion-smoke", *branch, "--epochs", "1", "--device", "cpu", "--runs", str(runs))
+    recipe = ("emotion-smoke", "--epochs", "1", "--device", "cpu", "--runs", str(runs))
     done = subprocess.run(
         [sys.executable, *start, "train", *recipe, *options, "--json"],
         capture_output=True, text=True, timeout=300, check=False, env=environment(), cwd=runs.parent
