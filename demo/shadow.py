@@ -106,9 +106,9 @@ class Candidate:
             difference: Returns whether two answers differ, and by how much their numbers do.
         """
         for answer, other in zip(answers, others, strict=True):
+            if answer.provenance.run_id == other.provenance.run_id:
+                continue  # it, or its copy, has been put into production meanwhile
             key = answer.provenance.version, answer.provenance.run_id
-            if key == (other.provenance.version, other.provenance.run_id):
-                continue  # it has been put into production meanwhile
             old = self._comparisons.pop(key, Comparison(champion=key[0]))
             differs, by = difference(answer, other)
             self._comparisons[key] = Comparison(

@@ -4,6 +4,7 @@ import gc
 import threading
 import weakref
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from demo.tabs.model_report import shadow_html
 from registry.catalog import EMOTION, EMOTIONS
 from registry.errors import BadVersion
 from registry.faces import FaceCropper
-from tests.demo.fakes import ALIKE, FakeRegistry, Network, answers
+from tests.demo.fakes import ALIKE, FakeRegistry, Network, answers, version
 from tests.demo.test_models import blocked, raises, until
 
 CROPPER = FaceCropper()
@@ -159,10 +160,13 @@ def test_no_visitor_waits_and_what_is_too_much_is_left_out(
     shadow.close()
 
 
-def test_a_version_is_not_compared_with_itself(
-    registry: FakeRegistry, shadow: Shadow, group: Photo
+@pytest.mark.parametrize("number", [3, 5], ids=["itself", "its copy"])
+def test_a_version_is_not_compared_with_itself_or_its_copy(
+    registry: FakeRegistry, shadow: Shadow, group: Photo, number: int
 ) -> None:
-    registry.put("emotion", 3, always("sad"), CANDIDATE_PX)
+    registry.put("emotion", number, always("sad"), CANDIDATE_PX)
+    same_run = replace(version("emotion", number, CANDIDATE_PX), run_id=f"{3:032x}")
+    registry.production["emotion"] = same_run
     server = ModelServer(poll_seconds=None)
     asked = threading.Event()
     shadow.recognise(group, EmotionRecognizer(server).recognise(group))
