@@ -7,13 +7,14 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from registry.console import native_silence
 from registry.devices import MOST_THREADS
 from registry.errors import first_line
 
-ADDRESS = "RAY_ADDRESS"
+ADDRESS, AUTH_MODE = "RAY_ADDRESS", "RAY_AUTH_MODE"
 THIS_MACHINE = "local"
 LOOPBACK = "127.0.0.1"
 OBJECT_STORE_BYTES = 256 * 2**20
@@ -74,6 +75,8 @@ def require_ray() -> Any:
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    if _has_token():  # `ray start` asks for it then, and Ray's clients don't send it by themselves
+        os.environ.setdefault(AUTH_MODE, "token")
     try:
         import ray
     except ImportError as error:
@@ -81,11 +84,18 @@ def require_ray() -> Any:
     return ray
 
 
+def _has_token() -> bool:
+    """Return whether this user has a token of Ray's authentication, where Ray looks for it."""
+    if os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH"):
+        return True
+    return (Path.home() / ".ray" / "auth_token").is_file()
+
+
 @contextmanager
 def joined() -> Iterator[Cluster]:
     """Give the cluster at RAY_ADDRESS, or Ray started on this machine, until the block ends.
 
-    On this machine it listens at 127.0.0.1 alone, and what it wrote is deleted at the end.
+    On this machine it answers only who sends its token, and what it wrote is deleted at the end.
 
     Raises:
         ClusterError: Ray is not installed, can't be reached or can't be started, or it failed while

@@ -16,6 +16,7 @@ from tests.team.processes import STARTS_WITHIN_SECONDS, Server, unused_ports
 from tests.test_app import until
 from training.datasets.prepare import prepare
 
+os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "of tests " * 8}  # else it writes one
 pytest.importorskip("ray", reason="needs Ray: install the extra [ray]")
 
 PHOTOS = 12
