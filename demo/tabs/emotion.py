@@ -22,7 +22,10 @@ from registry.catalog import EMOTION
 from registry.errors import RegistryError
 
 ADD_PHOTO = "Add a photo of one or more faces, and read here which emotion each shows."
-THRESHOLD = f'Below {NOT_SURE_BELOW:.0%} for the likeliest emotion, the answer is "not sure".'
+THRESHOLD = (
+    f'Below {NOT_SURE_BELOW:.0%} for the likeliest emotion the answer is "not sure", and names the '
+    "likeliest ones. About faces unlike those it learned from, a version can be sure and wrong."
+)
 TABLE_NAME = "emotions.csv"
 PHOTO_PX = 400
 

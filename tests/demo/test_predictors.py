@@ -17,6 +17,7 @@ from demo.predictors import (
     Photo,
     TripletComparer,
     closest_pair,
+    emotion_sentence,
     read_photo_with_faces,
 )
 from registry.catalog import EMOTIONS
@@ -177,7 +178,7 @@ def test_probabilities_are_sorted_and_a_low_top_is_not_sure(
     assert sum(shown) == pytest.approx(1)
     assert shown[0] == pytest.approx(top, abs=1e-5)
     assert answer.sure == (top >= NOT_SURE_BELOW)
-    assert answer.sentence.startswith("not sure" if not answer.sure else "disgust")
+    assert answer.sentence.startswith("not sure: disgust (" if not answer.sure else "disgust, ")
     shot = photo(1)
     turned = Photo(shot.pixels, (replace(face(0), uncertain_roll=True),), FlatCropper())
     (doubtful,) = EmotionRecognizer(server).recognise(turned)
@@ -188,6 +189,21 @@ def test_probabilities_are_sorted_and_a_low_top_is_not_sure(
     assert compared.sentence.endswith(
         " Note: it is uncertain which side of the face in photo 2 is up."
     )
+
+
+@pytest.mark.parametrize(
+    ("shares", "sentence"),
+    [
+        ([0.55, 0.31, 0.14], "not sure: neutral (55%) or happy (31%)"),
+        ([0.35, 0.3, 0.2, 0.15], "not sure: neutral (35%), happy (30%) or sad (20%)"),
+        ([0.9, 0.1], "neutral, 90%"),
+    ],
+)
+def test_an_unsure_answer_names_the_emotions_between_which_it_is(
+    shares: list[float], sentence: str
+) -> None:
+    ordered = dict(zip(EMOTIONS, shares, strict=False))
+    assert emotion_sentence(ordered, face(0))[2] == sentence
 
 
 def test_a_missing_face_is_reported_before_the_registry_is_read(server: ModelServer) -> None:
