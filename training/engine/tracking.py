@@ -221,9 +221,8 @@ def _again_where_another_run_was_first() -> Retrying:
     MLflow looks for the data set and then inserts it; where another run of the experiment inserts
     it in between, the database refuses the second, and the next attempt finds it.
     """
-    refused = "UNIQUE constraint failed|duplicate key value"
     return Retrying(
-        retry=retry_if_exception_message(match=f"(?s).*({refused})"),
+        retry=retry_if_exception_message(match="(?s).*(UNIQUE constraint|duplicate key value)"),
         stop=stop_after_attempt(5),
         wait=wait_random(0, 1),
         reraise=True,
