@@ -27,10 +27,13 @@ class Uncopied(Line):
 
 
 def run(recipe: LineRecipe, task: LineTask) -> Progress:
-    """Run the loop alone; nothing is registered."""
+    """Run the loop alone, and wait until MLflow has its metrics; nothing is registered."""
     loop = Loop("line", recipe, task)
     try:
-        return loop.run()
+        progress = loop.run()
+        assert loop.events is not None
+        loop.events.finish(progress.pending)
+        return progress
     finally:
         if loop.tracker:
             loop.tracker.close()
