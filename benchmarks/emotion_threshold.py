@@ -3,11 +3,11 @@
     python benchmarks/emotion_threshold.py ../shared/data data/ferplus data/lfw-emotion data/london
 
 An answer is sure where the likeliest emotion has at least the threshold's probability. Each row
-holds a threshold: the share of faces that get a sure answer, and the share of those that is wrong,
-with its 95 % interval by bootstrap over faces. The last lines name the lowest threshold at which
-that interval stays below MOST_WRONG on the validation faces of every set. The columns of sfhq hold
-synthetic people, found by the words that they were asked for: rough labels, and faces of a kind
-that no training knew.
+holds a set's faces and a threshold: the share of them that gets a sure answer, and the share of
+those answers that is wrong, with its 95 % interval by bootstrap over faces. The last line names the
+lowest threshold at which that interval stays below MOST_WRONG on the validation faces of every set
+with at least FEWEST of them. sfhq holds synthetic people, found by the words that they were asked
+for: rough labels, and faces of a kind that no training knew.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from registry.photos import read_photo
 from training.datasets.prepared import Prepared
 from training.engine.inference import GraphModule, outputs
 
-MOST_WRONG = 0.15
+MOST_WRONG, FEWEST = 0.15, 100
 THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(8, 19))
 ASKED_FOR = {"angry": "anger", "surprised": "surprise", "smiling": "happy", "sad": "sad"}
 """The words that sfhq's people were asked for by, and the emotions they mean."""
@@ -44,14 +44,15 @@ def main(shared: Path, folders: list[Path], reference: str) -> None:
     model = versions.load(reference, "cpu")
     measured = dict(_prepared(model, folders))
     measured["sfhq", "asked for"] = _synthetic(model, shared / "sfhq")
-    names = [f"{name}, {split}" for name, split in measured]
-    table = Table("threshold", *(f"{each}: {what}" for each in names for what in ("sure", "wrong")))
-    for threshold in THRESHOLDS:
-        cells = [cell for each in measured.values() for cell in _cells(each, threshold)]
-        table.add_row(f"{threshold:.2f}", *cells)
-    console = Console(file=sys.stdout, width=40 + 26 * len(names))
+    table = Table("faces", "threshold", "sure", "wrong")
+    for (name, split), answers in measured.items():
+        for threshold in THRESHOLDS:
+            title = f"{name}, {split}: {len(answers[0]):,}"
+            table.add_row(title, f"{threshold:.2f}", *_cells(answers, threshold))
+    console = Console(file=sys.stdout, width=100)
     console.print(table)
     validation = [each for (_, split), each in measured.items() if split == "validation"]
+    validation = [each for each in validation if len(each[0]) >= FEWEST]
     reached = (
         t for t in THRESHOLDS if all(_wrong(*each, t)[2] < MOST_WRONG for each in validation)
     )
