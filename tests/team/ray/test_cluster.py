@@ -2,6 +2,8 @@
 
 import errno
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -10,9 +12,10 @@ import pytest
 
 import demo.__main__
 import training.__main__
-from registry.ray_cluster import Workers, joined
+from registry.ray_cluster import AUTH_MODE, Workers, joined
 from registry.ray_map import map_items
 from tests.conftest import unused_port
+from tests.team.ray.conftest import environment
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("registry")]
 
@@ -55,6 +58,21 @@ def test_a_cluster_that_does_not_answer_is_one_sentence(
     (sentence,) = capsys.readouterr().err.splitlines()
     assert "can't be reached" in sentence
     assert "RAY_ADDRESS" in sentence
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_cluster_that_asks_for_a_token_is_joined_where_the_user_has_it(
+    examples: Path, tmp_path: Path
+) -> None:
+    """Ray's own clients send none unless they are asked to."""
+    arguments = ["embed", str(examples), "faces.parquet", "--ray", "--workers", "9999"]
+    own = {name: value for name, value in environment().items() if name != AUTH_MODE}
+    assert "RAY_AUTH_TOKEN" in own
+    done = subprocess.run(
+        [sys.executable, "-m", "demo", *arguments],
+        capture_output=True, text=True, timeout=240, check=False, env=own, cwd=tmp_path
+    )  # fmt: skip
+    assert "9999 workers can't run on the" in done.stderr
 
 
 @pytest.mark.usefixtures("cluster")
