@@ -103,7 +103,7 @@ def _matches(command: Search, index: FolderIndex, query: PhotoFile, face: Answer
 def _show(
     command: Search, index: FolderIndex, folder: PhotoFiles, face: Answer, matches: Sequence[Match]
 ) -> None:
-    faces, photos = index.count_faces(), len(folder.usable) - folder.refused
+    faces, photos = index.faces, len(folder.usable) - folder.refused
     if command.json:
         found = {"matches": [match.to_dict() for match in matches]}
         searched = {"file": str(command.query), "folder": str(command.folder)}

@@ -44,8 +44,7 @@ class FolderSearch(BackgroundSearch):
         """Return in a sentence or two what can be searched now, and what can't."""
         if self._index is None:
             return self.problem or NOT_YET
-        faces = self._index.count_faces()
-        sentences = [f"{faces:,} faces can be searched."]
+        sentences = [f"{self._index.faces:,} faces can be searched."]
         if self._done < self._all:
             sentences.append(f"{self._done:,} of {self._all:,} photos are computed so far.")
         if self._refused:

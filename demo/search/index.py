@@ -58,6 +58,9 @@ class FolderIndex:
         self._with_faces: set[str] = set()
         self._new_files: list[FileRow] = []
         self._new_faces: list[dict[str, Any]] = []
+        self.faces = 0
+        """How many faces are written; kept here, because the tables are rewritten at times and a
+        visitor who asks then would get an error."""
         self.read()
 
     def __enter__(self) -> "FolderIndex":
@@ -83,6 +86,7 @@ class FolderIndex:
         """Read from disk which photos are known."""
         self._files, self._with_faces = self._tables.files(), self._tables.digests()
         self._without_face = {row.digest for row in self._files.values() if not row.has_face}
+        self.faces = self._tables.count_faces()
 
     def left(self, photos: Iterable[PhotoFile]) -> list[PhotoFile]:
         """Take these for the photos of the folder; return those that are new or were changed.
@@ -122,7 +126,7 @@ class FolderIndex:
     def write(self) -> None:
         """Write what was added since; the faces first, so that no file is known without them."""
         self._tables.add_faces(self._new_faces)
-        self._new_faces = []
+        self.faces, self._new_faces = self._tables.count_faces(), []
         if self._new_files:
             self._tables.add_files(self._new_files)
             self._new_files = []
@@ -152,10 +156,6 @@ class FolderIndex:
             if row.digest in digests and name in self._photos:
                 found.setdefault(row.digest, []).append(self._photos[name])
         return found
-
-    def count_faces(self) -> int:
-        """Return the number of faces."""
-        return self._tables.count_faces()
 
     def photos_with(self, filters: Mapping[str, str]) -> dict[str, list[PhotoFile]]:
         """Return the folder's photos with these labels, by the digests of their contents."""

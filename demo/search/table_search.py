@@ -12,6 +12,7 @@ from demo.search.face_collection import FaceCollection, FoundFace
 from demo.search.face_rows import require_version
 from demo.search.matches import Match
 from demo.search.table_index import updated
+from demo.search.tables import IndexFailed
 from registry.catalog import DLN
 
 BEING_INDEXED = "The faces are being indexed; try again soon."
@@ -33,13 +34,15 @@ class TableSearch(BackgroundSearch):
         super().__init__(table, server)
         self._collection: FaceCollection | None = None
         self._version: int | None = None
+        self._faces = 0
+        self._updating = False
         self._choices: Mapping[str, Sequence[str]] = {}
 
     def status(self) -> str:
         """Return in a sentence or two what can be searched now, and what can't."""
         if self._collection is None:
             return self.problem or BEING_INDEXED
-        sentence = f"{self._collection.count():,} faces can be searched."
+        sentence = f"{self._faces:,} faces can be searched."
         return f"{sentence} {self.problem}" if self.problem else sentence
 
     def choices(self) -> Mapping[str, Sequence[str]]:
@@ -57,16 +60,26 @@ class TableSearch(BackgroundSearch):
         assert not others_first
         if self._collection is None or self._version != face.provenance.version:
             raise NotReady(self.problem or BEING_INDEXED)
-        found = self._collection.nearest(face.expression, count, filters)
+        try:
+            found = self._collection.nearest(face.expression, count, filters)
+        except IndexFailed:
+            if self._updating:  # a table whose rows were changed is written again
+                raise NotReady(BEING_INDEXED) from None
+            raise
         return [self._match(each) for each in found]
 
     def update(self) -> None:
         """Add the rows that are new; build the index where it is due."""
         number = self.server.model(DLN.name).version.number
         require_version(self.place, number)
-        collection = updated(self.place)
+        self._updating = True
+        try:
+            collection = updated(self.place)
+        finally:
+            self._updating = False
         values = {name: collection.values(name, MOST_CHOICES) for name in collection.columns}
         self._choices = {name: found for name, found in values.items() if found}
+        self._faces = collection.count()
         self._collection, self._version = collection, number
 
     def _match(self, found: FoundFace) -> Match:

@@ -98,7 +98,7 @@ def test_vectors_of_two_versions_are_never_mixed(folder: Path) -> None:
         index.include(PhotoFile(folder / "middle.png"), embed)
         with pytest.raises(VersionChanged, match="was promoted meanwhile"):
             index.include(PhotoFile(folder / "dark.png"), embed)
-    assert index.count_faces() == 1
+    assert index.faces == 1
 
 
 @pytest.mark.usefixtures("log_folder", "computed")
