@@ -14,19 +14,19 @@ over photos or persons:
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from PIL import Image
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 from registry import versions
+from registry.landmarks import blendshapes
 from registry.metrics.estimates import Estimate, Quantity
 from training.compare import with_interval
 from training.datasets.prepared import Prepared
@@ -41,7 +41,6 @@ from training.models.identity.teacher import teacher_embeddings
 
 LANDMARKER = Path("weights/face_landmarker_v2_with_blendshapes.task")
 TEACHER = Path("weights/mobilefacenet.onnx")
-LANDMARKER_PX = 256
 QUANTITIES = (
     Quantity("triplet_accuracy", "one class"),
     Quantity("triplet_accuracy", "two class"),
@@ -51,7 +50,6 @@ QUANTITIES = (
     Quantity("leak_auc"),
     Quantity("leak_auc_same_expression"),
 )
-MeasureBlendshapes = Callable[[Image.Image], Float[np.ndarray, "52"] | float]
 MetricsByName = Mapping[str, EmbeddingMetrics]
 """The metrics of each embedding on one set, by the embedding's name."""
 
@@ -118,28 +116,6 @@ def _blendshapes(model: Path, data: Prepared, split: str) -> Float[np.ndarray, "
     vectors[lost] = np.nanmean(vectors[rows], axis=0)
     print(f"{data.name}: no landmarks in {len(lost)} of {len(rows)} faces", file=sys.stderr)
     return vectors
-
-
-@contextmanager
-def blendshapes(model: Path) -> Iterator[MeasureBlendshapes]:
-    """Give a function: cropped face -> its 52 blendshapes, NaN where it finds no landmarks."""
-    import mediapipe
-    from mediapipe.tasks.python import BaseOptions, vision
-
-    options = vision.FaceLandmarkerOptions(
-        base_options=BaseOptions(model_asset_path=str(model)), output_face_blendshapes=True
-    )
-
-    def measure(crop: Image.Image) -> Float[np.ndarray, "52"] | float:
-        size = max(LANDMARKER_PX, crop.width)
-        larger = crop.convert("RGB").resize((size, size), Image.Resampling.BICUBIC)
-        pixels: UInt8[np.ndarray, "h w 3"] = np.array(larger)
-        picture = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=pixels)
-        found = landmarker.detect(picture).face_blendshapes
-        return np.array([shape.score for shape in found[0]]) if found else np.nan
-
-    with vision.FaceLandmarker.create_from_options(options) as landmarker:
-        yield measure
 
 
 def _stderr() -> Console:

@@ -1,28 +1,26 @@
 """One person's face with another person's expression, and the metrics of the result."""
 
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 
 from demo.answers import Provenance
-from demo.batching import Outputs
+from demo.face_vectors import FaceVectors, encode, mean, measure, shapes_apart
+from demo.generated_faces import EncodedCrop, generate, pasted, pictures
 from demo.loaded_model import Model
 from demo.marking import encode_png
 from demo.models import StartersComing
-from demo.pasting import paste_change
-from demo.predictors import BATCH, ModelProvider, Photo, read_photo_with_faces
+from demo.predictors import ModelProvider, Photo, read_photo_with_faces
 from demo.transfer_limits import LIMITS, warnings_about
 from registry.catalog import PIX2PIXHD
-from registry.crops import Crop, to_array
 from registry.errors import EmptyRegistry, RegistryError, app_command
 from registry.files import atomic_write
-from registry.transfer_metrics import TransferMetrics, TransferThresholds
+from registry.transfer_metrics import TransferMetrics, TransferThresholds, nearest_strength
 
 MIN_STRENGTH, MAX_STRENGTH = -0.5, 1.5
 """Strengths of a change: 0 leaves the face, 1 goes all the way, below 0 away from it."""
@@ -30,14 +28,15 @@ MIN_STRENGTH, MAX_STRENGTH = -0.5, 1.5
 STRIP_STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5)
 """Strengths of the pictures of a strip."""
 
+LOWER_STRENGTHS = (0.75, 0.5, 0.25)
+"""Strengths that are tried where a result isn't near enough to the expression."""
+
 EXAMPLES = Path(__file__).parent / "examples"
 NEUTRAL_PEOPLE = ("sad_01.jpg", "sad_06.jpg")
 """The example people that look neutral, whatever they were drawn as."""
 
 CONSENT = "Use only pictures of people who agree to it."
 GOOD, BAD = "{}; likeness to the person {:.2f}.", "This result fails its own check."
-
-Vector = Float[np.ndarray, "_"]
 
 
 class BadStrength(ValueError):
@@ -110,23 +109,6 @@ class Strip:
     provenance: Provenance
 
 
-class FaceVectors(NamedTuple):
-    """The outputs of a version's encoder for a face; expression and identity have unit length."""
-
-    condition: Vector
-    """The generator takes the difference of two of these."""
-    expression: Vector
-    identity: Vector
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class EncodedCrop:
-    """A face's crop and its vectors, both for one version."""
-
-    crop: Crop
-    vectors: FaceVectors
-
-
 class ExpressionTransfer:
     """Gives one person another person's expression.
 
@@ -173,17 +155,10 @@ class ExpressionTransfer:
         model, started = self._model(), time.perf_counter()
         person = self._encode_face(model, source, faces[0])
         target = self._target(model, source, driver, faces[1])
-        outputs = _generate(model, person, target, [strength])
-        ((result, mask),) = _pictures(outputs)
-        picture = paste_change(source.pixels, person.crop, result, mask)
-        crop = source.cropper.crop(picture, source.face(faces[0]), person.crop.spec).pixels
-        (after,) = _encode(model, [crop])
-        metrics = TransferMetrics(
-            before=_distance(person.vectors.expression, target.expression),
-            after=_distance(after.expression, target.expression),
-            likeness=float(after.identity @ person.vectors.identity),
-            driver_likeness=float(after.identity @ target.identity) if driver else None,
-        )
+        outputs = generate(model, person, target, [strength])
+        ((picture, crop),) = pasted(source, faces[0], person, outputs)
+        (after,) = encode(model, [crop])
+        metrics = measure(person.vectors, after, target, has_driver=driver is not None)
         thresholds = TransferThresholds.from_dict(model.version.thresholds)
         failed = thresholds.failures(metrics, strength)
         return TransferAnswer(
@@ -196,14 +171,49 @@ class ExpressionTransfer:
             provenance=Provenance.since(model, started, outputs),
         )
 
+    def nearer_strength(
+        self, source: Photo, driver: Photo | None, faces: tuple[int, int], shown: TransferAnswer
+    ) -> float | None:
+        """Return the strength below a result's at which the blendshapes come nearest.
+
+        None where the result is near enough, or no lower strength brings them nearer to the
+        driver's than both the result and the source; and for a version without blendshapes.
+
+        Args:
+            source: As for `transfer`.
+            driver: As for `transfer`.
+            faces: As for `transfer`.
+            shown: What `transfer` returned for these.
+
+        Raises:
+            RegistryError: No version can answer.
+        """
+        model, reached = self._model(), shown.metrics.blendshapes_after
+        thresholds = TransferThresholds.from_dict(model.version.thresholds)
+        strengths = [each for each in LOWER_STRENGTHS if each < shown.strength]
+        failed = thresholds.expression_failure(shown.metrics, shown.strength)
+        is_of_model = model.version.number == shown.provenance.version
+        if not (failed and strengths and is_of_model) or reached is None:
+            return None
+        person = self._encode_face(model, source, faces[0])
+        target = self._target(model, source, driver, faces[1])
+        outputs = generate(model, person, target, strengths)
+        crops = [crop for _, crop in pasted(source, faces[0], person, outputs)]
+        found = [shapes_apart(each, target) for each in encode(model, crops)]
+        before = shapes_apart(person.vectors, target)
+        if before is None:
+            return None
+        distances = {s: each for s, each in zip(strengths, found, strict=True) if each is not None}
+        return nearest_strength(distances, before, reached)
+
     def strip(self, source: Photo, driver: Photo | None, faces: tuple[int, int] = (0, 0)) -> Strip:
         """Return the source's face at all STRIP_STRENGTHS; raises as `transfer`."""
         _photo_warnings(source, driver, faces)
         model, started = self._model(), time.perf_counter()
         person = self._encode_face(model, source, faces[0])
         target = self._target(model, source, driver, faces[1])
-        outputs = _generate(model, person, target, STRIP_STRENGTHS)
-        crops = tuple(crop for crop, _ in _pictures(outputs))
+        outputs = generate(model, person, target, STRIP_STRENGTHS)
+        crops = tuple(crop for crop, _ in pictures(outputs))
         provenance = Provenance.since(model, started, outputs)
         return Strip(strengths=STRIP_STRENGTHS, crops=crops, provenance=provenance)
 
@@ -225,7 +235,7 @@ class ExpressionTransfer:
         key = (model.version.number, model.version.run_id, index)
         if key not in encoded:
             crop = photo.crop(index, model.version.crop)
-            (vectors,) = _encode(model, [crop.pixels])
+            (vectors,) = encode(model, [crop.pixels])
             encoded[key] = EncodedCrop(crop=crop, vectors=vectors)
         return encoded[key]
 
@@ -246,10 +256,7 @@ class ExpressionTransfer:
             paths = [EXAMPLES / name for name in NEUTRAL_PEOPLE]
             people = [read_photo_with_faces(path, source.cropper) for path in paths]
             crops = [person.crop(0, model.version.crop).pixels for person in people]
-            vectors = zip(*_encode(model, crops), strict=True)
-            mean = FaceVectors(*(np.mean(rows, axis=0) for rows in vectors))
-            unit = {k: v / np.linalg.norm(v) for k, v in mean._asdict().items() if k != "condition"}
-            self._neutral[key] = mean._replace(**unit)
+            self._neutral[key] = mean(encode(model, crops))
         return self._neutral[key]
 
 
@@ -267,34 +274,3 @@ def _photo_warnings(source: Photo, driver: Photo | None, faces: tuple[int, int])
         return warnings
     driver_face = driver.face(faces[1])
     return warnings + warnings_about(driver_face, "The face to take the expression from")
-
-
-def _distance(one: Vector, other: Vector) -> float:
-    return float(np.linalg.norm(one - other))
-
-
-def _encode(model: Model, crops: Sequence[UInt8[np.ndarray, "s s 3"]]) -> list[FaceVectors]:
-    """Return the encoder's outputs for each crop."""
-    outputs = model.encode(to_array(crops))
-    columns = (outputs[name] for name in FaceVectors._fields)
-    return [FaceVectors(*vectors) for vectors in zip(*columns, strict=True)]
-
-
-def _generate(
-    model: Model, person: EncodedCrop, target: FaceVectors, strengths: Sequence[float]
-) -> Outputs:
-    """Return the generator's outputs for a face at each strength."""
-    assert len(strengths) <= BATCH
-    change = np.float32(target.condition - person.vectors.condition)
-    faces = to_array([person.crop.pixels] * len(strengths))
-    return model(faces, np.array(strengths, np.float32)[:, None] * change)
-
-
-def _pictures(outputs: Outputs) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return each picture of a generator, h w 3, and the mask of where it was changed, h w."""
-    return list(zip(_to_pixels(outputs["picture"]), outputs["mask"][:, 0], strict=True))
-
-
-def _to_pixels(pictures: Float[np.ndarray, "batch 3 h w"]) -> UInt8[np.ndarray, "batch h w 3"]:
-    levels = (pictures.clip(0, 1) * 255).round().transpose(0, 2, 3, 1)
-    return np.ascontiguousarray(levels, np.uint8)

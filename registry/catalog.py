@@ -73,7 +73,10 @@ PIX2PIXHD = ModelSpec(
     outputs={"picture": "batch 3 h w in [0, 1]", "mask": "batch 1 h w in [0, 1]"},
     crop=CropSpec(size_px=256, margin=0.4),
     encoder={"expression": "batch 16, unit length", "identity": "batch features, unit length"},
-    optional_outputs={"condition": "batch numbers, the expression first"},
+    optional_outputs={
+        "condition": "batch numbers, the expression first",
+        "blendshapes": "batch 16, principal components of MediaPipe's blendshapes",
+    },
 )
 CATALOG = {spec.name: spec for spec in (DLN, FECNET, EMOTION, PIX2PIXHD)}
 CANDIDATES = "-candidates"

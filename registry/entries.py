@@ -47,7 +47,8 @@ class VersionMetadata:
     """Length of the change that a version with two graphs takes; 0: it has one graph."""
     thresholds: Mapping[str, float] = field(default_factory=dict)
     """For pix2pixhd. `nearer`: the share by which the distance to the driver's expression has to
-    shrink; `same_person`: the least cosine similarity of the identities of result and source."""
+    shrink; `same_person`: the least cosine similarity of the identities of result and source;
+    `blendshapes_nearer`, where its encoder gives blendshapes: by how much their distance has to."""
     without_pt2: bool = False
     """Its graphs are stored as ONNX alone; `registration.complete` adds torch.export's."""
     digests: Mapping[str, str] = field(default_factory=dict)

@@ -1,10 +1,19 @@
-"""Face crop -> the 468 landmarks of MediaPipe's face mesh."""
+"""Face crop -> the 468 landmarks of MediaPipe's face mesh, or its 52 blendshapes."""
 
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
+from PIL import Image
+
+BLENDSHAPES = 52
+LANDMARKER_PX = 256
+"""Least side of the crops that MediaPipe's landmarker gets; smaller ones are enlarged."""
+MeasureBlendshapes = Callable[[Image.Image], Float[np.ndarray, "52"] | float]
 
 STILL = (33, 133, 362, 263, 168, 6, 197, 195)
 """Indices of landmarks that expressions hardly move: corners of the eyes, bridge of the nose."""
@@ -29,3 +38,32 @@ class Landmarker:
             return None
         points = np.array([[point.x, point.y] for point in found[0].landmark])
         return np.asarray(points * face.shape[1::-1])
+
+
+@contextmanager
+def blendshapes(model: Path) -> Iterator[MeasureBlendshapes]:
+    """Give a function: face crop -> its 52 blendshapes, 0 to 1; NaN where it finds no landmarks.
+
+    Args:
+        model: MediaPipe's face_landmarker_v2_with_blendshapes.task.
+
+    Raises:
+        FileNotFoundError: it isn't there.
+    """
+    import mediapipe
+    from mediapipe.tasks.python import BaseOptions, vision
+
+    options = vision.FaceLandmarkerOptions(
+        base_options=BaseOptions(model_asset_path=str(model)), output_face_blendshapes=True
+    )
+
+    def measure(crop: Image.Image) -> Float[np.ndarray, "52"] | float:
+        size = max(LANDMARKER_PX, crop.width)
+        larger = crop.convert("RGB").resize((size, size), Image.Resampling.BICUBIC)
+        pixels: UInt8[np.ndarray, "h w 3"] = np.array(larger)
+        picture = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=pixels)
+        found = landmarker.detect(picture).face_blendshapes
+        return np.array([shape.score for shape in found[0]]) if found else np.nan
+
+    with vision.FaceLandmarker.create_from_options(options) as landmarker:
+        yield measure

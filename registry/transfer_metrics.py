@@ -16,6 +16,10 @@ NOT_NEARER = (
     "The result is not near enough to the requested expression: it is {share:.0%} nearer, where "
     "at least {least:.0%} is expected."
 )
+NOT_NEARER_BY_SHAPES = (
+    "By brows, eyes and mouth, the result is not near enough to the requested expression: its "
+    "distance is {after:.2f}, where the source's is {before:.2f}."
+)
 FARTHER = "The result is no nearer to the requested expression than the source."
 LEFT = "The source showed the requested expression, and the result no longer does."
 NOT_THE_PERSON = (
@@ -34,6 +38,10 @@ class TransferMetrics:
 
     Distances are Euclidean between unit expression vectors, likenesses are cosines of unit identity
     vectors. All vectors come from the version's own encoder.
+
+    The distances of blendshapes are Euclidean between the encoder's outputs `blendshapes`, which
+    come from a network apart that the generator didn't learn from. They are None for a version
+    without this output.
     """
 
     before: float
@@ -44,6 +52,10 @@ class TransferMetrics:
     """Likeness of the result to the source, -1 to 1."""
     driver_likeness: float | None
     """Likeness of the result to the driver, -1 to 1; None where there is no driver."""
+    blendshapes_before: float | None = None
+    """Distance of the source's blendshapes to the driver's, 0 or more."""
+    blendshapes_after: float | None = None
+    """Distance of the result's blendshapes to the driver's, 0 or more."""
 
     @property
     def nearer(self) -> float:
@@ -72,8 +84,14 @@ class TransferMetrics:
         return MORE_LIKE_DRIVER.format(driver=self.driver_likeness, source=self.likeness)
 
     def to_dict(self) -> dict[str, float | None]:
-        """Return the fields and `nearer`, as JSON can hold them."""
-        return {"nearer": self.nearer} | asdict(self)
+        """Return the fields and `nearer`, as JSON can hold them.
+
+        Without the distances of blendshapes where the version has none.
+        """
+        fields = asdict(self)
+        if self.blendshapes_after is None:
+            del fields["blendshapes_before"], fields["blendshapes_after"]
+        return {"nearer": self.nearer} | fields
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +106,9 @@ class TransferThresholds:
     """Least share by which the expression comes nearer at strength 1, and in proportion below."""
     same_person: float = -1.0
     """Least likeness of the result to the source."""
+    blendshapes_nearer: float | None = None
+    """Least decrease of the blendshapes' distance at strength 1, and in proportion below; below 0
+    they may be farther by so much. It is expected in place of `nearer`. None: `nearer` is."""
 
     @classmethod
     def derive(
@@ -116,11 +137,12 @@ class TransferThresholds:
         return cls(
             nearer=stored.get("nearer", cls.nearer),
             same_person=stored.get("same_person", cls.same_person),
+            blendshapes_nearer=stored.get("blendshapes_nearer"),
         )
 
     def to_dict(self) -> dict[str, float]:
         """Return the thresholds for a version's metadata."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
     def failures(self, metrics: TransferMetrics, strength: float) -> tuple[str, ...]:
         """Return what a result lacks, a sentence each; none where it passes.
@@ -130,18 +152,42 @@ class TransferThresholds:
             strength: of the transfer. Below 1, that part of `nearer` is expected; at 0 and below,
                 nothing.
         """
-        sentences = [self._expression_failure(metrics, strength)]
+        sentences = [self.expression_failure(metrics, strength)]
         if metrics.likeness < self.same_person:
             least = self.same_person
             sentences.append(NOT_THE_PERSON.format(likeness=metrics.likeness, least=least))
         return tuple(sentence for sentence in sentences if sentence)
 
-    def _expression_failure(self, metrics: TransferMetrics, strength: float) -> str | None:
+    def expression_failure(self, metrics: TransferMetrics, strength: float) -> str | None:
+        """Return in a sentence that a result isn't near enough to the expression, or None."""
         if metrics.before <= SAME_EXPRESSION:
             return LEFT if metrics.after > FARTHEST_FROM_SAME else None
+        if strength <= 0:
+            return None
+        before, after = metrics.blendshapes_before, metrics.blendshapes_after
+        if self.blendshapes_nearer is None or before is None or after is None:
+            return self._failure_by_expression(metrics, strength)
+        enough = before - after >= self.blendshapes_nearer * min(1.0, strength)
+        return None if enough else NOT_NEARER_BY_SHAPES.format(before=before, after=after)
+
+    def _failure_by_expression(self, metrics: TransferMetrics, strength: float) -> str | None:
         least = self.nearer * min(1.0, strength)
-        if strength <= 0 or (metrics.nearer > 0 and metrics.nearer >= least):
+        if metrics.nearer > 0 and metrics.nearer >= least:
             return None
         if metrics.nearer <= 0:
             return FARTHER
         return NOT_NEARER.format(share=metrics.nearer, least=least)
+
+
+def nearest_strength(distances: Mapping[float, float], before: float, shown: float) -> float | None:
+    """Return the strength at which a result comes nearest to the driver, to offer it.
+
+    None where none is nearer than both the source and the result that is shown.
+
+    Args:
+        distances: of the results' blendshapes to the driver's, by strength.
+        before: the same of the source.
+        shown: the same of the result that is shown.
+    """
+    best = min(distances, key=lambda strength: distances[strength], default=None)
+    return best if best is not None and distances[best] < min(before, shown) else None

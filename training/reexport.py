@@ -19,6 +19,7 @@ from registry.graphs.torch_graph import TorchGraph
 from registry.promotion import validation
 from registry.versions import Version
 from training import networks
+from training.models.pix2pixhd.blendshape_head import BlendshapeHead
 from training.models.pix2pixhd.encoder import Encoder
 from training.starters.files import GENERATOR_PREFIX, weights_digest
 
@@ -84,7 +85,8 @@ def _networks(version: Version, config: Mapping[str, Any]) -> tuple[nn.Module, n
     """Return the network of a version with its weights, and a generator's encoder."""
     network = networks.build(version.model, config, version.labels)
     weights = versions.weights(_name(version))
-    encoder = _encoder(version.crop, config) if version.encoder else None
+    has_head = "blendshapes" in version.encoder
+    encoder = _encoder(version.crop, config, has_head=has_head) if version.encoder else None
     if encoder is not None:
         _fill(version, encoder, _part(weights, ENCODER_PREFIX))
         weights = _part(weights, GENERATOR_PREFIX)
@@ -105,13 +107,14 @@ def _fill(version: Version, network: nn.Module, weights: Mapping[str, torch.Tens
         ) from error
 
 
-def _encoder(crop: CropSpec, config: Mapping[str, Any]) -> Encoder:
+def _encoder(crop: CropSpec, config: Mapping[str, Any], *, has_head: bool) -> Encoder:
     """Return a generator's encoder, built as the dln that it was made from."""
     origin = config["encoder"]
     for known in (each for each in versions.list_versions() if each.model == DLN.name):
         if weights_digest(versions.weights(_name(known))) == origin["sha256"]:
             inner = networks.build(DLN.name, versions.config(_name(known)))
-            return Encoder(inner.eval(), known.crop, crop, config["condition"])
+            head = BlendshapeHead() if has_head else None
+            return Encoder(inner.eval(), known.crop, crop, config["condition"], head)
     raise BadVersion(
         f"Its encoder was made from {origin['version']}, which is not in this registry: import "
         "that version, too, and run the same command again."

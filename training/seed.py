@@ -1,6 +1,7 @@
 """Registers the shipped starters in a registry that lacks them."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from registry.versions import EmptyRegistry, Version
 from training.cards.markdown import markdown
 from training.cards.run_card import RunCard
 from training.engine.tracking import Metric, Tracker
+from training.models.pix2pixhd.blendshape_head import shipped_head
 from training.models.pix2pixhd.encoder import Encoder
 from training.networks import build
 from training.starters import files, graphs, registered
@@ -85,7 +87,7 @@ def _is_ours_to_promote(model: str) -> bool:
 
 
 def _register(starter: files.Starter) -> Version:
-    card = RunCard.read(starter.card)
+    card = _run_card(starter)
     text = markdown(card, starter.measurements)
     network, encoder = networks(starter)
     with Tracker(card.model, starter.name) as tracker:
@@ -109,6 +111,15 @@ def _register(starter: files.Starter) -> Version:
         for path in files.outcome_files(starter.name):
             outcomes.log_file(version, path)
         return version
+
+
+def _run_card(starter: files.Starter) -> RunCard:
+    """Return a starter's card; a generator's with the threshold of its head."""
+    card = RunCard.read(starter.card)
+    if starter.name != files.PIX2PIXHD:
+        return card
+    added = files.Starter.open(files.BLENDSHAPES).card["thresholds"]
+    return replace(card, thresholds={**card.thresholds, **added})
 
 
 def write_graphs(starter: files.Starter) -> list[Path]:
@@ -154,7 +165,7 @@ def _encoder(card: Card) -> nn.Module:
     dln = files.Starter.open(files.DLN)
     network, _ = networks(dln)
     inner, crop = CropSpec(**dln.card["crop"]), CropSpec(**card["crop"])
-    return Encoder(network, inner, crop, card["config"]["condition"])
+    return Encoder(network, inner, crop, card["config"]["condition"], shipped_head())
 
 
 NETWORKS: Mapping[str, Callable[[Card], nn.Module]] = dict.fromkeys(files.STARTERS, _network)

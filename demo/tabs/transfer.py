@@ -1,7 +1,7 @@
 """The Transfer tab: one person's face with another person's expression, or with a neutral one."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,6 @@ from jaxtyping import UInt8
 from demo.contact_sheet import contact_sheet
 from demo.drawing import shrink
 from demo.marking import encode_jpeg
-from demo.predictors import Photo
 from demo.tabs.clip import ClipSection
 from demo.tabs.context import (
     ASK_AGAIN_SECONDS,
@@ -26,6 +25,13 @@ from demo.tabs.context import (
 from demo.tabs.examples import PAIRS, Examples, example_photos, paths
 from demo.tabs.model_card import ModelCardAccordion, hide_model_card, show_model_card
 from demo.tabs.photo_input import ASKED_AGAIN, LATEST, PICTURE_LIMIT, QUEUED, PhotoInput
+from demo.tabs.transfer_request import (
+    ADD_PHOTOS,
+    NEUTRAL,
+    OTHERS,
+    TransferRequest,
+    read_request,
+)
 from demo.tabs.transfer_results import metrics_html, sheet_html, strip_html
 from demo.tabs.uploads import cache_file
 from demo.transfer import (
@@ -42,13 +48,9 @@ from registry.errors import RegistryError
 from registry.photos import PhotoError
 
 PURPOSE = "Here one person's photo takes on another's expression, once a version is in production."
-ADD_PHOTOS = "Add a photo of a person, and one whose expression the person takes on."
-ADD_PERSON = "Add a photo of a person, whose face becomes neutral."
-ASK_CONSENT = "Tick that the people in the pictures agree, and the picture appears here."
 AGREED = "I use only pictures of people who agree to it."
 EXPIRED = "The picture is gone after an hour; make it again."
-ASK_STRENGTH = f"Choose a strength from {MIN_STRENGTH:g} to {MAX_STRENGTH:g}."
-OTHERS, NEUTRAL = "the other person's", "neutral"
+OFFER = "Strength {:g} comes nearer: show it"
 AFTER_SHOWN = 0
 """Where the slider stands at first, in percent of the width: all of the picture after is shown."""
 MAX_SHOWN_PX = 2048
@@ -66,16 +68,6 @@ DOWNLOAD = """
   link.remove();
 }
 """
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class TransferRequest:
-    """Whose face, whose expression (None: neutral), which face of each, and how far to go."""
-
-    person: Photo
-    driver: Photo | None
-    faces: tuple[int, int]
-    strength: float
 
 
 class TransferTab:
@@ -141,6 +133,8 @@ class TransferTab:
                 self.answer = gr.HTML(
                     placeholder(ADD_PHOTOS), elem_id="transfer-answer", apply_default_css=False
                 )
+                self.offered = gr.State(None)
+                self.offer = gr.Button(visible=False, elem_id="transfer-offer")
         self.strip = gr.HTML(
             elem_id="transfer-strip", elem_classes="status", apply_default_css=False
         )
@@ -152,7 +146,7 @@ class TransferTab:
         inputs = [self.person.state, self.person.faces, self.other.state, self.other.faces]
         inputs += [self.target, self.strength, self.agreed]
         outputs = [self._picture_column, self.picture, self.result, self.answer, self.strip]
-        outputs += [*self.card.outputs, self.ask_again]
+        outputs += [*self.card.outputs, self.ask_again, self.offered, self.offer]
         photo_outputs = [*self.person.outputs, *self.other.outputs]
         events = [
             *self.person.change_events(),
@@ -167,6 +161,12 @@ class TransferTab:
         self.agreed.input(self.reply, inputs, outputs, **latest)
         self.ask_again.tick(self.reply, inputs, outputs, **ASKED_AGAIN | PICTURE_LIMIT)
         self.all_strengths.click(self.show_strip, inputs, self.strip, **latest)
+        quietly = {**ASKED_AGAIN, **PICTURE_LIMIT, "trigger_mode": "always_last"}
+        self.result.change(
+            self.offer_strength, [self.result, *inputs], [self.offered, self.offer], **quietly
+        )
+        chosen = self.offer.click(choose, self.offered, self.strength, **QUEUED)
+        chosen.then(self.reply, inputs, outputs, **QUEUED | PICTURE_LIMIT)
         self.card.accordion.expand(self.show_sheet, None, self.sheet, **latest)
         written = self.download.click(self.write_file, self.result, self.file, **latest)
         written.success(None, self.file, js=DOWNLOAD)
@@ -210,11 +210,30 @@ class TransferTab:
         pair = (before, self._write_jpeg(answer.picture, generated=True))
         card = show_model_card(provenance.model, provenance.version)
         column = gr.Column(visible=True)
-        return [column, pair, answer, html, "", *card, gr.Timer(active=False)]
+        timer = gr.Timer(active=False)
+        return [column, pair, answer, html, "", *card, timer, None, gr.Button(visible=False)]
 
     def _without_picture(self, html: str, *, ask_again: bool = False) -> list[Any]:
         timer = gr.Timer(active=ask_again)
-        return [gr.Column(visible=False), None, None, html, "", *hide_model_card(), timer]
+        card, offer = hide_model_card(), gr.Button(visible=False)
+        return [gr.Column(visible=False), None, None, html, "", *card, timer, None, offer]
+
+    def offer_strength(self, answer: TransferAnswer | None, *values: Any) -> tuple[Any, Any]:
+        """Return the lower strength that comes nearer than a result that is warned of, to offer it.
+
+        Args:
+            answer: The result on the page.
+            values: The arguments of `read_request`, as they are now.
+        """
+        request, found = read_request(*values), None
+        if answer and isinstance(request, TransferRequest) and request.strength == answer.strength:
+            with suppress(PhotoError, RegistryError):
+                found = self._transfer.nearer_strength(
+                    request.person, request.driver, request.faces, answer
+                )
+        if found is None:
+            return None, gr.Button(visible=False)
+        return found, gr.Button(OFFER.format(found), visible=True)
 
     def show_strip(self, *values: Any) -> str:
         """Return as HTML the face at all strengths of a strip."""
@@ -253,25 +272,6 @@ class TransferTab:
         return cache_file(jpeg, "picture.jpg", self.picture)
 
 
-def read_request(
-    person: Photo | None,
-    face: int | None,
-    other: Photo | None,
-    other_face: int | None,
-    target: str,
-    strength: int | float | None,
-    agreed: bool,
-) -> TransferRequest | str:
-    """Return the visitor's request, or a sentence with what is still needed."""
-    if person is None or (other is None and target == OTHERS):
-        return ADD_PHOTOS if target == OTHERS else ADD_PERSON
-    if not agreed:
-        return ASK_CONSENT
-    if strength is None:
-        return ASK_STRENGTH
-    return TransferRequest(
-        person=person,
-        driver=other if target == OTHERS else None,
-        faces=(int(face or 0), int(other_face or 0)),
-        strength=float(strength),
-    )
+def choose(offered: float) -> float:
+    """Return an offered strength, for the slider."""
+    return offered

@@ -10,10 +10,17 @@ from demo.transfer import Strip, TransferAnswer
 
 MAX_DISTANCE = 2.0
 """The largest distance of two unit vectors."""
+FAR_SHAPES = 2.0
+"""A distance of blendshapes that fills the bar: few faces are farther apart."""
+BY_SHAPES = "Distance by brows, eyes and mouth"
 HOW_TO_READ = (
     "Distance: 0 is the same expression, 2 the opposite. Likeness: 1 is the same face, but two "
     "people can be alike as well. Both are measured by the version's own encoder; it doesn't prove "
     "that it is still the same person."
+)
+HOW_TO_READ_SHAPES = (
+    "The distance by brows, eyes and mouth is measured by another network, which the version did "
+    "not learn from: by this distance results are warned of. 0 is the same."
 )
 
 
@@ -22,15 +29,20 @@ def metrics_html(answer: TransferAnswer) -> str:
     metrics = answer.metrics
     distances = _bar("before", metrics.before, MAX_DISTANCE)
     distances += _bar("after", metrics.after, MAX_DISTANCE)
+    if metrics.blendshapes_before is not None and metrics.blendshapes_after is not None:
+        distances += f'</ul><h3>{BY_SHAPES}</h3><ul class="bars">'
+        distances += _bar("before", metrics.blendshapes_before, FAR_SHAPES)
+        distances += _bar("after", metrics.blendshapes_after, FAR_SHAPES)
     likeness = _bar("to the person", metrics.likeness, 1.0)
     if metrics.driver_likeness is not None:
         likeness += _bar("to the other", metrics.driver_likeness, 1.0)
+    how_shapes = f" {HOW_TO_READ_SHAPES}" if metrics.blendshapes_after is not None else ""
     return (
         f"{''.join(notice(warning) for warning in answer.warnings)}"
         '<div class="metrics"><h3>Distance to the expression</h3>'
         f'<ul class="bars">{distances}</ul>'
         f'<h3>Likeness of the face</h3><ul class="bars">{likeness}</ul></div>'
-        f'<p class="hint">{HOW_TO_READ}</p>'
+        f'<p class="hint">{HOW_TO_READ}{how_shapes}</p>'
     )
 
 

@@ -12,15 +12,8 @@ from demo.marking import SOURCE_TYPE
 from demo.models import ModelServer
 from demo.photo_reader import PhotoReader
 from demo.tabs.context import PageContext
-from demo.tabs.transfer import (
-    ADD_PERSON,
-    ADD_PHOTOS,
-    ASK_CONSENT,
-    MAX_SHOWN_PX,
-    NEUTRAL,
-    OTHERS,
-    TransferTab,
-)
+from demo.tabs.transfer import MAX_SHOWN_PX, TransferTab
+from demo.tabs.transfer_request import ADD_PERSON, ADD_PHOTOS, ASK_CONSENT, NEUTRAL, OTHERS
 from demo.transfer import STRIP_STRENGTHS
 from demo.visitor_files import visitor_folder
 from registry import versions

@@ -2,10 +2,16 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
-from registry.transfer_metrics import SAME_EXPRESSION, TransferMetrics, TransferThresholds
+from registry.transfer_metrics import (
+    SAME_EXPRESSION,
+    TransferMetrics,
+    TransferThresholds,
+    nearest_strength,
+)
 
 NONE = TransferThresholds()
 
@@ -95,3 +101,46 @@ def test_a_result_that_is_not_nearer_fails_without_thresholds() -> None:
 
 def test_a_result_that_is_not_a_number_fails() -> None:
     assert NONE.failures(transfer(after=math.nan), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("least", "before", "after", "strength", "wrong"),
+    [
+        (0.1, 1.0, 0.85, 1.0, False),
+        (0.1, 1.0, 0.95, 1.0, True),
+        (0.1, 1.0, 0.95, 0.5, False),
+        (0.1, 1.0, 1.05, 0.5, True),
+        (-0.1, 1.0, 1.05, 1.0, False),
+        (-0.1, 1.0, 1.05, 0.25, True),
+        (0.1, 1.0, 1.5, 0.0, False),
+        (0.1, 1.0, 1.5, -0.5, False),
+    ],
+)
+def test_blendshapes_have_to_come_nearer_in_place_of_the_expression(
+    least: float, before: float, after: float, strength: float, wrong: bool
+) -> None:
+    thresholds = TransferThresholds(nearer=0.9, blendshapes_nearer=least)
+    metrics = replace(transfer(), blendshapes_before=before, blendshapes_after=after)
+    sentences = thresholds.failures(metrics, strength)
+    assert bool(sentences) == wrong
+    assert all(f"its distance is {after:.2f}" in sentence for sentence in sentences)
+    stored = json.loads(json.dumps(thresholds.to_dict()))
+    assert TransferThresholds.from_dict(stored) == thresholds
+    assert "blendshapes_nearer" not in NONE.to_dict()
+    (by_expression,) = thresholds.failures(transfer(), 1.0)
+    assert "50% nearer, where at least 90%" in by_expression
+
+
+@pytest.mark.parametrize(
+    ("distances", "best"),
+    [
+        ({0.75: 0.9, 0.5: 0.4, 0.25: 0.6}, 0.5),
+        ({0.75: 1.3, 0.5: 1.2, 0.25: 1.1}, None),
+        ({}, None),
+    ],
+)
+def test_a_strength_is_offered_that_is_nearer_than_source_and_result(
+    distances: dict[float, float], best: float | None
+) -> None:
+    assert nearest_strength(distances, before=1.0, shown=1.5) == best
+    assert nearest_strength(distances, before=1.5, shown=0.3) is None

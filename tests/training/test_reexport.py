@@ -22,6 +22,7 @@ from registry.promotion import validation
 from training.__main__ import main
 from training.models.backbones.deviation import BackboneConfig
 from training.models.dln import config as dln
+from training.models.pix2pixhd.blendshape_head import untrained_head
 from training.models.pix2pixhd.encoder import encoder_of, origin
 from training.models.pix2pixhd.generator_config import GeneratorConfig
 from training.networks import build
@@ -106,7 +107,7 @@ def test_a_generator_is_built_with_the_dln_that_its_encoder_was(
     register("dln", {"network": DLN_NETWORK})
     crop = CropSpec(size_px=32, margin=0.4)
     config = {"network": GENERATOR, "encoder": origin("dln/1"), "condition": "expression"}
-    encoder = encoder_of("dln/1", crop, "cpu")
+    encoder = encoder_of("dln/1", crop, "cpu", head=untrained_head())
     old = register("pix2pixhd", config, encoder=encoder, crop=crop)
     monkeypatch.setattr(versions, "register", lambda *_, **__: old)  # to export takes seconds
     assert reexport("pix2pixhd/1").compared == (

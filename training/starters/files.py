@@ -25,10 +25,16 @@ IDENTITY = "identity-compact"
 MOBILEFACENET = "mobilefacenet"
 IDENTITIES = {"compact": IDENTITY, "mobilefacenet": MOBILEFACENET}
 """Identity networks by their backbone. The second was trained by others: see its card."""
+BLENDSHAPES = "blendshapes"
+"""The layer that the encoder of PIX2PIXHD has on MOBILEFACENET, and its threshold."""
 DLN, EMOTION, PIX2PIXHD = "dln-compact", "emotion-compact", "pix2pixhd-compact"
 STARTERS = (DLN, EMOTION, PIX2PIXHD)
 """Starters that become versions, in this order: the generator's encoder is the first."""
-CONTAINED = {DLN: (IDENTITY,), EMOTION: (IDENTITY,), PIX2PIXHD: (DLN, IDENTITY)}
+CONTAINED = {
+    DLN: (IDENTITY,),
+    EMOTION: (IDENTITY,),
+    PIX2PIXHD: (DLN, IDENTITY, MOBILEFACENET, BLENDSHAPES),
+}
 """Starters whose weights are part of each starter."""
 SIZE_LIMIT = 6_500_000
 """Largest size of a starter's weights, in bytes."""
@@ -76,7 +82,7 @@ class Starter:
     def weights(self) -> "dict[str, Tensor]":
         """Return the network's weights by name, float32; a generator's without its encoder's."""
         stored = _read(self.name)
-        if self.name in (*IDENTITIES.values(), PIX2PIXHD):
+        if self.name in (*IDENTITIES.values(), BLENDSHAPES, PIX2PIXHD):
             return stored
         return stored | {IDENTITY_PREFIX + key: value for key, value in _read(IDENTITY).items()}
 
@@ -151,7 +157,7 @@ def _own_weights(
         _require_shipped_encoder(card)
         prefix = GENERATOR_PREFIX
         return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-    if name in IDENTITIES.values():
+    if name in (*IDENTITIES.values(), BLENDSHAPES):
         return dict(state)
     own = {k: v for k, v in state.items() if not k.startswith(IDENTITY_PREFIX)}
     if len(own) < len(state):

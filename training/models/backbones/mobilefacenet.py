@@ -65,13 +65,24 @@ class MobileFaceNet(nn.Module):
 
         `faces` are RGB in [0, 1], with the margin FRAME_MARGIN.
         """
-        x = self.stem((cut_input(faces) - self.mean) / self.std)
+        x = self._first(faces)
         maps = [x]
         for count, stage in enumerate(self.stages, start=1):
             x = stage(x)
             if count in (FINE_STAGES, MIDDLE_STAGES):
                 maps.append(x)
         return (*maps, self.last(x))
+
+    def middle(self, faces: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch 128 14 14"]:
+        """Return the maps of 14 px alone; what comes after them is not computed."""
+        x = self._first(faces)
+        for stage in self.stages[:MIDDLE_STAGES]:
+            x = stage(x)
+        return x
+
+    def _first(self, faces: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch 64 56 56"]:
+        maps: Tensor = self.stem((cut_input(faces) - self.mean) / self.std)
+        return maps
 
     def forward(self, faces: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch 128"]:
         """Return unit vectors for RGB faces in [0, 1], with the margin FRAME_MARGIN."""

@@ -139,6 +139,10 @@ class Pix2pixHDRecipe(Recipe):
     perceptual: PerceptualConfig = field(default_factory=PerceptualConfig)
     losses: LossWeights = field(default_factory=LossWeights)
     sampling: PairSampling = field(default_factory=PairSampling)
+    blendshapes: Path | None = None
+    """MediaPipe's face_landmarker_v2_with_blendshapes.task: at the end a head of the encoder is
+    fitted to its blendshapes, by which the page warns of results. None: it warns by the encoder's
+    expressions, which finds fewer (docs/generator.md)."""
     log_faces: bool = True
     """Put a sheet of results into MLflow after each epoch although it shows persons: people have to
     look at a generator's results."""
@@ -152,8 +156,14 @@ def check_recipe(recipe: Pix2pixHDRecipe) -> None:
     """Refuse settings that contradict each other.
 
     Raises:
-        RecipeError: an added enhancer has nothing to add, or the window is not in the picture.
+        RecipeError: an added enhancer has nothing to add, the window is not in the picture, or the
+            file of the blendshapes isn't there.
     """
+    if recipe.blendshapes is not None and not recipe.blendshapes.is_file():
+        raise RecipeError(
+            f"{recipe.blendshapes} is not there: give --blendshapes the path of MediaPipe's "
+            "face_landmarker_v2_with_blendshapes.task, or leave it out."
+        )
     network, window = recipe.network, recipe.discriminators.window
     if network.enhancer == "added" and (network.working_px or recipe.size_px) >= recipe.size_px:
         raise RecipeError(

@@ -10,6 +10,7 @@ from torch.nn import functional
 from registry import versions
 from registry.crops import CropSpec
 from training.engine.recipe import RecipeError
+from training.models.pix2pixhd.blendshape_head import BlendshapeHead
 from training.starters.files import weights_digest
 
 Condition = Literal["expression", "deviation"]
@@ -28,16 +29,22 @@ class Encoder(nn.Module):
         inner: how the DLN's faces are cut.
         crop: how the generator's faces are cut.
         condition: which outputs make the condition.
+        head: adds the output `blendshapes`; None: there is no such output.
     """
 
     def __init__(
-        self, graph: nn.Module, inner: CropSpec, crop: CropSpec, condition: Condition = "expression"
+        self,
+        graph: nn.Module,
+        inner: CropSpec,
+        crop: CropSpec,
+        condition: Condition = "expression",
+        head: BlendshapeHead | None = None,
     ) -> None:
         super().__init__()
         self.dln = graph.requires_grad_(False)
+        self.head = None if head is None else head.eval().requires_grad_(False)
         self.parts = ("expression",) if condition == "expression" else ("expression", condition)
-        self.size_px = inner.size_px
-        self.around = (1 - (1 + inner.margin) / (1 + crop.margin)) / 2
+        self.size_px, self.inner, self.crop = inner.size_px, inner, crop
 
     def train(self, mode: bool = True) -> "Encoder":
         """Stay in eval mode: an exported graph has no other."""
@@ -47,20 +54,17 @@ class Encoder(nn.Module):
     def forward(self, faces: Float[Tensor, "batch 3 h w"]) -> dict[str, Tensor]:
         """Return `expression` and `identity`, unit vectors, for RGB faces in [0, 1].
 
-        And `condition`, (batch, dims), which begins with the expression.
+        And `condition`, (batch, dims), which begins with the expression; and with a head
+        `blendshapes`, (batch, 16).
         """
-        edge = round(self.around * faces.shape[-1])
-        inside = slice(edge, faces.shape[-1] - edge)
-        inner = functional.interpolate(
-            faces[..., inside, inside],
-            (self.size_px, self.size_px),
-            mode="bilinear",
-            antialias=True,
-        )
+        inner = narrower(faces, self.crop, self.inner)
         with torch.autocast(faces.device.type, enabled=False):
             outputs: dict[str, Tensor] = self.dln(inner.float())
-        unit = {name: outputs[name] for name in ("expression", "identity")}
-        return unit | {"condition": torch.cat([outputs[name] for name in self.parts], 1)}
+            found = {name: outputs[name] for name in ("expression", "identity")}
+            found["condition"] = torch.cat([outputs[name] for name in self.parts], 1)
+            if self.head is not None:
+                found["blendshapes"] = self.head(narrower(faces, self.crop, self.head.crop).float())
+        return found
 
     @property
     def device(self) -> torch.device:
@@ -76,8 +80,27 @@ class Encoder(nn.Module):
         return sum(outputs[name].shape[1] for name in self.parts)
 
 
+def narrower(
+    faces: Float[Tensor, "batch 3 h w"], crop: CropSpec, inner: CropSpec
+) -> Float[Tensor, "batch 3 p p"]:
+    """Return the narrower crops inside faces that are cut by `crop`, resized to the inner size."""
+    around = (1 - (1 + inner.margin) / (1 + crop.margin)) / 2
+    edge = round(around * faces.shape[-1])
+    inside = slice(edge, faces.shape[-1] - edge)
+    return functional.interpolate(
+        faces[..., inside, inside],
+        (inner.size_px, inner.size_px),
+        mode="bilinear",
+        antialias=True,
+    )
+
+
 def encoder_of(
-    reference: str, crop: CropSpec, device: str, condition: Condition = "expression"
+    reference: str,
+    crop: CropSpec,
+    device: str,
+    condition: Condition = "expression",
+    head: BlendshapeHead | None = None,
 ) -> Encoder:
     """Return an encoder of a registered DLN for faces cut by `crop`.
 
@@ -97,7 +120,8 @@ def encoder_of(
         raise RecipeError(
             f"{version.title} has no {condition}: use --condition expression, or train it again."
         )
-    return Encoder(versions.load_module(version, device), version.crop, crop, condition)
+    module = versions.load_module(version, device)
+    return Encoder(module, version.crop, crop, condition, head and head.to(device))
 
 
 def origin(reference: str) -> dict[str, str]:

@@ -29,6 +29,7 @@ from training.engine.task import (
     Update,
 )
 from training.loading.batches import WeightedSampler, batches
+from training.models.pix2pixhd.blendshape_fit import FittedHead, fit_head
 from training.models.pix2pixhd.conditions import ConditionBatch, ConditionSampler
 from training.models.pix2pixhd.config import Pix2pixHDRecipe, check_recipe
 from training.models.pix2pixhd.discriminator_loss import DiscriminatorLoss
@@ -42,7 +43,7 @@ from training.models.pix2pixhd.networks import (
     build_projected_discriminators,
 )
 from training.models.pix2pixhd.pair_augmentation import augment_alike, shrink
-from training.models.pix2pixhd.pairs import Pairs
+from training.models.pix2pixhd.pairs import ICT_PAIRS, Pairs
 from training.models.pix2pixhd.perceptual import perceptual_network
 from training.models.pix2pixhd.terms import GeneratorLoss, total
 from training.models.pix2pixhd.transfers import TransferBatch, discriminator_batch
@@ -241,8 +242,10 @@ class Pix2pixHDTask(Task):
 
     def export(self, networks: Networks) -> TrainedModel:
         """Return generator and encoder, and the thresholds for warnings; all on the CPU."""
-        recipe = self.recipe
-        encoder = encoder_of(recipe.encoder, self.crop, "cpu", recipe.condition)
+        recipe, generate = self.recipe, _generate(networks)
+        fitted = self._fitted_head(generate)
+        head, added = (fitted.head, fitted.thresholds) if fitted else (None, {})
+        encoder = encoder_of(recipe.encoder, self.crop, "cpu", recipe.condition, head)
         return TrainedModel(
             network=GeneratorWrapper(networks["generator"]),
             config={
@@ -252,8 +255,16 @@ class Pix2pixHDTask(Task):
             },
             crop=self.crop,
             encoder=encoder,
-            thresholds=self.validation.thresholds(_generate(networks), encoder).to_dict(),
+            thresholds=self.validation.thresholds(generate, encoder).to_dict() | added,
         )
+
+    def _fitted_head(self, generate: Generate) -> FittedHead | None:
+        """Return the head that checks results; None without MediaPipe's file, or too few faces."""
+        landmarker = self.recipe.blendshapes
+        if landmarker is None:
+            return None
+        photos = [data for data in self.sets if data.name != ICT_PAIRS]
+        return fit_head(photos, self.crop, generate, self._encode, landmarker)
 
 
 def _generate(networks: Networks) -> Generate:
