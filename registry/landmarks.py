@@ -10,7 +10,10 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
 
+from registry.errors import first_line
+
 BLENDSHAPES = 52
+LANDMARKER_FILE = "face_landmarker_v2_with_blendshapes.task"
 LANDMARKER_PX = 256
 """Least side of the crops that MediaPipe's landmarker gets; smaller ones are enlarged."""
 MeasureBlendshapes = Callable[[Image.Image], Float[np.ndarray, "52"] | float]
@@ -48,7 +51,7 @@ def blendshapes(model: Path) -> Iterator[MeasureBlendshapes]:
         model: MediaPipe's face_landmarker_v2_with_blendshapes.task.
 
     Raises:
-        FileNotFoundError: it isn't there.
+        ValueError: it isn't there, or is no landmarker with blendshapes.
     """
     import mediapipe
     from mediapipe.tasks.python import BaseOptions, vision
@@ -65,5 +68,14 @@ def blendshapes(model: Path) -> Iterator[MeasureBlendshapes]:
         found = landmarker.detect(picture).face_blendshapes
         return np.array([shape.score for shape in found[0]]) if found else np.nan
 
-    with vision.FaceLandmarker.create_from_options(options) as landmarker:
+    if not model.is_file():
+        raise ValueError(f"{model} is not there: give the path of {LANDMARKER_FILE}.")
+    try:
+        landmarker = vision.FaceLandmarker.create_from_options(options)
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(
+            f"{model} is not MediaPipe's landmarker with blendshapes ({first_line(error)}): give "
+            f"the path of {LANDMARKER_FILE}."
+        ) from error
+    with landmarker:
         yield measure

@@ -14,6 +14,7 @@ from torch import Tensor
 from registry import versions
 from registry.catalog import PIX2PIXHD
 from registry.errors import RegistryError
+from registry.landmarks import blendshapes
 from registry.measurements import Measurement
 from training.cards.run_card import machine, revision
 from training.datasets.prepared import Prepared
@@ -43,8 +44,8 @@ def pack_blendshapes(
         data: prepared sets; those that know persons give the sources.
         version: the generator: the shipped one.
     """
-    if not file.is_file():
-        raise ValueError(f"{file} is not there: give the path of MediaPipe's landmarker.")
+    with blendshapes(file):
+        pass  # a wrong file is refused before minutes of work
     started, sets = time.monotonic(), [Prepared.open(folder) for folder in data]
     model = versions.load(version, "cpu")
 

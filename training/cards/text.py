@@ -108,6 +108,8 @@ PIX2PIXHD = CardText(
     ),
     protocol="`nearer`: by what share the distance to the driver's expression shrank, measured by "
     "the version's own encoder. `identity`: cosine of the identity vectors of result and source. "
+    "The page warns by the encoder's `blendshapes`, if it gives them: by a head fitted to "
+    "MediaPipe's, on a network that the generator did not learn from. "
     "`ssim`: structural similarity of the result to the truth; `ssim untouched`: of the source. "
     "Independent networks measure it in benchmarks/transfer.py. Pictures: `sheets/` of its run "
     "shows persons of its sets; the page shows synthetic people.",

@@ -19,6 +19,8 @@ from tests.browser import networks
 from tests.training.starters.conftest import ACCURACY, COMPACT, DLN_CARD
 from training import seed
 from training.models.dln.network import DLN
+from training.models.pix2pixhd.blendshape_head import BlendshapeHead, shipped_head
+from training.models.pix2pixhd.encoder import narrower
 from training.models.pix2pixhd.generator import Generator
 from training.models.pix2pixhd.generator_config import GeneratorConfig
 from training.models.pix2pixhd.networks import GeneratorWrapper
@@ -189,6 +191,9 @@ def test_a_generator_comes_with_the_shipped_dln_as_its_encoder(
     generator = GeneratorWrapper(Generator(GeneratorConfig(**shape)))  # type: ignore[arg-type]
     state = {f"generator.{k}": v for k, v in generator.state_dict().items()}
     inside = {f"encoder.dln.{k}": v for k, v in network.state_dict().items()}
+    for part in (files.MOBILEFACENET, files.BLENDSHAPES):
+        for suffix in ("safetensors", "json"):
+            shutil.copy(Path(files.__file__).parent / f"{part}.{suffix}", files.FOLDER)
     foreign = card | {"config": card["config"] | {"encoder": encoder | {"sha256": "0" * 64}}}
     with pytest.raises(ValueError, match="not the shipped dln-compact"):
         files.write(files.PIX2PIXHD, state | inside, foreign, [])
@@ -198,7 +203,9 @@ def test_a_generator_comes_with_the_shipped_dln_as_its_encoder(
     seed.write_graphs(files.Starter.open(files.PIX2PIXHD))
     seed.seed()
     model = versions.load("pix2pixhd", "cpu")
-    assert model.version.thresholds == card["thresholds"]
+    added = files.Starter.open(files.BLENDSHAPES).card["thresholds"]
+    assert model.version.thresholds == card["thresholds"] | added
+    assert set(load_file(files.FOLDER / "blendshapes.safetensors")) == {"weight", "bias"}
     faces = torch.rand(2, 3, 64, 64)
     change = torch.randn(2, 144)
     with torch.inference_mode():
@@ -208,6 +215,9 @@ def test_a_generator_comes_with_the_shipped_dln_as_its_encoder(
         deviation = network(faces[..., 8:56, 8:56])["deviation"]
     condition = model.encode(faces)["condition"]
     assert torch.nn.functional.cosine_similarity(condition[:, 16:], deviation).min() > 0.99
+    with torch.inference_mode():
+        blendshapes = shipped_head()(narrower(faces, model.version.crop, BlendshapeHead.crop))
+    assert (model.encode(faces)["blendshapes"] - blendshapes).abs().max() < 1e-4
 
 
 def test_the_shipped_starters_bring_outcomes_of_the_data_in_their_table() -> None:

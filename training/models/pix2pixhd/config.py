@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from registry.catalog import PIX2PIXHD
+from registry.landmarks import blendshapes
 from training.engine.recipe import Recipe, RecipeError, VersionReference
 from training.loading.augmentation import Augmentation
 from training.models.pix2pixhd.encoder import Condition
@@ -157,13 +158,10 @@ def check_recipe(recipe: Pix2pixHDRecipe) -> None:
 
     Raises:
         RecipeError: an added enhancer has nothing to add, the window is not in the picture, or the
-            file of the blendshapes isn't there.
+            file of the blendshapes is not MediaPipe's.
     """
-    if recipe.blendshapes is not None and not recipe.blendshapes.is_file():
-        raise RecipeError(
-            f"{recipe.blendshapes} is not there: give --blendshapes the path of MediaPipe's "
-            "face_landmarker_v2_with_blendshapes.task, or leave it out."
-        )
+    if recipe.blendshapes is not None:
+        _check_landmarker(recipe.blendshapes)
     network, window = recipe.network, recipe.discriminators.window
     if network.enhancer == "added" and (network.working_px or recipe.size_px) >= recipe.size_px:
         raise RecipeError(
@@ -176,6 +174,14 @@ def check_recipe(recipe: Pix2pixHDRecipe) -> None:
             "The discriminators' window is its top, bottom, left and right in sides of the "
             f"picture, 0 to 1, such as --discriminators.window 0.5 0.86 0.24 0.76; not {window}."
         )
+
+
+def _check_landmarker(file: Path) -> None:
+    try:
+        with blendshapes(file):
+            pass
+    except ValueError as error:
+        raise RecipeError(f"--blendshapes can't be used: {error}") from error
 
 
 COMPACT = Pix2pixHDRecipe(

@@ -131,9 +131,14 @@ def test_too_few_transfers_give_no_head_and_a_warning(
     assert "its own encoder checks its results" in caplog.text
 
 
-def test_a_recipe_refuses_a_file_of_blendshapes_that_is_not_there(recipe: Pix2pixHDRecipe) -> None:
-    with pytest.raises(RecipeError, match="is not there: give --blendshapes the path"):
-        check_recipe(replace(recipe, blendshapes=Path("missing.task")))
+def test_a_recipe_refuses_a_file_that_is_not_mediapipes(
+    recipe: Pix2pixHDRecipe, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.task"
+    broken.write_bytes(b"of another program")
+    for file, reason in ((tmp_path / "no.task", "is not there"), (broken, "is not MediaPipe's")):
+        with pytest.raises(RecipeError, match=reason):
+            check_recipe(replace(recipe, blendshapes=file))
 
 
 def test_the_shipped_heads_threshold_belongs_to_the_shipped_generator() -> None:
