@@ -198,6 +198,9 @@ def _print_transfer(answer: "Answer", output: Path) -> None:
     print(answer["sentence"], *answer["warnings"], sep="\n  ")
     before, after = answer["before"], answer["after"]
     print(f"  distance to the expression: {before:.2f} before, {after:.2f} after")
+    if "blendshapes_after" in answer:
+        before, after = answer["blendshapes_before"], answer["blendshapes_after"]
+        print(f"  distance by brows, eyes and mouth: {before:.2f} before, {after:.2f} after")
     print(f"  likeness to the person {answer['likeness']:.2f}{other}")
     print(f"  {printable(output)}\n  {provenance(answer)}")
 

@@ -72,6 +72,8 @@ def make_transfers(
 
 def draw_cases(sets: Sequence[Prepared], split: str, count: int) -> pd.DataFrame:
     """Return sources and drivers of up to `count` transfers of a split, the same at every call."""
+    if not sets:
+        return pd.DataFrame()
     rng = np.random.default_rng(0)
     drivers = pd.concat([_photos(data, split) for data in sets], ignore_index=True)
     with_persons = [data.name for data in sets if data.index["person"].notna().any()]
