@@ -62,8 +62,6 @@ TRANSFERRED = {
     "after": 0.16,
     "likeness": 0.87,
     "driver_likeness": 0.56,
-    "blendshapes_before": 1.21,
-    "blendshapes_after": 0.64,
     **PROVENANCE,
     "model": "pix2pixhd",
     "boxes": [BOX, BOX],

@@ -16,11 +16,13 @@ from demo.tabs.transfer import TransferTab
 from demo.tabs.transfer_request import NEUTRAL, OTHERS
 from demo.transfer import BAD, ExpressionTransfer
 from demo.visitor_files import visitor_folder
+from tests.browser.conftest import browser
 from tests.browser.networks import TinyEncoder
 from tests.demo import lower_strengths
 from tests.demo.fakes import FakeRegistry
 from tests.field.open_page import opened_page
 
+__all__ = ["browser"]
 READER = PhotoReader()
 FACES = (0, 0)
 

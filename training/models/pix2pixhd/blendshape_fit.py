@@ -19,6 +19,7 @@ from training.models.pix2pixhd.validation import Encode, Generate
 
 logger = logging.getLogger(__name__)
 Vectors = Mapping[str, Float[np.ndarray, "transfers d"]]
+Targets = Mapping[str, Float[np.ndarray, "transfers 16"]]
 
 LEARNED = ("source", "driver", "result 1", "result 0.5")
 """Faces of each validation transfer that the head is fitted to."""
@@ -144,7 +145,7 @@ def _components(shapes: Vectors) -> dict[str, Float[np.ndarray, "transfers 16"]]
 
 
 def _fit_linear(
-    inputs: Vectors, targets: Vectors, rows: Mapping[str, Bool[np.ndarray, "transfers"]]
+    inputs: Vectors, targets: Targets, rows: Mapping[str, Bool[np.ndarray, "transfers"]]
 ) -> tuple[Float[np.ndarray, "16 d"], Float[np.ndarray, "16"]]:
     """Return weight and bias of the ridge regression on the chosen rows that have a target.
 
@@ -164,7 +165,7 @@ def _fit_linear(
 
 
 def _nearer_by_others(
-    transfers: CheckTransfers, inputs: Vectors, targets: Vectors
+    transfers: CheckTransfers, inputs: Vectors, targets: Targets
 ) -> Float[np.ndarray, "transfers"]:
     """Return how much nearer each result at strength 1 came, by heads of other persons alone."""
     folds = _folds(transfers)
