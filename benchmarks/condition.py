@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int
 from PIL import Image
-from reference_embeddings import LANDMARKER, blendshapes
+from reference_embeddings import LANDMARKER
 from rich.progress import track
 from sklearn.linear_model import RidgeCV
 from sklearn.metrics import r2_score
@@ -24,6 +24,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from registry import versions
+from registry.landmarks import blendshapes
 from training.datasets.prepared import Prepared
 from training.engine.inference import GraphModule, outputs
 

@@ -20,11 +20,12 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from PIL import Image
-from reference_embeddings import LANDMARKER, TEACHER, MeasureBlendshapes, blendshapes
+from reference_embeddings import LANDMARKER, TEACHER
 from rich.progress import track
 
 from registry import versions
 from registry.crops import to_tensor
+from registry.landmarks import MeasureBlendshapes, blendshapes
 from registry.metrics.bootstrap import interval
 from registry.versions import ProductionModel
 from training.datasets.alignment import aligned

@@ -68,9 +68,17 @@ def encode(model: Model, crops: Sequence[UInt8[np.ndarray, "s s 3"]]) -> list[Fa
 def mean(people: Sequence[FaceVectors]) -> FaceVectors:
     """Return the mean of faces' vectors; expression and identity have unit length again."""
     condition, expression, identity, shapes = zip(*people, strict=True)
-    unit = [each / np.linalg.norm(each) for each in map(_mean_vector, (expression, identity))]
     known = [each for each in shapes if each is not None]
-    return FaceVectors(_mean_vector(condition), *unit, _mean_vector(known) if known else None)
+    return FaceVectors(
+        condition=_mean_vector(condition),
+        expression=_unit(_mean_vector(expression)),
+        identity=_unit(_mean_vector(identity)),
+        blendshapes=_mean_vector(known) if known else None,
+    )
+
+
+def _unit(vector: Vector) -> Vector:
+    return np.asarray(vector / np.linalg.norm(vector))
 
 
 def _mean_vector(rows: Sequence[Vector]) -> Vector:

@@ -76,13 +76,17 @@ def fit_head(
     """
     cases = draw_cases(sets, "validation", count)
     if len(cases) < LEAST_COUNT:
-        return _too_few(len(cases))
+        _warn_of(len(cases))
+        return None
     made = make_transfers(cases, sets, crop, generate, encode, STRENGTHS, landmarker)
     found = int((~lost_faces(made)).sum())
-    return fit(made, crop) if found >= LEAST_COUNT else _too_few(found)
+    if found < LEAST_COUNT:
+        _warn_of(found)
+        return None
+    return fit(made, crop)
 
 
-def _too_few(count: int) -> None:
+def _warn_of(count: int) -> None:
     logger.warning(
         "The version gets no output blendshapes, because its sets give %d validation transfers in "
         "which faces are found, and %d are needed: its own encoder checks its results.",
@@ -179,7 +183,8 @@ def _nearer_by_others(
         weight, bias = _fit_linear(inputs, targets, learned)
         for name, values in inputs.items():
             crossed[name][rows] = values[rows] @ weight.T + bias
-    return _apart(crossed, "source", "driver") - _apart(crossed, "result 1", "driver")
+    before, after = (_apart(crossed, name, "driver") for name in ("source", "result 1"))
+    return np.asarray(before - after)
 
 
 def _folds(transfers: CheckTransfers) -> np.ndarray:
