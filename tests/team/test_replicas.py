@@ -19,7 +19,7 @@ from tests.field.open_page import FILE, Visitor
 from tests.field.running_app import running_app
 from tests.test_app import until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("replicas")]
 READY_WITHIN_SECONDS = 240
 MOST_BROWSERS = 40
 """That all meet the same replica by chance: once in some 10^11 times."""

@@ -56,8 +56,8 @@ def test_two_workers_share_the_trials_in_postgresql(
     sweep: Sweep,
     database: str,
 ) -> None:
-    options = ("--storage", database, "--name", "shared", "--workers", "2")
-    found = sweep("--trials", "3", *options)
+    options = ("--storage", database, "--name", "shared")
+    found = sweep("--trials", "3", *options, "--workers", "2")
     assert [trial["trial"] for trial in found["trials"]] == [0, 1, 2]
     assert {*child_runs("shared")} == {"0", "1", "2"}
     more = sweep("--trials", "4", *options)

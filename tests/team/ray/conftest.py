@@ -2,12 +2,18 @@
 
 import os
 import shutil
+import signal
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import NamedTuple
 
+import psutil
 import pytest
+import torch
 from PIL import Image
 
 from registry.ray_cluster import ADDRESS, LOOPBACK, OBJECT_STORE_BYTES
@@ -22,12 +28,22 @@ pytest.importorskip("ray", reason="needs Ray: install the extra [ray]")
 PHOTOS = 12
 
 
+class Killed(NamedTuple):
+    """What a killed command left: its table, the rows before it, its arguments, its processes."""
+
+    table: Path
+    unfinished: Path
+    named: list[str]
+    family: list[psutil.Process]
+
+
 @pytest.fixture(scope="session")
 def registry(store: Path) -> Iterator[Path]:
     """Put a small dln into production, for this process and for those of Ray; one thread each."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv(ADDRESS, raising=False)
         patch.setenv("OMP_NUM_THREADS", "1")
+        torch.set_num_threads(1)
         fill_registry()
         yield store
 
@@ -97,6 +113,34 @@ def album(examples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(place / "photos" / name, place / "more" / f"copy of {name}")
     shutil.make_archive(str(place / "more"), "zip", place / "more")
     return place
+
+
+@pytest.fixture(scope="session")
+def killed(registry: Path, album: Path, tmp_path_factory: pytest.TempPathFactory) -> Killed:
+    """Kill `embed`, with a Ray of its own, when it has written what it computed of a photo."""
+    assert registry.is_dir()
+    table = tmp_path_factory.mktemp("killed") / "faces.parquet"
+    named = [str(album / "photos"), str(album / "more.zip"), "-o", str(table)]
+    command = [sys.executable, "-m", "demo", "embed", *named, "--ray", "--workers", "1"]
+    unfinished = table.with_name("faces.parquet.unfinished")
+    running = subprocess.Popen(command, env=environment(), stderr=subprocess.DEVNULL)
+    while not whole_lines(unfinished) and running.poll() is None:
+        time.sleep(0.01)
+    assert running.poll() is None, "it ended before it could be killed"
+    os.kill(running.pid, signal.SIGSTOP)  # it starts no process while they are listed
+    family = psutil.Process(running.pid).children(recursive=True)
+    running.kill()
+    assert running.wait() == -signal.SIGKILL
+    return Killed(table, unfinished, named, family)
+
+
+def whole_lines(file: Path) -> list[str]:
+    """Return the lines of a file that is being written; none where it isn't there."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return []
+    return [line for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
 
 def environment(**more: str) -> dict[str, str]:
