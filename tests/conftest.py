@@ -51,11 +51,32 @@ def operators() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def migrated(operators: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of all test processes of this run; who writes into it holds a lock."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="session")
+def drawn(shared: Path) -> Path:
+    """Return the drawn faces, prepared once for all test processes: that takes seconds.
+
+    Tests that write into the folder, or into the one around it, take a copy.
+    """
+    from training.datasets.prepare import prepare
+
+    folder = shared / "drawn" / "toy"
+    with FileLock(shared / "drawn.lock"):
+        if not (shared / "drawn" / "whole").exists():
+            prepare("toy", None, folder)
+            (shared / "drawn" / "whole").touch()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def migrated(operators: None, shared: Path) -> Path:
     """Return an empty database, migrated once for all test processes: that takes seconds."""
     assert operators is None
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     with FileLock(shared / "migrated.lock"), pytest.MonkeyPatch.context() as patch:
         patch.setenv("EXPRESSION_STUDIO_STORE", str(shared / "migrated"))
         connect(create=True)

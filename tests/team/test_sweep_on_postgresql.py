@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from tests.team.processes import unused_ports
-from tests.training.sweep.conftest import Sweep, drawn, line, sweep
+from tests.training.sweep.conftest import Sweep, line, sweep
 from tests.training.sweep.test_sweep import child_runs
 
 pytest.importorskip("psycopg", reason="needs the extra [team]")
 pytestmark = [pytest.mark.xdist_group("trainings"), pytest.mark.slow]
-__all__ = ["drawn", "line", "sweep"]
+__all__ = ["line", "sweep"]
 PASSWORD = "not-to-be-shown"
 
 

@@ -1,5 +1,6 @@
 """Evaluating a version: rows of its table, outcomes of each face, data without labels."""
 
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -13,7 +14,6 @@ from registry.artifacts import fetch
 from registry.catalog import EMOTION
 from registry.crops import CropSpec
 from registry.promotion import gates
-from training.datasets.prepare import prepare
 from training.datasets.prepared import Prepared
 from training.engine.recipe import RecipeError
 from training.evaluate import evaluate
@@ -39,8 +39,8 @@ class Brightness(nn.Module):
 
 
 @pytest.fixture
-def toy(tmp_path: Path) -> Prepared:
-    prepare("toy", None, tmp_path / "toy")
+def toy(drawn: Path, tmp_path: Path) -> Prepared:
+    shutil.copytree(drawn, tmp_path / "toy")
     return Prepared.open(tmp_path / "toy")
 
 

@@ -20,7 +20,6 @@ from registry.ray_cluster import ADDRESS, LOOPBACK, OBJECT_STORE_BYTES
 from tests.browser.networks import fill_registry
 from tests.team.processes import STARTS_WITHIN_SECONDS, Server, unused_ports
 from tests.test_app import until
-from training.datasets.prepare import prepare
 
 os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "of tests " * 8}  # else it writes one
 pytest.importorskip("ray", reason="needs Ray: install the extra [ray]")
@@ -87,14 +86,6 @@ def cluster(started_cluster: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """Let this test join Ray, which is started already."""
     monkeypatch.setenv(ADDRESS, started_cluster)
     return started_cluster
-
-
-@pytest.fixture(scope="session")
-def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the drawn faces, prepared; to draw them takes seconds."""
-    folder = tmp_path_factory.mktemp("drawn") / "toy"
-    prepare("toy", None, folder)
-    return folder
 
 
 @pytest.fixture(scope="session")

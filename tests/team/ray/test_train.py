@@ -29,20 +29,20 @@ TORCHRUN = (
 
 
 @pytest.fixture
-def plain(toy: Path, tmp_path: Path) -> Path:
+def plain(drawn: Path, tmp_path: Path) -> Path:
     """Return the folder of trainings without Ray, which share the drawn faces; nothing else yet."""
-    return runs_in(tmp_path / "plain", toy)
+    return runs_in(tmp_path / "plain", drawn)
 
 
 @pytest.fixture
-def by_ray(toy: Path, tmp_path: Path, cluster: str) -> Path:
+def by_ray(drawn: Path, tmp_path: Path, cluster: str) -> Path:
     """Return such a folder for a training by Ray."""
     assert cluster
-    return runs_in(tmp_path / "ray", toy)
+    return runs_in(tmp_path / "ray", drawn)
 
 
-def runs_in(folder: Path, toy: Path) -> Path:
-    shutil.copytree(toy, folder / "toy")
+def runs_in(folder: Path, drawn: Path) -> Path:
+    shutil.copytree(drawn, folder / "toy")
     return folder
 
 
