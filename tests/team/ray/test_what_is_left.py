@@ -3,21 +3,14 @@
 Ray's processes take up to a minute to notice: hence this file is the last in the order of names.
 """
 
-import psutil
 import pytest
 
+from tests.team.processes import runs
 from tests.team.ray.conftest import Killed
 from tests.test_app import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray"), pytest.mark.timeout(600)]
 END_WITHIN_SECONDS = 240
-
-
-def runs(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 def test_a_killed_command_leaves_no_process(killed: Killed) -> None:
