@@ -25,6 +25,7 @@ from training.models.pix2pixhd.generator_config import GeneratorConfig
 from training.models.pix2pixhd.networks import GeneratorWrapper
 from training.starters import files
 
+pytestmark = pytest.mark.xdist_group("starters")
 PROJECT = Path(__file__).parents[3]
 ALL_STARTERS_BYTES = 36_000_000
 SEED = """
