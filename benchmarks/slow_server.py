@@ -128,7 +128,7 @@ def train(proxy: Proxy, folder: Path, epochs: int, seed: int, delay_seconds: flo
     client = MlflowClient(f"http://127.0.0.1:{proxy.port}")
     losses = [key for key in client.get_run(found[1]).data.metrics if key.endswith("_loss")]
     first, *_, last = client.get_metric_history(found[1], losses[0])
-    return (last.step - first.step) * 1000 / (last.timestamp - first.timestamp)
+    return float(last.step - first.step) * 1000 / (last.timestamp - first.timestamp)
 
 
 def _reported(folder: Path) -> Iterator[str]:
