@@ -49,6 +49,7 @@ def register(
     starter: str | None = None,
     encoder: nn.Module | None = None,
     thresholds: Mapping[str, float] | None = None,
+    class_prior: Mapping[str, float] | None = None,
     onnx: OnnxOf | None = None,
     name: str = "",
 ) -> Version:
@@ -58,15 +59,13 @@ def register(
         spec: the model.
         network: maps RGB faces in [0, 1], batch 3 h w (and a change), to the outputs by name.
         crop: how faces are cut for it.
-        run_id: the MLflow run it comes from.
-        config: plain values that rebuild the network.
+        run_id, config: the MLflow run it comes from; plain values that rebuild the network.
         description: Markdown; what a person should know before promoting it.
-        labels: what the columns of `logits` mean.
-        temperature: what the logits were divided by.
+        labels, temperature: what the columns of `logits` mean, and what they were divided by.
         data: digest of each data set by name.
         starter: digest of the shipped weights it was made from.
         encoder: for a generator alone: what it was trained with; maps faces to outputs by name.
-        thresholds: see `VersionMetadata.thresholds`.
+        thresholds, class_prior: as in `VersionMetadata`.
         onnx: the shipped ONNX graph of each part; with it alone the version waits for `complete`.
         name: the registered model; by default that of `candidates.registered_name`.
 
@@ -74,7 +73,7 @@ def register(
         BadVersion: it can't be used as it is, or not be exported; the message says why.
         Deleted, Unreachable: as for `store.writing`.
     """
-    parts = _checked_parts(spec, network, encoder, crop, labels, temperature)
+    parts = _checked_parts(spec, network, encoder, crop, labels, temperature, class_prior or {})
     metadata = VersionMetadata(
         crop=crop,
         labels=tuple(labels),
@@ -82,6 +81,7 @@ def register(
         data=dict(data or {}),
         starter=starter,
         thresholds=dict(thresholds or {}),
+        class_prior=dict(class_prior or {}),
         **_outputs(parts, onnx),
     )
     return _store(spec, parts, onnx, metadata, run_id, config, description, name)
@@ -161,12 +161,14 @@ def _checked_parts(
     crop: CropSpec,
     labels: tuple[str, ...],
     temperature: float | None,
+    class_prior: Mapping[str, float],
 ) -> tuple[ExportPart, ...]:
     """Return the networks to export; raise, before that, if nobody could use the version."""
     try:
         metadata_checks.check_crop(crop.size_px, crop.margin, crop.roll)
         metadata_checks.check_labels(labels, spec.outputs)
         metadata_checks.check_numbers(temperature, 0, {})
+        metadata_checks.check_class_prior(class_prior, labels)
     except metadata_checks.MetadataError as error:
         raise BadVersion(
             f"A version of {spec.name} was not registered, because {error}."
