@@ -59,29 +59,29 @@ def register(
         spec: the model.
         network: maps RGB faces in [0, 1], batch 3 h w (and a change), to the outputs by name.
         crop: how faces are cut for it.
-        run_id, config: the MLflow run it comes from; plain values that rebuild the network.
+        run_id: the MLflow run it comes from.
+        config: plain values that rebuild the network.
         description: Markdown; what a person should know before promoting it.
-        labels, temperature: what the columns of `logits` mean, and what they were divided by.
+        labels: what the columns of `logits` mean.
+        temperature: what the logits were divided by.
         data: digest of each data set by name.
         starter: digest of the shipped weights it was made from.
         encoder: for a generator alone: what it was trained with; maps faces to outputs by name.
-        thresholds, class_prior: as in `VersionMetadata`.
+        thresholds: see `VersionMetadata.thresholds`.
+        class_prior: see `VersionMetadata.class_prior`.
         onnx: the shipped ONNX graph of each part; with it alone the version waits for `complete`.
         name: the registered model; by default that of `candidates.registered_name`.
 
     Raises:
-        BadVersion: it can't be used as it is, or not be exported; the message says why.
-        Deleted, Unreachable: as for `store.writing`.
+        BadVersion, Deleted, Unreachable: it can't be used or exported; as for `store.writing`.
     """
     parts = _checked_parts(spec, network, encoder, crop, labels, temperature, class_prior or {})
     metadata = VersionMetadata(
         crop=crop,
         labels=tuple(labels),
         temperature=temperature,
-        data=dict(data or {}),
         starter=starter,
-        thresholds=dict(thresholds or {}),
-        class_prior=dict(class_prior or {}),
+        **_copied(data=data, thresholds=thresholds, class_prior=class_prior),
         **_outputs(parts, onnx),
     )
     return _store(spec, parts, onnx, metadata, run_id, config, description, name)
@@ -174,6 +174,10 @@ def _checked_parts(
             f"A version of {spec.name} was not registered, because {error}."
         ) from error
     return export_parts.freeze_parts(spec, network, encoder, crop.size_px, labels)
+
+
+def _copied(**mappings: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {name: dict(values or {}) for name, values in mappings.items()}
 
 
 def _outputs(parts: Sequence[ExportPart], onnx: OnnxOf | None) -> dict[str, Any]:
