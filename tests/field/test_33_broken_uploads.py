@@ -58,7 +58,7 @@ def test_a_killed_page_and_one_that_is_ended_leave_no_picture(
         assert not [path for path in left if path.exists()]
         assert len(pictures(tmp_path)) == 1
         ended.process.send_signal(signal.SIGINT)
-        assert ended.process.wait(20) == 0
+        assert ended.process.wait(60) == 0
     assert pictures(tmp_path) == []
     assert not list((tmp_path / "tmp").glob("expression-studio-page-*"))
 
