@@ -26,7 +26,7 @@ PROJECT = Path(__file__).parent.parent
 OPENS_WITHIN_SECONDS = 120
 MLFLOW_OPENS_WITHIN_SECONDS = 120
 ENDS_WITHIN_SECONDS = 60
-"""Many times what is needed on an idle machine: tests run side by side, and none is of the speed."""
+"""Many times what is needed on an idle machine: tests run side by side, and none is of speed."""
 THIS_MACHINE = {"127.0.0.1", "::1", "localhost"}
 
 GUARD = """

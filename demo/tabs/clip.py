@@ -4,8 +4,8 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from shutil import rmtree
-from tempfile import mkdtemp
 from typing import Any
+from uuid import uuid4
 
 import gradio as gr
 
@@ -89,7 +89,8 @@ class ClipSection:
     ) -> Iterator[list[Any]]:
         seconds = video_seconds(path, LONGEST_CLIP_SECONDS)
         visitor_folder().require_room(UPLOAD_BYTES)
-        output = Path(mkdtemp(dir=visitor_folder().path)) / NAME  # others may send the same clip
+        output = visitor_folder().path / uuid4().hex / NAME  # another may send the same clip
+        output.parent.mkdir()
         total, reported = round(seconds * FRAMES_PER_SECOND), 0.0
         yield [progress_html(0, total, "frames"), gr.DownloadButton(visible=False)]
         written: list[WrittenFrame] = []

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import lancedb
 import numpy as np
+import pyarrow as pa
 import pytest
 from lancedb.db import LanceDBConnection
 
@@ -25,10 +27,9 @@ def tables(tmp_path: Path) -> Tables:
 
 @pytest.fixture
 def collection(tmp_path: Path) -> FaceCollection:
-    import lancedb
-
-    rows = [{"file": "a.jpg", "face": 1, "expression": VECTOR, "person": "Ann"}]
-    lancedb.connect(tmp_path).create_table(FACES, rows)
+    vectors = pa.array([VECTOR], pa.list_(pa.float32(), len(VECTOR)))
+    columns = {"file": ["a.jpg"], "face": [1], "expression": vectors, "person": ["Ann"]}
+    lancedb.connect(tmp_path).create_table(FACES, pa.table(columns))
     return FaceCollection(tmp_path)
 
 
