@@ -124,7 +124,9 @@ def model_in_mlflow(visitor: Visitor) -> Page:
 
 def promote_in_mlflow(page: Page, number: int) -> None:
     """Move the alias `production` to a version, in MLflow's own UI."""
-    page.goto(re.sub("#.*", f"#/models/dln/versions/{number}", page.url))
+    url = re.sub("#.*", f"#/models/dln/versions/{number}", page.url)
+    page.goto("about:blank")  # so that nothing of the page before can be clicked
+    page.goto(url)
     page.get_by_role("button", name="Add", exact=True).first.click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("combobox").fill("production")

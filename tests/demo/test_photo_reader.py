@@ -65,7 +65,7 @@ def test_no_more_is_kept_than_it_may(people: list[Path], tmp_path: Path) -> None
 def test_after_its_time_nothing_is_kept(people: list[Path]) -> None:
     reader = PhotoReader(kept_seconds=0.5)
     pixels = weakref.ref(reader.read(people[0]).pixels)
-    assert until(lambda: pixels() is None, 20)
+    assert until(lambda: pixels() is None, 100)
     assert reader.kept_bytes == 0
 
 

@@ -41,7 +41,7 @@ class GatedNetwork:
 
     def __call__(self, faces: Tensor) -> Mapping[str, Tensor]:
         self.asked += len(faces) // 3
-        assert self.open.wait(60)
+        assert self.open.wait(200)
         if self.asked >= self.closes_after:
             self.open.clear()
         return answers(ALIKE)(faces)

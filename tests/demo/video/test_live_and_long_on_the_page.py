@@ -76,6 +76,12 @@ def upload(page: Page, field: str, file: Path) -> None:
     expect(page.locator(field).get_by_role("cell", name=file.name, exact=True)).to_be_visible()
 
 
+def press(page: Page, name: str) -> None:
+    """Press a button, and return when its event has ended: until then it can't be pressed again."""
+    with page.expect_event("requestfinished", lambda request: "/queue/data" in request.url):
+        page.get_by_role("button", name=name).click()
+
+
 def test_the_camera_streams_and_no_frame_is_written_to_disk(visitor: Visitor) -> None:
     before = list(visitor_folder().path.rglob("*"))
     page = opened(visitor, "Live, from the camera")
@@ -115,7 +121,7 @@ def test_a_video_becomes_a_plot_and_a_table(
 
 def test_a_file_that_is_no_video_gets_a_sentence(visitor: Visitor, tmp_path: Path) -> None:
     page = opened(visitor, "A short video")
-    page.get_by_role("button", name="Answer over time").click()
+    press(page, "Answer over time")
     expect(page.locator("#video-answer")).to_contain_text("choose a file first")
     (tmp_path / "bad.mp4").write_text("no video")
     upload(page, "#video-file", tmp_path / "bad.mp4")
@@ -159,14 +165,14 @@ def test_a_clip_is_changed_after_consent_and_can_be_downloaded(
     clip = write_clip(tmp_path / "clip.mp4", [person] * 3)
     upload(page, "#clip-file", clip)
     answer = page.locator("#clip-answer")
-    make = page.get_by_role("button", name="Make the clip")
-    make.click()
+    press(page, "Make the clip")
     expect(answer).to_contain_text("Tick above that the people")
-    page.get_by_role("checkbox", name="people who agree").check()
-    make.click()
+    with page.expect_event("requestfinished", lambda request: "/queue/data" in request.url):
+        page.get_by_role("checkbox", name="people who agree").check()
+    press(page, "Make the clip")
     expect(answer).to_contain_text("Add a photo above of the expression")
     page.get_by_role("radio", name="neutral").check()
-    make.click()
+    page.get_by_role("button", name="Make the clip").click()
     expect(answer.locator("h2")).to_have_text("The face is changed in 3 of 3 frames")
     with page.expect_download() as download:
         page.get_by_role("button", name="Download the clip").click()
