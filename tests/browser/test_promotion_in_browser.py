@@ -155,9 +155,11 @@ def asking(url: str, photos: list[Path]) -> Iterator[list[Any]]:
 
     thread = threading.Thread(target=ask)
     thread.start()
-    yield answers
-    ended.set()
-    thread.join()
+    try:
+        yield answers
+    finally:
+        ended.set()
+        thread.join()
 
 
 def version_of(answer: Any) -> int:
