@@ -93,6 +93,12 @@ class Visitor:
         events = self.get("/config").json()["dependencies"]
         return next(event["id"] for event in events if event["api_name"] == name)
 
+    def searchable(self) -> str:
+        """Return what the page says can be searched, as where its section is opened."""
+        event = {"fn_index": self.event_index("opened"), "data": [None] * 3}
+        answer = self.post("/gradio_api/run/predict", json=event | {"session_hash": self.session})
+        return str(answer.json()["data"][0])
+
     def join(self, event: int, data: list[Any]) -> httpx.Response:
         """Put an event of the page into the queue."""
         body = {"fn_index": event, "data": data, "session_hash": self.session}
