@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random
 
 from demo.search.lance import connect
 from demo.search.vectors import Building, Vector, quietly, refresh_index, search_near
@@ -31,11 +31,11 @@ class IndexFailed(NotWritten):
 
 read_again = retry(
     retry=retry_if_exception_type(IndexFailed),
-    stop=stop_after_delay(1.0),
+    stop=stop_after_attempt(10),
     wait=wait_random(0.0, 0.1),
     reraise=True,
 )
-"""Calls a function that reads once more where it fails, for a second.
+"""Calls a function that reads again where it fails, ten times within about half a second.
 
 LanceDB finds no table while another process or thread deletes its older versions, about once in a
 hundred reads, and finds it at the next one.
