@@ -98,7 +98,7 @@ def test_every_face_or_the_one_chosen(client: Client, two_people: Path) -> None:
     assert [answer["face"] for answer in emotions] == [1, 2]
     assert widths[0] > 1.5 * widths[1]
     assert next(iter(emotions[0]["probabilities"])) == emotions[0]["label"] == "happy"
-    keys = {"face", "box", "label", "probabilities", "sure", "sentence"}
+    keys = {"face", "box", "label", "probabilities", "in_the_wild", "sure", "sentence"}
     assert set(emotions[0]) == keys | PROVENANCE_KEYS
     (second,) = client.predict(photo, face=2, api_name="/emotion")
     assert second | {"seconds": 0} == emotions[1] | {"seconds": 0}

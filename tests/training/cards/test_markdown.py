@@ -100,7 +100,7 @@ def test_licences_decisions_and_failures_are_those_of_this_version() -> None:
     assert "mine, 3 training faces: a set of your own" in data
     assert "luminance only" in text
     assert "mirror image" in text
-    assert "`sad_01.jpg` (SFHQ): answered neutral, the truth is sad." in text
+    assert "`sad_01.jpg` (SFHQ): answered neutral, it is sad." in text
     published = {"network": {"backbone": {"name": "inception_resnet_v1"}}}
     assert "luminance" not in markdown(card(config=published), [])
 
