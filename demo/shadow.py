@@ -117,8 +117,8 @@ class Candidate:
                 differing=old.differing + differs,
                 sum_of_differences=old.sum_of_differences + by,
             )
-            others = {each: self._comparisons[each] for each in self._comparisons if each != key}
-            self._comparisons = others | {key: new}  # in one step: visitors may look meanwhile
+            before = {each: self._comparisons[each] for each in self._comparisons if each != key}
+            self._comparisons = before | {key: new}  # in one step: visitors may look meanwhile
 
     def close(self) -> None:
         """End the thread after the question it works on."""
