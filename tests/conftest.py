@@ -5,7 +5,6 @@ import os
 import shutil
 import socket
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -23,11 +22,20 @@ def shared_data() -> Path:
     return Path(folder)
 
 
+_held: list[socket.socket] = []
+"""Sockets that are bound and don't listen, so that a port is given to no other test and program."""
+
+
 def unused_port() -> int:
-    """Return a port of this machine that nobody listens at."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port of this machine that nobody listens at, and that no other call returns.
+
+    A server may listen there, as it may share an address with a socket that doesn't (SO_REUSEADDR).
+    """
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    _held.append(held)
+    return int(held.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

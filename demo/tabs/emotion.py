@@ -16,7 +16,7 @@ from demo.tabs.emotion_bars import bars_html
 from demo.tabs.examples import Examples, example_photos
 from demo.tabs.model_card import ModelCardAccordion, hide_model_card, show_model_card
 from demo.tabs.photo_batch import PhotoBatchSection
-from demo.tabs.photo_input import ASKED_AGAIN, QUEUED, PhotoInput
+from demo.tabs.photo_input import ASKED_AGAIN, LATEST, QUEUED, PhotoInput
 from demo.tabs.uploads import cache_file
 from demo.tabs.video import VideoSection
 from demo.tabs.webcam import WebcamSection
@@ -88,7 +88,7 @@ class EmotionTab:
         return self.photo_input.load(str(photos[0]))
 
     def _answer_after(self, event: Any) -> None:
-        event.then(self.reply, self._inputs, self._outputs, **QUEUED)
+        event.then(self.reply, self._inputs, self._outputs, **LATEST)
 
     def reply(self, photo: Photo | None, face_index: int | None) -> list[Any]:
         """Return the answer as HTML, or what is still needed; the version's model card; the table.
