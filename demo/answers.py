@@ -114,6 +114,10 @@ class TripletAnswer:
 class EmotionAnswer:
     """A face's emotion: the likeliest label, and all probabilities, highest first.
 
+    They are those for equally likely labels where the version has a class prior; `in_the_wild` are
+    then those for labels as frequent as in the photos that it learned from, highest first. For a
+    version without, `probabilities` are as in the wild, and `in_the_wild` is None.
+
     `sure` is false where that label is unlikely, or it is uncertain which side of the face is up.
     """
 
@@ -121,6 +125,7 @@ class EmotionAnswer:
     face: Face
     label: str
     probabilities: dict[str, float]
+    in_the_wild: dict[str, float] | None = None
     sure: bool
     sentence: str
     provenance: Provenance
@@ -132,6 +137,7 @@ class EmotionAnswer:
             "box": list(self.face.box),
             "label": self.label,
             "probabilities": self.probabilities,
+            "in_the_wild": self.in_the_wild,
             "sure": self.sure,
             "sentence": self.sentence,
             **asdict(self.provenance),

@@ -63,7 +63,14 @@ class LiveEmotion:
         smoothed = smooth(answer.probabilities, time.monotonic(), before)
         ordered = dict(sorted(smoothed.probabilities.items(), key=lambda item: -item[1]))
         label, sure, sentence = emotion_sentence(ordered, answer.face)
-        shown = replace(answer, label=label, probabilities=ordered, sure=sure, sentence=sentence)
+        shown = replace(
+            answer,
+            label=label,
+            probabilities=ordered,
+            in_the_wild=None,
+            sure=sure,
+            sentence=sentence,
+        )
         return LiveAnswer(answer=shown, smoothed=smoothed, faces=len(photo.faces))
 
 

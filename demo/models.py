@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from demo.batching import BatchedModel, ObserveCall
@@ -38,32 +38,47 @@ class _Failure:
     identity: tuple[int, str] | None
     at: float
     pause: float
+    silent_since: datetime | None
+    """When the registry gave no answer for the first time since its last one; None: it answers."""
 
     def blocks(self, identity: tuple[int, str]) -> bool:
         """Return whether this version failed too recently to be loaded again, which takes long."""
         return identity == self.identity and time.monotonic() < self.at + self.pause
 
 
-@dataclass
-class ModelSlot:
+@dataclass(frozen=True, kw_only=True)
+class _State:
     """The loaded version of one model, and the last failure to replace it."""
 
-    loading: threading.Lock = field(default_factory=threading.Lock)
     model: BatchedModel | None = None
     failure: _Failure | None = None
+
+    def failed(self, error: Exception, identity: tuple[int, str] | None) -> "_State":
+        """Return the state after a failure; the same version failing again waits twice as long."""
+        last, pause, silent_since = self.failure, FIRST_PAUSE_SECONDS, None
+        if last and identity is not None and identity == last.identity:
+            pause = min(2 * last.pause, LONGEST_PAUSE_SECONDS)
+        if isinstance(error, Unreachable):
+            silent_since = (last and last.silent_since) or datetime.now(UTC)
+        failure = _Failure(
+            error=error,
+            identity=identity,
+            at=time.monotonic(),
+            pause=pause,
+            silent_since=silent_since,
+        )
+        return replace(self, failure=failure)
+
+
+@dataclass
+class ModelSlot:
+    """The state of one model: replaced as a whole, so that what others read of it fits together."""
+
+    loading: threading.Lock = field(default_factory=threading.Lock)
+    state: _State = field(default_factory=_State)
+    """It is replaced by whoever holds `loading`."""
     production: tuple[int, str] | None = None
     """Number and run of the version in production, as far as the registry said."""
-    silent_since: datetime | None = None
-    """When the registry gave no answer for the first time since its last one; None: it answers."""
-
-    def fail(self, error: Exception, identity: tuple[int, str] | None) -> None:
-        """Store a failure; the same version failing again waits twice as long."""
-        last = self.failure
-        again = last is not None and identity is not None and identity == last.identity
-        pause = (
-            min(2 * last.pause, LONGEST_PAUSE_SECONDS) if last and again else FIRST_PAUSE_SECONDS
-        )
-        self.failure = _Failure(error=error, identity=identity, at=time.monotonic(), pause=pause)
 
 
 class ModelServer:
@@ -121,35 +136,40 @@ class ModelServer:
         called = time.monotonic()
         self.follow(name)
         slot = self._slots[name]
-        if slot.model is None:
+        state = slot.state
+        if state.model is None:
             with slot.loading:
-                failed_meanwhile = slot.failure is not None and slot.failure.at > called
-                if slot.model is None and not failed_meanwhile:
+                state = slot.state
+                failed_meanwhile = state.failure is not None and state.failure.at > called
+                if state.model is None and not failed_meanwhile:
                     self._update(name, slot)
-        if slot.model is None:
+                    state = slot.state
+        if state.model is None:
             if self._observe:
                 self._observe(name, None)
-            raise _registry_error(name, slot.failure)
-        return slot.model
+            raise _registry_error(name, state.failure)
+        return state.model
 
     def loaded(self, name: str) -> Model | None:
         """Return the version of `name` that answers now; None where none is loaded yet."""
         slot = self._slots.get(name)
-        return None if slot is None else slot.model
+        return None if slot is None else slot.state.model
 
     def problem(self, name: str) -> str | None:
         """Return in words why the version in production does not answer; None when it does."""
         slot = self._slots.get(name)
-        if slot is None or slot.failure is None:
+        state = _State() if slot is None else slot.state
+        if state.failure is None:
             return None
-        message = str(_registry_error(name, slot.failure))
-        if slot.model is None:
+        message = str(_registry_error(name, state.failure))
+        if state.model is None:
             return message
-        if since := slot.silent_since:
+        number = state.model.version.number
+        if since := state.failure.silent_since:
             since_when = f"{since.astimezone():%H:%M}"
-            serving = f"serving {name}, version {slot.model.version.number}"
+            serving = f"serving {name}, version {number}"
             return f"No answer from the registry since {since_when}; {serving}. {message}"
-        return f"{message} Until then version {slot.model.version.number} answers."
+        return f"{message} Until then version {number} answers."
 
     @property
     def silent_since(self) -> datetime | None:
@@ -157,7 +177,8 @@ class ModelServer:
 
         The page goes on answering with the versions that it has loaded.
         """
-        times = [slot.silent_since for slot in list(self._slots.values())]
+        failures = [slot.state.failure for slot in list(self._slots.values())]
+        times = [failure.silent_since for failure in failures if failure]
         return min((time for time in times if time is not None), default=None)
 
     def unvalidated(self, name: str) -> str | None:
@@ -181,39 +202,26 @@ class ModelServer:
 
     def _update(self, name: str, slot: ModelSlot) -> None:
         """Load the version in production, unless it is loaded already or has just failed."""
-        identity = None
+        from registry import versions
+
+        identity, state = None, slot.state
         try:
-            version = self._resolve(name, slot)
+            version = versions.resolve(name)
             slot.production = (version.number, version.run_id)
-            if slot.model and slot.production == _identity(slot.model):
-                slot.model.version = version  # its tags may have changed
+            if state.model and slot.production == _identity(state.model):
+                state.model.version = version  # its tags may have changed
             if self._only_validated:
                 require_validated(version)
             identity = slot.production
-            if slot.model and identity == _identity(slot.model):
-                slot.failure = None
-            elif not (slot.failure and slot.failure.blocks(identity)):
-                slot.model, slot.failure = self._load(version), None
+            if state.model and identity == _identity(state.model):
+                slot.state = _State(model=state.model)
+            elif not (state.failure and state.failure.blocks(identity)):
+                slot.state = _State(model=self._load(version))
         except Exception as error:  # a version that fails must not end the watcher
             if isinstance(error, EmptyRegistry):
                 slot.production = None
-            _log_failure(name, error, slot.failure)
-            slot.fail(error, identity)
-
-    def _resolve(self, name: str, slot: ModelSlot) -> Version:
-        """Return the version in production, and note whether the registry answers."""
-        from registry import versions
-
-        try:
-            version = versions.resolve(name)
-        except Unreachable:
-            slot.silent_since = slot.silent_since or datetime.now(UTC)
-            raise
-        except RegistryError:
-            slot.silent_since = None
-            raise
-        slot.silent_since = None
-        return version
+            _log_failure(name, error, state.failure)
+            slot.state = state.failed(error, identity)
 
     def _load(self, version: Version) -> BatchedModel:
         """Load a version beside the one that answers, and check it; tag it where it is broken."""

@@ -11,7 +11,7 @@ from demo.predictors import Photo, read_photo_with_faces
 from demo.timed_cache import TimedCache
 from demo.visitor_files import LIFETIME_SECONDS
 from registry.faces import FaceCropper
-from registry.photos import check_photo
+from registry.photos import PhotoError, check_photo
 
 PREPARED_PX = 320
 KEPT_BYTES = 512 * 2**20
@@ -52,7 +52,10 @@ class PhotoReader:
             PhotoError: It is no photo; the message says what to do.
         """
         check_photo(path)
-        digest = _digest(path)
+        try:
+            digest = _digest(path)
+        except OSError as error:  # an hour after its upload it is deleted
+            raise PhotoError(f"{Path(path).name} is not there any more; add it again.") from error
         if (known := self._photos.get(digest)) is not None:
             return known
         with self._cores:

@@ -109,14 +109,16 @@ class Candidate:
             if answer.provenance.run_id == other.provenance.run_id:
                 continue  # it, or its copy, has been put into production meanwhile
             key = answer.provenance.version, answer.provenance.run_id
-            old = self._comparisons.pop(key, Comparison(champion=key[0]))
+            old = self._comparisons.get(key, Comparison(champion=key[0]))
             differs, by = difference(answer, other)
-            self._comparisons[key] = Comparison(
+            new = Comparison(
                 champion=old.champion,
                 answers=old.answers + 1,
                 differing=old.differing + differs,
                 sum_of_differences=old.sum_of_differences + by,
             )
+            before = {each: self._comparisons[each] for each in self._comparisons if each != key}
+            self._comparisons = before | {key: new}  # in one step: visitors may look meanwhile
 
     def close(self) -> None:
         """End the thread after the question it works on."""

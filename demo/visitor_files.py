@@ -54,7 +54,7 @@ class VisitorFolder:
         self._expected: dict[object, int] = {}
         self._taken_bytes = 0
         self._measured_at = -math.inf
-        self._guard = threading.Lock()
+        self._guard = threading.RLock()
         self._closed = threading.Event()
 
     def size_bytes(self) -> int:
@@ -75,15 +75,16 @@ class VisitorFolder:
         Raises:
             FolderFull: There is too little.
         """
-        expected = sum(self._expected.values()) + size_bytes
-        is_old = time.monotonic() - self._measured_at >= MEASURED_EVERY_SECONDS
-        if is_old or self._taken_bytes + expected > self._max_bytes:
-            self._taken_bytes, self._measured_at = self.size_bytes(), time.monotonic()
-        if self._taken_bytes + expected > self._max_bytes:
-            raise FolderFull(
-                f"The page holds {self._max_bytes // 2**20} MiB of pictures already; they are "
-                f"deleted after {LIFETIME_SECONDS // 60} minutes, so try again later."
-            )
+        with self._guard:
+            expected = sum(self._expected.values()) + size_bytes
+            is_old = time.monotonic() - self._measured_at >= MEASURED_EVERY_SECONDS
+            if is_old or self._taken_bytes + expected > self._max_bytes:
+                self._taken_bytes, self._measured_at = self.size_bytes(), time.monotonic()
+            if self._taken_bytes + expected > self._max_bytes:
+                raise FolderFull(
+                    f"The page holds {self._max_bytes // 2**20} MiB of pictures already; they are "
+                    f"deleted after {LIFETIME_SECONDS // 60} minutes, so try again later."
+                )
 
     def expect(self, upload: object, size_bytes: int) -> None:
         """Reserve room for an upload that begins; `arrived` ends the reservation.

@@ -49,6 +49,10 @@ class VersionMetadata:
     """For pix2pixhd. `nearer`: the share by which the distance to the driver's expression has to
     shrink; `same_person`: the least cosine similarity of the identities of result and source;
     `blendshapes_nearer`, where its encoder gives blendshapes: by how much their distance has to."""
+    class_prior: Mapping[str, float] = field(default_factory=dict)
+    """For a classifier: how likely each label is before the face is seen, by what it has learned;
+    sums to 1. softmax(logits - log prior) is the answer for equally likely labels (Menon et al.,
+    2021). Empty where it was not fitted."""
     without_pt2: bool = False
     """Its graphs are stored as ONNX alone; `registration.complete` adds torch.export's."""
     digests: Mapping[str, str] = field(default_factory=dict)
@@ -75,6 +79,7 @@ class VersionMetadata:
         temperature = json.loads(tags["temperature"])
         condition = json.loads(tags.get("condition", str(EXPRESSION_DIMS if encoder else 0)))
         thresholds = dict(json.loads(tags.get("thresholds", "{}")))
+        class_prior = dict(json.loads(tags.get("class_prior", "{}")))
         metadata_checks.check_crop(crop["size_px"], crop["margin"], crop["roll"])
         digests = json.loads(tags.get(DIGESTS, "{}"))
         by_name = {key: values[key] for key in ("outputs", "data")}
@@ -82,6 +87,7 @@ class VersionMetadata:
             metadata_checks.check_texts(key, texts)
         metadata_checks.check_labels(values["labels"], values["outputs"])
         metadata_checks.check_numbers(temperature, condition, thresholds)
+        metadata_checks.check_class_prior(class_prior, values["labels"])
         return cls(
             crop=CropSpec(**crop | {"margin": float(crop["margin"])}),
             outputs=values["outputs"],
@@ -92,6 +98,7 @@ class VersionMetadata:
             encoder=encoder,
             condition=condition,
             thresholds={key: float(value) for key, value in thresholds.items()},
+            class_prior={key: float(value) for key, value in class_prior.items()},
             without_pt2=WITHOUT_PT2 in tags,
             digests=digests,
         )

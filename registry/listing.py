@@ -51,6 +51,7 @@ def table_of_metadata(version: Version) -> Table:
         "Crop": f"{crop.size_px} px, margin {crop.margin:g}, {turned}",
         "Labels": ", ".join(version.labels),
         "Temperature": "" if version.temperature is None else f"{version.temperature:g}",
+        **{f"Class prior {label}": f"{share:.3f}" for label, share in version.class_prior.items()},
         "Starter": version.starter or "",
         "Imported from": version.imported_from,
         "Copy of": version.copy_of,

@@ -77,6 +77,23 @@ def check_numbers(temperature: object, condition: object, thresholds: Mapping[st
             raise MetadataError(f"its threshold {name} is {value!r}, not a finite number")
 
 
+def check_class_prior(prior: Mapping[str, object], labels: Iterable[object]) -> None:
+    """Raise unless there is no prior, or a positive share of each label, 1 together.
+
+    Raises:
+        MetadataError: a label is missing or unknown, a share isn't positive, or the sum isn't 1.
+    """
+    if not prior:
+        return
+    shares = [value for value in prior.values() if is_finite(value) and value > 0]
+    if (
+        set(prior) != set(labels)
+        or len(shares) < len(prior)
+        or not math.isclose(sum(shares), 1, abs_tol=1e-3)
+    ):
+        raise MetadataError("its class prior is no positive share of each label, 1 together")
+
+
 def is_finite(value: object) -> TypeGuard[int | float]:
     """Return whether a value is a finite number."""
     return isinstance(value, int | float) and type(value) is not bool and math.isfinite(value)

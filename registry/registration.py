@@ -49,6 +49,7 @@ def register(
     starter: str | None = None,
     encoder: nn.Module | None = None,
     thresholds: Mapping[str, float] | None = None,
+    class_prior: Mapping[str, float] | None = None,
     onnx: OnnxOf | None = None,
     name: str = "",
 ) -> Version:
@@ -67,21 +68,20 @@ def register(
         starter: digest of the shipped weights it was made from.
         encoder: for a generator alone: what it was trained with; maps faces to outputs by name.
         thresholds: see `VersionMetadata.thresholds`.
+        class_prior: see `VersionMetadata.class_prior`.
         onnx: the shipped ONNX graph of each part; with it alone the version waits for `complete`.
         name: the registered model; by default that of `candidates.registered_name`.
 
     Raises:
-        BadVersion: it can't be used as it is, or not be exported; the message says why.
-        Deleted, Unreachable: as for `store.writing`.
+        BadVersion, Deleted, Unreachable: it can't be used or exported; as for `store.writing`.
     """
-    parts = _checked_parts(spec, network, encoder, crop, labels, temperature)
+    parts = _checked_parts(spec, network, encoder, crop, labels, temperature, class_prior or {})
     metadata = VersionMetadata(
         crop=crop,
         labels=tuple(labels),
         temperature=temperature,
-        data=dict(data or {}),
         starter=starter,
-        thresholds=dict(thresholds or {}),
+        **_copied(data=data, thresholds=thresholds, class_prior=class_prior),
         **_outputs(parts, onnx),
     )
     return _store(spec, parts, onnx, metadata, run_id, config, description, name)
@@ -161,17 +161,23 @@ def _checked_parts(
     crop: CropSpec,
     labels: tuple[str, ...],
     temperature: float | None,
+    class_prior: Mapping[str, float],
 ) -> tuple[ExportPart, ...]:
     """Return the networks to export; raise, before that, if nobody could use the version."""
     try:
         metadata_checks.check_crop(crop.size_px, crop.margin, crop.roll)
         metadata_checks.check_labels(labels, spec.outputs)
         metadata_checks.check_numbers(temperature, 0, {})
+        metadata_checks.check_class_prior(class_prior, labels)
     except metadata_checks.MetadataError as error:
         raise BadVersion(
             f"A version of {spec.name} was not registered, because {error}."
         ) from error
     return export_parts.freeze_parts(spec, network, encoder, crop.size_px, labels)
+
+
+def _copied(**mappings: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {name: dict(values or {}) for name, values in mappings.items()}
 
 
 def _outputs(parts: Sequence[ExportPart], onnx: OnnxOf | None) -> dict[str, Any]:

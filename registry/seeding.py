@@ -14,6 +14,8 @@ from registry.files import atomic_write
 LOCK, STATUS = "seed.lock", "seeding.json"
 """The process that seeds holds the lock, and writes into the other file how far it is."""
 UNDER_WAY = "registering starters"
+ASKED_WITHIN_SECONDS = 0.1
+"""Who only asks holds the lock for much less than this, who seeds for seconds."""
 
 
 @contextmanager
@@ -48,7 +50,7 @@ def progress() -> str | None:
     lock = _lock(_folder())
     try:
         if Path(lock.lock_file).exists():
-            with lock.acquire(blocking=False):
+            with lock.acquire(timeout=ASKED_WITHIN_SECONDS, poll_interval=0.01):
                 return None
     except Timeout:
         return _sentence()

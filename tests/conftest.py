@@ -5,7 +5,6 @@ import os
 import shutil
 import socket
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -23,11 +22,20 @@ def shared_data() -> Path:
     return Path(folder)
 
 
+_held: list[socket.socket] = []
+"""Sockets that are bound and don't listen, so that a port is given to no other test and program."""
+
+
 def unused_port() -> int:
-    """Return a port of this machine that nobody listens at."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port of this machine that nobody listens at, and that no other call returns.
+
+    A server may listen there, as it may share an address with a socket that doesn't (SO_REUSEADDR).
+    """
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    _held.append(held)
+    return int(held.getsockname()[1])
 
 
 @pytest.fixture(scope="session")
@@ -51,11 +59,32 @@ def operators() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def migrated(operators: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of all test processes of this run; who writes into it holds a lock."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="session")
+def drawn(shared: Path) -> Path:
+    """Return the drawn faces, prepared once for all test processes: that takes seconds.
+
+    Tests that write into the folder, or into the one around it, take a copy.
+    """
+    from training.datasets.prepare import prepare
+
+    folder = shared / "drawn" / "toy"
+    with FileLock(shared / "drawn.lock"):
+        if not (shared / "drawn" / "whole").exists():
+            prepare("toy", None, folder)
+            (shared / "drawn" / "whole").touch()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def migrated(operators: None, shared: Path) -> Path:
     """Return an empty database, migrated once for all test processes: that takes seconds."""
     assert operators is None
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     with FileLock(shared / "migrated.lock"), pytest.MonkeyPatch.context() as patch:
         patch.setenv("EXPRESSION_STUDIO_STORE", str(shared / "migrated"))
         connect(create=True)

@@ -23,9 +23,10 @@ pytestmark = [
 ]
 
 PROJECT = Path(__file__).parent.parent
-OPENS_WITHIN_SECONDS = 40
+OPENS_WITHIN_SECONDS = 120
 MLFLOW_OPENS_WITHIN_SECONDS = 120
-"""Four times what is needed on an idle machine: tests run side by side."""
+ENDS_WITHIN_SECONDS = 60
+"""Many times what is needed on an idle machine: tests run side by side, and none is of speed."""
 THIS_MACHINE = {"127.0.0.1", "::1", "localhost"}
 
 GUARD = """
@@ -150,8 +151,8 @@ def test_one_command_opens_both_and_one_ctrl_c_ends_both(app: App) -> None:
     assert {ip for p in app.processes() for ip in listening(p)} == {"127.0.0.1"}
     assert "127.0.0.1" in app.contacted() <= THIS_MACHINE
     process.send_signal(signal.SIGINT)
-    assert process.wait(10) == 0
-    assert until(lambda: not app.processes(), 2)
+    assert process.wait(ENDS_WITHIN_SECONDS) == 0
+    assert until(lambda: not app.processes(), ENDS_WITHIN_SECONDS)
     assert "Traceback" not in app.output.read_text()
 
 
@@ -163,8 +164,8 @@ def test_a_killed_app_leaves_no_mlflow_behind(app: App) -> None:
     process = app.open("--port", str(unused_port()), "--mlflow-port", str(unused_port()))
     assert until(app.runs_mlflow, MLFLOW_OPENS_WITHIN_SECONDS)
     process.kill()
-    process.wait(10)
-    assert until(lambda: not app.processes(), 5)
+    process.wait(ENDS_WITHIN_SECONDS)
+    assert until(lambda: not app.processes(), ENDS_WITHIN_SECONDS)
 
 
 def test_it_ends_at_once_while_it_still_opens(app: App) -> None:
@@ -175,7 +176,7 @@ def test_it_ends_at_once_while_it_still_opens(app: App) -> None:
     )
     assert Path(log) == app.folder / "store" / "logs" / "app.log"
     process.terminate()
-    assert process.wait(10) == 0
+    assert process.wait(ENDS_WITHIN_SECONDS) == 0
     assert "MLflow" not in app.output.read_text()
 
 

@@ -86,7 +86,7 @@ def opened(environment: Path, empty: Path) -> Iterator["subprocess.Popen[bytes]"
         )
     yield process
     process.kill()
-    process.wait(10)
+    process.wait(60)
 
 
 def test_the_packages_are_those_of_the_wheel(environment: Path, empty: Path) -> None:
@@ -125,5 +125,5 @@ def test_the_installed_command_serves_the_page_and_seeds_a_store_beside_it(
         assert printed(f"{model} version 1 is in production.")
     assert (empty / "mlruns" / "mlflow.db").is_file()
     opened.send_signal(signal.SIGINT)
-    assert opened.wait(10) == 0
+    assert opened.wait(60) == 0
     assert "Traceback" not in output.read_text()

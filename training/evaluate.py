@@ -22,7 +22,7 @@ from training.datasets.prepared import Prepared
 from training.engine.inference import GraphModule, outputs
 from training.engine.recipe import RecipeError
 from training.engine.tracking import annotate
-from training.metrics.classification import emotion_measurements
+from training.metrics.classification import balanced_logits, emotion_measurements
 from training.metrics.embedding import EmbeddingMetrics, evaluate_embedding
 from training.metrics.robustness import latency, robustness
 from training.metrics.triplet_accuracy import METRIC as TRIPLET_ACCURACY
@@ -194,8 +194,22 @@ def _emotions(network: nn.Module, version: Version, data: Prepared, split: str) 
         *_recalls(items, data, split),
         Measurement(split=split, set=data.name, metric="faces", value=float(len(faces))),
         *_by_majority(logits, data, faces, split),
+        *_balanced(logits, truth, version, data.name, split),
     ]
     return rows, items
+
+
+def _balanced(
+    logits: torch.Tensor, truth: torch.Tensor, version: Version, of_set: str, split: str
+) -> list[Measurement]:
+    """Measure the answers for equally likely labels; none without a class prior."""
+    if not version.class_prior:
+        return []
+    prior = torch.tensor([version.class_prior[label] for label in version.labels])
+    rows = emotion_measurements(
+        balanced_logits(logits, prior), truth, split=split, of_set=of_set, protocol="balanced"
+    )
+    return [row for row in rows if row.metric in ("accuracy", "mean_recall")]
 
 
 def _recalls(items: pd.DataFrame, data: Prepared, split: str) -> list[Measurement]:
@@ -226,6 +240,6 @@ def _by_majority(
     )
     count = float(agreed.sum())
     return [
-        *rows,
+        *(row for row in rows if row.metric != "macro_f1"),
         Measurement(split=split, set=data.name, metric="faces", value=count, protocol="majority"),
     ]

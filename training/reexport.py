@@ -68,6 +68,7 @@ def reexport(reference: str) -> Reexport:
         starter=old.starter,
         encoder=encoder,
         thresholds=old.thresholds,
+        class_prior=old.class_prior,
     )
     for table in outcomes.read(old):
         outcomes.log(new, table)

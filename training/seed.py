@@ -105,6 +105,7 @@ def _register(starter: files.Starter) -> Version:
             starter=starter.digest,
             encoder=encoder,
             thresholds=card.thresholds,
+            class_prior=card.class_prior,
             onnx=partial(graphs.filled, starter.name),
             name=card.model,
         )

@@ -174,6 +174,7 @@ def _register(loop: Loop, command: str) -> Version | None:
             data={data.name: data.digest for data in task.sets},
             encoder=trained.encoder,
             thresholds=trained.thresholds,
+            class_prior=trained.class_prior,
         )
     tracker.close()
     return version

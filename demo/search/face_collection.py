@@ -11,7 +11,7 @@ from demo.answers import Box
 from demo.face_labels import LABELS
 from demo.search.face_rows import BadTable, columns, faces, opened
 from demo.search.lance import connect
-from demo.search.tables import IndexFailed
+from demo.search.tables import IndexFailed, read_again
 from demo.search.vectors import (
     INDEXED_FROM,
     Building,
@@ -63,16 +63,19 @@ class FaceCollection:
             self._database = connect(address)
 
     @property
+    @read_again
     def columns(self) -> tuple[str, ...]:
         """Those of LABELS that the faces have."""
         return tuple(name for name in LABELS if name in self._names())
 
+    @read_again
     def count(self) -> int:
         """Return the number of faces."""
         table = self._open(FACES)
         with self._failures():
             return 0 if table is None else int(table.count_rows())
 
+    @read_again
     def values(self, name: str, most: int) -> list[str]:
         """Return the values that faces have of one of LABELS, sorted; at most `most` of them."""
         table, found = self._open(FACES), set[str]()
@@ -151,6 +154,7 @@ class FaceCollection:
             for name in (ADDED, FACES):
                 self._database.drop_table(name, ignore_missing=True)
 
+    @read_again
     def nearest(
         self, expression: Vector, count: int, filters: Mapping[str, str] | None = None
     ) -> list[FoundFace]:

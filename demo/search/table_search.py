@@ -32,15 +32,15 @@ class TableSearch(BackgroundSearch):
 
     def __init__(self, table: Path, server: ModelProvider) -> None:
         super().__init__(table, server)
-        self._collection: FaceCollection | None = None
-        self._version: int | None = None
+        self._searched: tuple[FaceCollection, int] | None = None
+        """The faces, and of which version of the dln their vectors are."""
         self._faces = 0
         self._updating = False
         self._choices: Mapping[str, Sequence[str]] = {}
 
     def status(self) -> str:
         """Return in a sentence or two what can be searched now, and what can't."""
-        if self._collection is None:
+        if self._searched is None:
             return self.problem or BEING_INDEXED
         sentence = f"{self._faces:,} faces can be searched."
         return f"{sentence} {self.problem}" if self.problem else sentence
@@ -58,14 +58,17 @@ class TableSearch(BackgroundSearch):
     ) -> list[Match]:
         """Return the faces nearest in expression; see `find`. Others can't come first."""
         assert not others_first
-        if self._collection is None or self._version != face.provenance.version:
+        collection, version = self._searched or (None, None)
+        if collection is None or version != face.provenance.version:
             raise NotReady(self.problem or BEING_INDEXED)
         try:
-            found = self._collection.nearest(face.expression, count, filters)
+            found = collection.nearest(face.expression, count, filters)
         except IndexFailed:
             if self._updating:  # a table whose rows were changed is written again
                 raise NotReady(BEING_INDEXED) from None
             raise
+        if self._updating and not found:
+            raise NotReady(BEING_INDEXED)
         return [self._match(each) for each in found]
 
     def update(self) -> None:
@@ -80,7 +83,7 @@ class TableSearch(BackgroundSearch):
         values = {name: collection.values(name, MOST_CHOICES) for name in collection.columns}
         self._choices = {name: found for name, found in values.items() if found}
         self._faces = collection.count()
-        self._collection, self._version = collection, number
+        self._searched = collection, number
 
     def _match(self, found: FoundFace) -> Match:
         return Match(

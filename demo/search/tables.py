@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random
 
 from demo.search.lance import connect
 from demo.search.vectors import Building, Vector, quietly, refresh_index, search_near
@@ -26,6 +27,19 @@ NO_OLD_VERSIONS = timedelta(milliseconds=1)
 
 class IndexFailed(NotWritten):
     """The index can't be read or written; the message is one sentence that says what to do."""
+
+
+read_again = retry(
+    retry=retry_if_exception_type(IndexFailed),
+    stop=stop_after_attempt(10),
+    wait=wait_random(0.0, 0.1),
+    reraise=True,
+)
+"""Calls a function that reads again where it fails, ten times within about half a second.
+
+LanceDB finds no table while another process or thread deletes its older versions, about once in a
+hundred reads, and finds it at the next one.
+"""
 
 
 class FileRow(NamedTuple):
@@ -64,6 +78,7 @@ class Tables:
         with self._failures():
             self._database = connect(folder)
 
+    @read_again
     def files(self) -> dict[str, FileRow]:
         """Return what is known of each file, by its name; of several rows the last counts."""
         table = self._open(FILES)
@@ -82,6 +97,7 @@ class Tables:
         with self._failures():
             self._database.create_table(FILES, _file_table(rows), mode="overwrite")
 
+    @read_again
     def digests(self) -> set[str]:
         """Return the digests of the contents that have rows in the table of faces."""
         table = self._open(self._faces)
@@ -91,6 +107,7 @@ class Tables:
             found = table.search().select(["digest"]).limit(table.count_rows()).to_arrow()
         return set(found["digest"].to_pylist())
 
+    @read_again
     def count_faces(self) -> int:
         """Return the number of faces."""
         table = self._open(self._faces)
@@ -138,6 +155,7 @@ class Tables:
                 else:
                     self._database.drop_table(name)
 
+    @read_again
     def nearest(
         self,
         expression: Vector,

@@ -3,7 +3,9 @@
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
+from uuid import uuid4
 
 import gradio as gr
 
@@ -87,7 +89,8 @@ class ClipSection:
     ) -> Iterator[list[Any]]:
         seconds = video_seconds(path, LONGEST_CLIP_SECONDS)
         visitor_folder().require_room(UPLOAD_BYTES)
-        output = path.with_name(NAME)
+        output = visitor_folder().path / uuid4().hex / NAME  # another may send the same clip
+        output.parent.mkdir()
         total, reported = round(seconds * FRAMES_PER_SECOND), 0.0
         yield [progress_html(0, total, "frames"), gr.DownloadButton(visible=False)]
         written: list[WrittenFrame] = []
@@ -105,7 +108,7 @@ class ClipSection:
         finally:
             frames.close()
             if not done:
-                output.unlink(missing_ok=True)
+                rmtree(output.parent, ignore_errors=True)
         download = gr.DownloadButton(value=str(output), visible=True)
         yield [self._answer_html(written), download]
 

@@ -1,6 +1,8 @@
 """The Emotion tab: one photo, and the emotion of every face in it."""
 
 from collections.abc import Sequence
+from html import escape
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from demo.tabs.emotion_bars import bars_html
 from demo.tabs.examples import Examples, example_photos
 from demo.tabs.model_card import ModelCardAccordion, hide_model_card, show_model_card
 from demo.tabs.photo_batch import PhotoBatchSection
-from demo.tabs.photo_input import ASKED_AGAIN, QUEUED, PhotoInput
+from demo.tabs.photo_input import ASKED_AGAIN, LATEST, QUEUED, PhotoInput
 from demo.tabs.uploads import cache_file
 from demo.tabs.video import VideoSection
 from demo.tabs.webcam import WebcamSection
@@ -25,6 +27,10 @@ ADD_PHOTO = "Add a photo of one or more faces, and read here which emotion each 
 THRESHOLD = (
     f'Below {NOT_SURE_BELOW:.0%} for the likeliest emotion the answer is "not sure", and names the '
     "likeliest ones. About faces unlike those it learned from, a version can be sure and wrong."
+)
+PRIOR = (
+    "Before the face is seen, all emotions count as equally likely. If they are as frequent as in "
+    "the photos that the version learned from: {}."
 )
 TABLE_NAME = "emotions.csv"
 PHOTO_PX = 400
@@ -82,7 +88,7 @@ class EmotionTab:
         return self.photo_input.load(str(photos[0]))
 
     def _answer_after(self, event: Any) -> None:
-        event.then(self.reply, self._inputs, self._outputs, **QUEUED)
+        event.then(self.reply, self._inputs, self._outputs, **LATEST)
 
     def reply(self, photo: Photo | None, face_index: int | None) -> list[Any]:
         """Return the answer as HTML, or what is still needed; the version's model card; the table.
@@ -118,7 +124,9 @@ class EmotionTab:
             heading = f"Face {number}: {answer.sentence}"
         else:
             heading = answer.sentence[:1].upper() + answer.sentence[1:]
-        body = f'{bars_html(answer.probabilities)}<p class="hint">{THRESHOLD}</p>'
+        body = (
+            f'{bars_html(answer.probabilities)}{_prior_html(answer)}<p class="hint">{THRESHOLD}</p>'
+        )
         return self._context.answer_html(EMOTION, heading, body, answer.provenance)
 
     def _group(self, photo: Photo, chosen: int, answers: Sequence[EmotionAnswer]) -> list[Any]:
@@ -135,6 +143,15 @@ class EmotionTab:
             table,
             cache_file(csv, TABLE_NAME, self.download),
         ]
+
+
+def _prior_html(answer: EmotionAnswer) -> str:
+    """Return as HTML how likely the emotions are before the face is seen, and the other answer."""
+    if answer.in_the_wild is None:
+        return ""
+    likeliest = islice(answer.in_the_wild.items(), 2)
+    named = ", ".join(f"{label} {share:.0%}" for label, share in likeliest)
+    return f'<p class="hint">{escape(PRIOR.format(named))}</p>'
 
 
 def _short(answer: EmotionAnswer) -> str:

@@ -40,6 +40,7 @@ EMOTION = {
     "box": BOX,
     "label": "happy",
     "probabilities": {"happy": 0.93, "neutral": 0.05, "surprise": 0.02},
+    "in_the_wild": {"happy": 0.9, "neutral": 0.09, "surprise": 0.01},
     "sure": True,
     "sentence": "happy, 93%",
     **PROVENANCE,

@@ -35,7 +35,10 @@ COMPARISON = (
     "pair and odd are photos; tie and close say that another pair is as close, or nearly; "
     "distances are those of 1 and 2, 1 and 3, 2 and 3, from 0 (the same) to 2 (the opposite)."
 )
-EMOTIONS = "An answer for each face, the largest first; probabilities hold all eight emotions."
+EMOTIONS = (
+    "An answer for each face, the largest first; probabilities hold all eight emotions, taken for "
+    "equally likely; in_the_wild the same for emotions as frequent as in the training photos."
+)
 VECTORS = "An answer for each face, the largest first; expression has 16 numbers."
 DRIVER = f"The person whose expression is taken on; a neutral one when it is left out. {PHOTO}"
 STRENGTH = "From -0.5 to 1.5: 0 leaves the face, 1 goes all the way, below 0 away from it."

@@ -27,7 +27,8 @@ PICTURE_LIMIT: dict[str, Any] = {"concurrency_id": "pictures", "concurrency_limi
 """Added for an event that makes pictures of the photo's own size, which may take a gigabyte each:
 two of them run at once."""
 LATEST: dict[str, Any] = QUEUED | {"trigger_mode": "always_last"}
-"""As QUEUED, for what a visitor changes quickly: of several changes only the last one runs."""
+"""As QUEUED, for what a visitor changes quickly: of several changes only the last one runs. Without
+it, a change that comes while the one before is answered would never be answered."""
 ASKED_AGAIN: dict[str, Any] = QUEUED | {"show_progress": "hidden"}
 """As QUEUED, for what the page asks by itself."""
 AS_SENT: dict[str, Any] = LATEST | {"preprocess": False}

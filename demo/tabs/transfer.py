@@ -154,9 +154,9 @@ class TransferTab:
             self.target.input(self.show_other, self.target, self._other_column, **LATEST),
             examples.click(self._load, photo_outputs, **QUEUED),
         ]
-        for event in events:
-            event.then(self.reply, inputs, outputs, **QUEUED | PICTURE_LIMIT)
         latest = LATEST | PICTURE_LIMIT
+        for event in events:
+            event.then(self.reply, inputs, outputs, **latest)
         self.strength.release(self.reply, inputs, outputs, **latest)
         self.agreed.input(self.reply, inputs, outputs, **latest)
         self.ask_again.tick(self.reply, inputs, outputs, **ASKED_AGAIN | PICTURE_LIMIT)

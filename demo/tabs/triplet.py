@@ -13,7 +13,7 @@ from demo.tabs.context import ASK_AGAIN_SECONDS, PageContext, placeholder, unans
 from demo.tabs.examples import TRIPLETS, Examples, paths
 from demo.tabs.model_card import ModelCardAccordion, hide_model_card, show_model_card
 from demo.tabs.outcomes import OutcomesSection
-from demo.tabs.photo_input import ASKED_AGAIN, QUEUED, PhotoInput
+from demo.tabs.photo_input import ASKED_AGAIN, LATEST, QUEUED, PhotoInput
 from demo.tabs.search import SearchSection
 from registry.catalog import DLN
 from registry.errors import RegistryError
@@ -78,7 +78,7 @@ class TripletTab:
         return [value for photo_input, path in loaded for value in photo_input.load(str(path))]
 
     def _answer_after(self, event: Any) -> None:
-        event.then(self.reply, self._inputs, self._outputs, **QUEUED)
+        event.then(self.reply, self._inputs, self._outputs, **LATEST)
 
     def reply(self, *values: Photo | int | None) -> list[Any]:
         """Return the answer as HTML, or what is still needed, and the version's model card.

@@ -3,10 +3,11 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.processing_utils import save_bytes_to_cache
+from gradio.processing_utils import hash_bytes
 
 from demo.guards import DISK_FULL, UNEXPECTED, UNFIT, is_disk_full
 from demo.listeners import Listeners
@@ -15,6 +16,7 @@ from demo.metrics import PageMetrics, handler_labels
 from demo.tabs.visitor_queue import VisitorQueue
 from demo.visitor_files import FolderFull, visitor_folder
 from registry.errors import RegistryError
+from registry.files import atomic_write
 from registry.photos import PhotoError
 
 logger = logging.getLogger(__name__)
@@ -138,9 +140,15 @@ def is_frame(value: Any) -> bool:
 def cache_file(data: bytes, name: str, component: gr.blocks.Block) -> str:
     """Write a file for `component` to offer, next to the uploads; return its path.
 
+    Files of one name and content are one file, which others may be downloading.
+
     Raises:
         FolderFull: The visitors' pictures take all the room they may.
         OSError: It can't be written.
     """
     visitor_folder().require_room(len(data))
-    return str(save_bytes_to_cache(data, name, component.GRADIO_CACHE))
+    path = Path(component.GRADIO_CACHE, hash_bytes(data), name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path) as part:
+        part.write_bytes(data)
+    return str(path)

@@ -71,7 +71,7 @@ def read(folder: Path, names: set[str]) -> Knowledge:
 
 def _metadata(values: Mapping[str, Any]) -> VersionMetadata:
     """Return the metadata, checked as those of a stored version are; no starter, no status."""
-    tags = {key: json.dumps(values[key]) for key in layout.FIELDS}
+    tags = {key: json.dumps(values[key]) for key in layout.FIELDS if key in values}
     return VersionMetadata.from_tags(tags)
 
 

@@ -9,8 +9,12 @@ RUN_CARD = "card.json"
 """How the network was trained: the file of the same name of its run."""
 MEASUREMENTS, OUTCOMES = measurements.FILE, outcomes.FOLDER
 """The table of measurements, and the folder with the outcome of each item of an evaluation."""
-FIELDS = ("crop", "outputs", "labels", "temperature", "data", "encoder", "condition", "thresholds")
-"""What metadata.json repeats of a version's metadata: all but what counts in one registry alone."""
+FIELDS = (
+    *("crop", "outputs", "labels", "temperature", "data"),
+    *("encoder", "condition", "thresholds", "class_prior"),
+)
+"""What metadata.json repeats of a version's metadata: all but what counts in one registry alone.
+Versions of older code have no class prior."""
 MLFLOW = "mlflow"
 """MLflow's model folder: one tensor in, one out."""
 CHECKSUMS = "SHA256SUMS"

@@ -81,7 +81,7 @@ TEXT = """\
 | `mlflow/` | MLflow's model folder; its `model.onnx` has one tensor in and one out |
 | `model.onnx`, `model.pt2` | the graph with all outputs; for a generator, of what draws |
 {encoder}| `weights.safetensors`, `config.json` | the weights, and what rebuilds the network |
-| `metadata.json` | crop, outputs, labels, temperature, thresholds, digests of the data |
+| `metadata.json` | crop, outputs, labels, temperature, class prior, digests of the data, ... |
 | `card.md`, `card.json` | the model card, with the licences of the data; how it was trained |
 | `measurements.json`, `evaluation/` | what was measured, and the outcome of each item |
 | `SHA256SUMS` | `sha256sum -c SHA256SUMS` checks all files |

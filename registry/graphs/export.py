@@ -91,6 +91,7 @@ def card_text(spec: ModelSpec, metadata: VersionMetadata, description: str) -> s
         **{f"Encoder {name}": shape for name, shape in metadata.encoder.items()},
         "Labels": ", ".join(metadata.labels),
         "Temperature": "" if metadata.temperature is None else f"{metadata.temperature:g}",
+        "Class prior": ", ".join(f"{k} {v:.3f}" for k, v in metadata.class_prior.items()),
         **{f"Threshold {name}": f"{value:g}" for name, value in metadata.thresholds.items()},
         **{f"Data {name}": digest for name, digest in metadata.data.items()},
     }

@@ -1,5 +1,6 @@
 """An open page for the browser: a registry of its own, the page, and MLflow's UI."""
 
+import re
 import shutil
 import threading
 import time
@@ -14,11 +15,13 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, expect
 
+from demo.loaded_model import Model
 from demo.mlflow_ui import MlflowUI
 from demo.models import ModelServer
 from demo.page import launch_page
 from tests.browser import chromium, networks
 from tests.conftest import unused_port
+from tests.test_app import until
 
 THIS_MACHINE = {"127.0.0.1", ""}
 """Data URLs have no host."""
@@ -36,6 +39,13 @@ class Site:
 
     page_url: str
     mlflow: MlflowUI
+    server: ModelServer | None = None
+
+    def wait_for_version(self, name: str, number: int) -> None:
+        """Wait until this version of a model answers on the page."""
+        server = self.server
+        assert server is not None
+        assert until(lambda: number_of(server.loaded(name)) == number, 100)
 
     def mlflow_url(self) -> str:
         """Return where MLflow's UI is, once it answers."""
@@ -51,9 +61,15 @@ class Site:
                 return self.mlflow.url
 
 
+def number_of(model: Model | None) -> int:
+    return 0 if model is None else model.version.number
+
+
 UPLOAD_ENDED = "/upload_progress?"
 """Gradio's page asks how far an upload is; on a busy machine the upload may have ended by then, and
 Gradio answers that it knows no such upload."""
+STREAM_ENDED = re.compile("/gradio_api/stream/[0-9a-f]{32}(/close)?$")
+"""A frame of the camera that is on its way when its stream is stopped is for no event any more."""
 
 
 @dataclass
@@ -78,13 +94,17 @@ class Visitor:
         return page
 
     def _check_response(self, response: Response) -> None:
-        if UPLOAD_ENDED in response.url and response.status == HTTPStatus.NOT_FOUND:
+        is_missing = response.status == HTTPStatus.NOT_FOUND
+        if UPLOAD_ENDED in response.url and is_missing:
             self.late_questions += 1
+        elif STREAM_ENDED.search(response.url) and is_missing:
+            return
         elif not response.ok and response.status != HTTPStatus.NOT_MODIFIED:
             self.errors.append(f"{response.status} {response.url}")
 
     def _check_message(self, message: ConsoleMessage) -> None:
-        if message.type == "error" and UPLOAD_ENDED not in message.location["url"]:
+        url = message.location["url"]
+        if message.type == "error" and UPLOAD_ENDED not in url and not STREAM_ENDED.search(url):
             self.errors.append(message.text)
 
     def reported(self) -> list[str]:
@@ -94,6 +114,14 @@ class Visitor:
             with suppress(ValueError):
                 left.remove("Response")
         return left
+
+
+def new_page(browser: Browser, url: str) -> Page:
+    """Open an address where nothing is reported, and wait for elements as a visitor's page does."""
+    page = browser.new_page()
+    page.set_default_timeout(TIMEOUT_MS)
+    page.goto(url)
+    return page
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +145,7 @@ def site(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         networks.fill_registry()
         server = ModelServer()
         page = launch_page(server, port=port, mlflow_url=mlflow.url)
-        yield Site(page.url, mlflow)
+        yield Site(page.url, mlflow, server)
         page.close()
         server.close()
         mlflow.close()

@@ -1,5 +1,7 @@
 """What is measured on a page is measured once nothing fades: Gradio fades what waits."""
 
+from typing import Any
+
 from playwright.sync_api import Page
 
 NOTHING_FADES = """() =>
@@ -10,3 +12,9 @@ NOTHING_FADES = """() =>
 
 def wait_until_nothing_fades(page: Page) -> None:
     page.wait_for_function(NOTHING_FADES)
+
+
+def measured(page: Page, script: str) -> Any:
+    """Return what a function of JavaScript returns, called at a moment when nothing fades."""
+    found = page.wait_for_function(f"() => ({NOTHING_FADES})() && {{ found: ({script})() }}")
+    return found.json_value()["found"]

@@ -72,12 +72,17 @@ def fill_registry() -> None:
         promotion.promote(spec.name, 1)
 
 
-def fill_transfer(reach: float = 1.0) -> None:
-    """Register a version of pix2pixHD that goes `reach` of the way, and let it answer."""
+def fill_transfer(reach: float = 1.0) -> int:
+    """Register a version of pix2pixHD that goes `reach` of the way, put it into production.
+
+    Returns:
+        Its number.
+    """
     encoder = TinyEncoder()
     generator = TinyGenerator(encoder, reach)
     version = register(PIX2PIXHD, generator, encoder=encoder, thresholds=THRESHOLDS)
     promotion.promote(PIX2PIXHD.name, version.number)
+    return version.number
 
 
 def register(spec: ModelSpec, network: nn.Module, **more: Any) -> versions.Version:

@@ -7,7 +7,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visitor
-from tests.browser.fading import wait_until_nothing_fades
+from tests.browser.fading import measured
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
@@ -130,6 +130,5 @@ def test_it_fits_a_phone_and_its_words_are_legible(
 
 def check(page: Page) -> None:
     """Check that nothing is wider than the window, and all text has WCAG's AA contrast."""
-    wait_until_nothing_fades(page)
-    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE_PX
-    assert page.evaluate(CONTRAST) == []
+    assert measured(page, "() => document.documentElement.scrollWidth") <= PHONE_PX
+    assert measured(page, CONTRAST) == []

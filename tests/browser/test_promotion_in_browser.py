@@ -124,7 +124,9 @@ def model_in_mlflow(visitor: Visitor) -> Page:
 
 def promote_in_mlflow(page: Page, number: int) -> None:
     """Move the alias `production` to a version, in MLflow's own UI."""
-    page.goto(re.sub("#.*", f"#/models/dln/versions/{number}", page.url))
+    url = re.sub("#.*", f"#/models/dln/versions/{number}", page.url)
+    page.goto("about:blank")  # so that nothing of the page before can be clicked
+    page.goto(url)
     page.get_by_role("button", name="Add", exact=True).first.click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("combobox").fill("production")
@@ -153,9 +155,11 @@ def asking(url: str, photos: list[Path]) -> Iterator[list[Any]]:
 
     thread = threading.Thread(target=ask)
     thread.start()
-    yield answers
-    ended.set()
-    thread.join()
+    try:
+        yield answers
+    finally:
+        ended.set()
+        thread.join()
 
 
 def version_of(answer: Any) -> int:

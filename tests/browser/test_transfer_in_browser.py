@@ -27,8 +27,7 @@ def people(examples: Path) -> list[Path]:
 
 @pytest.fixture(scope="module", autouse=True)
 def a_version(site: Site) -> None:
-    assert site.page_url
-    networks.fill_transfer()
+    site.wait_for_version(PIX2PIXHD.name, networks.fill_transfer())
 
 
 def opened(visitor: Visitor, *, width: int = 1280, dark: bool = False) -> Page:
@@ -101,9 +100,9 @@ def test_a_transfer_fits_a_phone_and_its_words_are_legible(visitor: Visitor, dar
 
 
 @pytest.fixture
-def farther() -> Iterator[None]:
+def farther(site: Site) -> Iterator[None]:
     """Let a version answer that moves away from the expression, for one test."""
-    networks.fill_transfer(reach=-0.5)
+    site.wait_for_version(PIX2PIXHD.name, networks.fill_transfer(reach=-0.5))
     yield
     promotion.promote(PIX2PIXHD.name, 1)
 
@@ -114,8 +113,5 @@ def test_a_result_that_fails_is_shown_with_a_plain_warning(visitor: Visitor) -> 
     agree(page)
     page.locator(".examples:visible button").first.click()
     expect(page.locator(ANSWER)).to_be_visible()
-    while "version 1" in page.locator("#transfer-answer .provenance").inner_text():
-        page.wait_for_timeout(1000)
-        page.locator(".examples:visible button").nth(1).click()
     expect(page.locator("#transfer-answer .notice").first).to_contain_text("no nearer to the")
     expect(page.locator("#transfer-picture img")).to_have_count(2)

@@ -22,7 +22,7 @@ class Doubling:
 
     def __call__(self, *inputs: np.ndarray) -> Mapping[str, np.ndarray]:
         self.computing += 1
-        assert self.gate.wait(30)
+        assert self.gate.wait(100)
         self.batches.append(len(inputs[0]))
         if (inputs[0] < 0).any():
             raise ValueError("below 0")
@@ -36,20 +36,20 @@ def ask_while_busy(
     function = BatchedFunction(doubling)
     threads = ThreadPoolExecutor(len(requests) + 1)
     first = threads.submit(function, np.ones((1, 2)))
-    assert until(lambda: doubling.computing == 1, 20)
+    assert until(lambda: doubling.computing == 1, 100)
     waiting = threading.Barrier(len(requests) + 1)
 
     def ask(inputs: tuple[np.ndarray, ...]) -> Mapping[str, np.ndarray]:
-        waiting.wait(20)
+        waiting.wait(100)
         return function(*inputs)
 
     answers = [threads.submit(ask, inputs) for inputs in requests]
-    waiting.wait(20)
-    assert until(lambda: function.waiting == len(requests), 20)
+    waiting.wait(100)
+    assert until(lambda: function.waiting == len(requests), 100)
     doubling.gate.set()
-    assert (first.result(20)["sum"] == 2).all()
+    assert (first.result(100)["sum"] == 2).all()
     for answer in answers:
-        answer.exception(20)
+        answer.exception(100)
     threads.shutdown()
     return answers
 

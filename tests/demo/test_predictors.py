@@ -24,6 +24,7 @@ from registry.catalog import EMOTIONS
 from registry.crops import Crop, CropSpec
 from registry.errors import EmptyRegistry
 from registry.faces import Face, FaceCropper, NoFace
+from registry.versions import Version
 from tests.demo.fakes import FakeRegistry, answers
 
 
@@ -173,6 +174,7 @@ def test_probabilities_are_sorted_and_a_low_top_is_not_sure(
     registry.put("emotion", 1, lambda faces: {"logits": shares.log().expand(len(faces), 8) + 30})
     (answer,) = EmotionRecognizer(server).recognise(photo(1))
     shown = list(answer.probabilities.values())
+    assert answer.in_the_wild is None
     assert answer.label == next(iter(answer.probabilities)) == "disgust"
     assert shown == sorted(shown, reverse=True)
     assert sum(shown) == pytest.approx(1)
@@ -189,6 +191,29 @@ def test_probabilities_are_sorted_and_a_low_top_is_not_sure(
     assert compared.sentence.endswith(
         " Note: it is uncertain which side of the face in photo 2 is up."
     )
+
+
+def test_a_version_with_a_class_prior_takes_the_emotions_for_equally_likely(
+    registry: FakeRegistry, server: ModelServer
+) -> None:
+    wild = [0.5, 0.1, 0.1, 0.05, 0.05, 0.05, 0.12, 0.03]
+    prior = dict(zip(EMOTIONS, [0.6, 0.1, 0.1, 0.05, 0.05, 0.03, 0.06, 0.01], strict=True))
+    logits = torch.tensor(wild).log() + 3
+    registry.put("emotion", 1, lambda faces: {"logits": logits.expand(len(faces), 8)})
+    found = registry.production["emotion"]
+    assert isinstance(found, Version)
+    registry.production["emotion"] = replace(found, class_prior=prior)
+    (answer,) = EmotionRecognizer(server).recognise(photo(1))
+    weights = {k: share / prior[k] for k, share in zip(EMOTIONS, wild, strict=True)}
+    for label, weight in weights.items():
+        assert answer.probabilities[label] == pytest.approx(
+            weight / sum(weights.values()), abs=1e-5
+        )
+    assert answer.label == next(iter(answer.probabilities)) == "contempt"
+    expected = dict(sorted(zip(EMOTIONS, np.array(wild) / sum(wild), strict=True)))
+    assert answer.in_the_wild == pytest.approx(expected)
+    assert next(iter(answer.in_the_wild or {})) == "neutral"
+    assert answer.to_dict()["in_the_wild"] == answer.in_the_wild
 
 
 @pytest.mark.parametrize(

@@ -150,7 +150,7 @@ def test_no_visitor_waits_and_what_is_too_much_is_left_out(
     counted(shadow, 2)
     gate.clear()
     shadow.recognise(group, found)
-    assert begun.wait(10)
+    assert begun.wait(100)
     for _ in range(MOST_WAITING + 3):
         shadow.recognise(group, found)
     assert candidate(shadow).left_out == 3
@@ -171,7 +171,7 @@ def test_a_version_is_not_compared_with_itself_or_its_copy(
     asked = threading.Event()
     shadow.recognise(group, EmotionRecognizer(server).recognise(group))
     candidate(shadow).ask(lambda _: asked.set())
-    assert asked.wait(10)
+    assert asked.wait(100)
     assert candidate(shadow).comparisons == []
 
 

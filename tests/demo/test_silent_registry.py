@@ -12,6 +12,7 @@ from tests.demo.fakes import ALIKE, FakeRegistry, answers
 from tests.field.conftest import opened
 
 __all__ = ["browser", "visitor"]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,7 @@ def test_an_answer_in_flight_finishes_on_the_old_version(registry: FakeRegistry)
         assert (server.model("dln")(faces)["expression"] == -UNIT[:3].numpy()).all()
         gate.set()
         for each in asked:
-            assert (each.result(10)["expression"] == UNIT[:3].numpy()).all()
+            assert (each.result(100)["expression"] == UNIT[:3].numpy()).all()
     server.close()
 
 

@@ -14,6 +14,7 @@ from gradio import processing_utils
 
 from demo.models import ModelServer
 from demo.page import Page, launch_page
+from demo.tabs.uploads import cache_file
 from registry import versions
 from tests.conftest import unused_port
 from tests.demo.fakes import FakeRegistry
@@ -99,6 +100,23 @@ def test_nothing_decodes_an_upload_before_our_checks(page: Page) -> None:
     events = [event for event in page.blocks.fns.values() if takes_picture(event)]
     assert events
     assert not any(event.preprocess for event in events)
+
+
+def test_a_file_that_others_download_is_whole_while_it_is_written_again(
+    page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (component, *_) = page.blocks.blocks.values()
+    path = Path(cache_file(b"whole", "table.csv", component))
+    seen: list[bytes] = []
+
+    def write(part: Path, data: bytes) -> None:
+        with part.open("wb") as file:
+            seen.append(path.read_bytes())
+            file.write(data)
+
+    monkeypatch.setattr(Path, "write_bytes", write)
+    assert cache_file(b"whole", "table.csv", component) == str(path)
+    assert [*seen, path.read_bytes()] == [b"whole", b"whole"]
 
 
 def takes_picture(event: Any) -> bool:

@@ -29,7 +29,7 @@ def test_a_call_that_names_its_session_counts_as_heard_while_its_client_listens(
         network.open.clear()
         for _ in range(AT_A_TIME):
             visitor.call("compare", question)
-        assert until(lambda: queued(visitor) == 0, 20)
+        assert until(lambda: queued(visitor) == 0, 100)
         body = {"data": question, "session_hash": visitor.session}
         event = visitor.post("/gradio_api/call/compare", json=body).json()["event_id"]
         path = f"{url}/gradio_api/call/compare/{event}"

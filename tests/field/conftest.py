@@ -51,7 +51,7 @@ def opened(fake: FakeRegistry) -> Iterator[Site]:
         patch.setattr(versions, "card", lambda reference: f"The card of {reference}.")
         server = ModelServer(poll_seconds=0.2)
         page = launch_page(server, port=unused_port(), mlflow_url=MLFLOW)
-        yield Site(page.url, MlflowUI(None, taken=0))
+        yield Site(page.url, MlflowUI(None, taken=0), server)
         page.close()
         server.close()
 

@@ -29,6 +29,9 @@ Pixels = UInt8[np.ndarray, "h w 3"]
 Recognizer = Callable[[Pixels, Face], str]
 
 
+pytestmark = pytest.mark.xdist_group("turned-heads")  # fixtures that take seconds
+
+
 @pytest.fixture(scope="module")
 def cropper() -> FaceCropper:
     return FaceCropper()

@@ -22,6 +22,9 @@ FAINT_PX, FAINT = 60, 0.3
 Placed = tuple[float, float, float]
 
 
+pytestmark = pytest.mark.xdist_group("small-faces")  # fixtures that take seconds
+
+
 @pytest.fixture(scope="module")
 def cropper() -> FaceCropper:
     return FaceCropper()

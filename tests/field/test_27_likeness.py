@@ -32,9 +32,9 @@ def test_a_likeness_to_the_driver_above_that_to_the_source_is_warned_of(
     expect(answer).not_to_contain_text("and still the same person")
     expect(answer.get_by_text(WARNING)).to_have_count(0)
     fake.put_transfer(2, generator=always(people[1]), thresholds={})
-    while "version 2" not in answer.inner_text():
-        give(page, 0, people[0])
-        page.wait_for_timeout(500)
+    visitor.site.wait_for_version("pix2pixhd", 2)
+    give(page, 0, people[0])
+    expect(answer).to_contain_text("version 2")
     expect(answer.get_by_text(WARNING)).to_be_visible()
 
 

@@ -7,6 +7,7 @@ from playwright.sync_api import Browser, expect
 
 from demo.tabs.model_card import card_html
 from registry import versions
+from tests.browser.conftest import new_page
 from tests.demo.fakes import ALIKE, FakeRegistry, answers
 from tests.field.open_page import Recorder, opened_page, recording_server
 
@@ -62,8 +63,7 @@ def url(recorder: Recorder) -> Iterator[str]:
 def test_a_card_cannot_make_a_browser_fetch_an_address(
     browser: Browser, url: str, recorder: Recorder
 ) -> None:
-    page = browser.new_page()
-    page.goto(url)
+    page = new_page(browser, url)
     page.locator(".examples:visible button").first.click()
     page.get_by_role("button", name="Model card of dln, version 1").click()
     card = page.locator(".card:visible").last
@@ -78,8 +78,7 @@ def test_a_card_cannot_make_a_browser_fetch_an_address(
 def test_the_page_lets_a_browser_load_from_itself_only(
     browser: Browser, url: str, recorder: Recorder
 ) -> None:
-    page = browser.new_page()
-    page.goto(url)
+    page = new_page(browser, url)
     expect(page.locator(".photo input[type=file]").first).to_be_attached()
     assert page.evaluate(FETCHES, recorder.url) == "refused"
     assert recorder.requests == []

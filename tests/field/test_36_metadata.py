@@ -41,6 +41,15 @@ FAULTS: list[tuple[Mapping[str, object], str]] = [
     ({"condition": -1}, "the length of its change is -1"),
     ({"condition": 10**9}, "the length of its change is 1000000000"),
     ({"thresholds": {"nearer": float("inf")}}, "its threshold nearer is inf"),
+    ({"class_prior": {"happy": 1.0}}, "its class prior is no positive share of each label"),
+    (
+        {"labels": ["happy", "sad"], "class_prior": {"happy": 1.0, "sad": 0.0}},
+        "its class prior is no positive share",
+    ),
+    (
+        {"labels": ["happy", "sad"], "class_prior": {"happy": 0.5, "sad": 0.4}},
+        "its class prior is no positive share",
+    ),
 ]
 
 
@@ -93,6 +102,10 @@ def test_no_fault_is_loaded_and_the_version_before_answers(
         ({"crop": CropSpec(size_px=32, margin=float("inf"))}, "the margin of its crop is inf"),
         ({"labels": ("happy", "happy")}, "two of its labels are equal"),
         ({"temperature": float("nan")}, "its temperature is nan"),
+        (
+            {"labels": ("happy", "sad"), "class_prior": {"happy": float("nan"), "sad": 0.5}},
+            "its class prior is no positive share",
+        ),
     ],
 )
 def test_such_a_version_is_not_even_registered(

@@ -4,7 +4,7 @@ import logging
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +118,7 @@ def test_a_client_that_hangs_up_leaves_one_line_in_the_log(
     with caplog.at_level(logging.WARNING):
         with connected(visitor) as upload:
             upload.sendall(upload_head(visitor, 10**6) + b"0" * 1000)
-        assert until(lambda: caplog.records, 20)
+        assert until(lambda: caplog.records, 100)
         assert visitor.get("/gradio_api/call/emotion/unknown-event").status_code == 200
         visitor.get("/config")
     hung_up = [record for record in caplog.records if "hung up" in record.getMessage()]
@@ -157,7 +157,8 @@ def test_sockets_on_which_nothing_comes_are_closed(
         silent = [stack.enter_context(connected(visitor)) for _ in range(120)]
         slow = [stack.enter_context(connected(visitor)) for _ in range(3)]
         for connection in slow:
-            connection.sendall(b"GET /config HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ")
+            with suppress(OSError):  # closed already, where this thread had to wait
+                connection.sendall(b"GET /config HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ")
         assert all(is_closed(connection) for connection in silent)
         assert all(trickles_until_closed(connection) for connection in slow)
 
@@ -192,12 +193,12 @@ def test_an_upload_that_stops_is_answered_and_its_socket_closed(
 def test_an_answer_that_takes_longer_than_a_request_may_is_not_cut_off(
     visitor: Visitor, uploaded: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "REQUEST_WITHIN_SECONDS", 0.5)
-    monkeypatch.setattr(guards, "BODY_WITHIN_SECONDS", 0.5)
+    monkeypatch.setattr(server, "REQUEST_WITHIN_SECONDS", 1.0)
+    monkeypatch.setattr(guards, "BODY_WITHIN_SECONDS", 1.0)
     recognise = EmotionRecognizer.recognise
 
     def slowly(*arguments: Any) -> Any:
-        time.sleep(1.5)
+        time.sleep(2.5)
         return recognise(*arguments)
 
     monkeypatch.setattr(EmotionRecognizer, "recognise", slowly)

@@ -107,8 +107,8 @@ def check_second_page(first: Visitor, question: list[Any], examples: Path) -> No
     second, its_question = ask(page.url, examples)
     assert answering(second, its_question) == 2
     promotion.promote("dln", 1)
-    assert until(lambda: answering(first, question) == 1, 20)
-    assert until(lambda: answering(second, its_question) == 1, 20)
+    assert until(lambda: answering(first, question) == 1, 60)
+    assert until(lambda: answering(second, its_question) == 1, 60)
     others = second.get(f"/gradio_api/file={question[0]['path']}")
     assert others.status_code == 403
     page.close()

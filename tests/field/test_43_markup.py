@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, expect
 from demo.predictors import EmotionRecognizer
 from registry.catalog import CATALOG
 from registry.errors import RegistryError
+from tests.browser.conftest import new_page
 from tests.demo.fakes import FakeRegistry
 from tests.field.open_page import Recorder, happy, opened_page, recording_server
 
@@ -45,8 +46,7 @@ def test_markup_in_names_and_labels_is_text(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    page = browser.new_page()
-    page.goto(url)
+    page = new_page(browser, url)
     page.get_by_role("tab", name="Emotion").click()
     photo = page.locator(".photo:visible input[type=file]")
     photo.set_input_files(next(examples.glob("*.jpg")))

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from demo.tabs.photo_input import AT_A_TIME
+from tests.browser.conftest import new_page
 from tests.demo.fakes import FakeRegistry
 from tests.field.open_page import GatedNetwork, Visitor, opened_page, queued
 from tests.test_app import until
@@ -52,7 +53,7 @@ def test_each_learns_how_many_wait_before_and_gets_an_answer(
     assert all(answer.status_code == 200 for answer in joined)
     with ThreadPoolExecutor(VISITORS) as pool:
         heard = [pool.submit(list, visitor.messages()) for visitor in visitors]
-        assert until(lambda: queued(visitors[0]) == VISITORS - AT_A_TIME, 20)
+        assert until(lambda: queued(visitors[0]) == VISITORS - AT_A_TIME, 100)
         network.open.set()
         messages = [each.result() for each in heard]
     for each in messages:
@@ -78,9 +79,8 @@ def test_the_page_shows_how_many_wait_before_a_visitor(
         for visitor in first:
             visitor.join(event, question)
         heard = [pool.submit(list, visitor.messages()) for visitor in first]
-        assert until(lambda: queued(first[0]) == 3, 20)
-        page = browser.new_page()
-        page.goto(url)
+        assert until(lambda: queued(first[0]) == 3, 100)
+        page = new_page(browser, url)
         page.locator(".examples:visible button").first.click()
         expect(page.get_by_text("queue: 4/4").first).to_be_visible()
         network.open.set()

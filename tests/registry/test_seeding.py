@@ -46,6 +46,18 @@ def test_a_killed_process_leaves_no_progress_behind(folder: Path) -> None:
         assert elsewhere(seeding.progress) == "registering starters"
 
 
+def test_those_who_only_ask_do_not_take_each_other_for_seeding() -> None:
+    with seeding.seeding():
+        pass
+
+    def ask(_: int) -> list[str | None]:
+        return [seeding.progress() for _ in range(50)]
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = [each for found in pool.map(ask, range(4)) for each in found]
+    assert answers == [None] * 200
+
+
 def test_asking_creates_nothing(folder: Path) -> None:
     assert seeding.progress() is None
     assert not folder.exists()

@@ -49,11 +49,12 @@ def fail_if_skipped(report: BaseReport) -> None:
 
 
 @pytest.fixture(scope="session")
-def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+def team(operators: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """Start PostgreSQL, an object store, MLflow with auth, and two apps behind nginx.
 
-    The DLN's starter is in production; anna is a trainer, paul a promoter.
+    The DLN's starter and two small networks are in production; anna is a trainer, paul a promoter.
     """
+    assert operators is None
     for program, package in (("nginx", "nginx"), ("setpriv", "util-linux")):
         if shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin") is None:
             pytest.skip(f"{program} is missing: install Debian's {package}")

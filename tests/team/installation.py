@@ -17,6 +17,7 @@ from tempfile import mkdtemp
 
 from tests.team.permissions import permit
 from tests.team.processes import Server, bare_environment, unused_ports
+from tests.team.production import fill_production
 
 PROJECT = Path(__file__).parents[2]
 DEPLOY = PROJECT / "deploy"
@@ -24,15 +25,6 @@ TEMPLATE = DEPLOY / "nginx" / "studio.conf.template"
 HOST = "127.0.0.1"
 BUCKET = "team-test"
 PEOPLE = {"anna": "trainer", "paul": "promoter"}
-SEED_DLN = """
-import torch
-from training import seed
-from training.starters import files
-torch.set_flush_denormal(True)
-files.STARTERS = (files.DLN,)
-seed.seed()
-"""
-"""Registers one starter as `python app.py seed` registers all: the others would take a minute."""
 VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
@@ -98,16 +90,15 @@ class Installation:
         for server in (self.mlflow, self.nginx):
             stack.callback(server.kill)
             server.start()
-        permissions = [sys.executable, str(DEPLOY / "permissions.py")]
-        run([*permissions, "setup"], self.admin())
-        app_password = self.secret("mlflow_app_password")
-        run([*permissions, "add", "app", "reader"], self.admin(), app_password)
+        permit(self.admin(), "setup")
+        add_app = [sys.executable, str(DEPLOY / "permissions.py"), "add", "app", "reader"]
+        run(add_app, self.admin(), self.secret("mlflow_app_password"))
         for app in self.apps:
             stack.callback(app.kill)
             app.launch()
         for name, role in PEOPLE.items():
             permit(self.admin(), "add", name, role, password=self.passwords[name])
-        run([sys.executable, "-c", SEED_DLN], self.admin())
+        fill_production(self.admin())
         for app in self.apps:
             app.wait()
 

@@ -14,11 +14,12 @@ from typing import Any
 import httpx
 
 from tests.team.installation import PROJECT, Installation
+from tests.test_app import until
 
 PHOTOS = ("sad_01", "smiling_05", "sad_06")
 FILE = {"meta": {"_type": "gradio.FileData"}}
-ANSWERS_WITHIN_SECONDS = 120.0
-PAUSE_SECONDS = 1.0
+ANSWERS_WITHIN_SECONDS = 240.0
+PAUSE_SECONDS = 4.0
 """Between an answer and a visitor's next question: a training wants the cores, too."""
 Answer = dict[str, Any]
 
@@ -127,6 +128,16 @@ class Crowd:
         for thread in self._threads:
             thread.join(ANSWERS_WITHIN_SECONDS)
         assert not any(thread.is_alive() for thread in self._threads)
+
+    def wait_for_answers(self, why: str) -> None:
+        """Return when the visitors have got more answers from now on than there are visitors.
+
+        Raises:
+            AssertionError: they get none; the message is `why`.
+        """
+        asked = len(self.answers)
+        more = until(lambda: len(self.answers) > asked + self.size, ANSWERS_WITHIN_SECONDS)
+        assert more, f"{why}: {self.refusals} {self.failures}"
 
     def _ask(self) -> None:
         try:

@@ -3,11 +3,18 @@
 import io
 import os
 import sys
-from collections.abc import Mapping
-from contextlib import redirect_stdout
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
 from unittest.mock import patch
 
 from deploy import permissions
+
+
+@contextmanager
+def acting_as(person: Mapping[str, str]) -> Iterator[None]:
+    """Give this process a person's environment, and nothing of its own, until the block ends."""
+    with patch.dict(os.environ, person, clear=True):
+        yield
 
 
 def permit(administrator: Mapping[str, str], *command: str, password: str = "") -> str:
@@ -20,6 +27,6 @@ def permit(administrator: Mapping[str, str], *command: str, password: str = "") 
     """
     printed = io.StringIO()
     stdin = patch.object(sys, "stdin", io.StringIO(f"{password}\n"))
-    with patch.dict(os.environ, administrator), stdin, redirect_stdout(printed):
+    with acting_as(administrator), stdin, redirect_stdout(printed):
         assert permissions.main(command) == 0
     return printed.getvalue()

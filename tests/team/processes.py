@@ -10,8 +10,12 @@ from pathlib import Path
 
 import psutil
 
+from tests.test_app import until
+
 STARTS_WITHIN_SECONDS = 240.0
 ENDS_WITHIN_SECONDS = 60.0
+TEST_PROCESSES = 16
+"""At least as many as run side by side."""
 PORTS = range(20_000, 30_000)
 """Below those that Linux gives to whoever asks for any: a server may be down for a while and come
 back to its port. Ray takes its own below these."""
@@ -80,16 +84,29 @@ class Server:
             except psutil.NoSuchProcess:
                 continue
         self._process.wait(ENDS_WITHIN_SECONDS)
-        psutil.wait_procs(family, timeout=ENDS_WITHIN_SECONDS)
+        until(lambda: not any(map(runs, family)), ENDS_WITHIN_SECONDS)
 
     def printed(self) -> str:
         """Return all that it printed."""
         return self.log.read_text(encoding="utf-8", errors="replace")
 
 
+def runs(process: psutil.Process) -> bool:
+    """Return whether a process has not ended; who started it need not have asked for its status."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def unused_ports(count: int) -> list[int]:
-    """Return ports at which nobody listens, and which nobody gets who doesn't name one."""
-    drawn = random.sample(PORTS, len(PORTS))
+    """Return ports at which nobody listens, and which nobody gets who doesn't name one.
+
+    Each of the test processes that run side by side draws from ports of its own.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    ports = PORTS[worker % TEST_PROCESSES :: TEST_PROCESSES]
+    drawn = random.sample(ports, len(ports))
     unused = (port for port in drawn if not is_listening(port))
     return [next(unused) for _ in range(count)]
 

@@ -13,13 +13,13 @@ import httpx
 import pytest
 
 from tests.browser.networks import fill_registry, fill_transfer
-from tests.conftest import unused_port
 from tests.docs.documents import PROJECT, blocks
 from tests.field.open_page import FILE, Visitor
 from tests.field.running_app import running_app
+from tests.team.processes import unused_ports
 from tests.test_app import until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("replicas")]
 READY_WITHIN_SECONDS = 240
 MOST_BROWSERS = 40
 """That all meet the same replica by chance: once in some 10^11 times."""
@@ -75,7 +75,7 @@ def proxied(folder: Path, *pages: str) -> Iterator[str]:
     (shown,) = (each for each in blocks(PROJECT / "docs/operate.md") if each.language == "nginx")
     addresses = iter(page.removeprefix("http://") for page in pages)
     text = re.sub(r"server 127\.0\.0\.1:\d+", lambda _: f"server {next(addresses)}", shown.text)
-    address = f"127.0.0.1:{unused_port()}"
+    address = f"127.0.0.1:{unused_ports(1)[0]}"
     text = re.sub(r"listen 127\.0\.0\.1:\d+", f"listen {address}", text)
     (folder / "nginx.conf").write_text(PROXY.format(folder, text), encoding="utf-8")
     process = subprocess.Popen([nginx, "-p", str(folder), "-c", str(folder / "nginx.conf")])

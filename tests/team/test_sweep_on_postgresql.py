@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from tests.team.processes import unused_ports
-from tests.training.sweep.conftest import Sweep, drawn, line, sweep
+from tests.training.sweep.conftest import Sweep, line, sweep
 from tests.training.sweep.test_sweep import child_runs
 
 pytest.importorskip("psycopg", reason="needs the extra [team]")
 pytestmark = [pytest.mark.xdist_group("trainings"), pytest.mark.slow]
-__all__ = ["drawn", "line", "sweep"]
+__all__ = ["line", "sweep"]
 PASSWORD = "not-to-be-shown"
 
 
@@ -56,8 +56,8 @@ def test_two_workers_share_the_trials_in_postgresql(
     sweep: Sweep,
     database: str,
 ) -> None:
-    options = ("--storage", database, "--name", "shared", "--workers", "2")
-    found = sweep("--trials", "3", *options)
+    options = ("--storage", database, "--name", "shared")
+    found = sweep("--trials", "3", *options, "--workers", "2")
     assert [trial["trial"] for trial in found["trials"]] == [0, 1, 2]
     assert {*child_runs("shared")} == {"0", "1", "2"}
     more = sweep("--trials", "4", *options)

@@ -1,5 +1,6 @@
 """Two recipes are trained in the same way and compared; finished trainings are not repeated."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,6 @@ import pytest
 from registry import versions
 from training import compare
 from training.__main__ import main
-from training.datasets.prepare import prepare
 from training.datasets.prepared import Prepared
 from training.engine.recipe import RecipeError
 
@@ -17,10 +17,10 @@ pytestmark = pytest.mark.xdist_group("trainings")
 @pytest.mark.timeout(400)
 @pytest.mark.usefixtures("fresh_store")
 def test_two_recipes_are_trained_once_and_compared_on_the_same_triplets(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    prepare("toy", None, tmp_path / "toy")
+    shutil.copytree(drawn, tmp_path / "toy")
 
     def rows() -> list[tuple[str, float, float]]:
         found = compare.compare_recipes(

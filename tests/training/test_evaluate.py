@@ -1,7 +1,11 @@
 """Evaluating a version: rows of its table, outcomes of each face, data without labels."""
 
+import math
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -13,8 +17,8 @@ from registry.artifacts import fetch
 from registry.catalog import EMOTION
 from registry.crops import CropSpec
 from registry.promotion import gates
-from training.datasets.prepare import prepare
 from training.datasets.prepared import Prepared
+from training.engine.inference import GraphModule, outputs
 from training.engine.recipe import RecipeError
 from training.evaluate import evaluate
 from training.metrics.robustness import CHANGES
@@ -39,8 +43,8 @@ class Brightness(nn.Module):
 
 
 @pytest.fixture
-def toy(tmp_path: Path) -> Prepared:
-    prepare("toy", None, tmp_path / "toy")
+def toy(drawn: Path, tmp_path: Path) -> Prepared:
+    shutil.copytree(drawn, tmp_path / "toy")
     return Prepared.open(tmp_path / "toy")
 
 
@@ -50,7 +54,9 @@ def version(fresh_store: Path) -> versions.Version:
     return registered(Brightness())
 
 
-def registered(network: nn.Module) -> versions.Version:
+def registered(
+    network: nn.Module, class_prior: Mapping[str, float] | None = None
+) -> versions.Version:
     run = store.connect().create_run(store.experiment(EMOTION.name))
     return versions.register(
         EMOTION,
@@ -60,6 +66,7 @@ def registered(network: nn.Module) -> versions.Version:
         config={},
         description="Knows bright from dark.",
         labels=LABELS,
+        class_prior=class_prior,
     )
 
 
@@ -91,6 +98,23 @@ def test_each_number_is_a_row_of_the_table_and_the_main_ones_are_metrics_and_tag
     assert accuracy.low is not None
     assert accuracy.high is not None
     assert accuracy.low < accuracy.value < accuracy.high
+
+
+@pytest.mark.usefixtures("fresh_store")
+def test_answers_without_the_class_prior_have_rows_of_their_own(toy: Prepared) -> None:
+    prior = dict(zip(LABELS, torch.linspace(-10, 10, 8).softmax(0).tolist(), strict=True))
+    version = registered(Brightness(), class_prior=prior)
+    rows = {(row.protocol, row.metric): row.value for row in evaluate("emotion/1", toy)}
+    faces = toy.split("test")
+    model = GraphModule(versions.load(version))
+    right = []
+    for face in faces:
+        (logits,) = outputs(model, toy, np.array([face]), version.crop)["logits"].tolist()
+        shares = {k: math.exp(x) / prior[k] for k, x in zip(LABELS, logits, strict=True)}
+        answer = max(shares, key=shares.__getitem__)
+        right.append(LABELS.index(answer) == toy.index["emotion"].iloc[face])
+    assert rows["balanced", "accuracy"] == pytest.approx(np.mean(right))
+    assert rows["balanced", "accuracy"] != rows["", "accuracy"]
 
 
 def test_splits_have_separate_rows_and_measuring_again_replaces_a_split(

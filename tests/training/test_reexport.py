@@ -38,6 +38,9 @@ SOURCE = Source(set="toy", split="test", digest="5" * 64, folder="data/toy")
 ACCURACY = Measurement(split="test", set="toy", metric="accuracy", value=0.5)
 
 
+PRIOR = dict.fromkeys(EMOTION.labels, 1 / len(EMOTION.labels))
+
+
 def register(name: str, config: dict[str, Any], **more: Any) -> versions.Version:
     torch.manual_seed(0)
     labels = EMOTION.labels if name == EMOTION.name else ()
@@ -59,7 +62,7 @@ def stored(version: versions.Version, file: str) -> Path:
 def test_a_version_whose_pt2_is_unreadable_gets_one_that_gives_the_same(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    old = register("emotion", {"network": EMOTION_NETWORK}, temperature=1.5)
+    old = register("emotion", {"network": EMOTION_NETWORK}, temperature=1.5, class_prior=PRIOR)
     faces = torch.rand(2, 3, 32, 32)
     before = versions.load(old, "cpu", "torch")(faces)["logits"]
     measurements.write(old.run_id, [ACCURACY])
@@ -73,7 +76,7 @@ def test_a_version_whose_pt2_is_unreadable_gets_one_that_gives_the_same(
     assert done.version.number == 2
     after = versions.load(done.version, "cpu", "torch")(faces)["logits"]
     assert torch.allclose(before, after, atol=1e-5)
-    for field in ("crop", "labels", "temperature", "outputs", "description"):
+    for field in ("crop", "labels", "temperature", "class_prior", "outputs", "description"):
         assert getattr(done.version, field) == getattr(old, field)
     assert measurements.read(done.version.run_id) == [ACCURACY]
     assert [table.source for table in outcomes.read(done.version)] == [SOURCE]

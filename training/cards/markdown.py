@@ -19,14 +19,12 @@ LONGEST = 5000
 """Longest description, in characters, that MLflow stores in a database with a limit."""
 CUT = "\nThe rest doesn't fit here: see card.json in its run.\n"
 TRAIN = "python -m training train"
-IN_THE_TABLE = "`python -m registry show VERSION --measurements` shows all"
-WITHOUT_VALIDATION = f"Validation and latency are left out to keep this card short; {IN_THE_TABLE}."
-WITHOUT_ROBUSTNESS = (
-    f"Validation, latency and robustness are left out to keep this card short; {IN_THE_TABLE}."
-)
+IN_THE_TABLE = "see `python -m registry show VERSION --measurements`"
+WITHOUT_VALIDATION = f"Without validation and latency: {IN_THE_TABLE}."
+WITHOUT_ROBUSTNESS = f"Without validation, latency and robustness: {IN_THE_TABLE}."
 SMOKE, A_TOY = "-smoke", ": a toy"
 """How the names of recipes end that train for seconds, and what the heads of their cards add."""
-WITHOUT_EARLIER = "The trainings before this one are left out here: see card.json in its run."
+WITHOUT_EARLIER = "For the trainings before this one see card.json in its run."
 
 
 def markdown(card: RunCard, measurements: Sequence[Measurement]) -> str:
@@ -140,7 +138,7 @@ def _commit(training: Mapping[str, Any]) -> str:
 
 
 def _failure(failure: Mapping[str, str]) -> str:
-    answer = f"answered {failure['answer']}, the truth is {failure['truth']}"
+    answer = f"answered {failure['answer']}, it is {failure['truth']}"
     return f"`{failure['picture']}` ({failure['credit']}): {answer}."
 
 

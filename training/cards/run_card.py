@@ -44,6 +44,7 @@ class RunCard:
     labels: Sequence[str] = field(default_factory=list)
     temperature: float | None = None
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    class_prior: Mapping[str, float] = field(default_factory=dict)
     config: Mapping[str, Any]
     """Settings that rebuild the network."""
     failures: Sequence[Mapping[str, str]] = field(default_factory=list)
@@ -102,6 +103,7 @@ def run_card(
         "labels": trained.labels,
         "temperature": trained.temperature,
         "thresholds": trained.thresholds,
+        "class_prior": trained.class_prior,
         "config": trained.config,
     }
     return RunCard.read(json.loads(json.dumps(values, default=asdict)))

@@ -79,22 +79,22 @@ FECNET = CardText(
 )
 EMOTION = CardText(
     what="The two networks of `dln`, with a softmax layer in place of its embedding, name the "
-    "emotion that people see in a face. After the supplement of the DLN paper "
-    "(Zhang et al., CVPR 2021).",
-    uses=("Labelling posed or clear expressions in research, together with the probabilities.",),
-    protocol="The set's label counts as right: the emotion with most votes, or its annotator's; "
-    "`majority`: on the faces where more than half of the votes agree. `mean recall` weighs every "
-    "emotion the same; `calibration error` is 0 if a share p of the answers given with probability "
-    "p is right. In brackets: 95 % intervals.",
+    "emotion that people see in a face. After the DLN paper's supplement.",
+    uses=("Labelling posed or clear expressions in research, with the probabilities.",),
+    protocol="Right is the set's label: most votes, or its annotator's; `majority`: faces where "
+    "over half of the votes agree; `balanced`: without the class prior, as on the page. `mean "
+    "recall` weighs every emotion the same; `calibration error` is 0 if a share p of the answers "
+    "given with probability p is right. In brackets: 95 % intervals.",
     failures=(
-        "Most faces with rare emotions are missed: fear, disgust, contempt.",
+        "Faces with rare emotions are often missed: fear, disgust, contempt.",
         "Faint anger, sadness and surprise are called neutral.",
-        "A face without any of these emotions still gets a label.",
+        "A face with none of them still gets a label.",
     ),
     decisions=(
         "Freely available sets replace AffectNet and RAF-DB; contempt is an eighth label.",
-        "Without `--start`, both branches start from identity weights, not from a trained DLN.",
-        "Batch normalisation of the difference; a temperature fitted on the validation faces.",
+        "Without `--start`, both branches start from identity weights.",
+        "Batch normalisation of the difference. Temperature and class prior are fitted apart on "
+        "validation faces (Menon et al., ICLR 2021).",
     ),
 )
 PIX2PIXHD = CardText(

@@ -59,7 +59,8 @@ class TrainedModel:
     """The result of a finished training: a network for the registry and what it needs to run.
 
     `network` maps RGB faces in [0, 1] to the outputs that its `ModelSpec` names; `config` rebuilds
-    it. `encoder` and `thresholds` are for a network that also takes a change of expression.
+    it. `encoder` and `thresholds` are for a network that also takes a change of expression,
+    `temperature` and `class_prior` for a classifier.
     """
 
     network: nn.Module
@@ -69,6 +70,7 @@ class TrainedModel:
     temperature: float | None = None
     encoder: nn.Module | None = None
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    class_prior: Mapping[str, float] = field(default_factory=dict)
 
 
 class SummaryRow(NamedTuple):

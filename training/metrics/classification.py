@@ -92,3 +92,38 @@ def fitted_temperature(
     candidates = torch.logspace(-1, 1, 401)
     losses = [functional.cross_entropy(logits / t, truth) for t in candidates]
     return candidates[torch.stack(losses).argmin()]
+
+
+def fitted_prior(
+    logits: Float[Tensor, "faces labels"], truth: Int[Tensor, "faces"]
+) -> Float[Tensor, "labels"]:
+    """Return the class prior without which the class-balanced cross-entropy is lowest, sum 1.
+
+    `balanced_logits` takes it out. Labels without a face get the geometric mean of the others.
+    After Menon et al., "Long-tail learning via logit adjustment" (ICLR 2021), who take the
+    frequencies of the training labels; those of several sets, drawn with weights, are no one
+    prior, so it is fitted (our decision).
+    """
+    counts = torch.bincount(truth, minlength=logits.shape[1])
+    present = counts > 0
+    known, target = logits.double()[:, present], (present.cumsum(0) - 1)[truth]
+    log_prior = torch.zeros(known.shape[1], dtype=torch.double, requires_grad=True)
+    optimiser = torch.optim.LBFGS([log_prior], max_iter=200, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        optimiser.zero_grad()
+        value = functional.cross_entropy(known - log_prior, target, 1 / counts[present].double())
+        value.backward()
+        return value
+
+    optimiser.step(loss)
+    found = torch.zeros(logits.shape[1], dtype=torch.double)
+    found[present] = log_prior.detach() - log_prior.detach().mean()
+    return found.softmax(0).float()
+
+
+def balanced_logits(
+    logits: Float[Tensor, "faces labels"], prior: Float[Tensor, "labels"]
+) -> Float[Tensor, "faces labels"]:
+    """Return the logits for equally likely labels: the class prior is taken out (Menon et al.)."""
+    return logits - prior.log()

@@ -13,11 +13,14 @@ from tests.browser.conftest import Site, Visitor, browser, visitor
 from tests.browser.test_page_in_browser import PHONE_PX, check, give
 from tests.demo.fakes import FakeRegistry
 from tests.demo.search.conftest import ColourNetwork
+from tests.field.open_page import Visitor as Program
 from tests.field.open_page import opened_page
 from tests.field.test_28_keyboard import serious
+from tests.test_app import until
 
 __all__ = ["browser", "visitor"]
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+SEARCHABLE = "3 faces can be searched. 1 photos"
 
 
 @pytest.fixture(scope="module")
@@ -39,20 +42,17 @@ def site(searched: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EXPRESSION_STUDIO_STORE", str(tmp_path_factory.mktemp("store")))
         with opened_page(fake, searched=searched) as url:
+            assert until(lambda: SEARCHABLE in Program(url).searchable(), 100)
             yield Site(url, MlflowUI(None, taken=0))
 
 
 def opened(visitor: Visitor, *, width: int = 1280, dark: bool = False) -> Page:
-    """Open the page and the section by the keyboard, once the folder is indexed."""
+    """Open the page and the section by the keyboard."""
     page = visitor.open(width=width, dark=dark)
     section = page.get_by_role("button", name="Search holiday <b> by expression")
     section.focus()
-    status = page.locator("#search-status")
     page.keyboard.press("Enter")
-    while "3 faces can be searched. 1 photos" not in status.inner_text():
-        for _ in range(2):
-            page.keyboard.press("Enter")
-            page.wait_for_timeout(200)
+    expect(page.locator("#search-status")).to_contain_text(SEARCHABLE)
     return page
 
 

@@ -15,11 +15,14 @@ from tests.browser.test_page_in_browser import PHONE_PX, check, give
 from tests.demo.fakes import FakeRegistry
 from tests.demo.search.conftest import ColourNetwork
 from tests.demo.test_outcomes_on_the_page import choose
+from tests.field.open_page import Visitor as Program
 from tests.field.open_page import opened_page
 from tests.field.test_28_keyboard import serious
+from tests.test_app import until
 
 __all__ = ["browser", "visitor"]
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+SEARCHABLE = "3 faces can be searched."
 PERSONS = ("O'Neil <b>", "Ann", "Ann")
 EMOTIONS = ("sad", "happy", None)
 SETS = ("actors", "actors", "street")
@@ -52,21 +55,18 @@ def site(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EXPRESSION_STUDIO_STORE", str(tmp_path_factory.mktemp("store")))
         with opened_page(fake, searched=table) as url:
+            assert until(lambda: SEARCHABLE in Program(url).searchable(), 100)
             yield Site(url, MlflowUI(None, taken=0))
 
 
 def opened(visitor: Visitor, photo: Path, *, width: int = 1280, dark: bool = False) -> Page:
-    """Open the page, give it a photo, and open the section once the table can be searched."""
+    """Open the page, give it a photo, and open the section."""
     page = visitor.open(width=width, dark=dark)
     give(page, 0, photo)
     expect(page.locator(".crop")).to_have_count(1)
-    section = page.get_by_role("button", name="Search faces.parquet by expression")
-    section.click()
-    while page.get_by_label("Person", exact=True).count() == 0:
-        for _ in range(2):
-            section.click()
-            page.wait_for_timeout(200)
-    expect(page.locator("#search-status")).to_contain_text("3 faces can be searched.")
+    page.get_by_role("button", name="Search faces.parquet by expression").click()
+    expect(page.locator("#search-status")).to_contain_text(SEARCHABLE)
+    expect(page.get_by_label("Person", exact=True)).to_be_visible()
     return page
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from registry import measurements, outcomes, store, versions
-from registry.catalog import DLN, EMOTION, PIX2PIXHD
+from registry.catalog import DLN, EMOTION, EMOTIONS, PIX2PIXHD
 from registry.exchange import checksums, exporting
 from registry.measurements import Measurement
 from registry.outcomes import Outcomes, Source
@@ -37,7 +37,11 @@ def exports(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         pair = networks.TinyGenerator(encoder)
         dln = networks.register(DLN, networks.Tiny(1, {"expression": 16, "identity": 32}))
         emotion = networks.register(
-            EMOTION, networks.Tiny(3, {"logits": 8}), starter="fedc", temperature=1.5
+            EMOTION,
+            networks.Tiny(3, {"logits": 8}),
+            starter="fedc",
+            temperature=1.5,
+            class_prior=dict.fromkeys(EMOTIONS, 0.125),
         )
         pix2pixhd = networks.register(
             PIX2PIXHD, pair, encoder=encoder, thresholds=networks.THRESHOLDS

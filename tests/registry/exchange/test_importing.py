@@ -45,7 +45,8 @@ def test_an_imported_version_gives_the_same_numbers(
     for engine, values in zip(("onnxruntime", "torch"), found, strict=True):
         for key, value in answers(original, engine).items():
             assert np.array_equal(values[key], value)
-    for field in ("crop", "labels", "temperature", "outputs", "encoder", "thresholds", "condition"):
+    fields = ("crop", "labels", "temperature", "outputs", "encoder", "thresholds", "condition")
+    for field in (*fields, "class_prior"):
         assert getattr(imported, field) == getattr(original, field)
 
 
@@ -148,6 +149,7 @@ LIES: dict[str, tuple[str, Any, str]] = {
     "condition": ("condition", 7, "`condition` .* names 7"),
     "temperature": ("temperature", -1, "temperature is -1"),
     "thresholds": ("thresholds", {"nearer": "much"}, "threshold nearer"),
+    "class prior": ("class_prior", {"happy": 1}, "class prior is no positive share"),
     "data": ("data", {"toy": 3}, "no texts by name"),
     "format": ("format", 2, "format is 2, not 1"),
     "version": ("version", "x\n", "can't be imported"),
@@ -158,6 +160,8 @@ LIES: dict[str, tuple[str, Any, str]] = {
 def test_metadata_that_is_not_true_is_refused(lie: str, copy: Copy) -> None:
     field, value, sentence = LIES[lie]
     folder = copy("emotion")
+    if field != "class_prior":  # versions of older code have none
+        change_json(folder / "metadata.json", "class_prior", {})
     change_json(folder / "metadata.json", field, value)
     sign(folder)
     with pytest.raises((BadExport, BadVersion), match=sentence):

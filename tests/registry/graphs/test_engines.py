@@ -1,7 +1,6 @@
 """The engine that computes a version: by device, by name, or by measurement."""
 
 import logging
-import threading
 from collections.abc import Callable
 
 import numpy as np
@@ -16,8 +15,18 @@ from tests.registry.conftest import Register
 FACE = np.ones((1, 3, 4, 4), np.float32)
 
 
+class Clock:
+    """Stands still between the calls of stubs, however busy the machine is."""
+
+    now = 0.0
+
+    @classmethod
+    def perf_counter(cls) -> float:
+        return cls.now
+
+
 class Stub:
-    """Doubles its faces, with some error, after some time."""
+    """Doubles its faces, with some error, and takes some time by the clock of the test."""
 
     device = "cuda"
 
@@ -26,7 +35,7 @@ class Stub:
         self.seconds, self.error = seconds, error
 
     def __call__(self, *inputs: np.ndarray) -> dict[str, np.ndarray]:
-        threading.Event().wait(self.seconds)
+        Clock.now += self.seconds
         return {"expression": 2 * inputs[0] + self.error}
 
 
@@ -52,8 +61,13 @@ WRONG, NEARLY = Stub("onnxruntime", error=0.1), Stub("onnxruntime", 0.01, 1e-3)
     ],
 )
 def test_the_fastest_engine_whose_outputs_are_right_is_chosen(
-    candidates: Candidates, chosen: Stub, left_out: list[str], caplog: pytest.LogCaptureFixture
+    candidates: Candidates,
+    chosen: Stub,
+    left_out: list[str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(engines, "time", Clock)
     with caplog.at_level(logging.ERROR):
         assert engines.fastest(candidates, [FACE]) is chosen
     assert [f"The engine {name} is left out." for name in left_out] == caplog.messages

@@ -2,24 +2,38 @@
 
 import os
 import shutil
+import signal
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import NamedTuple
 
+import psutil
 import pytest
+import torch
 from PIL import Image
 
 from registry.ray_cluster import ADDRESS, LOOPBACK, OBJECT_STORE_BYTES
 from tests.browser.networks import fill_registry
 from tests.team.processes import STARTS_WITHIN_SECONDS, Server, unused_ports
 from tests.test_app import until
-from training.datasets.prepare import prepare
 
 os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "of tests " * 8}  # else it writes one
 pytest.importorskip("ray", reason="needs Ray: install the extra [ray]")
 
 PHOTOS = 12
+
+
+class Killed(NamedTuple):
+    """What a killed command left: its table, the rows before it, its arguments, its processes."""
+
+    table: Path
+    unfinished: Path
+    named: list[str]
+    family: list[psutil.Process]
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +42,7 @@ def registry(store: Path) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv(ADDRESS, raising=False)
         patch.setenv("OMP_NUM_THREADS", "1")
+        torch.set_num_threads(1)
         fill_registry()
         yield store
 
@@ -74,14 +89,6 @@ def cluster(started_cluster: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture(scope="session")
-def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the drawn faces, prepared; to draw them takes seconds."""
-    folder = tmp_path_factory.mktemp("drawn") / "toy"
-    prepare("toy", None, folder)
-    return folder
-
-
-@pytest.fixture(scope="session")
 def album(examples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with photos of many sizes, a zip of two more, and a file that is no photo."""
     place = tmp_path_factory.mktemp("album")
@@ -97,6 +104,34 @@ def album(examples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(place / "photos" / name, place / "more" / f"copy of {name}")
     shutil.make_archive(str(place / "more"), "zip", place / "more")
     return place
+
+
+@pytest.fixture(scope="session")
+def killed(registry: Path, album: Path, tmp_path_factory: pytest.TempPathFactory) -> Killed:
+    """Kill `embed`, with a Ray of its own, when it has written what it computed of a photo."""
+    assert registry.is_dir()
+    table = tmp_path_factory.mktemp("killed") / "faces.parquet"
+    named = [str(album / "photos"), str(album / "more.zip"), "-o", str(table)]
+    command = [sys.executable, "-m", "demo", "embed", *named, "--ray", "--workers", "1"]
+    unfinished = table.with_name("faces.parquet.unfinished")
+    running = subprocess.Popen(command, env=environment(), stderr=subprocess.DEVNULL)
+    while not whole_lines(unfinished) and running.poll() is None:
+        time.sleep(0.01)
+    assert running.poll() is None, "it ended before it could be killed"
+    os.kill(running.pid, signal.SIGSTOP)  # it starts no process while they are listed
+    family = psutil.Process(running.pid).children(recursive=True)
+    running.kill()
+    assert running.wait() == -signal.SIGKILL
+    return Killed(table, unfinished, named, family)
+
+
+def whole_lines(file: Path) -> list[str]:
+    """Return the lines of a file that is being written; none where it isn't there."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return []
+    return [line for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
 
 def environment(**more: str) -> dict[str, str]:

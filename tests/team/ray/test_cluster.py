@@ -1,11 +1,8 @@
 """What goes wrong with Ray is one sentence, and nothing is left of Ray on this machine."""
 
 import errno
-import os
 import subprocess
 import sys
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,24 +13,17 @@ from registry.ray_cluster import AUTH_MODE, Workers, joined
 from registry.ray_map import map_items
 from tests.conftest import unused_port
 from tests.team.ray.conftest import environment
+from tests.team.ray.mapped import make_full_disk
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("registry")]
-
-
-def full_disk(item: int) -> int:
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), f"crop-{item}.png")
 
 
 @pytest.mark.usefixtures("cluster")
 def test_a_full_disk_of_a_worker_is_that_of_the_command() -> None:
     one = Workers(count=1, cpus=1)
     with joined(), pytest.raises(OSError, match=r"crop-0\.png") as raised:
-        list(map_items(partial(returned, full_disk), [0], one))
+        list(map_items(make_full_disk, [0], one))
     assert raised.value.errno == errno.ENOSPC
-
-
-def returned(function: Callable[[int], int]) -> Callable[[int], int]:
-    return function
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:{}", "ray://127.0.0.1:{}"])

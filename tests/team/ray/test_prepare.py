@@ -27,9 +27,9 @@ def test_two_workers_cut_the_crops_of_the_plain_command(examples: Path, tmp_path
 
 
 def test_ray_goes_on_with_crops_that_were_cut_without_it(
-    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shutil.copytree(toy, tmp_path / "toy")
+    shutil.copytree(drawn, tmp_path / "toy")
     before = {p: p.stat().st_mtime_ns for p in (tmp_path / "toy" / "crops").iterdir()}
     index = (tmp_path / "toy" / "index.parquet").read_bytes()
     monkeypatch.chdir(tmp_path)

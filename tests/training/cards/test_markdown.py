@@ -100,7 +100,7 @@ def test_licences_decisions_and_failures_are_those_of_this_version() -> None:
     assert "mine, 3 training faces: a set of your own" in data
     assert "luminance only" in text
     assert "mirror image" in text
-    assert "`sad_01.jpg` (SFHQ): answered neutral, the truth is sad." in text
+    assert "`sad_01.jpg` (SFHQ): answered neutral, it is sad." in text
     published = {"network": {"backbone": {"name": "inception_resnet_v1"}}}
     assert "luminance" not in markdown(card(config=published), [])
 
@@ -225,7 +225,7 @@ def test_of_two_evaluations_at_once_both_enter_the_card(
     def describe_slowly(*arguments: Any) -> None:
         if not first_describes.is_set():
             first_describes.set()
-            goes_on.wait(20)
+            goes_on.wait(100)
         describe(*arguments)
 
     def evaluate(row: Measurement) -> None:
@@ -235,7 +235,7 @@ def test_of_two_evaluations_at_once_both_enter_the_card(
     monkeypatch.setattr(entries, "describe", describe_slowly)
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(evaluate, replace(ACCURACY, value=0.65))
-        assert first_describes.wait(20)
+        assert first_describes.wait(100)
         second = pool.submit(evaluate, LEAK)
         wait([second], timeout=3)
         goes_on.set()

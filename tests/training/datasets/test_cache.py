@@ -14,7 +14,7 @@ import torch
 from registry.crops import CropSpec
 from training.datasets import prepared
 from training.datasets.alignment import aligned
-from training.datasets.prepare import prepare, toy_set
+from training.datasets.prepare import toy_set
 from training.datasets.prepared import Prepared, PreparedError, reason_of
 
 SPEC = CropSpec(size_px=16, margin=0.1)
@@ -22,9 +22,9 @@ NOBODY = 65534
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sets") / "toy"
-    prepare("toy", None, folder)
+    shutil.copytree(drawn, folder)
     return folder
 
 

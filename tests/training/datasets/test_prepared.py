@@ -15,15 +15,14 @@ from training.datasets.contact_sheet import (
     draw_sheet,
     write_sheet,
 )
-from training.datasets.prepare import prepare
 from training.datasets.prepared import Prepared, PreparedError
 from training.datasets.synthetic import toy
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sets") / "toy"
-    prepare("toy", None, folder)
+    shutil.copytree(drawn, folder)
     return folder
 
 

@@ -1,19 +1,19 @@
 """A task that trains in a second, known to the commands."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.training.engine.line import LineRecipe, LineTask
-from training.datasets.prepare import prepare
 from training.recipes import RECIPES, SUMMARIES, TASKS
 
 
 @pytest.fixture(scope="session")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder of runs with the drawn faces in it, for all tests: they take seconds."""
+def runs(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of runs with the drawn faces in it, for all tests."""
     folder = tmp_path_factory.mktemp("runs")
-    prepare("toy", None, folder / "toy")
+    shutil.copytree(drawn, folder / "toy")
     return folder
 
 

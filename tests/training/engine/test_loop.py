@@ -76,14 +76,16 @@ def unbroken(folder: Path) -> versions.Version:
 
 @pytest.mark.timeout(400)
 def test_a_killed_and_resumed_training_equals_an_uninterrupted_one(
-    folder: Path, unbroken: versions.Version
+    folder: Path, unbroken: versions.Version, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(folder / "unbroken" / "toy", folder / "broken" / "toy")  # drawn once for both
     broken = start(folder / "broken")
     kill_in_the_second_epoch(broken, folder / "broken")
-    out, err = start(folder / "broken").communicate(timeout=180)
-    assert "Resuming from step" in err
-    assert "Registered dln version 2." in out, err
+    capsys.readouterr()
+    assert main([*TRAIN, "--runs", str(folder / "broken")]) == 0
+    printed = capsys.readouterr()
+    assert "Resuming from step" in printed.err
+    assert "Registered dln version 2." in printed.out
     first, second = versions.weights("dln/1"), versions.weights("dln/2")
     assert first.keys() == second.keys()
     for name, value in first.items():

@@ -25,7 +25,7 @@ def test_all_steps_are_done_while_the_server_works_on_its_first_answer(
             last_step.set()
 
     def answer_late(tracker: Tracker, metrics: Sequence[Metric]) -> None:
-        waited.append(last_step.wait(20))
+        waited.append(last_step.wait(100))
         commit(tracker, metrics)
 
     line.before_step = staticmethod(before)

@@ -1,5 +1,6 @@
 """Robustness of networks that react to some changes of a picture and not to others."""
 
+import shutil
 import time
 from pathlib import Path
 
@@ -7,7 +8,6 @@ import torch
 from torch import nn
 
 from registry.crops import CropSpec
-from training.datasets.prepare import prepare
 from training.datasets.prepared import Prepared
 from training.metrics.robustness import CHANGES, latency, moved, robustness
 
@@ -27,9 +27,10 @@ class Classifier(LeftRight):
         return {"logits": super().forward(faces)["expression"][:, :1] * torch.tensor([1.0, -1.0])}
 
 
-def test_a_change_that_alters_outputs_is_measured_and_another_is_zero(tmp_path: Path) -> None:
-    prepare("toy", None, tmp_path / "toy")
-    data = Prepared.open(tmp_path / "toy")
+def test_a_change_that_alters_outputs_is_measured_and_another_is_zero(
+    drawn: Path, tmp_path: Path
+) -> None:
+    data = Prepared.open(Path(shutil.copytree(drawn, tmp_path / "toy")))
     rows = robustness(LeftRight(), data, "test", CROP)
     assert {row.name for row in rows} == {f"test/toy/robustness/{name}" for name in CHANGES}
     moved_by = {row.group: row.value for row in rows}

@@ -1,5 +1,6 @@
 """A task knows before it validates whether its data has anything to measure."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +8,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from training.datasets.prepare import prepare
 from training.recipes import RECIPES, task_of
 
 
@@ -23,10 +23,10 @@ from training.recipes import RECIPES, task_of
 )
 @pytest.mark.usefixtures("store")
 def test_a_task_without_anything_to_measure_has_no_validation(
-    recipe_name: str, lacking: list[str], *, expected: bool, tmp_path: Path
+    recipe_name: str, lacking: list[str], *, expected: bool, drawn: Path, tmp_path: Path
 ) -> None:
     data = tmp_path / "data"
-    prepare("toy", None, data)
+    shutil.copytree(drawn, data)
     index = pq.read_table(data / "index.parquet")
     for name in set(lacking) & {"person", "emotion"}:
         field = index.schema.field(name)

@@ -71,10 +71,11 @@ class NoEmptyInput(TorchDispatchMode):
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> Iterator[Path]:
-    """Return a folder for the drawn faces; the store holds the encoder of the generators."""
+def runs(tmp_path_factory: pytest.TempPathFactory, migrated: Path, drawn: Path) -> Iterator[Path]:
+    """Return a folder with the drawn faces; the store holds the encoder of the generators."""
     folder = tmp_path_factory.mktemp("steps")
     shutil.copy(migrated, folder)
+    shutil.copytree(drawn, folder / "toy")
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         patch.setenv("EXPRESSION_STUDIO_STORE", str(folder))

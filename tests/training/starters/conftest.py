@@ -55,7 +55,7 @@ def identity_of(network: DLN) -> dict[str, Tensor]:
     return dict(network.pair.identity.state_dict())
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a packed network with its graph, whose export takes seconds."""
     folder, network = tmp_path_factory.mktemp("starters"), trained()

@@ -22,6 +22,7 @@ from training import seed
 from training.models.dln.network import DLN
 from training.starters import files, graphs
 
+pytestmark = pytest.mark.xdist_group("starters")
 SEED = """
 import os, signal, sys
 from pathlib import Path

@@ -6,13 +6,14 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from registry import outcomes, promotion, signature, store, versions
+from registry import outcomes, promotion, registration, signature, store, versions
 from registry.catalog import DLN as SPEC
 from registry.outcomes import Outcomes, Source
 from tests.browser import networks
@@ -26,6 +27,7 @@ from training.models.pix2pixhd.generator_config import GeneratorConfig
 from training.models.pix2pixhd.networks import GeneratorWrapper
 from training.starters import files
 
+pytestmark = pytest.mark.xdist_group("starters")
 PROJECT = Path(__file__).parents[3]
 ALL_STARTERS_BYTES = 36_000_000
 SEED = """
@@ -38,6 +40,13 @@ files.FOLDER, files.STARTERS = Path(sys.argv[1]), ("dln-compact",)
 for line in seed.seed():
     print(line)
 """
+
+
+@pytest.fixture
+def uncompleted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Don't complete starters by what only PyTorch needs: that takes seconds."""
+    monkeypatch.setattr(registration, "complete", lambda *_: None)
+    monkeypatch.setattr(seed, "starter_sheet", lambda _: np.zeros((8, 8, 3), np.uint8))
 
 
 def test_a_packed_network_is_complete_when_opened_and_its_frozen_branch_is_stored_once(
@@ -107,6 +116,7 @@ def _named(metrics: dict[str, float]) -> set[str]:
     return {name for name in metrics if not name.startswith("system/")}
 
 
+@pytest.mark.usefixtures("uncompleted")
 def test_the_curves_and_outcomes_that_a_starter_was_packed_with_are_those_of_its_run(
     network: DLN, fresh_store: Path
 ) -> None:
@@ -130,7 +140,7 @@ def test_the_curves_and_outcomes_that_a_starter_was_packed_with_are_those_of_its
     pd.testing.assert_frame_equal(logged.items, items)
 
 
-@pytest.mark.usefixtures("network")
+@pytest.mark.usefixtures("network", "uncompleted")
 def test_a_starter_that_older_code_registered_without_the_deviation_is_registered_again(
     fresh_store: Path, packed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,7 +165,7 @@ class Older(DLN):
         return {name: outputs[name] for name in ("expression", "identity")}
 
 
-@pytest.mark.usefixtures("network")
+@pytest.mark.usefixtures("network", "uncompleted")
 def test_a_users_version_stays_in_production(fresh_store: Path) -> None:
     assert fresh_store.is_dir()
     networks.register(SPEC, networks.Tiny(1, {"expression": 16, "identity": 32}))
@@ -171,6 +181,7 @@ def copy_head() -> None:
             shutil.copy(Path(files.__file__).parent / f"{part}.{suffix}", files.FOLDER)
 
 
+@pytest.mark.usefixtures("uncompleted")
 def test_a_generator_comes_with_the_shipped_dln_as_its_encoder(
     network: DLN, fresh_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

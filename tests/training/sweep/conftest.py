@@ -11,18 +11,9 @@ import pytest
 from tests.training.engine.line import LineTask
 from tests.training.sweep.line_sweep import SweptRecipe
 from training.__main__ import main
-from training.datasets.prepare import prepare
 from training.recipes import RECIPES, SUMMARIES, TASKS
 
 Sweep = Callable[..., dict[str, Any]]
-
-
-@pytest.fixture(scope="session")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the drawn faces, which take seconds."""
-    folder = tmp_path_factory.mktemp("drawn") / "toy"
-    prepare("toy", None, folder)
-    return folder
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ from training.engine.task import (
     Update,
 )
 from training.loading.batches import Faces, WeightedSampler, balanced, batches
-from training.metrics.classification import emotion_metrics, fitted_temperature
+from training.metrics.classification import emotion_metrics, fitted_prior, fitted_temperature
 from training.models.backbones.pretrained import start_from, start_identity
 from training.models.emotion.config import EmotionRecipe
 from training.models.emotion.network import EmotionClassifier
@@ -211,7 +211,7 @@ class EmotionTask(Task):
         return torch.from_numpy(logits), torch.from_numpy(truth).long()
 
     def export(self, networks: Networks) -> TrainedModel:
-        """Return the classifier, its temperature fitted on the validation faces of all sets."""
+        """Return the classifier; temperature and class prior fit all sets' validation faces."""
         classifier = copy.deepcopy(networks["emotion"])
         rows = [self._labelled(data, "validation") for data in self.sets]
         predictions = [
@@ -219,15 +219,20 @@ class EmotionTask(Task):
             for data, chosen in zip(self.sets, rows, strict=True)
             if len(chosen)
         ]
+        class_prior: dict[str, float] = {}
         if predictions:
             logits, truth = (torch.cat(parts) for parts in zip(*predictions, strict=True))
-            classifier.get_buffer("temperature").copy_(fitted_temperature(logits, truth))
+            temperature = fitted_temperature(logits, truth)
+            classifier.get_buffer("temperature").copy_(temperature)
+            prior = fitted_prior(logits / temperature, truth)
+            class_prior = dict(zip(self.labels, prior.tolist(), strict=True))
         return TrainedModel(
             network=classifier,
             config={"network": self.recipe.network, "start": self.recipe.start},
             crop=self.crop,
             labels=self.labels,
             temperature=float(classifier.get_buffer("temperature")),
+            class_prior=class_prior,
         )
 
 

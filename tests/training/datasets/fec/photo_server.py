@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -20,6 +21,8 @@ class PhotoServer:
     answers: dict[str, Answer] = field(default_factory=dict)
     hits: Counter[str] = field(default_factory=Counter)
     most_at_once: int = 0
+    pause_seconds: float = 0.0
+    """How long each request waits for its answer; so many as wait are counted as being at once."""
     _now: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -31,11 +34,10 @@ class PhotoServer:
             self.hits[request.path] += 1
             self._now += 1
             self.most_at_once = max(self.most_at_once, self._now)
-        try:
-            self.answers.get(request.path, replying(404))(request)
-        finally:
-            with self._lock:
-                self._now -= 1
+        time.sleep(self.pause_seconds)
+        with self._lock:  # before the client has its answer, and may ask for the next
+            self._now -= 1
+        self.answers.get(request.path, replying(404))(request)
 
 
 @contextmanager

@@ -14,7 +14,12 @@ from training.datasets.prepare import READERS, prepare
 from training.datasets.prepared import Prepared
 from training.datasets.synthetic import toy
 from training.engine.recipe import RecipeError
-from training.metrics.classification import emotion_metrics, fitted_temperature
+from training.metrics.classification import (
+    balanced_logits,
+    emotion_metrics,
+    fitted_prior,
+    fitted_temperature,
+)
 from training.models.emotion.config import RECIPES
 from training.models.emotion.task import EmotionTask, weighted_cross_entropy
 
@@ -91,6 +96,9 @@ def test_the_temperature_is_fitted_on_the_validation_faces_of_all_sets(
     expected = 10 / math.log(6 * share / (1 - share))
     assert 0.6 < share < 0.9
     assert exported.temperature == pytest.approx(expected, rel=0.02)
+    # it always answers happy; weighed equally, that is most wrong about the prior of happy faces
+    assert max(exported.class_prior, key=exported.class_prior.__getitem__) == "happy"
+    assert set(exported.class_prior) == set(task.labels)
 
 
 def test_for_one_hot_targets_the_loss_is_torchs_weighted_cross_entropy() -> None:
@@ -110,6 +118,27 @@ def test_the_temperature_undoes_overconfidence() -> None:
     before = emotion_metrics(honest * 3, truth)["calibration_error"]
     after = emotion_metrics(honest * 3 / temperature, truth)["calibration_error"]
     assert after < 0.03 < before
+
+
+def test_the_class_prior_is_the_one_that_the_faces_were_drawn_with() -> None:
+    torch.manual_seed(0)
+    prior = torch.tensor([0.6, 0.25, 0.1, 0.05])
+    truth = torch.multinomial(prior, 20_000, replacement=True)
+    places = functional.one_hot(truth, 4) * 1.5 + torch.randn(len(truth), 4)
+    likelihood = 1.5 * places  # of N(1.5 e_k, 1) each, up to what they share
+    found = fitted_prior(likelihood + prior.log(), truth)
+    torch.testing.assert_close(found, prior, atol=0, rtol=0.15)
+    torch.testing.assert_close(balanced_logits(likelihood + prior.log(), prior), likelihood)
+
+
+def test_a_label_without_faces_gets_the_geometric_mean_of_the_others() -> None:
+    torch.manual_seed(0)
+    truth = torch.tensor([0] * 90 + [1] * 10)
+    logits = torch.randn(100, 3) + torch.tensor([2.0, 0.0, 9.0])
+    first, second, absent = fitted_prior(logits, truth).tolist()
+    assert first > second
+    assert absent == pytest.approx(math.sqrt(first * second))
+    assert first + second + absent == pytest.approx(1)
 
 
 def test_mean_recall_counts_only_emotions_that_occur() -> None:

@@ -10,15 +10,14 @@ import pytest
 
 from registry.catalog import DLN
 from tests.browser.networks import Tiny, register
-from training.datasets.prepare import prepare
 from training.datasets.prepared import Prepared
 from training.models.pix2pixhd.config import RECIPES, Pix2pixHDRecipe
 
 
 @pytest.fixture(scope="session")
-def toy(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+def toy(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     folder = tmp_path_factory.mktemp("toy")
-    prepare("toy", None, folder)
+    shutil.copytree(drawn, folder, dirs_exist_ok=True)
     return Prepared.open(folder)
 
 

@@ -1,5 +1,6 @@
 """Triplets that named annotators answered, beside labelled faces."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -55,8 +56,8 @@ def named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Prepared:
 
 
 @pytest.fixture
-def labelled(tmp_path: Path) -> Prepared:
-    prepare("toy", None, tmp_path / "labelled")
+def labelled(drawn: Path, tmp_path: Path) -> Prepared:
+    shutil.copytree(drawn, tmp_path / "labelled")
     return Prepared.open(tmp_path / "labelled")
 
 
