@@ -133,7 +133,7 @@ class TransferTab:
                 self.answer = gr.HTML(
                     placeholder(ADD_PHOTOS), elem_id="transfer-answer", apply_default_css=False
                 )
-                self.offered = gr.State(None)
+                self.offered = gr.State(None, time_to_live=LIFETIME_SECONDS)
                 self.offer = gr.Button(visible=False, elem_id="transfer-offer")
         self.strip = gr.HTML(
             elem_id="transfer-strip", elem_classes="status", apply_default_css=False
@@ -166,7 +166,7 @@ class TransferTab:
             self.offer_strength, [self.result, *inputs], [self.offered, self.offer], **quietly
         )
         chosen = self.offer.click(choose, self.offered, self.strength, **QUEUED)
-        chosen.then(self.reply, inputs, outputs, **QUEUED | PICTURE_LIMIT)
+        chosen.then(self.reply, inputs, outputs, **latest)
         self.card.accordion.expand(self.show_sheet, None, self.sheet, **latest)
         written = self.download.click(self.write_file, self.result, self.file, **latest)
         written.success(None, self.file, js=DOWNLOAD)

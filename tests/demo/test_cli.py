@@ -61,7 +61,7 @@ def test_emotion_prints_every_face_or_the_one_chosen(
     assert widths[0] > 1.5 * widths[1]
     assert {face["label"] for face in answers} == {"happy"}
     assert set(answers[0]["probabilities"]) == set(EMOTIONS)
-    keys = ["file", "face", "box", "label", "probabilities", "sure", "sentence"]
+    keys = ["file", "face", "box", "label", "probabilities", "in_the_wild", "sure", "sentence"]
     assert list(answers[0]) == [*keys, *PROVENANCE_KEYS]
     assert main(["emotion", "--json", group, "--face", "2"]) == 0
     (only,) = json.loads(capsys.readouterr().out)

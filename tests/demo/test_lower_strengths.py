@@ -122,7 +122,7 @@ def test_a_click_on_the_offer_moves_the_slider_and_shows_that_result(
     offer = page.get_by_role("button", name="comes nearer: show it")
     expect(offer).to_be_visible()
     offer.click()
-    expect(page.locator("#transfer-answer h2")).to_contain_text("nearer to the expression")
+    expect(page.locator("#transfer-answer h2")).to_contain_text("likeness to the person")
     expect(page.get_by_role("slider")).to_have_value("0.5")
     expect(offer).to_be_hidden()
     page.close()

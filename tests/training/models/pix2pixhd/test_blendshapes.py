@@ -76,7 +76,8 @@ def test_the_head_learns_what_maps_show_and_warns_of_so_many_good_results(
     transfers, shown = planted(count=240)
     monkeypatch.setattr(blendshape_fit, "head_inputs", lambda _, faces, __: shown[faces.tobytes()])
     fitted = fit(transfers, CROP)
-    weight, bias = fitted.head.linear.weight.numpy(), fitted.head.linear.bias.numpy()
+    linear = fitted.head.linear
+    weight, bias = linear.weight.detach().numpy(), linear.bias.detach().numpy()
     test, inputs = planted(count=100, seed=1)
     vectors = {n: inputs[test.faces[n].tobytes()] @ weight.T + bias for n in LEARNED}
     nearer = apart(vectors, "source") - apart(vectors, "result 1")
