@@ -1,7 +1,7 @@
 """python -m training.pack SOURCE: pack a trained network as a shipped starter."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Annotated
 
@@ -58,8 +58,19 @@ def _weights(run_id: str) -> dict[str, Tensor]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return 0, 2 for bad input, 3 when the registry is empty or unreachable."""
+    return run(pack, "python -m training.pack", arguments)
+
+
+def run(command: Callable[..., None], program: str, arguments: Sequence[str] | None) -> int:
+    """Run a command that packs; return 0, 2 for bad input, 3 without an answer of the registry.
+
+    Args:
+        command: takes the arguments that tyro reads.
+        program: what its help calls it.
+        arguments: as typed; None: those of this process.
+    """
     try:
-        tyro.cli(pack, args=arguments, prog="python -m training.pack")
+        tyro.cli(command, args=arguments, prog=program)
     except ValueError as error:
         print(error, file=sys.stderr)
         return BAD_INPUT

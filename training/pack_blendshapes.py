@@ -13,9 +13,9 @@ from torch import Tensor
 
 from registry import versions
 from registry.catalog import PIX2PIXHD
-from registry.errors import RegistryError
 from registry.landmarks import blendshapes
 from registry.measurements import Measurement
+from training import pack
 from training.cards.run_card import machine, revision
 from training.datasets.prepared import Prepared
 from training.models.pix2pixhd import blendshape_fit
@@ -23,7 +23,6 @@ from training.models.pix2pixhd.blendshape_fit import FittedHead
 from training.seed import write_graphs
 from training.starters import files
 
-BAD_INPUT, NO_REGISTRY = 2, 3
 LEARNED_FROM = (
     "MediaPipe's blendshapes of the validation persons' photos and of the generator's results for "
     "them, on the maps of the frozen mobilefacenet. It says what MediaPipe would find: it is no "
@@ -94,15 +93,7 @@ def measured(fitted: FittedHead) -> list[Measurement]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return 0, 2 for bad input, 3 when the registry is empty or unreachable."""
-    try:
-        tyro.cli(pack_blendshapes, args=arguments, prog="python -m training.pack_blendshapes")
-    except ValueError as error:
-        print(error, file=sys.stderr)
-        return BAD_INPUT
-    except RegistryError as error:
-        print(error, file=sys.stderr)
-        return NO_REGISTRY
-    return 0
+    return pack.run(pack_blendshapes, "python -m training.pack_blendshapes", arguments)
 
 
 if __name__ == "__main__":
