@@ -5,6 +5,7 @@ from typing import get_args
 
 import pytest
 import torch
+from scipy.stats import spearmanr
 from torch.nn import functional
 
 from training.engine.optimisers import OptimiserName, optimisation
@@ -14,6 +15,7 @@ from training.models.dln.crowd_layer import CrowdKind, CrowdLayer
 from training.models.dln.network import DLN, PolynomialHead
 from training.models.dln.task import DLNTask
 from training.models.triplets.loss import triplet_loss
+from training.models.triplets.sampling import Triplets
 
 SMALL = NetworkConfig(backbone=BackboneConfig(name="compact"))
 
@@ -63,6 +65,37 @@ def test_each_annotator_has_its_own_weights_and_the_first_has_the_identity(
             expected = weight @ e[face] + bias
             torch.testing.assert_close(found.embeddings[r, face], expected / expected.norm())
     torch.testing.assert_close(found.penalty, distance / len(annotators))
+
+
+def test_the_crowd_layer_finds_the_metric_that_each_annotator_answers_by() -> None:
+    torch.manual_seed(0)
+    points, annotators = functional.normalize(torch.randn(400, 8), dim=1), 4
+    planted = torch.eye(8) + 0.6 * torch.randn(annotators, 8, 8) / 8**0.5
+    planted[0] = torch.eye(8)
+    seen = functional.normalize(torch.einsum("rij,fj->rfi", planted, points), dim=-1)
+    crowd = CrowdLayer(annotators, 8)
+    optimiser = torch.optim.AdamW(crowd.parameters(), lr=0.01)
+    for _ in range(200):
+        faces, annotator = torch.randint(400, (2000, 3)), torch.randint(annotators, (2000,))
+        of_each = seen[annotator[:, None], faces]
+        pairs = [of_each[:, i] - of_each[:, j] for i, j in ((1, 2), (0, 2), (0, 1))]
+        odd = torch.stack(pairs, 1).norm(dim=2).argmin(1)
+        first, second, third = faces.gather(1, (odd[:, None] + torch.arange(1, 4)) % 3).unbind(1)
+        answers = Triplets(
+            anchor=first, positive=second, negative=third, annotator=annotator,
+            type=torch.full_like(odd, 3), used=torch.ones_like(odd, dtype=torch.bool),
+        )  # fmt: skip
+        outputs = crowd(points)
+        loss = triplet_loss(outputs.embeddings, answers) + 0.01 * outputs.penalty
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert crowd.weight_change is not None
+    weights = (crowd.identity + crowd.weight_change).detach()
+    rows, columns = torch.triu_indices(8, 8)
+    for learned, true in zip(weights, planted[1:], strict=True):
+        metrics = [(each.T @ each)[rows, columns] for each in (learned, true)]
+        assert spearmanr(*metrics).statistic > 0.9
 
 
 @pytest.mark.parametrize("optimiser", get_args(OptimiserName))

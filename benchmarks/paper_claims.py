@@ -1,0 +1,308 @@
+r"""Which parts of the paper help? Deviation, polynomial, crowd layer, hierarchy, added in turn.
+
+    python benchmarks/paper_claims.py data --seeds 3 --epochs 8 --workers 2
+
+Every row of VARIANTS learns from the same faces of FER+ (simulated annotators), for the same
+epochs, from the same face recognition weights, with the same learning rate, tuned for the first
+row and the second. Only the last layers learn; see cached_maps.py. So this tells what a part adds
+to a short training of a small part of the network, and no more.
+
+The fixed triplets of FER+ and the people of lfw-emotion, london and ict are answered by each
+training; the table holds the mean over the seeds, and the difference from the variant in the
+column "against", with 95 % intervals by bootstrap over photos or persons. Trainings that finished
+are kept in data/bench/paper-claims and not repeated.
+
+"recovered" compares what the crowd layer learned with the biases that the simulated annotators
+had: Spearman's rank correlation, over pairs of faces, of how much farther apart two faces are for
+an annotator than for the first one, by the layer and by the annotator's votes.
+"""
+
+import argparse
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from cached_maps import VIEWS, LastLayers, faces_of, mobilefacenet, rows_of
+from jaxtyping import Float
+from scipy.stats import spearmanr
+from torch import Tensor, nn
+from torch.nn import functional
+
+from registry.metrics.estimates import Estimate, Quantity
+from training.compare import with_interval
+from training.datasets import votes
+from training.datasets.prepared import Prepared
+from training.engine.optimisers import optimisation
+from training.loading.batches import WeightedSampler, balanced
+from training.metrics.embedding import evaluate_vectors
+from training.models.dln.config import RECIPES, DLNRecipe
+from training.models.dln.crowd_layer import CrowdLayer
+from training.models.dln.network import PolynomialHead
+from training.models.triplets import hierarchy
+from training.models.triplets.annotators import annotator_biases, hellinger
+from training.models.triplets.loss import AnnotatorEmbeddings, triplet_loss
+from training.models.triplets.sampling import Sampling
+
+SETS = ("ferplus", "lfw-emotion", "london", "ict")
+DIMS, ANNOTATORS, BATCH = 16, 12, 192
+BIASED = 1.0
+"""Strength of the biased annotators; see `Sampling.annotator_bias`. The recipes have 0.25."""
+QUANTITIES = (
+    ("ferplus", Quantity("triplet_accuracy", "one class")),
+    ("ferplus", Quantity("triplet_accuracy", "two class")),
+    ("ferplus", Quantity("triplet_accuracy", "three class")),
+    ("ferplus", Quantity("triplet_accuracy")),
+    *(
+        (name, Quantity(metric))
+        for name in ("lfw-emotion", "ict", "london")
+        for metric in ("leak_auc", "leak_auc_same_expression", "adversarial")
+    ),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """What a training has and has not."""
+
+    name: str
+    against: str | None = None
+    subtract: bool = True
+    order: int = 3
+    crowd: bool = False
+    bias: float = 0.0
+    """Strength of the simulated annotators' biases."""
+    hierarchy: float = 0.0
+    """Share of the loss taken from hierarchical triplets."""
+
+
+VARIANTS = (
+    Variant(name="no subtraction", subtract=False, order=1),
+    Variant(name="subtraction", against="no subtraction", order=1),
+    Variant(name="order 2", against="subtraction", order=2),
+    Variant(name="order 3", against="subtraction", order=3),
+    Variant(name="no subtraction, order 3", against="no subtraction", subtract=False),
+    Variant(name="crowd layer, no biases", against="order 3", crowd=True),
+    Variant(name="biased annotators", against="order 3", bias=BIASED),
+    Variant(name="biased, crowd layer", against="biased annotators", bias=BIASED, crowd=True),
+    Variant(name="hierarchy", against="order 3", hierarchy=0.3),
+)
+BY_NAME = {variant.name: variant for variant in VARIANTS}
+
+
+class Network(nn.Module):
+    """Maps and identity vectors -> expression: the DLN's layers on LastLayers."""
+
+    def __init__(self, variant: Variant) -> None:
+        super().__init__()
+        self.subtract = variant.subtract
+        self.face = LastLayers(mobilefacenet())
+        self.norm = nn.BatchNorm1d(128)
+        self.head = PolynomialHead(128, DIMS, variant.order)
+        self.crowd = CrowdLayer(ANNOTATORS, DIMS) if variant.crowd else None
+
+    def forward(self, maps: Tensor, identities: Tensor) -> Float[Tensor, "batch dims"]:
+        """Return unit vectors."""
+        face = self.face(maps)
+        deviation = face - identities if self.subtract else face
+        return functional.normalize(self.head(self.norm(deviation)), dim=1)
+
+    def for_annotators(self, expression: Tensor) -> AnnotatorEmbeddings:
+        """Return each annotator's embeddings; all are equal without a crowd layer."""
+        if self.crowd is None:
+            none = expression.new_zeros(())
+            return AnnotatorEmbeddings(expression.expand(ANNOTATORS, -1, -1), none)
+        outputs: AnnotatorEmbeddings = self.crowd(expression)
+        return outputs
+
+
+def train(folder: Path, variant: Variant, recipe: DLNRecipe) -> Network:
+    """Return a network that was trained on a prepared set, in eval mode."""
+    torch.manual_seed(recipe.seed)
+    data = Prepared.open(folder)
+    faces = faces_of(folder, "train", VIEWS)
+    counts = votes.counts(data.index)[rows_of(data, "train")]
+    shares, single = torch.from_numpy(votes.shares(counts)), torch.from_numpy(counts.sum(1) <= 1)
+    sampler = WeightedSampler(balanced(counts.argmax(1), recipe.balance), recipe.seed)
+    network, steps = Network(variant), len(counts) // BATCH
+    parameters = list(network.parameters())
+    both = optimisation(recipe, parameters, steps * recipe.epochs, "adamw", "cosine")
+    sampling = replace(recipe.sampling, annotators=ANNOTATORS, annotator_bias=variant.bias)
+    generator = np.random.default_rng(recipe.seed)
+    for epoch in range(recipe.epochs):
+        sampler.set_epoch(epoch)
+        items = np.array(list(sampler))[: steps * BATCH].reshape(steps, BATCH)
+        for batch in items:
+            at = torch.from_numpy(batch)
+            expression = network(*faces.batch(batch, generator.integers(VIEWS, size=BATCH)))
+            loss = _loss(network, variant, recipe, expression, shares[at], single[at], sampling)
+            both.optimiser.zero_grad()
+            loss.backward()
+            both.optimiser.step()
+            both.schedule.step()
+    return network.eval()
+
+
+def _loss(
+    network: Network,
+    variant: Variant,
+    recipe: DLNRecipe,
+    expression: Tensor,
+    shares: Tensor,
+    single: Tensor,
+    sampling: Sampling,
+) -> Tensor:
+    """Return the loss of `TripletTask.step`."""
+    outputs = network.for_annotators(expression)
+    triplets = sampling.draw(shares, single, recipe.seed)
+    margins = (recipe.one_class_margin, recipe.margin, recipe.margin)
+    loss = triplet_loss(outputs.embeddings, triplets, margins)
+    if variant.hierarchy:
+        drawn = hierarchy.draw(expression, shares)
+        margins = (0.0, recipe.fine_margin, recipe.coarse_margin)
+        coarse = triplet_loss(outputs.embeddings, drawn, margins)
+        loss = torch.lerp(loss, coarse, variant.hierarchy)
+    return loss + recipe.crowd_penalty * outputs.penalty
+
+
+def embed(network: Network, folder: Path, split: str) -> Float[np.ndarray, "faces dims"]:
+    """Return the expression vectors of a split's faces in the index's order, NaN for others."""
+    data = Prepared.open(folder)
+    faces, rows = faces_of(folder, split), rows_of(data, split)
+    vectors = np.full((len(data.index), DIMS), np.nan, np.float32)
+    for part in np.array_split(np.arange(len(rows)), max(1, len(rows) // 256)):
+        with torch.inference_mode():
+            vectors[rows[part]] = network(*faces.batch(part, np.zeros_like(part))).numpy()
+    return vectors
+
+
+def recovered(
+    network: Network, folder: Path, split: str, embedded: Mapping[str, np.ndarray], seed: int
+) -> float:
+    """Return the rank correlation named at the top of this file; its mean over the annotators."""
+    data, vectors = Prepared.open(folder / SETS[0]), embedded[SETS[0]]
+    rows = data.split(split)
+    shares = torch.from_numpy(votes.shares(votes.counts(data.index)[rows]))
+    pairs = np.random.default_rng(0).integers(len(rows), size=(2, 20_000))
+    biases = annotator_biases(ANNOTATORS, BIASED, seed)
+    weighted = biases[:, None] * shares[None]
+    weighted = weighted / weighted.sum(2, keepdim=True)
+    planted = hellinger(weighted[:, pairs[0]], weighted[:, pairs[1]])
+    with torch.inference_mode():
+        found = network.for_annotators(torch.from_numpy(vectors[rows])).embeddings
+    learned = (found[:, pairs[0]] - found[:, pairs[1]]).norm(dim=-1)
+    usable = (planted > 0.05).all(0) & (learned[0] > 0.05)
+    logs = [(each[1:, usable] / each[0, usable]).log().numpy() for each in (planted, learned)]
+    ranks = [spearmanr(one, other).statistic for one, other in zip(*logs, strict=True)]
+    return float(np.mean(ranks))
+
+
+def run(name: str, seed: int, folder: Path, kept: Path, recipe: DLNRecipe, split: str) -> None:
+    """Train one variant with one seed and keep the vectors of the faces of a split."""
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    started = time.monotonic()
+    network = train(folder / SETS[0], BY_NAME[name], replace(recipe, seed=seed))
+    vectors = {each: embed(network, folder / each, split) for each in SETS}
+    if network.crowd is not None and BY_NAME[name].bias:
+        vectors["recovered"] = np.array(recovered(network, folder, split, vectors, seed))
+    kept.mkdir(parents=True, exist_ok=True)
+    np.savez(kept / f"{name} {seed}.npz", **vectors)
+    print(f"{name}, seed {seed}: {(time.monotonic() - started) / 60:.1f} min", flush=True)
+
+
+class Measured(NamedTuple):
+    """What a variant reached."""
+
+    estimates: dict[tuple[str, Quantity], Estimate]
+    """By set and quantity; means over the seeds."""
+    recovered: list[float]
+    """Of each seed."""
+
+
+def measured(name: str, seeds: int, kept: Path, folder: Path, split: str) -> Measured:
+    """Read what the trainings of a variant reached."""
+    found: list[dict[tuple[str, Quantity], Estimate]] = []
+    recovered = []
+    for seed in range(seeds):
+        with np.load(kept / f"{name} {seed}.npz") as vectors:
+            found.append(
+                {
+                    (each, quantity): estimate
+                    for each in SETS
+                    for quantity, estimate in evaluate_vectors(
+                        vectors[each], Prepared.open(folder / each), split
+                    ).estimates.items()
+                }
+            )
+            if "recovered" in vectors:
+                recovered.append(float(vectors["recovered"]))
+    means = {
+        key: type(first).mean([each[key] for each in found]) for key, first in found[0].items()
+    }
+    return Measured(means, recovered)
+
+
+def rows(every: Mapping[str, Measured]) -> Iterator[tuple[str, ...]]:
+    """Yield the table's rows: variant, metric, value, and difference from another variant."""
+    for name, own in every.items():
+        against = BY_NAME[name].against
+        base = every.get(against or "")
+        for each, quantity in QUANTITIES:
+            one = own.estimates.get((each, quantity))
+            if one is None:
+                continue
+            difference = ""
+            if base is not None:
+                other = base.estimates[each, quantity]
+                text = with_interval(one.value - other.value, one.difference(other), "+")
+                difference = f"{text} against {against}"
+            yield name, f"{each} {quantity}", with_interval(one.value, one.interval()), difference
+        if own.recovered:
+            yield name, "recovered, by seed", ", ".join(f"{x:.2f}" for x in own.recovered), ""
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Train what is missing and print the table."""
+    folder, split = arguments.data, arguments.split
+    recipe = replace(
+        RECIPES["dln-compact"], epochs=arguments.epochs, learning_rate=arguments.learning_rate
+    )
+    options = f"{split}-{recipe.epochs}-{recipe.learning_rate:g}"
+    kept = folder / "bench" / "paper-claims" / options
+    faces_of(folder / SETS[0], "train", VIEWS)  # written once here, not by each process
+    for name in SETS:
+        faces_of(folder / name, split)
+    names = arguments.variants or [*BY_NAME]
+    seeds = {name: 1 if name in arguments.one_seed else arguments.seeds for name in names}
+    with ProcessPoolExecutor(arguments.workers, mp_context=get_context("spawn")) as pool:
+        waiting = [
+            pool.submit(run, name, seed, folder, kept, recipe, split)
+            for seed in range(arguments.seeds)
+            for name in names
+            if seed < seeds[name] and not (kept / f"{name} {seed}.npz").exists()
+        ]
+        for each in waiting:
+            each.result()
+    reached = {name: measured(name, seeds[name], kept, folder, split) for name in names}
+    print("| variant | metric | reached | difference |\n|---|---|---|---|")
+    for row in rows(reached):
+        print(f"| {' | '.join(row)} |")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Measures what each part of the paper adds.")
+    parser.add_argument("data", type=Path, help="folder of prepared sets")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--one-seed", nargs="*", default=[], choices=BY_NAME, metavar="VARIANT")
+    parser.add_argument("--variants", nargs="*", choices=BY_NAME, metavar="VARIANT")
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--split", default="test", choices=("validation", "test"))
+    parser.add_argument("--workers", type=int, default=2, help="processes of one thread each")
+    main(parser.parse_args())
