@@ -7,7 +7,7 @@ epochs, from the same face recognition weights, with the same learning rate, tun
 row and the second. Only the last layers learn; see cached_maps.py. So this tells what a part adds
 to a short training of a small part of the network, and no more.
 
-The fixed triplets of FER+ and the people of lfw-emotion, london and ict are answered by each
+The fixed triplets of FER+ and the people of lfw-emotion and london are answered by each
 training; the table holds the mean over the seeds, and the difference from the variant in the
 column "against", with 95 % intervals by bootstrap over photos or persons. Trainings that finished
 are kept in data/bench/paper-claims and not repeated.
@@ -18,6 +18,7 @@ an annotator than for the first one, by the layer and by the annotator's votes.
 """
 
 import argparse
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -30,6 +31,7 @@ import numpy as np
 import torch
 from cached_maps import VIEWS, LastLayers, faces_of, mobilefacenet, rows_of
 from jaxtyping import Float
+from safetensors.torch import load_file, save_file
 from scipy.stats import spearmanr
 from torch import Tensor, nn
 from torch.nn import functional
@@ -49,7 +51,7 @@ from training.models.triplets.annotators import annotator_biases, hellinger
 from training.models.triplets.loss import AnnotatorEmbeddings, triplet_loss
 from training.models.triplets.sampling import Sampling
 
-SETS = ("ferplus", "lfw-emotion", "london", "ict")
+SETS = ("ferplus", "lfw-emotion", "london")
 DIMS, ANNOTATORS, BATCH = 16, 12, 192
 BIASED = 1.0
 """Strength of the biased annotators; see `Sampling.annotator_bias`. The recipes have 0.25."""
@@ -60,7 +62,7 @@ QUANTITIES = (
     ("ferplus", Quantity("triplet_accuracy")),
     *(
         (name, Quantity(metric))
-        for name in ("lfw-emotion", "ict", "london")
+        for name in ("lfw-emotion", "london")
         for metric in ("leak_auc", "leak_auc_same_expression", "adversarial")
     ),
 )
@@ -181,11 +183,9 @@ def embed(network: Network, folder: Path, split: str) -> Float[np.ndarray, "face
     return vectors
 
 
-def recovered(
-    network: Network, folder: Path, split: str, embedded: Mapping[str, np.ndarray], seed: int
-) -> float:
+def recovered(network: Network, folder: Path, split: str, vectors: np.ndarray, seed: int) -> float:
     """Return the rank correlation named at the top of this file; its mean over the annotators."""
-    data, vectors = Prepared.open(folder / SETS[0]), embedded[SETS[0]]
+    data = Prepared.open(folder / SETS[0])
     rows = data.split(split)
     shares = torch.from_numpy(votes.shares(votes.counts(data.index)[rows]))
     pairs = np.random.default_rng(0).integers(len(rows), size=(2, 20_000))
@@ -202,18 +202,16 @@ def recovered(
     return float(np.mean(ranks))
 
 
-def run(name: str, seed: int, folder: Path, kept: Path, recipe: DLNRecipe, split: str) -> None:
-    """Train one variant with one seed and keep the vectors of the faces of a split."""
+def run(name: str, folder: Path, kept: Path, recipe: DLNRecipe) -> None:
+    """Train one variant with one seed and keep its weights."""
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     started = time.monotonic()
-    network = train(folder / SETS[0], BY_NAME[name], replace(recipe, seed=seed))
-    vectors = {each: embed(network, folder / each, split) for each in SETS}
-    if network.crowd is not None and BY_NAME[name].bias:
-        vectors["recovered"] = np.array(recovered(network, folder, split, vectors, seed))
+    network = train(folder / SETS[0], BY_NAME[name], recipe)
     kept.mkdir(parents=True, exist_ok=True)
-    np.savez(kept / f"{name} {seed}.npz", **vectors)
-    print(f"{name}, seed {seed}: {(time.monotonic() - started) / 60:.1f} min", flush=True)
+    save_file(network.state_dict(), kept / f"{name} {recipe.seed}.safetensors")
+    minutes = (time.monotonic() - started) / 60
+    print(f"{name}, seed {recipe.seed}: {minutes:.1f} min", file=sys.stderr, flush=True)
 
 
 class Measured(NamedTuple):
@@ -226,26 +224,24 @@ class Measured(NamedTuple):
 
 
 def measured(name: str, seeds: int, kept: Path, folder: Path, split: str) -> Measured:
-    """Read what the trainings of a variant reached."""
+    """Return what the trainings of a variant reach on the sets' faces."""
     found: list[dict[tuple[str, Quantity], Estimate]] = []
-    recovered = []
+    correlations = []
     for seed in range(seeds):
-        with np.load(kept / f"{name} {seed}.npz") as vectors:
-            found.append(
-                {
-                    (each, quantity): estimate
-                    for each in SETS
-                    for quantity, estimate in evaluate_vectors(
-                        vectors[each], Prepared.open(folder / each), split
-                    ).estimates.items()
-                }
-            )
-            if "recovered" in vectors:
-                recovered.append(float(vectors["recovered"]))
+        network = Network(BY_NAME[name])
+        network.load_state_dict(load_file(kept / f"{name} {seed}.safetensors"))
+        network.eval()
+        vectors = {each: embed(network, folder / each, split) for each in SETS}
+        found.append({})
+        for each in SETS:
+            metrics = evaluate_vectors(vectors[each], Prepared.open(folder / each), split)
+            found[-1] |= {(each, quantity): e for quantity, e in metrics.estimates.items()}
+        if network.crowd is not None and BY_NAME[name].bias:
+            correlations.append(recovered(network, folder, split, vectors[SETS[0]], seed))
     means = {
         key: type(first).mean([each[key] for each in found]) for key, first in found[0].items()
     }
-    return Measured(means, recovered)
+    return Measured(means, correlations)
 
 
 def rows(every: Mapping[str, Measured]) -> Iterator[tuple[str, ...]]:
@@ -273,19 +269,16 @@ def main(arguments: argparse.Namespace) -> None:
     recipe = replace(
         RECIPES["dln-compact"], epochs=arguments.epochs, learning_rate=arguments.learning_rate
     )
-    options = f"{split}-{recipe.epochs}-{recipe.learning_rate:g}"
-    kept = folder / "bench" / "paper-claims" / options
+    kept = folder / "bench" / "paper-claims" / f"{recipe.epochs}-{recipe.learning_rate:g}"
     faces_of(folder / SETS[0], "train", VIEWS)  # written once here, not by each process
-    for name in SETS:
-        faces_of(folder / name, split)
     names = arguments.variants or [*BY_NAME]
     seeds = {name: 1 if name in arguments.one_seed else arguments.seeds for name in names}
     with ProcessPoolExecutor(arguments.workers, mp_context=get_context("spawn")) as pool:
         waiting = [
-            pool.submit(run, name, seed, folder, kept, recipe, split)
+            pool.submit(run, name, folder, kept, replace(recipe, seed=seed))
             for seed in range(arguments.seeds)
             for name in names
-            if seed < seeds[name] and not (kept / f"{name} {seed}.npz").exists()
+            if seed < seeds[name] and not (kept / f"{name} {seed}.safetensors").exists()
         ]
         for each in waiting:
             each.result()

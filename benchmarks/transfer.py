@@ -7,6 +7,10 @@ same person showing it. Expressions are compared by MediaPipe's 52 blendshapes (
 distance), persons by mobilefacenet. Only transfers count in which MediaPipe finds all four faces
 and the truth's expression is at least FLOOR away from the source's. 95 % intervals by bootstrap
 over persons.
+
+Lips and teeth are the blendshapes LIPS: the share of the truth's change that the result shows is
+the change along it, over its length, where that is at least LIPS_FLOOR. Fine detail at the mouth is
+the energy of luminance less its blurred copy in the box around the truth's lips.
 """
 
 import argparse
@@ -19,13 +23,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from PIL import Image
+from PIL import Image, ImageFilter
 from reference_embeddings import LANDMARKER, TEACHER
 from rich.progress import track
 
 from registry import versions
 from registry.crops import to_tensor
-from registry.landmarks import MeasureBlendshapes, blendshapes
+from registry.landmarks import LANDMARKER_PX, Landmarker, MeasureBlendshapes, blendshapes
 from registry.metrics.bootstrap import interval
 from registry.versions import ProductionModel
 from training.datasets.alignment import aligned
@@ -39,6 +43,13 @@ FLOOR = 0.35
 """Least distance of blendshapes between a source and its truth; our decision. London's
 neutral photos are 0.06 (95 % of them up to 0.12) from their copies of 0.8 times the brightness, and
 0.94 in the median from the smiling ones."""
+LIPS = (25, 34, 35, 48, 49)
+"""Of the 52: jawOpen, mouthLowerDownLeft and Right, mouthUpperUpLeft and Right."""
+LIPS_FLOOR = 0.2
+LIP_POINTS = (61, 291, 0, 17)
+"""Landmarks: both corners of the mouth, the upper lip's top, the lower lip's bottom."""
+BLUR_PX, AROUND_LIPS = 1.5, 0.15
+"""Std of the blur at 128 px, and what is added on each side of the box, as a share of its width."""
 EACH = 400
 SHOWN = 10
 REPEATS = 20
@@ -62,13 +73,17 @@ class Transfers:
     people: np.ndarray
     shapes: Mapping[str, Float[np.ndarray, "transfers 52"]]
     persons: Mapping[str, Float[np.ndarray, "transfers d"]]
+    detail: Float[np.ndarray, "transfers"]
+    """Fine detail at the mouth, over the truth's; NaN where no lips are found in the truth."""
     ssim: Float[np.ndarray, "transfers"]
     ssim_untouched: Float[np.ndarray, "transfers"]
 
     def estimate(self, values: Float[np.ndarray, "transfers"]) -> str:
-        """Return the mean of a number with its interval."""
-        low, high = interval(values, self.people[:, None])
-        return f"{values.mean():.3f} ({low:.3f} to {high:.3f})"
+        """Return the mean of a number with its interval; transfers with NaN are left out."""
+        known = ~np.isnan(values)
+        people = np.unique(self.people[known], return_inverse=True)[1]
+        low, high = interval(values[known], people[:, None])
+        return f"{values[known].mean():.3f} ({low:.3f} to {high:.3f})"
 
     def apart(self, one: str, other: str) -> Float[np.ndarray, "transfers"]:
         """Return how far apart the expressions of two pictures are."""
@@ -92,12 +107,22 @@ class Transfers:
         cosine = (change * true).sum(1) / np.maximum(lengths[0] * lengths[1], 1e-9)
         yield "cosine of the change to the truth's", self.estimate(cosine), "at least 0.55"
         yield "its length over the truth's", self.estimate(lengths[0] / lengths[1]), "0.5 to 1.3"
+        yield "lips and teeth, share of the truth's change", self.estimate(self.lips()), "0.60"
+        yield "fine detail at the mouth, over the truth's", self.estimate(self.detail), "0.80"
         likeness = self.alike("result", "source") / self.alike("truth", "source")
         yield "identity kept, over two real photos'", self.estimate(likeness), "at least 0.9"
         nearer = self.alike("result", "source") > self.alike("result", "driver")
         yield "nearer to the source than to the driver", self.estimate(nearer.astype(float)), "0.97"
         gain = self.estimate(self.ssim - self.ssim_untouched)
         yield "SSIM to the truth, less the untouched source's", gain, "at least 0"
+
+    def lips(self) -> Float[np.ndarray, "transfers"]:
+        """Return the share of the truth's change of lips and teeth; NaN where that is small."""
+        source, result, truth = (self.shapes[n][:, LIPS] for n in ("source", "result", "truth"))
+        change, true = result - source, truth - source
+        length = np.linalg.norm(true, axis=1)
+        share = (change * true).sum(1) / np.maximum(length, LIPS_FLOOR) ** 2
+        return np.where(length >= LIPS_FLOOR, share, np.nan)
 
 
 def measure(shared: Path, data: Prepared, model: ProductionModel) -> Transfers:
@@ -117,6 +142,7 @@ def measure(shared: Path, data: Prepared, model: ProductionModel) -> Transfers:
         people=np.unique(person[counted], return_inverse=True)[1],
         shapes={name: values[counted] for name, values in shapes.items()},
         persons={name: _identities(teacher, shown[counted]) for name, shown in pictures.items()},
+        detail=_detail(pictures["result"][counted], pictures["truth"][counted]),
         ssim=ssim(faces["result"], faces["truth"]).numpy(),
         ssim_untouched=ssim(faces["source"], faces["truth"]).numpy(),
     )
@@ -183,6 +209,32 @@ def _shapes(
     for i in track(range(len(faces)), description=f"Blendshapes of each {name}"):
         shapes[i] = measure_face(Image.fromarray(faces[i]))
     return shapes
+
+
+def _detail(
+    results: UInt8[np.ndarray, "transfers size size 3"],
+    truths: UInt8[np.ndarray, "transfers size size 3"],
+) -> Float[np.ndarray, "transfers"]:
+    """Return the energy of fine detail in the truth's mouth box: the result's over the truth's."""
+    landmarker, ratios = Landmarker(), np.full(len(results), np.nan)
+    for i, (result, truth) in enumerate(zip(results, truths, strict=True)):
+        side = max(truth.shape[0], LANDMARKER_PX)
+        points = landmarker.landmarks(np.asarray(Image.fromarray(truth).resize((side, side))))
+        if points is None:
+            continue
+        lips = points[list(LIP_POINTS)] * truth.shape[0] / side
+        more = AROUND_LIPS * np.ptp(lips[:, 0])
+        (left, top), (right, bottom) = lips.min(0) - more, lips.max(0) + more
+        box = slice(max(0, int(top)), int(bottom) + 1), slice(max(0, int(left)), int(right) + 1)
+        energy = [(_fine(each)[box] ** 2).mean() for each in (result, truth)]
+        ratios[i] = energy[0] / energy[1]
+    return ratios
+
+
+def _fine(face: UInt8[np.ndarray, "size size 3"]) -> Float[np.ndarray, "size size"]:
+    grey = Image.fromarray(face).convert("L")
+    blurred = grey.filter(ImageFilter.GaussianBlur(BLUR_PX * grey.width / 128))
+    return np.asarray(grey, np.float64) - np.asarray(blurred, np.float64)
 
 
 def _identities(
