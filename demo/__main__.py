@@ -202,6 +202,8 @@ def _print_transfer(answer: "Answer", output: Path) -> None:
         before, after = answer["blendshapes_before"], answer["blendshapes_after"]
         print(f"  distance by brows, eyes and mouth: {before:.2f} before, {after:.2f} after")
     print(f"  likeness to the person {answer['likeness']:.2f}{other}")
+    if (nearer := answer["nearer_strength"]) is not None:
+        print(f"  strength {nearer:g} comes nearer: --strength {nearer:g}")
     print(f"  {printable(output)}\n  {provenance(answer)}")
 
 

@@ -106,7 +106,7 @@ class ExpressionModels:
         """
         photos = self._read(source), None if driver is None else self._read(driver)
         faces = (source_face - 1, driver_face - 1)
-        return self._transfer.transfer(*photos, faces, float(strength))
+        return self._transfer.transfer_and_look_lower(*photos, faces, float(strength))
 
     def _read(self, photo: PhotoSource) -> Photo:
         return read_photo_with_faces(photo, self._cropper)

@@ -94,7 +94,8 @@ class LocalAnswers:
         named = [(source, faces[0]), *([] if driver is None else [(driver, faces[1])])]
         person, *other = self._read(named)
         indices = (faces[0] - 1, faces[1] - 1)
-        answer = self._transfer.transfer(person, other[0] if other else None, indices, strength)
+        driving = other[0] if other else None
+        answer = self._transfer.transfer_and_look_lower(person, driving, indices, strength)
         return answer.to_dict(), answer.encode()
 
     def _read(self, named: Sequence[tuple[PhotoFile, int]]) -> list[Any]:

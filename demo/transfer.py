@@ -1,7 +1,7 @@
 """One person's face with another person's expression, and the metrics of the result."""
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -58,6 +58,8 @@ class TransferAnswer:
     warnings: tuple[str, ...]
     sentence: str
     provenance: Provenance
+    nearer_strength: float | None = None
+    """The lower strength that comes nearer, where it was looked for and there is one."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return all but the pictures, as JSON can hold it."""
@@ -66,6 +68,7 @@ class TransferAnswer:
             "warnings": list(self.warnings),
             "limits": LIMITS,
             "strength": self.strength,
+            "nearer_strength": self.nearer_strength,
             **self.metrics.to_dict(),
             **asdict(self.provenance),
         }
@@ -170,6 +173,17 @@ class ExpressionTransfer:
             sentence=BAD if failed else GOOD.format(metrics.progress, metrics.likeness),
             provenance=Provenance.since(model, started, outputs),
         )
+
+    def transfer_and_look_lower(
+        self,
+        source: Photo,
+        driver: Photo | None,
+        faces: tuple[int, int] = (0, 0),
+        strength: float = 1.0,
+    ) -> TransferAnswer:
+        """Return what `transfer` does, with its `nearer_strength`; arguments and errors alike."""
+        answer = self.transfer(source, driver, faces, strength)
+        return replace(answer, nearer_strength=self.nearer_strength(source, driver, faces, answer))
 
     def nearer_strength(
         self, source: Photo, driver: Photo | None, faces: tuple[int, int], shown: TransferAnswer

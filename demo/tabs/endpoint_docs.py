@@ -58,6 +58,7 @@ TRANSFERRED = {
     "warnings": [],
     "limits": "It works for photographs of open faces seen from the front. ...",
     "strength": 1.0,
+    "nearer_strength": None,
     "nearer": 0.89,
     "before": 1.43,
     "after": 0.16,
@@ -130,7 +131,9 @@ def picture_output(description: str) -> gr.File:
 
 
 def schema(example: Any) -> dict[str, Any]:
-    """Return the JSON schema of answers like this one."""
+    """Return the JSON schema of answers like this one; None stands for a value of any type."""
+    if example is None:
+        return {}
     if isinstance(example, dict):
         return {"type": "object", "properties": {k: schema(v) for k, v in example.items()}}
     if isinstance(example, list):

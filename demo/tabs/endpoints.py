@@ -122,7 +122,7 @@ class Endpoints:
         if strength is None:
             raise BadStrength("A strength is missing: choose one, or leave it out for 1.")
         other = photos[1] if len(photos) > 1 else None
-        answer = self._transfer.transfer(photos[0], other, faces, float(strength))
+        answer = self._transfer.transfer_and_look_lower(photos[0], other, faces, float(strength))
         boxes = [list(photo.face(i).box) for photo, i in zip(photos, faces, strict=False)]
         file = cache_file(answer.encode(), answer.file_name, self._picture)
         return answer.to_dict() | {"boxes": boxes}, file

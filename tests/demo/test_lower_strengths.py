@@ -8,6 +8,8 @@ import gradio as gr
 import pytest
 from playwright.sync_api import Browser, expect
 
+from demo.__main__ import main
+from demo.api import ExpressionModels
 from demo.models import ModelServer
 from demo.photo_reader import PhotoReader
 from demo.predictors import Photo
@@ -74,6 +76,21 @@ def test_a_version_without_blendshapes_is_checked_by_its_own_encoder(
     assert "blendshapes_after" not in answer.to_dict()
     assert old.nearer_strength(*people, FACES, answer) is None
     assert old.nearer_strength(*people, FACES, transfer.transfer(*people)) is None
+
+
+@pytest.mark.usefixtures("transfer")
+def test_the_terminal_and_the_api_name_it(
+    examples: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    photos = [str(examples / name) for name in ("sad_01.jpg", "smiling_07.jpg")]
+    command = ["transfer", *photos, "-o", str(tmp_path / "made.png"), "--local"]
+    assert main(command) == 0
+    assert "strength 0.5 comes nearer: --strength 0.5" in capsys.readouterr().out
+    assert main([*command, "--strength", "0.5"]) == 0
+    assert "comes nearer" not in capsys.readouterr().out
+    assert ExpressionModels().transfer(*photos).nearer_strength == 0.5
 
 
 def test_the_tab_offers_it_only_for_the_result_that_is_asked_for_now(
