@@ -99,7 +99,7 @@ def test_transfer_writes_a_marked_picture_and_prints_its_metrics(
     assert answer["limits"] == LIMITS
     assert (answer["strength"], answer["file"]) == (-0.5, str(file))
     assert answer["nearer"] == pytest.approx(1 - answer["after"] / answer["before"])
-    keys = ["sentence", "warnings", "limits", "strength", "nearer"]
+    keys = ["sentence", "warnings", "limits", "strength", "nearer_strength", "nearer"]
     metrics = ["before", "after", "likeness", "driver_likeness"]
     assert list(answer) == [*keys, *metrics, *PROVENANCE_KEYS, "file"]
     made, source = (np.array(Image.open(path).convert("RGB")) for path in (file, group))

@@ -202,7 +202,7 @@ def test_transfer_gives_a_marked_picture_and_its_metrics(
     assert answer["nearer"] > 0
     assert [len(box) for box in answer["boxes"]] == [4, 4]
     metrics = {"nearer", "before", "after", "likeness", "driver_likeness"}
-    keys = {"sentence", "warnings", "limits", "strength", "boxes"}
+    keys = {"sentence", "warnings", "limits", "strength", "nearer_strength", "boxes"}
     assert set(answer) == keys | metrics | PROVENANCE_KEYS
     picture = Image.open(path)
     assert (picture.format, picture.size) == ("PNG", Image.open(photos[0]["path"]).size)
