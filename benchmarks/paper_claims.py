@@ -52,12 +52,12 @@ from training.models.triplets.sampling import Sampling
 SETS = ("ferplus", "lfw-emotion", "london")
 DIMS, ANNOTATORS, BATCH = 16, 12, 192
 BIASED = 1.0
-"""Strength of the biased annotators; see `Sampling.annotator_bias`. The recipes have 0.25."""
+"""Strength of the biased annotators (`Sampling.annotator_bias`); the recipes have 0.25."""
 QUANTITIES = (
-    ("ferplus", Quantity("triplet_accuracy", "one class")),
-    ("ferplus", Quantity("triplet_accuracy", "two class")),
-    ("ferplus", Quantity("triplet_accuracy", "three class")),
-    ("ferplus", Quantity("triplet_accuracy")),
+    *(
+        ("ferplus", Quantity("triplet_accuracy", group))
+        for group in ("one class", "two class", "three class", "")
+    ),
     *(
         (name, Quantity(metric))
         for name in ("lfw-emotion", "london")
@@ -135,8 +135,7 @@ def train(folder: Path, variant: Variant, recipe: DLNRecipe) -> Network:
     shares, single = torch.from_numpy(votes.shares(counts)), torch.from_numpy(counts.sum(1) <= 1)
     sampler = WeightedSampler(balanced(counts.argmax(1), recipe.balance), recipe.seed)
     network, steps = Network(variant), len(counts) // BATCH
-    parameters = list(network.parameters())
-    both = optimisation(recipe, parameters, steps * recipe.epochs, "adamw", "cosine")
+    both = optimisation(recipe, network.parameters(), steps * recipe.epochs, "adamw", "cosine")
     sampling = replace(recipe.sampling, annotators=ANNOTATORS, annotator_bias=variant.bias)
     generator = np.random.default_rng(recipe.seed)
     for epoch in range(recipe.epochs):
@@ -201,8 +200,7 @@ def recovered(network: Network, folder: Path, split: str, vectors: np.ndarray, s
     learned = (found[:, pairs[0]] - found[:, pairs[1]]).norm(dim=-1)
     usable = (planted > 0.05).all(0) & (learned[0] > 0.05)
     logs = [(each[1:, usable] / each[0, usable]).log().numpy() for each in (planted, learned)]
-    ranks = [spearmanr(one, other).statistic for one, other in zip(*logs, strict=True)]
-    return float(np.mean(ranks))
+    return float(np.mean([spearmanr(*pair).statistic for pair in zip(*logs, strict=True)]))
 
 
 def run(name: str, folder: Path, kept: Path, recipe: DLNRecipe) -> None:
@@ -210,13 +208,12 @@ def run(name: str, folder: Path, kept: Path, recipe: DLNRecipe) -> None:
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     started = time.monotonic()
-    variant = BY_NAME[name]
-    recipe = replace(recipe, learning_rate=variant.learning_rate)
-    network = train(folder / SETS[0], variant, recipe)
+    recipe = replace(recipe, learning_rate=BY_NAME[name].learning_rate)
+    network = train(folder / SETS[0], BY_NAME[name], recipe)
     kept.mkdir(parents=True, exist_ok=True)
     save_file(network.state_dict(), kept / f"{name} {recipe.seed}.safetensors")
-    minutes = (time.monotonic() - started) / 60
-    print(f"{name}, seed {recipe.seed}: {minutes:.1f} min", file=sys.stderr, flush=True)
+    took = f"{(time.monotonic() - started) / 60:.1f} min"
+    print(f"{name}, seed {recipe.seed}: {took}", file=sys.stderr, flush=True)
 
 
 class Measured(NamedTuple):

@@ -23,40 +23,36 @@ from pathlib import Path
 import numpy as np
 import torch
 from cached_maps import (
-    CROP,
     VIEWS,
     Faces,
     LastLayers,
     faces_of,
-    identities_of,
     mobilefacenet,
     rows_of,
-    write_maps,
 )
 from jaxtyping import Float
+from rare_transfers import TRANSFERS, transfers
 from torch import Tensor, nn
 from torch.nn import functional
 
-from registry import versions
-from registry.catalog import EMOTIONS, PIX2PIXHD
-from registry.console import track
-from registry.crops import to_tensor
+from registry.catalog import EMOTIONS
 from registry.metrics.bootstrap import cluster_weights
 from registry.metrics.estimates import PERCENTILES
-from registry.transfer_metrics import TransferMetrics, TransferThresholds
 from training.compare import with_interval
 from training.datasets import votes
 from training.datasets.prepared import Prepared
 from training.engine.optimisers import optimisation
 from training.metrics.classification import balanced_logits, fitted_prior
 from training.models.emotion.config import RECIPES, EmotionRecipe
-from training.models.pix2pixhd.encoder import narrower
 
 REAL, RENDERED, MEASURED = ("ferplus", "lfw-emotion"), "ict", ("ferplus", "lfw-emotion")
-SOURCES = ("lfw-emotion", "london")
-WANTED = ("anger", "disgust", "fear")
-VARIANTS = {"real": (), "+ renders": ("ict",), "+ transfers": ("transfers",)}
-VARIANTS |= {"+ both": ("ict", "transfers")}
+VARIANTS: dict[str, tuple[str, ...]] = {
+    "real faces": (),
+    "with renders": (RENDERED,),
+    "with transfers": (TRANSFERS,),
+    "with both": (RENDERED, TRANSFERS),
+}
+"""What each variant learns from besides REAL."""
 BATCH = 128
 
 
@@ -73,74 +69,6 @@ class Classifier(nn.Module):
         """Return logits."""
         logits: Tensor = self.classify(self.norm(self.face(maps) - identities))
         return logits
-
-
-def transfers(data: Path, kept: Path, count: int) -> tuple[Faces, Float[np.ndarray, "n emotions"]]:
-    """Return the transfers that the version warns nothing of, and their drivers' votes."""
-    made = kept / f"transfers-{count}.npz"
-    if not made.exists():
-        kept.mkdir(parents=True, exist_ok=True)
-        pictures, shares = generate(data, count)
-        np.savez(made, pictures=pictures, shares=shares)
-    with np.load(made) as stored:
-        pictures, shares = stored["pictures"], stored["shares"]
-    maps = kept / f"transfers-{count}-maps.npy"
-    if not maps.exists():
-        write_maps(maps, pictures, np.arange(len(pictures)), VIEWS, "transfers")
-    stored_maps = np.load(maps, mmap_mode="r")
-    identities = torch.from_numpy(identities_of(stored_maps))
-    return Faces(maps=stored_maps, identities=identities), shares
-
-
-def generate(data: Path, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return transfers cut by CROP, uint8 RGB, and their drivers' votes; prints how many passed."""
-    model = versions.load(f"{PIX2PIXHD.name}@production", "cpu")
-    version, rng = model.version, np.random.default_rng(0)
-    thresholds = TransferThresholds.from_dict(version.thresholds)
-    sources = [face for name in SOURCES for face in _neutral(Prepared.open(data / name))]
-    drivers = Prepared.open(data / REAL[0])
-    rows, shares = rows_of(drivers, "train"), votes.shares(votes.counts(drivers.index))
-    clear = rows[shares[rows].max(1) > 0.5]
-    pictures, targets = [], []
-    for number in track(range(count), "transfers", total=count):
-        emotion = EMOTIONS.index(WANTED[number % len(WANTED)])
-        driver = rng.choice(clear[shares[clear].argmax(1) == emotion])
-        data_of, source = sources[rng.integers(len(sources))]
-        pair = [data_of.faces(version.crop)[source], drivers.faces(version.crop)[driver]]
-        with torch.inference_mode():
-            faces = to_tensor(pair)
-            encoded = model.encode(faces)
-            change = (encoded["condition"][1] - encoded["condition"][0])[None]
-            picture = model(faces[:1], change)["picture"].float().clamp(0, 1)
-            encoded = {k: torch.cat([v, model.encode(picture)[k]]) for k, v in encoded.items()}
-        if not thresholds.failures(_metrics(encoded), 1.0):
-            cut = narrower(picture, version.crop, CROP)[0]
-            pictures.append((cut * 255).round().byte().permute(1, 2, 0).numpy())
-            targets.append(shares[driver])
-    print(f"{len(pictures)} of {count} transfers passed.", flush=True)
-    return np.stack(pictures), np.stack(targets)
-
-
-def _neutral(data: Prepared) -> Iterator[tuple[Prepared, int]]:
-    rows = data.split("train")
-    neutral = data.index["emotion"].iloc[rows] == EMOTIONS.index("neutral")
-    yield from ((data, int(row)) for row in rows[neutral.to_numpy(dtype=bool)])
-
-
-def _metrics(encoded: dict[str, Tensor]) -> TransferMetrics:
-    """Return the metrics of a transfer from the encoder's outputs for source, driver, result."""
-    source, driver, result = range(3)
-    expression, identity, shapes = (
-        encoded[name] for name in ("expression", "identity", "blendshapes")
-    )
-    return TransferMetrics(
-        before=float((expression[source] - expression[driver]).norm()),
-        after=float((expression[result] - expression[driver]).norm()),
-        likeness=float(identity[result] @ identity[source]),
-        driver_likeness=float(identity[result] @ identity[driver]),
-        blendshapes_before=float((shapes[source] - shapes[driver]).norm()),
-        blendshapes_after=float((shapes[result] - shapes[driver]).norm()),
-    )
 
 
 def train(
@@ -193,7 +121,7 @@ def run(data: Path, kept: Path, name: str, recipe: EmotionRecipe, count: int) ->
     torch.set_flush_denormal(True)
     sets = [*REAL, *(each for each in VARIANTS[name] if each == RENDERED)]
     parts = [(faces_of(data / each, "train", VIEWS), shares_of(data / each)) for each in sets]
-    if "transfers" in VARIANTS[name]:
+    if TRANSFERS in VARIANTS[name]:
         parts.append(transfers(data, kept, count))
     network = train(parts, recipe)
     known = [logits_of(network, data / each, "validation") for each in MEASURED]
@@ -213,23 +141,25 @@ def shares_of(folder: Path) -> Float[np.ndarray, "n emotions"]:
     return votes.shares(votes.counts(data.index.iloc[rows_of(data, "train")]))
 
 
-def rows(kept: Path, seeds: int) -> Iterator[tuple[str, ...]]:
+def rows(kept: Path, names: Sequence[str], seeds: int) -> Iterator[tuple[str, ...]]:
     """Yield the table's rows: set, emotion, test faces, and each variant's recall."""
     for of_set in MEASURED:
-        right, truth = _right(kept, of_set, seeds)
+        right, truth = _right(kept, names, of_set, seeds)
         emotions = [int(each) for each in np.unique(truth)]
         drawn = list(cluster_weights(np.arange(len(truth))))
         for title, chosen in (*((EMOTIONS[e], [e]) for e in emotions), ("mean", emotions)):
-            base = right["real"]
+            base = right[names[0]]
             cells = [_cell(base, truth, chosen, drawn, "")]
-            cells += [_cell(right[n] - base, truth, chosen, drawn, "+") for n in [*VARIANTS][1:]]
+            cells += [_cell(right[n] - base, truth, chosen, drawn, "+") for n in names[1:]]
             yield of_set, title, str(int(np.isin(truth, chosen).sum())), *cells
 
 
-def _right(kept: Path, of_set: str, seeds: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+def _right(
+    kept: Path, names: Sequence[str], of_set: str, seeds: int
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Return each variant's share of seeds that answered a face correctly, and the labels."""
     right = {}
-    for name in VARIANTS:
+    for name in names:
         stored = [np.load(kept / f"{name} {seed}.npz") for seed in range(seeds)]
         right[name] = np.mean([each[of_set] for each in stored], axis=0)
         truth: np.ndarray = stored[0][f"{of_set} truth"]
@@ -267,30 +197,35 @@ def main(arguments: argparse.Namespace) -> None:
         epochs=arguments.epochs,
         learning_rate=arguments.learning_rate,
     )
-    for name in (*REAL, RENDERED):
+    names = arguments.variants
+    parts = {part for name in names for part in VARIANTS[name]}
+    for name in (*REAL, *(parts - {TRANSFERS})):  # written once here, not by each process
         faces_of(data / name, "train", VIEWS)
     for name in MEASURED:
         for split in ("validation", "test"):
             faces_of(data / name, split)
-    transfers(data, kept, arguments.transfers)
+    if TRANSFERS in parts:
+        transfers(data, kept, arguments.transfers)
+    kept.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(arguments.workers, mp_context=get_context("spawn")) as pool:
         waiting = [
             pool.submit(run, data, kept, name, replace(recipe, seed=seed), arguments.transfers)
             for seed in range(arguments.seeds)
-            for name in VARIANTS
+            for name in names
             if not (kept / f"{name} {seed}.npz").exists()
         ]
         for each in waiting:
             each.result()
-    print(f"| set | emotion | faces | {' | '.join(VARIANTS)} |")
-    print(f"|{'---|' * (3 + len(VARIANTS))}")
-    for row in rows(kept, arguments.seeds):
+    print(f"| set | emotion | faces | {' | '.join(names)} |")
+    print(f"|{'---|' * (3 + len(names))}")
+    for row in rows(kept, names, arguments.seeds):
         print(f"| {' | '.join(row)} |")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Measures what generated pictures add.")
     parser.add_argument("data", type=Path, help="folder of prepared sets")
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=[*VARIANTS])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--learning-rate", type=float, default=1e-3)

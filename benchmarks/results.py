@@ -4,7 +4,8 @@
 
 Measures dln and emotion in production and the reference embeddings on the test splits of the
 prepared sets in the second folder (sets that are missing there are prepared from the first), and
-adds the comparison with FECNet in docs/fecnet.md (a training of hours, by the command there).
+adds what took hours, by the commands there: docs/fecnet.md, docs/paper_claims.md and
+docs/rare_emotions.md.
 """
 
 import argparse
@@ -67,13 +68,19 @@ def main(shared: Path, data: Path) -> None:
         targets="\n".join([HEAD, *_dln(measured), *_emotion(emotion), _fecnet()]),
         softmax=markdown(_against(measured, "softmax"), "dln", "softmax"),
         references="\n".join(_table(cells(measured))),
-        fecnet=(PROJECT / "docs" / "fecnet.md").read_text(encoding="utf-8").strip(),
+        fecnet=_page("fecnet"),
+        paper_claims=_page("paper_claims"),
+        rare_emotions=_page("rare_emotions"),
         robustness="\n".join(_robustness(moved, emotion)),
         pix2pixhd=versions.resolve(PIX2PIXHD).title,
         transfer="\n".join(table(shared, [sets[name] for name in PAIRED])),
         warned="\n".join(self_check.tables(shared, sets, CHECKED, CHECK_CACHE)),
     )
     (PROJECT / "docs" / "results.md").write_text(page, encoding="utf-8")
+
+
+def _page(name: str) -> str:
+    return (PROJECT / "docs" / f"{name}.md").read_text(encoding="utf-8").strip()
 
 
 def _prepared(name: str, shared: Path, data: Path) -> Prepared:
@@ -193,6 +200,14 @@ Differences are paired: both are measured on the same triplets with the same dra
 ## dln against FECNet
 
 {fecnet}
+
+## What each part of the paper adds
+
+{paper_claims}
+
+## Generated pictures of rare emotions
+
+{rare_emotions}
 
 ## Expression transfer
 
