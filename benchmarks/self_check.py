@@ -20,6 +20,7 @@ from check_pairs import GENERATOR, SETS, STRENGTHS, make_pairs
 from jaxtyping import Bool, Float
 from rich.progress import track
 from sklearn.metrics import roc_auc_score
+from transfer import LIPS, LIPS_FLOOR
 
 from registry import versions
 from registry.crops import to_tensor
@@ -82,7 +83,21 @@ def tables(shared: Path, sets: Mapping[str, Prepared], count: int, cache: Path) 
         ("the same, strong drivers", test.strong),
     ):
         yield _row(title, test, rows, by_head, warned)
-    yield from ("", *_strengths(test, warned))
+    yield from ("", *_strengths(test, warned), "", *_lips(pairs))
+
+
+def _lips(pairs: CheckTransfers) -> Iterator[str]:
+    """Yield how much of the drivers' change of lips and teeth the results show."""
+    found = ~lost_faces(pairs)
+    people = np.unique(pairs.cases["source person"].to_numpy()[found], return_inverse=True)[1]
+    shapes = {name: values[found][:, LIPS] for name, values in pairs.shapes.items()}
+    wanted, change = (shapes[name] - shapes["source"] for name in ("driver", "result 1"))
+    square = (wanted**2).sum(1)
+    far = square >= LIPS_FLOOR**2
+    share = (change * wanted).sum(1)[far] / square[far]
+    cell = _cell(partial(_mean, share), people[far])
+    yield f"In {far.sum()} of the transfers lips and teeth are to change by {LIPS_FLOOR} or more."
+    yield f"Of that change the results show {cell}; 0.60 was aimed at."
 
 
 def _warned(thresholds: TransferThresholds, test: Measured) -> Bool[np.ndarray, "transfers"]:
