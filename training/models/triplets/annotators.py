@@ -2,9 +2,10 @@
 
 FEC names its annotators. FER+ does not: it only has ten votes per photo. Our decision: a
 simulated annotator draws a few votes from a photo's vote distribution, weighted by their bias per
-emotion, and compares three faces by the drawn votes. Measured: of the clear triplets that `Sampling`
-uses, biases of strength 1 change one answer in a thousand, so that the crowd layer has next to nothing
-to learn from them; docs/paper_claims.md has annotators with other metrics, from whom it learns.
+emotion, and compares three faces by the drawn votes. Measured: of the clear triplets that
+`Sampling` uses, biases of strength 1 change one answer in a thousand, noise aside. So the crowd
+layer has next to nothing to learn from them; docs/paper_claims.md has annotators with other
+metrics.
 """
 
 import torch
