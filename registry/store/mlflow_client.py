@@ -10,7 +10,8 @@ from registry.addresses import is_web, split_login
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-ANSWER_WITHIN_SECONDS = 5
+CONNECT_WITHIN_SECONDS = 5
+"""Limit of connecting to a server; its answer may take MLFLOW_HTTP_REQUEST_TIMEOUT."""
 MLFLOW_ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
@@ -67,19 +68,21 @@ def user(uri: str) -> str | None:
 
 
 def ping(uri: str) -> None:
-    """Check within seconds that a server answers; other stores are checked at their first use.
+    """Check with one request that a server answers; other stores are checked at their first use.
 
     Raises:
         MlflowException: it gives no answer, refuses, or is no MLflow server.
     """
     if not is_web(uri):
         return
+    from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_TIMEOUT
     from mlflow.exceptions import MlflowException
     from mlflow.protos.databricks_pb2 import ENDPOINT_NOT_FOUND
     from mlflow.tracking._tracking_service.utils import get_default_host_creds
     from mlflow.utils.rest_utils import http_request, verify_rest_response
 
-    options = {"max_retries": 0, "timeout": ANSWER_WITHIN_SECONDS, "raise_on_status": False}
+    limits = (CONNECT_WITHIN_SECONDS, MLFLOW_HTTP_REQUEST_TIMEOUT.get())
+    options = {"max_retries": 0, "timeout": limits, "raise_on_status": False}
     body = {"max_results": 1}
     answer = http_request(get_default_host_creds(uri), PING, "POST", json=body, **options)
     try:

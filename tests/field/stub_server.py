@@ -4,10 +4,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from time import sleep
 
 
 @contextmanager
-def stub_server(status: int, body: str = "") -> Iterator[tuple[str, list[str]]]:
+def stub_server(
+    status: int, body: str = "", delay_seconds: float = 0
+) -> Iterator[tuple[str, list[str]]]:
     """Give a server's address, and the list of the Authorization headers that it was sent."""
     logins: list[str] = []
 
@@ -15,6 +18,7 @@ def stub_server(status: int, body: str = "") -> Iterator[tuple[str, list[str]]]:
         def do_GET(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
             logins.append(self.headers.get("Authorization", ""))
+            sleep(delay_seconds)
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

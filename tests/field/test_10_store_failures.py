@@ -20,6 +20,7 @@ from sqlalchemy import create_engine
 from registry import store, versions
 from registry.__main__ import main
 from registry.errors import Unreachable
+from registry.store import mlflow_client
 from tests.field.stub_server import stub_server
 
 HOLD = """
@@ -235,3 +236,13 @@ def test_a_server_that_takes_a_request_and_is_silent_is_called_slow(
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{silent.getsockname()[1]}")
         with pytest.raises(Unreachable, match="does not answer in time: it is busy"):
             versions.list_versions()
+
+
+def test_a_server_that_takes_longer_to_answer_than_to_connect_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("EXPRESSION_STUDIO_STORE", raising=False)
+    monkeypatch.setattr(mlflow_client, "CONNECT_WITHIN_SECONDS", 0.5)
+    with stub_server(200, "{}", delay_seconds=1) as (place, _):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://{place}")
+        assert versions.list_versions() == []
