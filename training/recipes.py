@@ -33,10 +33,12 @@ TASKS: Mapping[type[Recipe], Callable[[Any], Task]] = {
 SUMMARIES: Mapping[str, str] = {
     "dln": "expression apart from identity, from triplets: the paper's network, for a GPU",
     "dln-compact": "the same, small, for two CPU cores; the shipped version's recipe",
+    "dln-mobilefacenet": "the same from a good face recognition network of 128 px, for CPU cores",
     "dln-smoke": "the same, in seconds on drawn faces: tries the program, no more",
     "emotion": "the emotion of a face, from labelled faces: the paper's network, for a GPU",
     "emotion-compact": "the same, small, for two CPU cores; the shipped version's recipe",
     "emotion-alone-compact": "the face branch alone: what emotion-compact was started from",
+    "emotion-mobilefacenet": "a face recognition network of 128 px trained further, for CPU cores",
     "emotion-smoke": "the same, in seconds on drawn faces: tries the program, no more",
     "fecnet": "the baseline, expression with identity in it, from triplets: for a GPU",
     "fecnet-compact": "the same, small, for two CPU cores; not shipped",

@@ -84,7 +84,8 @@ class Starter:
         stored = _read(self.name)
         if self.name in (*IDENTITIES.values(), BLENDSHAPES, PIX2PIXHD):
             return stored
-        return stored | {IDENTITY_PREFIX + key: value for key, value in _read(IDENTITY).items()}
+        identity = _read(_identity_of(self.card))
+        return stored | {IDENTITY_PREFIX + key: value for key, value in identity.items()}
 
 
 def outcome_files(name: str) -> list[Path]:
@@ -161,19 +162,24 @@ def _own_weights(
         return dict(state)
     own = {k: v for k, v in state.items() if not k.startswith(IDENTITY_PREFIX)}
     if len(own) < len(state):
-        _require_shipped_identity(state)
+        _require_shipped_identity(state, _identity_of(card))
     return own
 
 
-def _require_shipped_identity(state: "Mapping[str, Tensor]") -> None:
+def _identity_of(card: Mapping[str, Any]) -> str:
+    """Return the starter that is the frozen branch of a network."""
+    return IDENTITIES[card["config"]["network"]["backbone"]["name"]]
+
+
+def _require_shipped_identity(state: "Mapping[str, Tensor]", identity: str) -> None:
     import torch
 
-    shipped = _read(IDENTITY)
+    shipped = _read(identity)
     compared = {k: v for k, v in shipped.items() if v.is_floating_point()}  # counters don't matter
     branch = {k: state[IDENTITY_PREFIX + k] for k in compared}
     if not all(torch.equal(branch[k].half(), v.half()) for k, v in compared.items()):
         raise ValueError(
-            "The frozen branch of this network is not the shipped identity-compact; "
+            f"The frozen branch of this network is not the shipped {identity}; "
             "train it with the shipped one before packing it as a starter."
         )
 

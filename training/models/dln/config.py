@@ -1,10 +1,11 @@
 """The DLN's recipe, and the named recipes."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from training.engine.recipe import VersionReference
 from training.models.backbones.deviation import BackboneConfig, PairConfig
+from training.models.backbones.mobilefacenet import FRAME_PX
 from training.models.dln.crowd_layer import CrowdKind
 from training.models.triplets.config import COMPACT, SMOKE, TripletRecipe
 
@@ -34,9 +35,14 @@ class DLNRecipe(TripletRecipe):
 
 
 SMALL = NetworkConfig(backbone=BackboneConfig(name="compact"), flip_average=True)
+MOBILEFACENET = replace(SMALL, backbone=BackboneConfig(name="mobilefacenet"))
 RECIPES = {
     "dln": DLNRecipe(),
     "dln-compact": DLNRecipe(network=SMALL, learning_rate=2e-3, **COMPACT),
+    "dln-mobilefacenet": DLNRecipe(
+        network=MOBILEFACENET, learning_rate=1e-3, **{**COMPACT, "size_px": FRAME_PX}
+    ),
     "dln-smoke": DLNRecipe(network=SMALL, **SMOKE),
 }
-"""The paper's network, the starter's (tuned: docs/fecnet.md), and a smoke test of a few seconds."""
+"""The paper's network, the starter's (tuned: docs/fecnet.md), that of a MobileFaceNet, and a smoke
+test of a few seconds."""

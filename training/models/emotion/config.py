@@ -7,6 +7,7 @@ from training.engine.optimisers import OptimiserName, ScheduleName
 from training.engine.recipe import Recipe, VersionReference
 from training.loading.augmentation import GENTLE, Augmentation
 from training.models.backbones.deviation import BackboneConfig, PairConfig
+from training.models.backbones.mobilefacenet import FRAME_PX
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +77,16 @@ ALONE = replace(
     learning_rate=2e-3,
     averaging=0.999,
 )
+MOBILEFACENET = replace(
+    COMPACT,
+    network=PairConfig(
+        backbone=BackboneConfig(name="mobilefacenet"), subtract=False, flip_average=True
+    ),
+    size_px=FRAME_PX,
+    balance=0.2,
+    source_balance=0.2,
+    epochs=7,
+)
 SMOKE = EmotionRecipe(
     network=PairConfig(backbone=BackboneConfig(name="compact")),
     toy=True,
@@ -90,6 +101,7 @@ RECIPES = {
     "emotion": EmotionRecipe(),
     "emotion-compact": COMPACT,
     "emotion-alone-compact": ALONE,
+    "emotion-mobilefacenet": MOBILEFACENET,
     "emotion-smoke": SMOKE,
 }
-"""The paper's classifier, the starter's, the face branch alone, and a smoke test."""
+"""The paper's classifier, the starter's, the face branch alone, a MobileFaceNet, a smoke test."""
