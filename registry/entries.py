@@ -16,7 +16,7 @@ from registry.crops import CropSpec
 from registry.errors import BadVersion, app_command
 from registry.metadata_checks import MetadataError
 from registry.store import records
-from registry.store.records import Entry
+from registry.store.record_types import Entry
 from registry.temporary import TemporaryFolder
 
 LOGGED_MODEL = "models:/"

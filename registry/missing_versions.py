@@ -3,7 +3,8 @@
 from registry import candidates, store
 from registry.catalog import CANDIDATES, CATALOG, is_candidates, model_of
 from registry.errors import BadVersion, EmptyRegistry, RegistryError, app_command
-from registry.store.records import Entry, open_records
+from registry.store.record_types import Entry
+from registry.store.records import open_records
 
 
 def no_version(name: str, known: list[Entry], number: str | int | None = None) -> RegistryError:

@@ -10,6 +10,7 @@ from registry.console import printable
 from registry.entries import Version
 from registry.errors import BadVersion
 from registry.store import in_progress, records
+from registry.store.record_types import Entry
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
@@ -173,7 +174,7 @@ def best_version(name: str, sweep: str) -> Version:
     )
 
 
-def _entries(name: str) -> list[records.Entry]:
+def _entries(name: str) -> list[Entry]:
     if not store.exists():
         return []
     with store.answering():

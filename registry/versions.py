@@ -20,7 +20,8 @@ from registry.errors import (
 from registry.measurements import Measurement
 from registry.measurements import read as read_measurements
 from registry.missing_versions import no_version, none_in_production
-from registry.store.records import Entry, Records, open_records
+from registry.store.record_types import Entry, Records
+from registry.store.records import open_records
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -9,7 +9,7 @@ from registry import artifacts, store
 from registry.catalog import CANDIDATES, CATALOG
 from registry.errors import BadVersion
 from registry.promotion import journal, validation
-from registry.store.records import Entry
+from registry.store.record_types import Entry
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

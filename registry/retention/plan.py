@@ -15,7 +15,8 @@ from registry.promotion import journal
 from registry.retention import files
 from registry.retention.kept import Key, is_ours, kept_versions
 from registry.store import in_progress
-from registry.store.records import Entry, Records, open_records
+from registry.store.record_types import Entry, Records
+from registry.store.records import open_records
 from registry.sweeps import PARENT, SWEEP
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from registry.store.records import Entry, Run
+from registry.store.record_types import Entry, Run
 
 SCHEMA = "dc11669786a5"
 """The revision of the tables of MLflow 3.17.2, for which the SQL here is written."""

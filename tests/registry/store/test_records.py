@@ -6,7 +6,8 @@ from mlflow.store import db_migrations
 
 from registry import store
 from registry.promotion import promote
-from registry.store.records import MlflowRecords, Records, open_records
+from registry.store.record_types import Records
+from registry.store.records import MlflowRecords, open_records
 from registry.store.sql_records import SCHEMA, SqlRecords, can_read
 from tests.registry.conftest import Register
 
