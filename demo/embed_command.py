@@ -29,10 +29,10 @@ def embed(command: Embed, photos: PhotoFiles, answers: Answers) -> None:
             kept = f"Stopped; what was done is kept in {table.unfinished}: run the same command"
             print(printable(f"{kept} again to go on."), file=sys.stderr)
         raise
-    if table.is_empty:
+    held = [photo for photo in photos.usable if table.holds(photo)]
+    if not held:  # the table of an earlier command, and its unfinished one, stay as they are
         return
     with write_errors(command.table):
-        held = [photo for photo in photos.usable if table.holds(photo)]
         faces_written = table.finish(held)
     if command.json:
         print_json({"file": str(command.table), "faces": faces_written, "photos": len(held)})

@@ -66,7 +66,7 @@ class StoredFile:
         try:
             with self.open() as file:
                 content: bytes = file.read(max_bytes + 1)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise _unreadable(self, error) from error
         if len(content) > max_bytes:
             raise PhotoError(f"{self} is larger than {max_bytes // 10**6} MB.")
@@ -84,7 +84,10 @@ def check_address(address: str) -> None:
     Raises:
         PhotoError: There is no such kind of store, or a password stands in the address.
     """
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError as error:
+        raise PhotoError(f"{address} can't be read: it is no address.") from error
     if parts.password is not None or (parts.username and parts.scheme == "s3"):
         raise PhotoError(
             "The address of a store must hold no password, which would be kept: set "
@@ -102,7 +105,7 @@ def list_files(place: StoredFile) -> list[StoredFile]:
     """
     try:
         found = list(_listed(place))
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise _unreadable(place, error) from error
     if not found:
         raise PhotoError(f"{place} is empty or isn't there; name another address.")
@@ -117,10 +120,12 @@ def _listed(place: StoredFile) -> Iterator[StoredFile]:
     infos = [info]
     if info.type == fs.FileType.Directory:
         infos = filesystem.get_file_info(fs.FileSelector(path, recursive=True))
-    start = place.address.rstrip("/").removesuffix(path)
+    parts = urlsplit(place.address)
+    _, root = _file_system(parts.scheme, parts.netloc)
     for each in infos:
         if each.type == fs.FileType.File:
-            yield StoredFile(f"{start}{each.path}", each.mtime_ns or 0)
+            key = each.path.removeprefix(root).lstrip("/")
+            yield StoredFile(f"{parts.scheme}://{parts.netloc}/{key}", each.mtime_ns or 0)
 
 
 def _place(address: str) -> tuple[Any, str]:
@@ -139,7 +144,7 @@ def _file_system(scheme: str, bucket: str) -> tuple[Any, str]:
     if scheme == "s3" and endpoint:
         return fs.S3FileSystem(endpoint_override=endpoint, region=s3_region()), bucket
     filesystem, root = fs.FileSystem.from_uri(f"{scheme}://{bucket}")
-    return filesystem, str(root)
+    return filesystem, str(root).rstrip("/")
 
 
 def s3_endpoint() -> str | None:
@@ -152,5 +157,5 @@ def s3_region() -> str:
     return next((os.environ[name] for name in REGIONS if os.environ.get(name)), "us-east-1")
 
 
-def _unreadable(place: StoredFile, error: OSError) -> PhotoError:
+def _unreadable(place: StoredFile, error: Exception) -> PhotoError:
     return PhotoError(f"{place} can't be read ({first_line(error)}).")

@@ -72,13 +72,16 @@ def add(user: Annotated[str, Positional], role: Annotated[Role, Positional]) -> 
     from mlflow.exceptions import MlflowException
 
     auth = _auth()
+    ids = _role_ids(auth)
+    if role in ROLES and role not in ids:
+        sys.exit(f"There is no role {role} yet: run `permissions.py setup` first.")
     try:
         auth.get_user(user)
     except MlflowException as error:
         if error.error_code != store.GONE:
             raise
         auth.create_user(user, _password(user))
-    ids, given = _role_ids(auth), {each.name for each in auth.list_user_roles(user)}
+    given = {each.name for each in auth.list_user_roles(user)}
     for other in given.intersection(ROLES) - {role}:
         auth.unassign_role(user, ids[other])
     if role in ROLES and role not in given:

@@ -4,7 +4,7 @@ import logging
 import os
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,25 +36,48 @@ class Workers:
     gpus: float = 0.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cluster:
-    """What the machines of a cluster have together; `node_cpus` is the smallest machine's."""
+@dataclass(frozen=True)
+class Node:
+    """One machine of a cluster."""
 
     cpus: int
-    gpus: int
-    node_cpus: int
+    gpus: int = 0
+
+    def fits(self, cpus: int, gpus: float) -> int:
+        """Return how many workers that reserve so much can run here."""
+        by_cpus = self.cpus // cpus
+        return min(by_cpus, int(self.gpus / gpus + 1e-9)) if gpus else by_cpus
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The machines of a cluster."""
+
+    nodes: Sequence[Node]
+
+    @property
+    def cpus(self) -> int:
+        """How many CPUs they have together."""
+        return sum(node.cpus for node in self.nodes)
+
+    @property
+    def gpus(self) -> int:
+        """How many GPUs they have together."""
+        return sum(node.gpus for node in self.nodes)
 
     def workers(self, wanted: int | None, *, need_gpu: bool) -> Workers:
         """Return the workers for one command.
 
-        The CPUs are shared out among them, and so are the GPUs where the work can use one.
+        The CPUs are shared out among them, and so are the GPUs where the work can use one. Each
+        reserves as many CPUs as still let all of them run at once: none is on two machines.
 
         Args:
             wanted: How many; None: one for each GPU that the work can use, else for each CPU.
             need_gpu: Whether the work is faster on a GPU.
 
         Raises:
-            ClusterError: They would need more CPUs than there are.
+            ClusterError: They would need more CPUs than there are, or than the machines have beside
+                their GPUs.
         """
         gpus = self.gpus if need_gpu else 0
         count = wanted if wanted is not None else min(gpus, self.cpus) or self.cpus
@@ -63,8 +86,15 @@ class Cluster:
                 f"{count} workers can't run on the {self.cpus} CPUs that Ray has, one at least for "
                 f"each: name 1 to {self.cpus} workers, or add machines to the cluster."
             )
-        cpus = max(1, min(self.cpus // count, self.node_cpus, MOST_THREADS))
-        return Workers(count=count, cpus=cpus, gpus=min(1.0, gpus / count))
+        share = min(1.0, gpus / count)
+        for cpus in range(min(self.cpus // count, MOST_THREADS), 0, -1):
+            if sum(node.fits(cpus, share) for node in self.nodes) >= count:
+                return Workers(count=count, cpus=cpus, gpus=share)
+        fitting = sum(node.fits(1, share) for node in self.nodes)
+        raise ClusterError(
+            f"{count} workers can't run at once on the machines that Ray has, which have room for "
+            f"{fitting} with a GPU and a CPU for each: name fewer workers."
+        )
 
 
 def require_ray() -> Any:
@@ -154,13 +184,8 @@ def _unreachable(address: str, reason: str) -> str:
 
 
 def _resources(ray: Any) -> Cluster:
-    total = ray.cluster_resources()
-    nodes = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
-    return Cluster(
-        cpus=int(total.get("CPU", 0)),
-        gpus=int(total.get("GPU", 0)),
-        node_cpus=min(filter(None, nodes), default=1),
-    )
+    there = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return Cluster([Node(int(has.get("CPU", 0)), int(has.get("GPU", 0))) for has in there])
 
 
 def _reason(ray: Any, error: Exception) -> str:

@@ -42,9 +42,10 @@ def train(arguments: Arguments) -> None:
     """
     from training.engine.device import compute_repeatably
     from training.engine.recipe import RecipeError
-    from training.ray_training import ray_workers, train_on_ray
+    from training.ray_training import train_on_ray
     from training.train import train as run
-    from training.upload_command import parsed_recipe, print_registered
+    from training.train_arguments import parsed_recipe, ray_workers
+    from training.upload_command import print_registered
 
     _flush_denormals()
     compute_repeatably()

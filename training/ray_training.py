@@ -8,10 +8,10 @@ import io
 import logging
 import os
 import shutil
+import signal
 import sys
 import threading
-from argparse import ArgumentParser
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
@@ -61,12 +61,25 @@ def train_on_ray(name: str, recipe: Recipe, command: str, workers: int) -> Versi
             run_config=RunConfig(name=name, storage_path=str(storage)),
         )
         try:
-            version: Version | None = trainer.fit().return_value
+            with _interruptible():
+                version: Version | None = trainer.fit().return_value
         except TrainingFailedError as error:
             raise _cause(error) from error
         finally:
             shutil.rmtree(storage, ignore_errors=True)
     return version
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C end the block as everywhere: Ray Train ends the whole process instead."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as error:
+        raise KeyboardInterrupt from error
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _workers(cluster: Cluster, recipe: Recipe, count: int) -> Workers:
@@ -138,11 +151,3 @@ def _cause(error: Any) -> Exception:
         if isinstance(cause, Exception):
             return cause
     return TrainingError(f"Ray could not train ({first_line(error)}).")
-
-
-def ray_workers(arguments: Sequence[str]) -> tuple[int | None, list[str]]:
-    """Return N of `--ray N`, None without it, and the other arguments."""
-    parser = ArgumentParser(prog="python -m training train", add_help=False, allow_abbrev=False)
-    parser.add_argument("--ray", type=int, metavar="N")
-    found, others = parser.parse_known_args(arguments)
-    return found.ray, others

@@ -14,22 +14,9 @@ from registry.console import print_json
 
 if TYPE_CHECKING:
     from registry.versions import Version
-    from training.engine.recipe import Recipe
 
 PROGRAM = "python -m training"
 RUNS = Path("runs")
-
-
-def parsed_recipe(arguments: Sequence[str], description: str = "") -> "tuple[str, Recipe]":
-    """Return the name of a recipe and the recipe, from the arguments of `train`."""
-    from training.recipes import RECIPES, SUMMARIES
-
-    configs = {name: (SUMMARIES[name], recipe) for name, recipe in RECIPES.items()}
-    name = next((argument for argument in arguments if argument in RECIPES), "")
-    recipe = tyro.extras.overridable_config_cli(
-        configs, args=list(arguments), prog=f"{PROGRAM} train", description=description
-    )
-    return name, recipe
 
 
 def upload(arguments: Sequence[str]) -> None:
@@ -77,19 +64,15 @@ def _print_waiting(runs: Path, as_json: bool) -> None:
         print("\n".join(waiting or [f"No finished training waits in {runs}."]))
 
 
-def _without_ray(arguments: Sequence[str]) -> list[str]:
-    """Leave out `--ray N`: what is left to do is no work for several processes."""
-    pairs = zip(["", *arguments], arguments, strict=False)
-    return [each for before, each in pairs if "--ray" not in (before, each)]
-
-
 def _upload(folder: Path, as_json: bool) -> None:
     import torch
 
     from training.engine import origin
     from training.engine.device import compute_repeatably
     from training.engine.recipe import RecipeError
+    from training.engine.run_folder import run_folder
     from training.train import train
+    from training.train_arguments import parsed_recipe, ray_workers
 
     found = origin.read(folder)
     if found is None:
@@ -101,8 +84,18 @@ def _upload(folder: Path, as_json: bool) -> None:
         raise RecipeError(f"The training in {folder} isn't finished: run `{found.command}` again.")
     torch.set_flush_denormal(True)
     compute_repeatably()
-    with chdir(found.folder), redirect_stdout(sys.stderr if as_json else sys.stdout):
-        name, recipe = parsed_recipe(_without_ray(shlex.split(found.command)[4:]))
+    folder = folder.resolve()
+    started_in = Path(found.folder) if Path(found.folder).is_dir() else Path.cwd()
+    with chdir(started_in), redirect_stdout(sys.stderr if as_json else sys.stdout):
+        _, arguments = ray_workers(shlex.split(found.command)[4:])
+        name, recipe = parsed_recipe(arguments)
+        expected = run_folder(name, recipe).resolve()
+        if expected != folder:
+            raise RecipeError(
+                f"The command of this training, `{found.command}`, trains in {expected} and not in "
+                f"{folder}: move the folder there. If the names differ, this program has changed "
+                "since: upload with the one that trained."
+            )
         version = train(name, recipe, found.command)
     print_registered(version, as_json)
 

@@ -24,9 +24,9 @@ from demo.search.vectors import (
 
 logger = logging.getLogger(__name__)
 
-FACES = "faces"
-ADDED = "added"
-"""The table of one row that tells which Parquet file the faces are of: its size and its time."""
+FACES, ADDED = "expression_studio_faces", "expression_studio_added"
+"""Tables of LanceDB, which may lie beside a user's own, such as a faces.lance of `embed`. The
+second has one row: which Parquet file the faces are of, its size and its time."""
 ROWS_AT_ONCE = 50_000
 """So many rows are written together; those of a killed process are read again."""
 

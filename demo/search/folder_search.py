@@ -76,6 +76,8 @@ class FolderSearch(BackgroundSearch):
         if not is_folder_or_zip(self.place):  # as where its disk is gone: what is kept stays
             raise PhotoError(f"{self.place.name} is gone; what was found before can be searched.")
         photos = expand(self.place)
+        there = set(map(str, photos))
+        self._refused = {name: at for name, at in self._refused.items() if name in there}
         left = [photo for photo in index.left(photos) if not self._is_refused(photo)]
         self._all, self._done = len(photos), len(photos) - len(left)
         self._index = index

@@ -64,6 +64,7 @@ class FolderIndex:
         self.read()
 
     def __enter__(self) -> "FolderIndex":
+        make_folder(self.path)  # it may have been deleted, and the lock would let everybody read it
         try:
             self._lock.acquire()
         except Timeout:

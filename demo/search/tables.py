@@ -215,10 +215,11 @@ def _one_of(digests: Iterable[str]) -> str:
 
 def _count_within(table: Any, identity: Vector | None, apart: float) -> int:
     """Return how many faces have an identity at most so far away; LanceDB squares distances."""
-    if identity is None:
+    rows = table.count_rows()
+    if identity is None or not rows:  # LanceDB refuses a limit of 0
         return 0
     found = search_near(table, "identity", identity).distance_range(None, apart**2)
-    return int(found.select(["_distance"]).limit(table.count_rows()).to_arrow().num_rows)
+    return int(found.select(["_distance"]).limit(rows).to_arrow().num_rows)
 
 
 def _is_within(row: FaceRow, apart: float | None) -> bool:

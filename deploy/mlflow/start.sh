@@ -1,6 +1,7 @@
 #!/bin/sh
 # Starts MLflow's server: PostgreSQL has runs, versions and users, a bucket has the files.
-# `start.sh upgrade` brings the database's tables to the installed MLflow instead.
+# Instead, `start.sh upgrade` brings the database's tables to the installed MLflow, `start.sh save`
+# writes the bucket's files as a tar to standard output, and `start.sh load` reads such a tar.
 # psycopg takes the database's address, user and password from PGHOST, PGPORT, PGUSER and
 # PGPASSWORD, so that no password stands in an address or in the list of processes.
 set -eu
@@ -19,10 +20,11 @@ export MLFLOW_AUTH_CONFIG_PATH="$folder/basic_auth.ini"
 export MLFLOW_DISABLE_TELEMETRY=true
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false
 
-if [ "${1:-}" = upgrade ]; then
-    exec mlflow db upgrade postgresql+psycopg:///mlflow
-fi
-python "$folder/create_bucket.py" "$S3_BUCKET"
+case "${1:-}" in
+    upgrade) exec mlflow db upgrade postgresql+psycopg:///mlflow ;;
+    save | load) exec python "$folder/bucket.py" "$1" "$S3_BUCKET" ;;
+esac
+python "$folder/bucket.py" create "$S3_BUCKET"
 exec mlflow server \
     --host "${MLFLOW_HOST:-0.0.0.0}" --port "${MLFLOW_PORT:-5000}" \
     --workers "${MLFLOW_WORKERS:-1}" \

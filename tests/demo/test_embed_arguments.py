@@ -48,7 +48,9 @@ def test_what_cannot_be_done_is_one_sentence(
         embed(*arguments)
 
 
-@pytest.mark.parametrize("address", ["ftp://host/a", "s3:///a", "s3://anna:secret@bucket/a"])
+@pytest.mark.parametrize(
+    "address", ["ftp://host/a", "s3:///a", "s3://anna:secret@bucket/a", "s3://[bucket]/a"]
+)
 def test_an_address_that_is_not_read_is_refused_and_no_password_repeated(address: str) -> None:
     with pytest.raises(BadArguments) as refused:
         embed(address, "faces.parquet")

@@ -71,3 +71,21 @@ def test_a_killed_command_goes_on_with_each_face_exactly_once(
     faces = [(row["file"], row["face"]) for row in pq.read_table(table).to_pylist()]
     assert faces == [(photos[0], 1), (group, 1), (group, 2), (photos[2], 1), (photos[3], 1)]
     assert sorted(path.name for path in tmp_path.glob("faces*")) == ["faces.parquet"]
+
+
+def test_a_command_that_finds_no_face_leaves_a_table_and_a_stopped_one_alone(
+    people: list[Path], nobody: str, registry: FakeRegistry, tmp_path: Path
+) -> None:
+    registry.put("dln", 3, Counted())
+    table, unfinished = tmp_path / "faces.parquet", tmp_path / "faces.parquet.unfinished"
+    assert main(["embed", str(people[0]), "-o", str(table), "--local"]) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pq.ParquetWriter, "write_table", stop)
+        assert main(["embed", *map(str, people), "-o", str(table), "--local"]) == 130
+    before = table.read_bytes(), unfinished.read_bytes()
+    main(["embed", nobody, "-o", str(table), "--local"])
+    assert (table.read_bytes(), unfinished.read_bytes()) == before
+
+
+def stop(*_: Any) -> None:
+    raise KeyboardInterrupt

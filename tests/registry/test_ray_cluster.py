@@ -7,37 +7,40 @@ import pytest
 
 import demo.__main__
 import training.__main__
-from registry.ray_cluster import Cluster, ClusterError, Workers
+from registry.ray_cluster import Cluster, ClusterError, Node, Workers
 
 
 @pytest.mark.parametrize(
-    ("cluster", "wanted", "need_gpu", "expected"),
+    ("nodes", "wanted", "need_gpu", "expected"),
     [
-        ((2, 0, 2), None, True, (2, 1, 0.0)),
-        ((16, 0, 16), 2, False, (2, 8, 0.0)),
-        ((64, 0, 4), 4, False, (4, 4, 0.0)),
-        ((16, 2, 16), None, True, (2, 8, 1.0)),
-        ((16, 1, 16), 4, True, (4, 4, 0.25)),
-        ((16, 2, 16), 4, False, (4, 4, 0.0)),
+        ([Node(2)], None, True, (2, 1, 0.0)),
+        ([Node(16)], 2, False, (2, 8, 0.0)),
+        ([Node(4)] * 16, 4, False, (4, 4, 0.0)),
+        ([Node(6)] * 2, 3, False, (3, 3, 0.0)),
+        ([Node(16, 2)], None, True, (2, 8, 1.0)),
+        ([Node(16, 1)], 4, True, (4, 4, 0.25)),
+        ([Node(8), Node(8, 4)], 4, True, (4, 2, 1.0)),
+        ([Node(16, 2)], 4, False, (4, 4, 0.0)),
+        ([Node(0), Node(4)], 2, False, (2, 2, 0.0)),
     ],
 )
-def test_the_workers_share_what_the_cluster_has(
-    cluster: tuple[int, int, int],
-    wanted: int | None,
-    need_gpu: bool,
-    expected: tuple[int, int, float],
+def test_the_workers_share_what_the_cluster_has_and_all_can_run_at_once(
+    nodes: list[Node], wanted: int | None, need_gpu: bool, expected: tuple[int, int, float]
 ) -> None:
-    cpus, gpus, node_cpus = cluster
-    has = Cluster(cpus=cpus, gpus=gpus, node_cpus=node_cpus)
-    count, each, share = expected
-    workers = has.workers(wanted, need_gpu=need_gpu)
-    assert workers == Workers(count=count, cpus=each, gpus=share)
+    count, cpus, gpus = expected
+    workers = Cluster(nodes).workers(wanted, need_gpu=need_gpu)
+    assert workers == Workers(count=count, cpus=cpus, gpus=gpus)
+
+
+def test_workers_that_machines_with_gpus_have_no_cpus_for_are_refused() -> None:
+    with pytest.raises(ClusterError, match="have room for 2 with a GPU"):
+        Cluster([Node(8), Node(2, 4)]).workers(4, need_gpu=True)
 
 
 @pytest.mark.parametrize("wanted", [0, -1, 3])
 def test_workers_without_a_cpu_each_are_refused(wanted: int) -> None:
     with pytest.raises(ClusterError, match=f"^{wanted} workers .* name 1 to 2 workers"):
-        Cluster(cpus=2, gpus=0, node_cpus=2).workers(wanted, need_gpu=False)
+        Cluster([Node(2)]).workers(wanted, need_gpu=False)
 
 
 @pytest.mark.usefixtures("seeded")

@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from secrets import token_hex
 from tempfile import mkdtemp
+from typing import Any
 
 from tests.team.permissions import permit
 from tests.team.processes import Server, bare_environment, unused_ports
@@ -137,6 +138,23 @@ class Installation:
         netrc.touch(0o600)
         netrc.write_text(f"machine {HOST}\nlogin {name}\npassword {self.passwords[name]}\n")
         return environment
+
+    def object_store(self) -> Any:
+        """Return a client of the object store, with MLflow's keys."""
+        import boto3
+
+        return boto3.client(
+            "s3",
+            endpoint_url=f"http://{HOST}:{self.s3.port}",
+            region_name="us-east-1",
+            aws_access_key_id=self.secret("s3_access_key"),
+            aws_secret_access_key=self.secret("s3_secret_key"),
+        )
+
+    def stored(self, bucket: str = BUCKET) -> list[str]:
+        """Return the names of a bucket's files."""
+        pages = self.object_store().get_paginator("list_objects_v2").paginate(Bucket=bucket)
+        return [each["Key"] for page in pages for each in page.get("Contents", [])]
 
     @property
     def certificate(self) -> Path:

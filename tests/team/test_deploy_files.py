@@ -10,7 +10,15 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.team.installation import DEPLOY, PROJECT, TEMPLATE, VARIABLE, Installation, run
+from tests.team.installation import (
+    BUCKET,
+    DEPLOY,
+    PROJECT,
+    TEMPLATE,
+    VARIABLE,
+    Installation,
+    run,
+)
 
 CONTAINERFILES = sorted(DEPLOY.glob("*/Containerfile"))
 SCRIPTS = [*sorted(DEPLOY.rglob("*.sh")), PROJECT / ".ci" / "run"]
@@ -93,8 +101,18 @@ def test_a_secret_that_is_there_stays(tmp_path: Path) -> None:
     (tmp_path / "s3_access_key").unlink()
     run(command, {"PATH": "/usr/bin:/bin"})
     after = {path: path.read_text() for path in tmp_path.iterdir()}
-    assert [path.name for path in after if after[path] != before[path]] == ["s3_access_key"]
+    changed = {path.name for path in after if after[path] != before[path]}
+    assert changed == {"s3_access_key", "s3.json"}, "the store's settings hold its keys"
+    assert after[tmp_path / "s3_access_key"].strip() in after[tmp_path / "s3.json"]
     assert len(set(after.values())) == len(after), "each is another one"
+
+
+def test_every_service_of_one_image_builds_the_same_with_cuda(compose: dict[str, Any]) -> None:
+    cuda = yaml.safe_load((DEPLOY / "compose.cuda.yaml").read_text(encoding="utf-8"))["services"]
+    image = compose["services"]["app-1"]["image"]
+    of_app = {name for name, each in compose["services"].items() if each.get("image") == image}
+    assert of_app == set(cuda)
+    assert {each["build"]["args"]["VARIANT"] for each in cuda.values()} == {"cuda"}
 
 
 def test_images_are_pinned_and_services_are_watched(compose: dict[str, Any]) -> None:
@@ -158,3 +176,23 @@ def test_nginx_takes_the_configuration_without_a_warning(team: Installation) -> 
 @pytest.mark.timeout(1800)
 def test_an_upgrade_of_tables_that_are_new_changes_nothing(team: Installation) -> None:
     run([str(DEPLOY / "mlflow" / "start.sh"), "upgrade"], team.mlflow.environment)
+
+
+@in_team
+@pytest.mark.timeout(1800)
+def test_the_files_of_a_backup_are_those_of_the_bucket(team: Installation, tmp_path: Path) -> None:
+    script, backup = str(DEPLOY / "mlflow" / "start.sh"), tmp_path / "files.tar"
+    with backup.open("wb") as output:
+        subprocess.run([script, "save"], env=team.mlflow.environment, stdout=output, check=True)
+    with backup.open("rb") as content:
+        elsewhere = team.mlflow.environment | {"S3_BUCKET": "restored"}
+        subprocess.run([script, "load"], env=elsewhere, stdin=content, check=True)
+    before, after = files_of(team, BUCKET), files_of(team, "restored")
+    assert before
+    assert after == before
+
+
+def files_of(team: Installation, bucket: str) -> dict[str, bytes]:
+    """Return the content of each file of a bucket, by its name."""
+    client, names = team.object_store(), team.stored(bucket)
+    return {name: client.get_object(Bucket=bucket, Key=name)["Body"].read() for name in names}

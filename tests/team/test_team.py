@@ -8,7 +8,7 @@ import httpx
 import pytest
 from mlflow import MlflowClient
 
-from tests.team.installation import BUCKET, Installation
+from tests.team.installation import Installation
 from tests.team.people import Answer, Crowd, Visitor, do, start, version_of
 from tests.team.processes import STARTS_WITHIN_SECONDS
 from tests.test_app import until
@@ -91,11 +91,11 @@ def test_postgresql_may_die_for_thirty_seconds_and_the_training_loses_nothing(
     assert_complete(mlflow, version.run_id)
     run = mlflow.get_run(version.run_id)
     assert run.info.artifact_uri.startswith("mlflow-artifacts:/")
-    assert {"card.json", "config.json"} <= {
-        Path(name).name for name in stored(team, run.info.run_id)
-    }
+    names = team.stored()
+    of_run = {Path(name).name for name in names if run.info.run_id in name}
+    assert {"card.json", "config.json"} <= of_run
     model_id = version.source.rpartition("/")[2]
-    assert any(name.endswith("weights.safetensors") for name in stored(team, model_id))
+    assert any(n.endswith("weights.safetensors") for n in names if model_id in n)
 
 
 def test_visitors_get_the_same_answers_without_postgresql(trained: Trained) -> None:
@@ -158,18 +158,3 @@ def answers_with_database(team: Installation) -> bool:
 def steps_in(runs: Path) -> int:
     """Return how many numbers the training in a folder has reported."""
     return sum(len(path.read_text().splitlines()) for path in runs.glob("*/metrics.jsonl"))
-
-
-def stored(team: Installation, part: str) -> list[str]:
-    """Return the names of the bucket's objects that have a part in them."""
-    import boto3
-
-    store = boto3.client(
-        "s3",
-        endpoint_url=f"http://127.0.0.1:{team.s3.port}",
-        region_name="us-east-1",
-        aws_access_key_id=team.secret("s3_access_key"),
-        aws_secret_access_key=team.secret("s3_secret_key"),
-    )
-    pages = store.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
-    return [o["Key"] for page in pages for o in page.get("Contents", []) if part in o["Key"]]

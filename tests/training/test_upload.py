@@ -67,6 +67,18 @@ def test_an_offline_training_is_uploaded_once(
     assert "holds no training" in capsys.readouterr().err
 
 
+def test_a_training_elsewhere_than_its_command_says_is_not_trained_again(
+    offline: Path, tmp_path: Path, line: type[LineTask], capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained = len(line.tasks)
+    moved = offline.rename(tmp_path / "copied")
+    assert main(["upload", str(moved)]) == 2
+    assert f"trains in {offline.resolve()} and not in {moved}: move" in capsys.readouterr().err
+    assert len(line.tasks) == trained
+    moved.rename(offline)
+    assert main(["upload", str(offline)]) == 0
+
+
 @pytest.mark.parametrize("method", ["commit", "measurements", "close"])
 def test_an_upload_that_is_killed_and_repeated_doubles_nothing(
     offline: Path, monkeypatch: pytest.MonkeyPatch, method: str

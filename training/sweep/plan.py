@@ -66,11 +66,7 @@ class Plan:
     def command_of(self, position: int, values: Mapping[str, Any]) -> str:
         """Return the command that trains the network of one trial alone."""
         chosen = dict(values) | {"seed": self.recipe.seed + position}
-        options = [
-            part
-            for name, value in chosen.items()
-            for part in (f"--{name.replace('_', '-')}", f"{value}")
-        ]
+        options = [part for name, value in chosen.items() for part in _option(name, value)]
         words = ["python", "-m", "training", "train", self.recipe_name, *self.arguments, *options]
         return shlex.join(words)
 
@@ -120,3 +116,10 @@ def default_name(recipe_name: str, settings: Mapping[str, Any]) -> str:
     """Return the name of a sweep that was given none: equal settings have equal names."""
     text = json.dumps(settings, sort_keys=True)
     return f"{recipe_name}-sweep-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
+
+
+def _option(name: str, value: object) -> list[str]:
+    """Return a field of a recipe with its value as `training train` reads it."""
+    if isinstance(value, bool):
+        return [("--" if value else "--no-") + name.replace("_", "-")]
+    return ["--" + name.replace("_", "-"), str(value)]

@@ -44,10 +44,11 @@ class TrialResult:
 
 def results(study: "Study") -> list[TrialResult]:
     """Return how each trial ended, in the order of their positions; others are left out."""
-    return [_result(study, trial) for trial in states.finished(study)]
+    return [result(study, trial) for trial in states.finished(study)]
 
 
-def _result(study: "Study", trial: "FrozenTrial") -> TrialResult:
+def result(study: "Study", trial: "FrozenTrial") -> TrialResult:
+    """Return how a trial ended."""
     value, reported = trial.value, trial.intermediate_values
     if value is None and reported:
         value = reported[max(reported)]
@@ -66,7 +67,7 @@ def _result(study: "Study", trial: "FrozenTrial") -> TrialResult:
 def best_result(study: "Study") -> TrialResult | None:
     """Return the result of the best trial; None where none was trained to its end."""
     found = states.best(study)
-    return _result(study, found) if found else None
+    return result(study, found) if found else None
 
 
 def line(result: TrialResult, plan: Plan, best: TrialResult | None) -> str:

@@ -98,9 +98,10 @@ class Progress:
         if len(ended) == len(self._printed):
             return
         best = results.best_result(self.study)
-        for trial, result in zip(ended, results.results(self.study), strict=False):
+        for trial in ended:
             if trial.number not in self._printed:
                 self._printed.add(trial.number)
+                result = results.result(self.study, trial)
                 print(results.line(result, self.plan, best), file=sys.stderr, flush=True)
 
 
@@ -134,7 +135,7 @@ def _register(plan: Plan, study: "Study") -> Version | None:
         return None
     spec = task_of(plan.recipe).spec
     known = sweeps.find_best(spec.name, plan.name) if spec else None
-    if known is not None and known[1] == best.trial:
+    if known is not None and known[1] == best.trial and known[0].run_id == best.run_id:
         return known[0]
     folder = folder_of(plan, study, found)
     if spec is not None and (kept := versions.find(registered_name(spec.name), run_id=best.run_id)):

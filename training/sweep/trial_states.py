@@ -23,10 +23,19 @@ def mark_worker(trial: "Trial") -> None:
 def retry_dead(study: "Study") -> None:
     """Queue the trials again whose processes have ended; call it while holding `lock`.
 
-    Those of this machine are known by their processes, those of others by their silence.
+    Those of this machine are known by their processes, those of others by their silence. A trial
+    that failed and was not queued again, because its process was killed in between, is, too.
     """
     import optuna
+    from optuna.storages import RetryHeartbeatStaleTrialCallback
     from optuna.trial import TrialState
+
+    trials = study.get_trials(deepcopy=False)
+    repeated = {n for each in trials for n in RetryHeartbeatStaleTrialCallback.retry_history(each)}
+    for trial in trials:
+        left = trial.state is TrialState.FAIL and not is_finished(trial)
+        if left and trial.number not in repeated and _is_dead(trial):
+            retry(study, trial.number)
 
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         if _is_dead(trial):

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import lancedb
 import pyarrow.parquet as pq
 import pytest
 
@@ -115,7 +116,20 @@ def test_forget_deletes_an_index_that_is_kept_elsewhere(
     assert main(["search", str(table), str(query), "--index", str(elsewhere)]) == 0
     assert any(elsewhere.rglob("*.lance/data/*"))
     assert main(["search", str(table), "--forget", "--index", str(elsewhere)]) == 0
-    assert not any(path.is_file() for path in elsewhere.rglob("faces.lance/*"))
+    assert not any(path.is_file() for path in elsewhere.rglob("*.lance/*"))
+
+
+def test_an_index_leaves_the_tables_of_others_in_its_folder_alone(
+    table: Path, query: Path, tmp_path: Path
+) -> None:
+    theirs = {"faces": [{"file": "a.jpg"}], "added": [{"by": "somebody"}]}
+    database = lancedb.connect(tmp_path / "mine")
+    for name, rows in theirs.items():
+        database.create_table(name, rows)
+    at = ["--index", str(tmp_path / "mine")]
+    assert main(["search", str(table), str(query), *at]) == 0
+    assert main(["search", str(table), "--forget", *at]) == 0
+    assert {name: database.open_table(name).to_arrow().to_pylist() for name in theirs} == theirs
 
 
 def test_ctrl_c_while_the_index_is_built_is_one_sentence(

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from demo.__main__ import main
-from demo.search.face_collection import FaceCollection
+from demo.search.face_collection import FACES, FaceCollection
 from tests.demo.search.test_face_collection import expressions, faces, recall, write
 from tests.team.ray.conftest import PHOTOS
 from tests.team.ray.test_embed import rows
@@ -88,9 +88,9 @@ def test_an_index_in_a_bucket_is_written_grows_is_searched_and_deleted(
     assert again.add(write(grown, tmp_path / "faces.parquet")) == 300
     assert again.nearest(expressions(grown)[3100], 1)[0].file == "3-100.jpg"
     assert again.add(tmp_path / "faces.parquet") == 0
-    assert stored("index/faces.lance/_indices/")
+    assert stored(f"index/{FACES}.lance/_indices/")
     again.drop()
-    assert stored("index/faces.lance/") == []
+    assert stored(f"index/{FACES}.lance/") == []
 
 
 def test_the_command_keeps_its_index_in_a_bucket_and_repeats_no_credentials(
@@ -104,7 +104,7 @@ def test_the_command_keeps_its_index_in_a_bucket_and_repeats_no_credentials(
     here = json.loads(capfd.readouterr().out)["matches"]
     assert main([*search, "--index", f"{bucket}/kept"]) == 0
     assert json.loads(capfd.readouterr().out)["matches"] == here
-    assert stored("kept/faces.lance/data/")
+    assert stored(f"kept/{FACES}.lance/data/")
     assert main([*search, "--index", "s3://no-bucket/kept"]) == 2
     printed = capfd.readouterr()
     (sentence,) = printed.err.splitlines()

@@ -13,6 +13,9 @@ import pytest
 from tests.training.engine.line import LineTask
 from tests.training.sweep.conftest import Sweep
 from tests.training.sweep.test_sweep import child_runs
+from training.__main__ import main
+from training.engine.task import TrainingError
+from training.sweep import trial_states
 
 pytestmark = [pytest.mark.xdist_group("trainings"), pytest.mark.slow]
 OPTIONS = ("--trials", "4", "--name", "killed")
@@ -52,3 +55,18 @@ def test_two_killed_workers_are_resumed_from_their_checkpoints(
     assert {trial["state"] for trial in found["trials"]} <= {"complete", "pruned"}
     assert {*child_runs("killed")} == {"0", "1", "2", "3"}
     assert sum(each.steps for each in task.tasks) < 4 * 16
+
+
+def test_a_trial_that_failed_and_was_not_queued_again_is_resumed(
+    sweep: Sweep, monkeypatch: pytest.MonkeyPatch, task: type[LineTask]
+) -> None:
+    def fail(*_: object) -> None:
+        raise TrainingError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(task, "before_step", staticmethod(fail))
+        patch.setattr(trial_states, "retry", lambda *_: None)  # as if it was killed before
+        patch.setattr(trial_states, "mark_worker", lambda _: None)
+        assert main(["sweep", "line", *OPTIONS]) == 2
+    found = sweep(*OPTIONS)
+    assert [trial["trial"] for trial in found["trials"]] == [0, 1, 2, 3]

@@ -1,5 +1,6 @@
 """What --range and the other options of a sweep accept, and what they refuse in a sentence."""
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -10,8 +11,10 @@ from training.engine.recipe import RecipeError
 from training.models.dln.config import RECIPES as DLN
 from training.models.pix2pixhd.config import RECIPES as PIX2PIXHD
 from training.recipes import RECIPES
+from training.sweep.plan import Plan
 from training.sweep.range_options import space_of
 from training.sweep.spaces import FAMILIES, Choice, Range, default_space, value_of
+from training.train_arguments import parsed_recipe
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -35,6 +38,22 @@ def test_ranges_replace_the_defaults_and_given_values_are_not_varied() -> None:
     assert space["augmentation.erase"] == Range(0.0, 0.5)
     assert "margin" not in space
     assert "one_class_margin" in space
+
+
+@pytest.mark.parametrize("value", [True, False])
+def test_the_command_of_a_trial_gives_the_recipe_of_the_trial(value: bool) -> None:
+    plan = Plan(
+        name="s",
+        recipe_name="dln-smoke",
+        recipe=DLN["dln-smoke"],
+        space={},
+        trials=1,
+        storage="sqlite://",
+        arguments=(),
+    )
+    values = {"squared_distances": value, "learning_rate": 0.003, "optimiser": "sgd"}
+    arguments = shlex.split(plan.command_of(2, values))[4:]
+    assert parsed_recipe(arguments) == ("dln-smoke", plan.recipe_of(2, values))
 
 
 def test_a_loss_that_a_recipe_leaves_out_is_not_varied() -> None:
