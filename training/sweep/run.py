@@ -54,7 +54,7 @@ def sweep(plan: Plan, workers: int) -> Outcome:
     _require_validation(plan)
     study = studies.open_study(plan)
     plan = _with_run(plan, study)
-    with sweeps.running(plan.parent_run):
+    with studies.storing(plan), sweeps.running(plan.parent_run):
         show = Progress(plan, study)
         try:
             if workers > 1:

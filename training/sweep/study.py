@@ -1,5 +1,6 @@
 """A sweep's study in Optuna: its storage, and the lock of those who take trials from it."""
 
+import logging
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from optuna import Study
     from optuna.storages import RDBStorage
 
+logger = logging.getLogger(__name__)
 MISSING = "A sweep needs Optuna: install it with `uv pip install -e '.[sweep]'`."
 SETTINGS, PARENT = "settings", "parent_run"
 """User attributes of a study: what all calls of the sweep agree on, and its MLflow run."""
@@ -95,12 +97,23 @@ def _drivers(plan: Plan) -> Iterator[None]:
 
 
 def _storage(plan: Plan) -> "RDBStorage":
+    from optuna.exceptions import StorageInternalError
     from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
+    from sqlalchemy.exc import SQLAlchemyError
+
+    class Storage(RDBStorage):
+        """One whose heartbeats survive a short outage: Optuna's thread would end at the first."""
+
+        def record_heartbeat(self, trial_id: int) -> None:
+            try:
+                super().record_heartbeat(trial_id)
+            except (StorageInternalError, SQLAlchemyError):
+                logger.warning("The storage of the sweep doesn't answer.", exc_info=True)
 
     local = plan.storage.startswith("sqlite:")
     if local:
         plan.recipe.runs.mkdir(parents=True, exist_ok=True)
-    return RDBStorage(
+    return Storage(
         plan.storage,
         engine_kwargs={"connect_args": {"timeout": 60}} if local else {"pool_pre_ping": True},
         heartbeat_interval=max(1, plan.stale_seconds // 6),
