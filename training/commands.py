@@ -31,9 +31,8 @@ def train(arguments: Arguments) -> None:
 
     Run the same command again to resume a stopped training from its last checkpoint.
     `python -m training train RECIPE --help` lists a recipe's options with their defaults.
-    --json prints the registered version as JSON. --ray N trains in N processes of Ray, on this
-    machine or on the cluster at RAY_ADDRESS. --offline trains without the registry; `upload`
-    registers it later.
+    --json prints the version as JSON. --ray N trains in N processes of Ray, here or on the
+    cluster at RAY_ADDRESS. --offline trains without the registry; `upload` registers later.
 
     Examples:
       python -m training train dln-smoke
