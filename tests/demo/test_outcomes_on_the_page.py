@@ -51,8 +51,11 @@ def opened(visitor: Visitor, *, width: int = 1280, dark: bool = False) -> tuple[
 
 
 def choose(page: Page, label: str, option: str) -> None:
-    page.get_by_label(label, exact=True).click()
-    page.get_by_role("option", name=option, exact=True).click()
+    """Choose in a dropdown's own list: the list of the one before fades for a moment beside it."""
+    dropdown = page.get_by_label(label, exact=True)
+    dropdown.click()
+    options = page.locator(f"#{dropdown.get_attribute('aria-controls')}")
+    options.get_by_role("option", name=option, exact=True).click()
 
 
 def test_a_triplet_shows_photos_votes_answers_and_margins(visitor: Visitor) -> None:
