@@ -112,9 +112,8 @@ def run_card(
 def _before(recipe: Recipe) -> list[dict[str, Any]]:
     """Return the trainings that led to the versions this one started from, first to last."""
     chain: dict[str, dict[str, Any]] = {}
-    for reference in (getattr(recipe, "start", None), getattr(recipe, "teacher", None)):
-        if not isinstance(reference, str):
-            continue
+    start = getattr(recipe, "start", None)
+    for reference in (*([start] if start else []), *getattr(recipe, "teachers", ())):
         card = tracking.card_of(versions.resolve(reference).run_id)
         for training in [*card.get("before", []), card] if card else []:
             chain[training["command"]] = {key: training[key] for key in EARLIER if key in training}

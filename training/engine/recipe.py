@@ -74,10 +74,18 @@ def with_fields(config: Config, values: Mapping[str, Any]) -> Config:
 
     Args:
         config: a dataclass.
-        values: field -> value; fields of nested dataclasses are joined by dots: `losses.pixels`.
+        values: field -> value; fields of nested dataclasses and places in tuples are joined by
+            dots: `losses.pixels`, `teachers.0`.
     """
     for name, value in values.items():
         outer, _, inner = name.partition(".")
-        chosen = with_fields(getattr(config, outer), {inner: value}) if inner else value
+        chosen = _with(getattr(config, outer), inner, value) if inner else value
         config = replace(config, **{outer: chosen})  # type: ignore[type-var]
     return config
+
+
+def _with(field: Any, inner: str, value: Any) -> Any:
+    if isinstance(field, tuple):
+        place = int(inner)
+        return (*field[:place], value, *field[place + 1 :])
+    return with_fields(field, {inner: value})

@@ -12,8 +12,8 @@ def references(config: Any) -> dict[str, str]:
     """Return the references to versions in a dataclass and in those nested in it.
 
     Returns:
-        Field -> reference; fields of nested dataclasses are joined by dots: `targets.teacher`.
-        Fields that are None are left out.
+        Field -> reference; fields of nested dataclasses and places in tuples are joined by dots:
+        `targets.teacher`, `teachers.0`. Fields that are None are left out.
     """
     return dict(_references(config))
 
@@ -25,12 +25,15 @@ def _references(config: Any) -> Iterator[tuple[str, str]]:
         if is_dataclass(value):
             for name, reference in _references(value):
                 yield f"{field.name}.{name}", reference
-        elif isinstance(value, str) and _is_marked(hints[field.name]):
-            yield field.name, value
+        elif _is_marked(hints[field.name]):
+            if isinstance(value, str):
+                yield field.name, value
+            elif isinstance(value, tuple):
+                yield from ((f"{field.name}.{place}", each) for place, each in enumerate(value))
 
 
 def _is_marked(hint: Any) -> bool:
-    """Return whether a type is VersionReference, or a union with it."""
+    """Return whether a type is VersionReference, a union with it or a tuple of them."""
     marks = getattr(hint, "__metadata__", ())
     return any(isinstance(mark, NamesVersion) for mark in marks) or any(
         _is_marked(part) for part in get_args(hint)

@@ -14,6 +14,7 @@ from training.engine.checkpoint import checkpoint_in
 from training.engine.recipe import with_fields
 from training.engine.references import references
 from training.engine.run_folder import RunFolder, run_folder
+from training.models.emotion.config import SMOKE
 from training.models.pix2pixhd.config import Pix2pixHDRecipe
 from training.train import train
 
@@ -30,6 +31,13 @@ def test_references_are_found_by_their_type_in_nested_configs_too() -> None:
         "encoder": "dln@production",
         "start": "pix2pixhd/1",
     }
+
+
+def test_references_in_a_tuple_are_found_and_replaced_by_their_place() -> None:
+    recipe = replace(SMOKE, teachers=("emotion@production", "emotion/2"))
+    assert references(recipe) == {"teachers.0": "emotion@production", "teachers.1": "emotion/2"}
+    changed = with_fields(recipe, {"teachers.0": "emotion/7", "teachers.1": "emotion/3"})
+    assert changed == replace(recipe, teachers=("emotion/7", "emotion/3"))
 
 
 def test_an_alias_that_moves_during_a_training_keeps_its_first_version(

@@ -39,11 +39,12 @@ class EmotionRecipe(Recipe):
     """Add contempt to the paper's seven labels, if the data has it."""
     soft_labels: bool = False
     """Use the distribution of the votes as target instead of the most voted emotion."""
-    teacher: VersionReference | None = None
-    """Registered classifier whose probabilities are part of the targets, such as
-    models:/emotion@production; it reduces the differences between annotators of different sets."""
+    teachers: tuple[VersionReference, ...] = ()
+    """Registered classifiers whose mean probabilities are part of the targets, such as
+    models:/emotion@production; they reduce the differences between annotators of different sets,
+    and several of them teach more than one (distillation of an ensemble; Hinton et al., 2015)."""
     teacher_share: float = 0.5
-    """Share of the teacher in each target, 0 to 1; the rest is the label or the votes."""
+    """Share of the teachers in each target, 0 to 1; the rest is the label or the votes."""
     optimiser: OptimiserName = "sgd"
     schedule: ScheduleName = "constant"
     epochs: int = 10

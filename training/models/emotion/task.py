@@ -140,13 +140,16 @@ class EmotionTask(Task):
         return labelled
 
     def _targets(self, data: Prepared, rows: np.ndarray) -> Float[np.ndarray, "faces labels"]:
-        """Return each face's target: its label or votes, mixed with the teacher's probabilities."""
+        """Return each face's target: its label or votes, and the teachers' mean probabilities."""
         annotated = self._annotations(data, rows)
-        if self.recipe.teacher is None:
+        if not self.recipe.teachers:
             return annotated
-        predicted = teacher_probabilities(self.recipe.teacher, self.labels, data, rows)
+        predicted = [
+            teacher_probabilities(each, self.labels, data, rows) for each in self.recipe.teachers
+        ]
         share = self.recipe.teacher_share
-        target: np.ndarray = ((1 - share) * annotated + share * predicted).astype(np.float32)
+        mixed = (1 - share) * annotated + share * np.mean(predicted, axis=0)
+        target: np.ndarray = mixed.astype(np.float32)
         return target
 
     def _annotations(self, data: Prepared, rows: np.ndarray) -> Float[np.ndarray, "faces labels"]:

@@ -49,21 +49,21 @@ def registered(emotion: int, labels: tuple[str, ...]) -> str:
 
 
 @pytest.mark.usefixtures("store")
-def test_a_teacher_contributes_its_share_to_every_target(tmp_path: Path) -> None:
-    teacher = registered(EMOTIONS.index("fear"), EMOTIONS)
-    recipe = replace(SMOKE, runs=tmp_path, teacher=teacher, teacher_share=0.25)
-    task, without = EmotionTask(recipe), EmotionTask(replace(recipe, teacher=None))
+def test_teachers_contribute_their_mean_by_their_share_to_every_target(tmp_path: Path) -> None:
+    teachers = tuple(registered(EMOTIONS.index(each), EMOTIONS) for each in ("fear", "sad"))
+    recipe = replace(SMOKE, runs=tmp_path, teachers=teachers, teacher_share=0.25)
+    task, without = EmotionTask(recipe), EmotionTask(replace(recipe, teachers=()))
     targets = task.loader().dataset.targets["target"]  # type: ignore[attr-defined]
     annotated = without.loader().dataset.targets["target"]  # type: ignore[attr-defined]
-    predicted = torch.eye(len(EMOTIONS))[EMOTIONS.index("fear")]
-    torch.testing.assert_close(targets, 0.75 * annotated + 0.25 * predicted)
+    fear, sad = torch.eye(len(EMOTIONS))[[EMOTIONS.index("fear"), EMOTIONS.index("sad")]]
+    torch.testing.assert_close(targets, 0.75 * annotated + 0.125 * fear + 0.125 * sad)
 
 
 @pytest.mark.usefixtures("store")
 def test_a_teacher_of_other_emotions_is_refused(tmp_path: Path) -> None:
     teacher = registered(0, EMOTIONS[:7])
     with pytest.raises(RecipeError, match=r"must have neutral.+contempt"):
-        EmotionTask(replace(SMOKE, runs=tmp_path, teacher=teacher)).loader()
+        EmotionTask(replace(SMOKE, runs=tmp_path, teachers=(teacher,))).loader()
 
 
 def one_emotion(
