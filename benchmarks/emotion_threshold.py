@@ -10,9 +10,10 @@ An answer is sure where the likeliest emotion has at least the threshold's proba
 table holds a set's test faces and a threshold: the share of them that gets a sure balanced answer,
 and the share of those answers that is wrong, with its 95 % interval by bootstrap over faces.
 
-In the third, sources are left out in turn: prior and threshold are fitted on the validation faces
+In the last, sources are left out in turn: prior and threshold are fitted on the validation faces
 of the other sets. The threshold is the lowest at which that interval stays below MOST_WRONG on each
-of them with at least FEWEST faces; the next row has NOT_SURE_BELOW instead. The network has learned
+of them with at least FEWEST faces; the next row has NOT_SURE_BELOW instead. `make results` writes
+these tables, the thresholds aside, into docs/results.md. The network has learned
 from all sets but sfhq, which holds synthetic people, found by the words that they were asked for:
 rough labels, and faces of a kind that no training knew.
 """
@@ -86,23 +87,45 @@ class Labelled:
         return found
 
 
+@dataclass(frozen=True, kw_only=True)
+class Sources:
+    """The validation and test faces of each set, sfhq's among the test faces."""
+
+    validation: Mapping[str, Labelled]
+    test: Mapping[str, Labelled]
+
+    @classmethod
+    def measured(cls, shared: Path, sets: Iterable[Prepared], reference: str) -> "Sources":
+        """Let a registered classifier answer for the faces of sets and for sfhq's, in `shared`."""
+        model = versions.load(reference, "cpu")
+        validation, test = (_answered(model, sets, split) for split in ("validation", "test"))
+        return cls(validation=validation, test=test | {SFHQ: _synthetic(model, shared / SFHQ)})
+
+    @property
+    def prior(self) -> Float[Tensor, "labels"]:
+        """The class prior, fitted to all validation faces."""
+        return _prior(self.validation.values())
+
+
 def main(shared: Path, folders: list[Path], reference: str) -> None:
     """Measure the sets and sfhq, and print the tables."""
-    model, console = versions.load(reference, "cpu"), Console(file=sys.stdout, width=100)
-    validation, test = (_prepared(model, folders, split) for split in ("validation", "test"))
-    test[SFHQ] = _synthetic(model, shared / SFHQ)
-    prior = _prior(validation.values())
-    console.print(
-        dict(zip(model.version.labels, np.round(prior.tolist(), 6).tolist(), strict=True))
-    )
-    console.print(_recalls(test, prior), _thresholds(test, prior), _left_out(validation, test))
+    sources = Sources.measured(shared, [Prepared.open(folder) for folder in folders], reference)
+    console, prior = Console(file=sys.stdout, width=100), sources.prior
+    labels = versions.resolve(reference).labels
+    console.print(dict(zip(labels, np.round(prior.tolist(), 6).tolist(), strict=True)))
+    recalls = recalls_by_emotion(sources)
+    for head, *rows in (accuracies(sources), recalls, _thresholds(sources), left_out(sources)):
+        table = Table(*head)
+        for row in rows:
+            table.add_row(*row)
+        console.print(table)
 
 
-def _prepared(
-    model: versions.ProductionModel, folders: Iterable[Path], split: str
+def _answered(
+    model: versions.ProductionModel, sets: Iterable[Prepared], split: str
 ) -> dict[str, Labelled]:
     found = {}
-    for data in map(Prepared.open, folders):
+    for data in sets:
         labels = data.index["emotion"].to_numpy(dtype=float, na_value=np.nan)
         rows = data.split(split)
         rows = rows[~np.isnan(labels[rows])]
@@ -130,36 +153,57 @@ def _prior(validation: Iterable[Labelled]) -> Float[Tensor, "labels"]:
     return fitted_prior(torch.cat([f.logits for f in found]), torch.cat([f.truth for f in found]))
 
 
-def _recalls(test: Mapping[str, Labelled], prior: Float[Tensor, "labels"]) -> Table:
-    table = Table("test faces", "prior", "accuracy", "mean recall", "called neutral")
-    for name, faces in test.items():
+def accuracies(sources: Sources) -> list[list[str]]:
+    """Return a row for each set and prior, the head first."""
+    rows, prior = (
+        [["test faces", "prior", "accuracy", "mean recall", "called neutral"]],
+        sources.prior,
+    )
+    for name, faces in sources.test.items():
         for title, answered in (("in the wild", faces), ("balanced", faces.balanced(prior))):
             metrics = emotion_metrics(answered.logits, answered.truth)
             cells = [f"{metrics[key]:.1%}" for key in ("accuracy", "mean_recall")]
-            table.add_row(f"{name}: {len(faces.truth):,}", title, *cells, answered.neutral)
-    return table
+            rows.append([f"{name}: {len(faces.truth):,}", title, *cells, answered.neutral])
+    return rows
 
 
-def _thresholds(test: Mapping[str, Labelled], prior: Float[Tensor, "labels"]) -> Table:
-    table = Table("test faces", "threshold", "sure", "wrong")
-    for name, faces in test.items():
+def recalls_by_emotion(sources: Sources) -> list[list[str]]:
+    """Return a row for each emotion of the first set, the head first."""
+    name, faces = next(iter(sources.test.items()))
+    rows = [[f"{name} test faces", "faces", "in the wild", "balanced"]]
+    for number, emotion in enumerate(EMOTIONS):
+        of_emotion = faces.truth == number
+        if of_emotion.any():
+            found = [
+                f"{float((each.logits.argmax(1) == number)[of_emotion].float().mean()):.0%}"
+                for each in (faces, faces.balanced(sources.prior))
+            ]
+            rows.append([emotion, f"{int(of_emotion.sum()):,}", *found])
+    return rows
+
+
+def _thresholds(sources: Sources) -> list[list[str]]:
+    rows, prior = [["test faces", "threshold", "sure", "wrong"]], sources.prior
+    for name, faces in sources.test.items():
         for threshold in THRESHOLDS:
             cells = _cells(faces.balanced(prior), threshold)
-            table.add_row(f"{name}: {len(faces.truth):,}", f"{threshold:.2f}", *cells)
-    return table
+            rows.append([f"{name}: {len(faces.truth):,}", f"{threshold:.2f}", *cells])
+    return rows
 
 
-def _left_out(validation: Mapping[str, Labelled], test: Mapping[str, Labelled]) -> Table:
-    table = Table("left out", "threshold", "sure", "wrong", "called neutral")
-    for name, faces in test.items():
-        others = [each for other, each in validation.items() if other != name]
+def left_out(sources: Sources) -> list[list[str]]:
+    """Return two rows for each set, with thresholds fitted without it; the head first."""
+    rows = [["left out", "threshold", "sure", "wrong", "called neutral"]]
+    for name, faces in sources.test.items():
+        others = [each for other, each in sources.validation.items() if other != name]
         prior = _prior(others)
         fitted = [each.balanced(prior) for each in others if len(each.truth) >= FEWEST]
         fits = (t for t in THRESHOLDS if all(each.wrong(t)[2] < MOST_WRONG for each in fitted))
         answered = faces.balanced(prior)
         for threshold in (next(fits, THRESHOLDS[-1]), NOT_SURE_BELOW):
-            table.add_row(name, f"{threshold:.2f}", *_cells(answered, threshold), answered.neutral)
-    return table
+            cells = _cells(answered, threshold)
+            rows.append([name, f"{threshold:.2f}", *cells, answered.neutral])
+    return rows
 
 
 def _cells(faces: Labelled, threshold: float) -> tuple[str, str]:

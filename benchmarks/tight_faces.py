@@ -29,12 +29,28 @@ from registry.photos import read_photo
 
 MARGINS = (0.0, 0.1, 0.2, 0.4)
 OFF = 0.15
+PHOTOS = 200
+"""Most photos of a set."""
 NEWS = "lfw_emotion.zip"
 
 
 def main(data: Path, limit: int) -> None:
     """Measure and print a row for each set and margin."""
-    table = Table("set", "margin", "faces", "not found", "size off", "roll off, mean")
+    head, *rows = cells(data, limit)
+    table = Table(*head)
+    for row in rows:
+        table.add_row(*row)
+    Console(file=sys.stdout).print(table)
+
+
+def cells(data: Path, limit: int) -> list[list[str]]:
+    """Return a row for each set and margin, the head first.
+
+    Args:
+        data: folder with the shared data.
+        limit: most photos of a set.
+    """
+    rows = [["set", "margin", "faces", "not found", "size off", "roll off, mean degrees"]]
     cropper = FaceCropper()
     for name in ("london", "sfhq", NEWS):
         cuts: dict[float, list[tuple[float, float] | None]] = {m: [] for m in MARGINS}
@@ -42,8 +58,8 @@ def main(data: Path, limit: int) -> None:
             for margin, found in _cuts(cropper, photo):
                 cuts[margin].append(found)
         for margin, every in cuts.items():
-            table.add_row(name, f"{margin:g}", str(len(every)), *_summary(every))
-    Console(file=sys.stdout).print(table)
+            rows.append([name, f"{margin:g}", str(len(every)), *_summary(every)])
+    return rows
 
 
 def _cuts(
@@ -102,6 +118,6 @@ if __name__ == "__main__":
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("data", type=Path, help="folder with the shared data")
-    parser.add_argument("--limit", type=int, default=200, help="most photos of a set")
+    parser.add_argument("--limit", type=int, default=PHOTOS, help="most photos of a set")
     arguments = parser.parse_args()
     main(arguments.data, arguments.limit)
