@@ -121,9 +121,10 @@ def generate(size: int) -> Measured:
         started = time.perf_counter()
         table = EmbeddingTable(Path(folder) / "faces.parquet", None)
         workers = cluster.workers(WORKERS, need_gpu=False)
-        for position, faces in map_items(partial(_generator), photos, workers):
-            table.add(photos[position], faces)
-        written = table.finish(photos)
+        with table.opened():
+            for position, faces in map_items(partial(_generator), photos, workers):
+                table.add(photos[position], faces)
+            written = table.finish(photos)
         seconds = time.perf_counter() - started
         highest = watched.stop()
         assert written == pq.read_metadata(table.output).num_rows == size

@@ -19,8 +19,12 @@ Embedded = tuple[PhotoFile, list[Answer] | PhotoError]
 
 def embed(command: Embed, photos: PhotoFiles, answers: Answers) -> None:
     """Write the vectors of each face of each photo into a table, photo by photo."""
-    with write_errors(command.table):
-        table = EmbeddingTable(command.table, command.face)
+    table = EmbeddingTable(command.table, command.face)
+    with table.opened():
+        _embed(command, photos, table, answers)
+
+
+def _embed(command: Embed, photos: PhotoFiles, table: EmbeddingTable, answers: Answers) -> None:
     left = [photo for photo in photos.usable if not table.holds(photo)]
     try:
         _add(command, photos, table, left, answers)

@@ -5,12 +5,16 @@ import errno
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from demo.face_labels import FaceLabels
 from demo.photo_files import PhotoFile
+from demo.terminal import NotWritten, write_errors
 from registry.catalog import DLN
 from registry.errors import RegistryError, first_line
 from registry.files import atomic_write
@@ -39,7 +43,8 @@ class EmbeddingTable:
             stays until the table is whole.
         face: The number of the face that is taken of each photo; None takes all.
 
-    All methods raise OSError where a file can't be read or written.
+    All methods raise OSError where a file can't be read or written, and all but the properties are
+    called within `opened`.
     """
 
     def __init__(self, output: Path, face: int | None) -> None:
@@ -50,7 +55,30 @@ class EmbeddingTable:
         self._face = face
         self._labels = FaceLabels()
         self._starts: dict[tuple[str, int], int] = {}
-        self._resume()
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """Find what an earlier, stopped command wrote, and keep other processes from writing.
+
+        Raises:
+            NotWritten: Another process writes the table, or the folder can't be written.
+        """
+        with write_errors(self.output):
+            lock = FileLock(f"{self.unfinished}.lock", timeout=0)
+            try:
+                lock.acquire()
+            except Timeout:
+                raise NotWritten(
+                    f"Another process writes {self.output} now; run the same command again when "
+                    "it has ended."
+                ) from None
+        try:
+            with write_errors(self.output):
+                self._resume()
+            yield
+        finally:
+            Path(lock.lock_file).unlink(missing_ok=True)
+            lock.release()
 
     @property
     def is_empty(self) -> bool:

@@ -40,6 +40,8 @@ def write_errors(path: Path) -> Iterator[None]:
     """Turn a failure to write `path` into one sentence."""
     try:
         yield
+    except NotWritten:
+        raise
     except OSError as error:
         raise NotWritten(
             f"{path} can't be written ({error.strerror}); nothing there was changed."

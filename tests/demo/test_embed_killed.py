@@ -12,6 +12,7 @@ import pytest
 from torch import Tensor
 
 from demo.__main__ import main
+from demo.embedding_table import EmbeddingTable
 from registry import versions
 from tests.demo.fakes import ALIKE, FakeRegistry, answers
 
@@ -85,6 +86,24 @@ def test_a_command_that_finds_no_face_leaves_a_table_and_a_stopped_one_alone(
     before = table.read_bytes(), unfinished.read_bytes()
     main(["embed", nobody, "-o", str(table), "--local"])
     assert (table.read_bytes(), unfinished.read_bytes()) == before
+
+
+def test_a_second_command_for_the_same_table_is_refused_and_spoils_nothing(
+    people: list[Path], registry: FakeRegistry, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    registry.put("dln", 3, Counted())
+    table = tmp_path / "faces.parquet"
+    command = ["embed", *map(str, people), "-o", str(table), "--local"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pq.ParquetWriter, "write_table", stop)
+        assert main(command) == 130
+    before = {path.name: path.read_bytes() for path in tmp_path.glob("faces*")}
+    with EmbeddingTable(table, None).opened():
+        assert main(command) == 2
+    assert f"Another process writes {table} now" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in tmp_path.glob("faces*")} == before
+    assert main(command) == 0
+    assert pq.read_metadata(table).num_rows == len(people)
 
 
 def stop(*_: Any) -> None:
