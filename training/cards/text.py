@@ -78,7 +78,7 @@ FECNET = CardText(
     ),
 )
 EMOTION = CardText(
-    what="The two networks of `dln`, with a softmax layer in place of its embedding, name the "
+    what="The network of `dln`, with a softmax layer in place of its embedding, names the "
     "emotion that people see in a face. After the DLN paper's supplement.",
     uses=("Labelling posed or clear expressions in research, with the probabilities.",),
     protocol="Right is the set's label: most votes, or its annotator's; `majority`: faces where "
@@ -151,9 +151,16 @@ TEXTS: Mapping[str, CardText] = {
 CONFIGURED: Mapping[tuple[str, object], str] = {
     ("backbone", "compact"): "A ResNet of half ResNet-18's width that uses luminance only, since "
     "the faces it learns from are grey; the paper has InceptionResnetV1.",
-    ("backbone", "mobilefacenet"): "Two MobileFaceNets that begin with the weights of a published "
-    "face recognition network; the paper has InceptionResnetV1.",
-    ("subtract", False): "Without the paper's subtraction: the face branch alone, to compare.",
+    (
+        "backbone",
+        "mobilefacenet",
+    ): "Each branch is a MobileFaceNet that began with the weights of a "
+    "published face recognition network; the paper has InceptionResnetV1.",
+    (
+        "subtract",
+        False,
+    ): "Without the paper's subtraction, the face branch alone: in short trainings "
+    "it was better so (docs/paper_claims.md).",
     ("sigmoid", True): "Subtracts after a sigmoid, as the authors' later code does.",
     ("condition", "deviation"): "The condition is the expression vector followed by the deviation; "
     "the discriminators get the vector alone. The paper shows a vector and doesn't say which.",
