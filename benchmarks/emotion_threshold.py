@@ -93,13 +93,22 @@ class Sources:
 
     validation: Mapping[str, Labelled]
     test: Mapping[str, Labelled]
+    synthetic: Float[Tensor, "faces labels"]
+    """Logits of all of sfhq's faces, also of those without a word for an emotion."""
 
     @classmethod
     def measured(cls, shared: Path, sets: Iterable[Prepared], reference: str) -> "Sources":
         """Let a registered classifier answer for the faces of sets and for sfhq's, in `shared`."""
         model = versions.load(reference, "cpu")
         validation, test = (_answered(model, sets, split) for split in ("validation", "test"))
-        return cls(validation=validation, test=test | {SFHQ: _synthetic(model, shared / SFHQ)})
+        labels, logits = _synthetic(model, shared / SFHQ)
+        known = labels >= 0
+        test[SFHQ] = Labelled(logits=logits[known], truth=labels[known])
+        return cls(validation=validation, test=test, synthetic=logits)
+
+    def synthetic_neutral(self) -> int:
+        """Return how many of sfhq's faces are called neutral, the class prior taken out."""
+        return int((balanced_logits(self.synthetic, self.prior).argmax(1) == NEUTRAL).sum())
 
     @property
     def prior(self) -> Float[Tensor, "labels"]:
@@ -113,6 +122,8 @@ def main(shared: Path, folders: list[Path], reference: str) -> None:
     console, prior = Console(file=sys.stdout, width=100), sources.prior
     labels = versions.resolve(reference).labels
     console.print(dict(zip(labels, np.round(prior.tolist(), 6).tolist(), strict=True)))
+    neutral = sources.synthetic_neutral()
+    console.print(f"{SFHQ}: {neutral} of {len(sources.synthetic)} called neutral (balanced)")
     recalls = recalls_by_emotion(sources)
     for head, *rows in (accuracies(sources), recalls, _thresholds(sources), left_out(sources)):
         table = Table(*head)
@@ -136,16 +147,17 @@ def _answered(
     return found
 
 
-def _synthetic(model: versions.ProductionModel, folder: Path) -> Labelled:
+def _synthetic(
+    model: versions.ProductionModel, folder: Path
+) -> tuple[Int[Tensor, "faces"], Float[Tensor, "faces labels"]]:
+    """Return what sfhq's people were asked for, -1 where the word is no emotion, and logits."""
     cropper, crops, labels = FaceCropper(), [], []
     for path in sorted(folder.rglob("*.jpg")):
         emotion = ASKED_FOR.get(path.stem.partition("_")[0])
-        if emotion:
-            photo = read_photo(path)
-            crops.append(cropper.crop(photo, cropper.one(photo), model.version.crop).pixels)
-            labels.append(EMOTIONS.index(emotion))
-    logits = torch.from_numpy(model(to_array(crops))["logits"])
-    return Labelled(logits=logits, truth=torch.tensor(labels))
+        photo = read_photo(path)
+        crops.append(cropper.crop(photo, cropper.one(photo), model.version.crop).pixels)
+        labels.append(EMOTIONS.index(emotion) if emotion else -1)
+    return torch.tensor(labels), torch.from_numpy(model(to_array(crops))["logits"])
 
 
 def _prior(validation: Iterable[Labelled]) -> Float[Tensor, "labels"]:

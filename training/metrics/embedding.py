@@ -149,6 +149,11 @@ def _identity(vectors: np.ndarray, data: Prepared, split: str) -> dict[str, floa
     auc = verification_auc(vectors[rows], data, rows) if len(rows) else None
     found = {} if auc is None else {"identity_verification_auc": auc}
     if len(trials):
-        across = leak(vectors, data, trials[trials["kind"] == identity_trials.ACROSS])
-        found |= {"identity_leak_auc": across[LEAK].value} if LEAK in across else {}
+        kinds = (identity_trials.ACROSS, identity_trials.ADVERSARIAL)
+        revealed = leak(vectors, data, trials[trials["kind"].isin(kinds)])
+        names = {
+            LEAK: "identity_leak_auc",
+            Quantity(identity_trials.ADVERSARIAL): "identity_adversarial",
+        }
+        found |= {names[q]: estimate.value for q, estimate in revealed.items() if q in names}
     return found
