@@ -9,7 +9,7 @@ from jaxtyping import Float, UInt8
 from demo.batching import Outputs
 from demo.face_vectors import FaceVectors
 from demo.loaded_model import Model
-from demo.pasting import paste_change
+from demo.pasting import confined, paste_change
 from demo.predictors import BATCH, Photo
 from registry.crops import Crop, to_array
 
@@ -37,14 +37,20 @@ def pasted(
 ) -> Iterator[tuple[UInt8[np.ndarray, "h w 3"], UInt8[np.ndarray, "size size 3"]]]:
     """Yield the photo with each picture of a generator, and its face cut out of it again."""
     at, spec = source.face(face), person.crop.spec
-    for picture, mask in pictures(outputs):
+    for picture, mask in pictures(outputs, person.crop):
         photo = paste_change(source.pixels, person.crop, picture, mask)
         yield photo, source.cropper.crop(photo, at, spec).pixels
 
 
-def pictures(outputs: Outputs) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return each picture of a generator, h w 3, and the mask of where it was changed, h w."""
-    return list(zip(_to_pixels(outputs["picture"]), outputs["mask"][:, 0], strict=True))
+def pictures(outputs: Outputs, crop: Crop) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return each picture of a generator, h w 3, and the mask of where it was changed, h w.
+
+    Args:
+        outputs: The generator's for this crop.
+        crop: What comes back outside the face's outline.
+    """
+    drawn = [confined(crop, picture) for picture in _to_pixels(outputs["picture"])]
+    return list(zip(drawn, outputs["mask"][:, 0], strict=True))
 
 
 def _to_pixels(pictures: Float[np.ndarray, "batch 3 h w"]) -> UInt8[np.ndarray, "batch h w 3"]:

@@ -227,7 +227,7 @@ class ExpressionTransfer:
         person = self._encode_face(model, source, faces[0])
         target = self._target(model, source, driver, faces[1])
         outputs = generate(model, person, target, STRIP_STRENGTHS)
-        crops = tuple(crop for crop, _ in pictures(outputs))
+        crops = tuple(crop for crop, _ in pictures(outputs, person.crop))
         provenance = Provenance.since(model, started, outputs)
         return Strip(strengths=STRIP_STRENGTHS, crops=crops, provenance=provenance)
 

@@ -1,12 +1,14 @@
 """A change is pasted with a soft edge, and nothing outside the crop changes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
-from demo.pasting import EDGE, paste_change
+from demo.pasting import EDGE, confined, paste_change
 from registry.crops import Crop, CropSpec
 from registry.faces import Face, FaceCropper
 
@@ -93,3 +95,29 @@ def test_fine_detail_stays_where_the_change_is_slight_and_goes_where_the_face_mo
     assert detail(moved) < 0.6 * detail(photo)
     away = slight[middle].astype(int) - photo[middle]
     assert np.median(away) == 4
+
+
+def test_a_generators_picture_counts_inside_the_faces_outline_alone() -> None:
+    crop = cut(scene(0), 150, 120, 40, 0)
+    drawn = 255 - crop.pixels
+    result = confined(crop, drawn)
+    middle, side = SIZE / 2, SIZE / 1.4
+    away = (np.arange(SIZE) + 0.5 - middle) / side
+    x, y = np.meshgrid(away, away)
+    shoulders, hair = (abs(x) > 0.4) & (y > 0.5), abs(x) > 0.56
+    assert np.array_equal(result[shoulders | hair], crop.pixels[shoulders | hair])
+    face = (abs(x) < 0.3) & (abs(y) < 0.4)
+    assert np.array_equal(result[face], drawn[face])
+
+
+@pytest.mark.parametrize("differ", [0, 2])
+def test_a_grey_face_stays_grey_and_another_keeps_its_colours(differ: int) -> None:
+    crop = cut(scene(0), 150, 120, 40, 0)
+    coloured = np.stack([crop.pixels[..., 0], crop.pixels[..., 1] // 2, crop.pixels[..., 2]], 2)
+    grey = np.repeat(crop.pixels[..., :1] // 2 + 10, 3, axis=2)
+    grey[..., 1] += np.uint8(differ)
+    result = confined(replace(crop, pixels=grey), coloured).astype(int)
+    assert np.ptp(result, axis=2).max() <= differ
+    assert np.array_equal(confined(crop, crop.pixels), crop.pixels)
+    middle = slice(SIZE // 2 - 4, SIZE // 2 + 4)
+    assert np.array_equal(confined(crop, coloured)[middle, middle], coloured[middle, middle])
