@@ -3,10 +3,11 @@ r"""How often answers given as sure are wrong, by the threshold: where NOT_SURE_
     python benchmarks/emotion_threshold.py ../shared/data data/ferplus data/lfw-emotion \
         data/london data/ict
 
-First the class prior, fitted to the validation faces of all sets, and the test faces' accuracy and
-recall with the prior left in ("in the wild") and taken out ("balanced", what the page answers).
+First the class prior, fitted to the validation faces of all sets, how many of sfhq's faces are
+called neutral, and the test faces' accuracy and recall with the prior left in ("in the wild") and
+taken out ("balanced", what the page answers); then the same for each emotion of the first set.
 
-An answer is sure where the likeliest emotion has at least the threshold's probability. The second
+An answer is sure where the likeliest emotion has at least the threshold's probability. The third
 table holds a set's test faces and a threshold: the share of them that gets a sure balanced answer,
 and the share of those answers that is wrong, with its 95 % interval by bootstrap over faces.
 
@@ -22,6 +23,7 @@ import argparse
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -110,7 +112,7 @@ class Sources:
         """Return how many of sfhq's faces are called neutral, the class prior taken out."""
         return int((balanced_logits(self.synthetic, self.prior).argmax(1) == NEUTRAL).sum())
 
-    @property
+    @cached_property
     def prior(self) -> Float[Tensor, "labels"]:
         """The class prior, fitted to all validation faces."""
         return _prior(self.validation.values())
@@ -211,8 +213,10 @@ def left_out(sources: Sources) -> list[list[str]]:
         prior = _prior(others)
         fitted = [each.balanced(prior) for each in others if len(each.truth) >= FEWEST]
         fits = (t for t in THRESHOLDS if all(each.wrong(t)[2] < MOST_WRONG for each in fitted))
-        answered = faces.balanced(prior)
-        for threshold in (next(fits, THRESHOLDS[-1]), NOT_SURE_BELOW):
+        answered, lowest = faces.balanced(prior), next(fits, None)
+        if lowest is None:
+            rows.append([name, "none fits", "", "", answered.neutral])
+        for threshold in filter(None, (lowest, NOT_SURE_BELOW)):
             cells = _cells(answered, threshold)
             rows.append([name, f"{threshold:.2f}", *cells, answered.neutral])
     return rows

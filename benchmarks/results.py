@@ -93,8 +93,9 @@ def main(shared: Path, data: Path) -> None:
 
 def _page(name: str) -> str:
     """Return a page of docs/ without its title."""
-    text = (PROJECT / "docs" / f"{name}.md").read_text(encoding="utf-8")
-    return text.partition("\n")[2].strip()
+    title, _, text = (PROJECT / "docs" / f"{name}.md").read_text(encoding="utf-8").partition("\n")
+    assert title.startswith("# "), name
+    return text.strip()
 
 
 def _prepared(name: str, shared: Path, data: Path) -> Prepared:
@@ -134,19 +135,20 @@ def _leaks(dln: MetricsByName) -> Iterator[str]:
 
 
 def _identity(own: Mapping[str, float]) -> Iterator[str]:
-    """Yield the rows of the shipped dln's identity branch and of mobilefacenet."""
-    aims = {"verification_auc": "at least 0.96", "adversarial": "below 0.03"}
+    """Yield the rows of the dln's identity branch and of mobilefacenet."""
     of_card = {
-        row.metric: row.value
+        row.metric: row
         for row in Starter.open(MOBILEFACENET).measurements
         if (row.split, row.set) == ("test", NEWS)
     }
-    for metric, aim in aims.items():
-        what, data = metric.replace("_", " "), f"{NEWS} test persons"
-        yield _row(f"dln's identity, {what}", data, f"{own[f'identity_{metric}']:.3f}", aim)
-        yield _row(
-            f"mobilefacenet, {what}", f"{data}, from its card", f"{of_card[metric]:.3f}", aim
-        )
+    for metric, own_aim, aim in (
+        ("verification_auc", "0.93", "at least 0.96"),
+        ("adversarial", "none set", "below 0.03"),
+    ):
+        what, data, known = metric.replace("_", " "), f"{NEWS} test persons", of_card[metric]
+        reached = f"{known.value:.3f}" if known.low is None else _with_interval(known)
+        yield _row(f"dln's identity, {what}", data, f"{own[f'identity_{metric}']:.3f}", own_aim)
+        yield _row(f"mobilefacenet, {what}", f"{data}, from its card", reached, aim)
 
 
 def _blendshapes(measured: Mapping[str, MetricsByName]) -> Iterator[str]:

@@ -58,7 +58,8 @@ def cells(data: Path, limit: int) -> list[list[str]]:
             for margin, found in _cuts(cropper, photo):
                 cuts[margin].append(found)
         for margin, every in cuts.items():
-            rows.append([name, f"{margin:g}", str(len(every)), *_summary(every)])
+            title = name.removesuffix(".zip").replace("_", "-")
+            rows.append([title, f"{margin:g}", str(len(every)), *_summary(every)])
     return rows
 
 

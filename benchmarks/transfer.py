@@ -1,12 +1,12 @@
-"""Expression transfer, measured on test persons by networks that had no part in its training.
+"""Expression transfer, measured on test persons by networks that the generator isn't made of.
 
     python benchmarks/transfer.py ../shared/data data/london data/ict-pairs [--sheet sheet.png]
 
 pix2pixhd in production gives test persons another person's expression where the truth is known: the
 same person showing it. Expressions are compared by MediaPipe's 52 blendshapes (plain Euclidean
-distance), persons by mobilefacenet. Only transfers count in which MediaPipe finds all four faces
-and the truth's expression is at least FLOOR away from the source's. 95 % intervals by bootstrap
-over persons.
+distance), persons by mobilefacenet, the teacher of the encoder's identity branch. Only transfers
+count in which MediaPipe finds all four faces and the truth's expression is at least FLOOR away from
+the source's. 95 % intervals by bootstrap over persons.
 
 Lips and teeth are the blendshapes LIPS: the share of the truth's change that the result shows is
 the change along it, over its length, where that is at least LIPS_FLOOR. Fine detail at the mouth is

@@ -5,7 +5,7 @@ import errno
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,7 @@ class EmbeddingTable:
         self._face = face
         self._labels = FaceLabels()
         self._starts: dict[tuple[str, int], int] = {}
+        self._lock = FileLock(f"{self.unfinished}.lock", timeout=0)
 
     @contextmanager
     def opened(self) -> Iterator[None]:
@@ -64,9 +65,8 @@ class EmbeddingTable:
             NotWritten: Another process writes the table, or the folder can't be written.
         """
         with write_errors(self.output):
-            lock = FileLock(f"{self.unfinished}.lock", timeout=0)
             try:
-                lock.acquire()
+                self._lock.acquire()
             except Timeout:
                 raise NotWritten(
                     f"Another process writes {self.output} now; run the same command again when "
@@ -77,8 +77,9 @@ class EmbeddingTable:
                 self._resume()
             yield
         finally:
-            Path(lock.lock_file).unlink(missing_ok=True)
-            lock.release()
+            with suppress(OSError):  # Windows keeps an open file
+                Path(self._lock.lock_file).unlink()
+            self._lock.release()
 
     @property
     def is_empty(self) -> bool:
@@ -95,6 +96,7 @@ class EmbeddingTable:
         Raises:
             VersionChanged: They are of another version than the faces before.
         """
+        assert self._lock.is_locked, "the table is not opened"
         version = (faces[0]["version"], faces[0]["run_id"])
         if self.version not in (None, version):
             raise VersionChanged(
@@ -114,6 +116,7 @@ class EmbeddingTable:
         Args:
             photos: The photos whose faces it holds, in this order.
         """
+        assert self._lock.is_locked, "the table is not opened"
         write = write_lance if self.output.suffix == LANCE else write_parquet
         written = write(self.output, self._rows(photos), tuple(self._labels.values(photos)))
         self.unfinished.unlink()

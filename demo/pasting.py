@@ -21,15 +21,16 @@ MASKED_BELOW = 0.1
 DETAIL_BELOW, MOVED_ABOVE = 6.0, 24.0
 """Levels (of 255) of change: below the first the photo's detail stays, above the second it goes."""
 SPREAD_PX = 1.5
-OUTLINE_WIDTH, OUTLINE_HEIGHT = 0.55, 0.65
-"""Half axes of the ellipse around the crop's middle in which a face may change, as shares of the
-bare face's side: it holds ears, forehead and a dropped jaw. What a generator changes in hair,
-shoulders and background beyond it is no expression."""
-OUTLINE_EDGE = 0.2
-"""Share of the ellipse's radius over which the change fades towards its rim."""
-GREY_WITHIN = 3
-"""A face whose colour channels differ by at most so many levels (of 255) counts as grey: stored as
-JPEG a grey picture may differ by 1 or 2."""
+OUTLINE_WIDTH, OUTLINE_ABOVE, OUTLINE_BELOW = 0.62, 0.62, 0.8
+"""Half axes, to the sides, up and down, of the outline around the crop's middle in which a face may
+change, as shares of the bare face's side. It holds the ears, the forehead and a dropped jaw; most
+of the hair, shoulders and background, where a change is no expression, is outside."""
+OUTLINE_EDGE = 0.15
+"""Share of the outline's radius over which the change fades towards its rim."""
+GREY_WITHIN, GREY_SHARE = 3, 0.99
+"""A face counts as grey where the colour channels of this share of its pixels differ by at most so
+many levels (of 255): stored as JPEG a grey picture may differ by 1 or 2, and a stamp or a date in
+colour doesn't count."""
 ROWS = 256
 """Rows of the photo worked on at a time: a face of 100 megapixels must fit."""
 
@@ -44,7 +45,7 @@ def confined(crop: Crop, result: UInt8[np.ndarray, "s s 3"]) -> UInt8[np.ndarray
         result: The face after.
     """
     before = crop.pixels
-    if (before.max(2) - before.min(2)).max() <= GREY_WITHIN:
+    if np.quantile(np.ptp(before, axis=2), GREY_SHARE) <= GREY_WITHIN:
         result = np.asarray(Image.fromarray(result).convert("L").convert("RGB"))
     share = _outline(crop.spec)[..., None]
     mixed: np.ndarray = (before + share * (result.astype(np.float32) - before)).round()
@@ -55,7 +56,8 @@ def _outline(spec: CropSpec) -> Float[np.ndarray, "s s"]:
     """Return 1 inside the face's outline, falling to 0 at its rim."""
     middle, side = spec.size_px / 2, spec.size_px / (1 + spec.margin)
     away = (np.arange(spec.size_px) + 0.5 - middle) / side
-    radius = np.hypot(away / OUTLINE_WIDTH, away[:, None] / OUTLINE_HEIGHT)
+    heights = np.where(away < 0, OUTLINE_ABOVE, OUTLINE_BELOW)
+    radius = np.hypot(away / OUTLINE_WIDTH, (away / heights)[:, None])
     return _smooth((1 - radius) / OUTLINE_EDGE).astype(np.float32)
 
 

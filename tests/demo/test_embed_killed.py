@@ -98,6 +98,7 @@ def test_a_second_command_for_the_same_table_is_refused_and_spoils_nothing(
         patch.setattr(pq.ParquetWriter, "write_table", stop)
         assert main(command) == 130
     before = {path.name: path.read_bytes() for path in tmp_path.glob("faces*")}
+    assert list(before) == ["faces.parquet.unfinished"]
     with EmbeddingTable(table, None).opened():
         assert main(command) == 2
     assert f"Another process writes {table} now" in capsys.readouterr().err

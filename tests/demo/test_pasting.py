@@ -104,13 +104,13 @@ def test_a_generators_picture_counts_inside_the_faces_outline_alone() -> None:
     middle, side = SIZE / 2, SIZE / 1.4
     away = (np.arange(SIZE) + 0.5 - middle) / side
     x, y = np.meshgrid(away, away)
-    shoulders, hair = (abs(x) > 0.4) & (y > 0.5), abs(x) > 0.56
+    shoulders, hair = (abs(x) > 0.5) & (y > 0.5), (abs(x) > 0.4) & (y < -0.5)
     assert np.array_equal(result[shoulders | hair], crop.pixels[shoulders | hair])
-    face = (abs(x) < 0.3) & (abs(y) < 0.4)
-    assert np.array_equal(result[face], drawn[face])
+    face, jaw = (abs(x) < 0.42) & (abs(y) < 0.25), (abs(x) < 0.25) & (abs(y - 0.5) < 0.12)
+    assert np.array_equal(result[face | jaw], drawn[face | jaw])
 
 
-@pytest.mark.parametrize("differ", [0, 2])
+@pytest.mark.parametrize("differ", [0, 3])
 def test_a_grey_face_stays_grey_and_another_keeps_its_colours(differ: int) -> None:
     crop = cut(scene(0), 150, 120, 40, 0)
     coloured = np.stack([crop.pixels[..., 0], crop.pixels[..., 1] // 2, crop.pixels[..., 2]], 2)
@@ -118,6 +118,9 @@ def test_a_grey_face_stays_grey_and_another_keeps_its_colours(differ: int) -> No
     grey[..., 1] += np.uint8(differ)
     result = confined(replace(crop, pixels=grey), coloured).astype(int)
     assert np.ptp(result, axis=2).max() <= differ
+    stamped = grey.copy()
+    stamped[:4, :4] = (255, 0, 0)
+    assert np.ptp(confined(replace(crop, pixels=stamped), coloured)[8:], axis=2).max() <= differ
     assert np.array_equal(confined(crop, crop.pixels), crop.pixels)
     middle = slice(SIZE // 2 - 4, SIZE // 2 + 4)
     assert np.array_equal(confined(crop, coloured)[middle, middle], coloured[middle, middle])

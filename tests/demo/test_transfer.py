@@ -252,3 +252,24 @@ def test_a_missing_version_is_reported_with_how_to_get_one(
     assert transfer.status() == "The server is down."
     registry.put_transfer()
     assert transfer.status() is None
+
+
+def test_outside_the_faces_outline_the_photo_stays_and_a_grey_one_stays_grey(
+    registry: FakeRegistry, server: ModelServer, people: tuple[Photo, Photo]
+) -> None:
+    tint = torch.tensor([0.4, 0.2, -0.2])[:, None, None]
+    registry.put_transfer(
+        generator=drawing(lambda faces, moved: faces + moved[:, :1, None, None].abs() + tint),
+        thresholds=NO_THRESHOLDS,
+    )
+    source, driver = people
+    grey = np.repeat(source.pixels.mean(2, keepdims=True).round().astype(np.uint8), 3, axis=2)
+    transfer = ExpressionTransfer(server)
+    for photo in (source, Photo(grey, source.faces, CROPPER)):
+        before = photo.crop(0, CROP).pixels
+        crops = [transfer.transfer(photo, driver).crop, *transfer.strip(photo, driver).crops]
+        for after in crops:
+            corners = after[[0, 0, -1, -1], [0, -1, 0, -1]].astype(int)
+            assert np.abs(corners - before[[0, 0, -1, -1], [0, -1, 0, -1]]).max() <= 1
+            assert np.abs(after.astype(int) - before).max() > 20
+            assert photo is source or np.ptp(after, axis=2).max() <= 1

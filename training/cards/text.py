@@ -30,8 +30,9 @@ MISUSE: Lines = (
 _TRIPLETS = (
     "A triplet is right when the two faces people chose as alike are nearer to each other than "
     "both are to the third; chance is 0.333. `leak auc`: how well the expression vector tells "
-    "persons apart; chance is 0.5. In brackets: 95 % intervals by bootstrap over photos or "
-    "persons."
+    "persons apart; chance is 0.5. `identity ...`: the frozen identity vector's "
+    "own, which should get `adversarial` triplets wrong. In brackets: 95 % intervals by bootstrap "
+    "over photos or persons."
 )
 _EMBEDDING: Lines = (
     "Comparing, sorting and searching faces by expression, in research.",
@@ -92,9 +93,9 @@ EMOTION = CardText(
     ),
     decisions=(
         "Freely available sets replace AffectNet and RAF-DB; contempt is an eighth label.",
-        "Without `--start`, both branches start from identity weights.",
-        "Batch normalisation of the difference. Temperature and class prior are fitted apart on "
-        "validation faces (Menon et al., ICLR 2021).",
+        "Without `--start`, identity weights. Batch normalisation before the softmax layer. "
+        "Temperature and class prior are fitted apart on validation faces (Menon et al., ICLR "
+        "2021).",
     ),
 )
 PIX2PIXHD = CardText(
@@ -151,16 +152,9 @@ TEXTS: Mapping[str, CardText] = {
 CONFIGURED: Mapping[tuple[str, object], str] = {
     ("backbone", "compact"): "A ResNet of half ResNet-18's width that uses luminance only, since "
     "the faces it learns from are grey; the paper has InceptionResnetV1.",
-    (
-        "backbone",
-        "mobilefacenet",
-    ): "Each branch is a MobileFaceNet that began with the weights of a "
-    "published face recognition network; the paper has InceptionResnetV1.",
-    (
-        "subtract",
-        False,
-    ): "Without the paper's subtraction, the face branch alone: in short trainings "
-    "it was better so (docs/paper_claims.md).",
+    ("backbone", "mobilefacenet"): "A MobileFaceNet that starts from the weights of a published "
+    "face recognition network; the paper has InceptionResnetV1.",
+    ("subtract", False): "Without the paper's subtraction, the face branch alone.",
     ("sigmoid", True): "Subtracts after a sigmoid, as the authors' later code does.",
     ("condition", "deviation"): "The condition is the expression vector followed by the deviation; "
     "the discriminators get the vector alone. The paper shows a vector and doesn't say which.",

@@ -86,6 +86,7 @@ def with_fields(config: Config, values: Mapping[str, Any]) -> Config:
 
 def _with(field: Any, inner: str, value: Any) -> Any:
     if isinstance(field, tuple):
-        place = int(inner)
-        return (*field[:place], value, *field[place + 1 :])
+        changed = list(field)
+        changed[int(inner)] = value
+        return tuple(changed)
     return with_fields(field, {inner: value})
