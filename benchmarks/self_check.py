@@ -18,12 +18,16 @@ import numpy as np
 import torch
 from check_pairs import GENERATOR, SETS, STRENGTHS, make_pairs
 from jaxtyping import Bool, Float
+from PIL import Image
+from reference_embeddings import LANDMARKER
 from rich.progress import track
 from sklearn.metrics import roc_auc_score
 from transfer import LIPS, LIPS_FLOOR
 
+from demo.pasting import confined
 from registry import versions
 from registry.crops import to_tensor
+from registry.landmarks import blendshapes
 from registry.metrics.bootstrap import cluster_weights
 from registry.transfer_metrics import TransferMetrics, TransferThresholds, nearest_strength
 from training.datasets.prepared import Prepared
@@ -83,7 +87,14 @@ def tables(shared: Path, sets: Mapping[str, Prepared], count: int, cache: Path) 
         ("the same, strong drivers", test.strong),
     ):
         yield _row(title, test, rows, by_head, warned)
-    yield from ("", *_strengths(test, warned), "", *_lips(pairs))
+    yield from (
+        "",
+        *_strengths(test, warned),
+        "",
+        *_lips(pairs),
+        "",
+        *_outlined(shared, pairs, test),
+    )
 
 
 def _lips(pairs: CheckTransfers) -> Iterator[str]:
@@ -98,6 +109,21 @@ def _lips(pairs: CheckTransfers) -> Iterator[str]:
     cell = _cell(partial(_mean, share), people[far])
     yield f"In {far.sum()} of the transfers lips and teeth are to change by {LIPS_FLOOR} or more."
     yield f"Of that change the results show {cell}; 0.60 was aimed at."
+
+
+def _outlined(shared: Path, pairs: CheckTransfers, test: Measured) -> Iterator[str]:
+    """Yield how many results are worse within the outline that the page keeps them in."""
+    margin, found = versions.resolve(GENERATOR).crop.margin, np.flatnonzero(~lost_faces(pairs))
+    shapes = np.full((len(found), pairs.shapes["driver"].shape[1]), np.nan)
+    with blendshapes(shared / LANDMARKER) as measure:
+        for row, at in enumerate(track(found, "Within the outline")):
+            before, after = (pairs.faces[name][at] for name in ("source", "result 1"))
+            shapes[row] = measure(Image.fromarray(confined(before, after, margin)))
+    distance = np.linalg.norm(shapes - pairs.shapes["driver"][found], axis=1)
+    worse = 1.0 - (distance <= test.referee[:, 0])  # a face that is lost counts as worse
+    change = _cell(partial(_mean, worse - test.worse), test.people)
+    yield "As page, terminal and API show the results, unchanged outside an outline around the"
+    yield f"face, {worse.mean():.0%} are worse: a difference of {change}."
 
 
 def _warned(thresholds: TransferThresholds, test: Measured) -> Bool[np.ndarray, "transfers"]:

@@ -49,7 +49,8 @@ def pictures(outputs: Outputs, crop: Crop) -> list[tuple[np.ndarray, np.ndarray]
         outputs: The generator's for this crop.
         crop: What comes back outside the face's outline.
     """
-    drawn = [confined(crop, picture) for picture in _to_pixels(outputs["picture"])]
+    before, margin = crop.pixels, crop.spec.margin
+    drawn = [confined(before, after, margin) for after in _to_pixels(outputs["picture"])]
     return list(zip(drawn, outputs["mask"][:, 0], strict=True))
 
 

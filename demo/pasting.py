@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageFilter
 
-from registry.crops import Crop, CropSpec
+from registry.crops import Crop
 
 EDGE = 0.12
 """Share of the crop's side over which the change fades towards each border."""
@@ -35,27 +35,28 @@ ROWS = 256
 """Rows of the photo worked on at a time: a face of 100 megapixels must fit."""
 
 
-def confined(crop: Crop, result: UInt8[np.ndarray, "s s 3"]) -> UInt8[np.ndarray, "s s 3"]:
-    """Return a generator's picture without what is no expression: the crop stays where it was.
+def confined(
+    before: UInt8[np.ndarray, "s s 3"], after: UInt8[np.ndarray, "s s 3"], margin: float
+) -> UInt8[np.ndarray, "s s 3"]:
+    """Return a generator's picture without what is no expression.
 
-    The crop's own pixels come back outside the face's outline, and a grey face stays grey.
+    Outside the face's outline it is as before, and a grey face stays grey.
 
     Args:
-        crop: The face before.
-        result: The face after.
+        before: The face's crop.
+        after: What the generator made of it.
+        margin: The crop's; see `CropSpec`.
     """
-    before = crop.pixels
     if np.quantile(np.ptp(before, axis=2), GREY_SHARE) <= GREY_WITHIN:
-        result = np.asarray(Image.fromarray(result).convert("L").convert("RGB"))
-    share = _outline(crop.spec)[..., None]
-    mixed: np.ndarray = (before + share * (result.astype(np.float32) - before)).round()
+        after = np.asarray(Image.fromarray(after).convert("L").convert("RGB"))
+    share = _outline(len(before), margin)[..., None]
+    mixed: np.ndarray = (before + share * (after.astype(np.float32) - before)).round()
     return mixed.astype(np.uint8)
 
 
-def _outline(spec: CropSpec) -> Float[np.ndarray, "s s"]:
+def _outline(size: int, margin: float) -> Float[np.ndarray, "s s"]:
     """Return 1 inside the face's outline, falling to 0 at its rim."""
-    middle, side = spec.size_px / 2, spec.size_px / (1 + spec.margin)
-    away = (np.arange(spec.size_px) + 0.5 - middle) / side
+    away = ((np.arange(size) + 0.5) / size - 0.5) * (1 + margin)
     heights = np.where(away < 0, OUTLINE_ABOVE, OUTLINE_BELOW)
     radius = np.hypot(away / OUTLINE_WIDTH, (away / heights)[:, None])
     return _smooth((1 - radius) / OUTLINE_EDGE).astype(np.float32)
