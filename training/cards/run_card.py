@@ -88,7 +88,7 @@ def run_card(
         "recipe": name,
         "command": command,
         "revision": revision(),
-        "before": _before(recipe),
+        "before": trainings_before(recipe),
         "data": [
             {"name": data.name, "digest": data.digest, "training_faces": len(data.split("train"))}
             for data in task.sets
@@ -109,8 +109,12 @@ def run_card(
     return RunCard.read(json.loads(json.dumps(values, default=asdict)))
 
 
-def _before(recipe: Recipe) -> list[dict[str, Any]]:
-    """Return the trainings that led to the versions this one started from, first to last."""
+def trainings_before(recipe: Recipe) -> list[dict[str, Any]]:
+    """Return the trainings that led to a recipe's start and to its teachers, each once.
+
+    Raises:
+        RegistryError: there is no such version.
+    """
     chain: dict[str, dict[str, Any]] = {}
     start = getattr(recipe, "start", None)
     for reference in (*([start] if start else []), *getattr(recipe, "teachers", ())):
