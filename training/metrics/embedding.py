@@ -82,7 +82,7 @@ def evaluate_embedding(
     measured = evaluate_vectors(vectors["expression"], data, split)
     if "identity" not in vectors:
         return measured
-    return measured._replace(identity=_identity(vectors["identity"], data, split))
+    return measured._replace(identity=identity_metrics(vectors["identity"], data, split))
 
 
 def evaluate_vectors(
@@ -144,7 +144,21 @@ def _vectors(
     return found
 
 
-def _identity(vectors: np.ndarray, data: Prepared, split: str) -> dict[str, float]:
+def identity_metrics(
+    vectors: Float[np.ndarray, "faces dims"], data: Prepared, split: str
+) -> dict[str, float]:
+    """Return the metrics of identity vectors, for which telling persons apart is right.
+
+    Args:
+        vectors: unit vectors in the index's order.
+        data: a prepared set.
+        split: train, validation or test.
+
+    Returns:
+        `identity_verification_auc` and `identity_leak_auc`, 1 is best, and `identity_adversarial`,
+        the share of adversarial triplets answered by the expression, 0 is best; each only if the
+        set has pairs or trials for it.
+    """
     trials, rows = identity_trials.trials(data, split), data.split(split)
     auc = verification_auc(vectors[rows], data, rows) if len(rows) else None
     found = {} if auc is None else {"identity_verification_auc": auc}

@@ -13,7 +13,7 @@ from training.datasets.readers import lfw_emotion
 from training.datasets.splits import person_splits
 from training.datasets.synthetic import ict
 from training.metrics import identity_trials
-from training.metrics.embedding import hellinger_embedding
+from training.metrics.embedding import hellinger_embedding, identity_metrics
 from training.metrics.identity_leak import LEAK, leak, stacked_rows
 
 ADVERSARIAL, THREE_PEOPLE = Quantity("adversarial"), Quantity("three_people")
@@ -85,6 +85,13 @@ def test_an_identity_network_leaks_all_and_an_expression_network_nothing() -> No
     assert identity[LEAK].value == 1.0
     assert identity[Quantity("leak_auc", "sex: female")].value == 1.0
     assert identity[ADVERSARIAL].value == 0.0
+    vectors = rng.normal(size=(12, 16))[codes] + noise
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    assert identity_metrics(vectors, data, "test") == {
+        "identity_verification_auc": 1.0,
+        "identity_leak_auc": 1.0,
+        "identity_adversarial": 0.0,
+    }
     emotion = data.index["emotion"].to_numpy()
     expression = leak(rng.normal(size=(3, 16))[emotion] + noise, data, trials)
     assert 0.4 < expression[LEAK].value < 0.6
