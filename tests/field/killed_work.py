@@ -26,7 +26,7 @@ def pack_starter(folder: Path) -> None:
     files.FOLDER = folder / "starters"
     files.FOLDER.mkdir()
     network = TinyStarter(card)
-    files.write(files.IDENTITY, network.pair["identity"].state_dict(), {}, [])
+    files.write(files.identity_of(card), network.pair["identity"].state_dict(), {}, [])
     files.write(STARTER, network.state_dict(), card, [])
     seed.NETWORKS = {STARTER: TinyStarter}
     seed.write_graphs(files.Starter.open(STARTER))

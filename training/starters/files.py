@@ -27,12 +27,12 @@ IDENTITIES = {"compact": IDENTITY, "mobilefacenet": MOBILEFACENET}
 """Identity networks by their backbone. The second was trained by others: see its card."""
 BLENDSHAPES = "blendshapes"
 """The layer that the encoder of PIX2PIXHD has on MOBILEFACENET, and its threshold."""
-DLN, EMOTION, PIX2PIXHD = "dln-compact", "emotion-compact", "pix2pixhd-compact"
+DLN, EMOTION, PIX2PIXHD = "dln-compact", "emotion-mobilefacenet", "pix2pixhd-compact"
 STARTERS = (DLN, EMOTION, PIX2PIXHD)
 """Starters that become versions, in this order: the generator's encoder is the first."""
 CONTAINED = {
     DLN: (IDENTITY,),
-    EMOTION: (IDENTITY,),
+    EMOTION: (MOBILEFACENET,),
     PIX2PIXHD: (DLN, IDENTITY, MOBILEFACENET, BLENDSHAPES),
 }
 """Starters whose weights are part of each starter."""
@@ -84,7 +84,7 @@ class Starter:
         stored = _read(self.name)
         if self.name in (*IDENTITIES.values(), BLENDSHAPES, PIX2PIXHD):
             return stored
-        identity = _read(_identity_of(self.card))
+        identity = _read(identity_of(self.card))
         return stored | {IDENTITY_PREFIX + key: value for key, value in identity.items()}
 
 
@@ -162,11 +162,11 @@ def _own_weights(
         return dict(state)
     own = {k: v for k, v in state.items() if not k.startswith(IDENTITY_PREFIX)}
     if len(own) < len(state):
-        _require_shipped_identity(state, _identity_of(card))
+        _require_shipped_identity(state, identity_of(card))
     return own
 
 
-def _identity_of(card: Mapping[str, Any]) -> str:
+def identity_of(card: Mapping[str, Any]) -> str:
     """Return the starter that is the frozen branch of a network."""
     return IDENTITIES[card["config"]["network"]["backbone"]["name"]]
 

@@ -38,8 +38,8 @@ class BackboneConfig:
     """Which network turns a face into a vector."""
 
     name: Literal["inception_resnet_v1", "compact", "mobilefacenet"] = "inception_resnet_v1"
-    """The paper's InceptionResnetV1, the starters' compact ResNet, or a MobileFaceNet, which begins
-    with the weights of a face recognition network (128 px recommended)."""
+    """The paper's InceptionResnetV1, a compact ResNet for two CPU cores, or a MobileFaceNet, which
+    begins with the weights of a face recognition network (128 px recommended)."""
     classes: int = 8631
     """Outputs of the unused logits layer in published InceptionResnetV1 weights; 0: none."""
 

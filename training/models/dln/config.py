@@ -26,8 +26,8 @@ class DLNRecipe(TripletRecipe):
 
     network: NetworkConfig = field(default_factory=NetworkConfig)
     start: VersionReference | None = None
-    """Version whose branches to start from, such as models:/emotion@production, instead of two
-    equal branches with identity weights."""
+    """Version of this backbone whose branches to start from, such as models:/emotion@production,
+    instead of two equal branches with identity weights."""
     crowd: CrowdKind = "matrix"
     """What the crowd layer learns for each annotator."""
     crowd_penalty: float = 0.01

@@ -105,4 +105,4 @@ RECIPES = {
     "emotion-mobilefacenet": MOBILEFACENET,
     "emotion-smoke": SMOKE,
 }
-"""The paper's classifier, the starter's, the face branch alone, a MobileFaceNet, a smoke test."""
+"""The paper's classifier, a compact one, its face branch alone, the starter's, a smoke test."""
