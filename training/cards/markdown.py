@@ -115,7 +115,7 @@ def _trainings(card: RunCard) -> str:
     else:
         lines = [f"{_training(each)}, {each['machine']}." for each in trainings]
         where = ""
-    order = ", in this order; version numbers are those of the registry of the time" if card.before else ""
+    order = ", in this order; versions by their numbers at the time" if card.before else ""
     return f"By `{TRAIN}`{where}{order}:\n\n{_bullets(lines)}"
 
 

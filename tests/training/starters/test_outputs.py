@@ -1,8 +1,9 @@
 """The shipped networks compute the same outputs as when they were trained.
 
 outputs.npz was made with torch 2.15 on a CPU, denormals flushed to zero, at commit f4217dc and for
-emotion when it was packed, by the same calls as below: each starter's network in eval mode on the noise of `inputs`, whole vectors and
-every 16th pixel of each picture, float32. Starters that are trained again get new values.
+emotion when it was packed, by the same calls as below: each starter's network in eval mode on the
+noise of `inputs`, whole vectors and every 16th pixel of each picture, float32. Starters that are
+trained again get new values.
 """
 
 from collections.abc import Iterator
