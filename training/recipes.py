@@ -38,7 +38,7 @@ SUMMARIES: Mapping[str, str] = {
     "emotion": "the emotion of a face, from labelled faces: the paper's network, for a GPU",
     "emotion-compact": "the same, small, for two CPU cores; the shipped dln was started from it",
     "emotion-alone-compact": "the face branch alone: what emotion-compact was started from",
-    "emotion-mobilefacenet": "a face recognition network of 128 px trained further; the shipped one",
+    "emotion-mobilefacenet": "a face recognition network of 128 px trained further; it is shipped",
     "emotion-smoke": "the same, in seconds on drawn faces: tries the program, no more",
     "fecnet": "the baseline, expression with identity in it, from triplets: for a GPU",
     "fecnet-compact": "the same, small, for two CPU cores; not shipped",
