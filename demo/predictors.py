@@ -33,9 +33,9 @@ NOT_SURE_BELOW = 0.75
 """Probability of the likeliest emotion below which the answer is "not sure".
 
 Measured by benchmarks/emotion_threshold.py for the shipped emotion classifier, its class prior
-taken out. On test faces of the sets that it learned from, 62 % of FER+'s and of lfw-emotion's get a
-sure answer, and 9 and 6 % of those are wrong. With the prior fitted on all sets but FER+, 14 % of
-the sure answers about FER+ are wrong; at 0.70 it would be 16 %, and we allow 15 (our decision).
+taken out. On test faces of the sets that it learned from, 63 % of FER+'s and 72 % of lfw-emotion's
+get a sure answer, and 9 and 5 % of those are wrong. With the prior fitted on all sets but FER+, 15 %
+of the sure answers about FER+ are wrong, as many as we allow (our decision).
 """
 
 TIE_WITHIN = 1e-3
