@@ -34,8 +34,8 @@ NOT_SURE_BELOW = 0.75
 
 Measured by benchmarks/emotion_threshold.py for the shipped emotion classifier, its class prior
 taken out. On test faces of the sets that it learned from, 63 % of FER+'s and 72 % of lfw-emotion's
-get a sure answer, and 9 and 5 % of those are wrong. With the prior fitted on all sets but FER+, 15 %
-of the sure answers about FER+ are wrong, as many as we allow (our decision).
+get a sure answer, and 9 and 5 % of those are wrong. With the prior fitted on all sets but FER+,
+15 % of the sure answers about FER+ are wrong, as many as we allow (our decision).
 """
 
 TIE_WITHIN = 1e-3
