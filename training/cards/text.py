@@ -152,8 +152,8 @@ TEXTS: Mapping[str, CardText] = {
 CONFIGURED: Mapping[tuple[str, object], str] = {
     ("backbone", "compact"): "A ResNet of half ResNet-18's width that uses luminance only, since "
     "the faces it learns from are grey; the paper has InceptionResnetV1.",
-    ("backbone", "mobilefacenet"): "A MobileFaceNet that starts from the weights of a published "
-    "face recognition network; the paper has InceptionResnetV1.",
+    ("backbone", "mobilefacenet"): "A MobileFaceNet from published face recognition weights, "
+    "learned from MS-Celeb-1M (withdrawn by its makers); the paper has InceptionResnetV1.",
     ("subtract", False): "Without the paper's subtraction, the face branch alone.",
     ("sigmoid", True): "Subtracts after a sigmoid, as the authors' later code does.",
     ("condition", "deviation"): "The condition is the expression vector followed by the deviation; "
