@@ -25,15 +25,20 @@ def start_from(network: nn.Module, reference: str) -> None:
         RecipeError: the version has no such branches.
         RegistryError: there is no such version.
     """
-    subtracts = versions.config(reference)["network"].get("subtract")
+    known = versions.config(reference)["network"]
+    subtracts, backbone = known.get("subtract"), known.get("backbone", {}).get("name")
+    if not backbone:
+        raise RecipeError(f"{reference} has no face branch to start from.")
     prefixes = ("pair.face.",) if subtracts is False else ("pair.", "norm.")
     state = {k: v for k, v in versions.weights(reference).items() if k.startswith(prefixes)}
-    try:
-        missing = network.load_state_dict(state, strict=False).missing_keys
-    except RuntimeError as error:
-        raise RecipeError(f"{reference} has another backbone than this recipe.") from error
-    if any(key.startswith("pair.face.") for key in missing):
-        raise RecipeError(f"{reference} has no face branch to start from.")
+    own = network.state_dict()
+    of_face = [key for key in own if key.startswith("pair.face.")]
+    if any(key not in state or state[key].shape != own[key].shape for key in of_face):
+        raise RecipeError(
+            f"{reference} has the backbone {backbone}, which this recipe doesn't have: start from "
+            f"another version, or choose a recipe of that backbone."
+        )
+    network.load_state_dict(state, strict=False)
 
 
 def identity_state(

@@ -20,7 +20,10 @@ from training.metrics.classification import (
     fitted_prior,
     fitted_temperature,
 )
+from training.models.backbones.deviation import BackboneConfig
+from training.models.backbones.pretrained import start_from
 from training.models.emotion.config import RECIPES
+from training.models.emotion.network import EmotionClassifier
 from training.models.emotion.task import EmotionTask, weighted_cross_entropy
 
 SMOKE = RECIPES["emotion-smoke"]
@@ -146,3 +149,22 @@ def test_mean_recall_counts_only_emotions_that_occur() -> None:
     found = emotion_metrics(logits, torch.tensor([0, 0, 1, 1]))
     assert found["accuracy"] == 0.75
     assert found["mean_recall"] == 0.75
+
+
+def test_a_start_of_another_backbone_is_refused_and_of_this_one_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    torch.manual_seed(0)
+    trained, other = EmotionClassifier(SMOKE.network, 8), EmotionClassifier(SMOKE.network, 8)
+    config = {"network": {"backbone": {"name": "compact"}, "subtract": True}}
+    monkeypatch.setattr(versions, "config", lambda _: config)
+    monkeypatch.setattr(versions, "weights", lambda _: trained.state_dict())
+    start_from(other, "emotion/1")
+    for name, value in trained.pair.state_dict().items():
+        assert torch.equal(other.pair.state_dict()[name], value)
+    mobilefacenet = replace(SMOKE.network, backbone=BackboneConfig(name="mobilefacenet"))
+    with pytest.raises(RecipeError, match="emotion/1 has the backbone compact, which this recipe"):
+        start_from(EmotionClassifier(mobilefacenet, 8), "emotion/1")
+    config["network"].pop("backbone")
+    with pytest.raises(RecipeError, match="no face branch to start from"):
+        start_from(other, "emotion/1")
