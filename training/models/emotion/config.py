@@ -42,7 +42,7 @@ class EmotionRecipe(Recipe):
     teachers: tuple[VersionReference, ...] = ()
     """Registered classifiers whose mean probabilities are part of the targets, such as
     models:/emotion@production; they reduce the differences between annotators of different sets.
-    Several teach better than one (distillation of an ensemble; Hinton et al., 2015)."""
+    Several are an ensemble that is distilled (Hinton et al., 2015)."""
     teacher_share: float = 0.5
     """Share of the teachers in each target, 0 to 1; the rest is the label or the votes."""
     optimiser: OptimiserName = "sgd"
