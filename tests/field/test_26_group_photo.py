@@ -47,13 +47,20 @@ def test_every_face_is_labelled_and_a_click_chooses_one(
 
 def click_on_face(page: Page, *, across: float, down: float) -> None:
     """Click on a place of the photo, given as shares of its width and height."""
-    image = page.locator(".photo:visible img")
-    box = image.bounding_box()
-    assert box
-    width, height = image.evaluate("image => [image.naturalWidth, image.naturalHeight]")
-    scale = min(box["width"] / width, box["height"] / height)
-    left = box["x"] + (box["width"] - width * scale) / 2
-    top = box["y"] + (box["height"] - height * scale) / 2
+    # read at once, and only where it is loaded: the page sets the picture anew with each answer
+    loaded = page.wait_for_function(
+        """() => {
+            const image = [...document.querySelectorAll(".photo img")].find(
+                (image) => image.offsetParent && image.naturalWidth);
+            if (!image) return null;
+            const box = image.getBoundingClientRect();
+            return [box.x, box.y, box.width, box.height, image.naturalWidth, image.naturalHeight];
+        }"""
+    )
+    x, y, box_width, box_height, width, height = loaded.json_value()
+    scale = min(box_width / width, box_height / height)
+    left = x + (box_width - width * scale) / 2
+    top = y + (box_height - height * scale) / 2
     page.mouse.click(left + across * width * scale, top + down * height * scale)
 
 
