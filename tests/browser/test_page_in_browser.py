@@ -61,7 +61,7 @@ def test_a_picture_of_the_camera_is_checked_like_an_upload(visitor: Visitor) -> 
     photo = page.locator(".photo").first
     photo.get_by_label("Capture from camera").click()
     photo.get_by_text("Click to Access Webcam").click()
-    page.wait_for_function("document.querySelector('.photo video')?.videoWidth > 0")
+    page.wait_for_function("document.querySelector('.photo video')?.currentTime > 0")
     photo.get_by_label("capture photo").click()
     expect(page.get_by_role("alert")).to_contain_text("No face was found")
 
@@ -86,6 +86,7 @@ def test_faces_are_chosen_by_keyboard(visitor: Visitor, two_people: Path) -> Non
 
 def test_the_keyboard_reaches_all_and_an_example_answers(visitor: Visitor) -> None:
     page = visitor.open()
+    expect(page.locator(".examples:visible button").first).to_be_visible()
     reached = []
     for _ in range(40):
         page.keyboard.press("Tab")

@@ -24,18 +24,24 @@ from tests.browser.test_page_in_browser import ANSWER, PHONE_PX, check, give
 from tests.field.open_page import Visitor as Program
 from tests.field.test_28_keyboard import serious
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.xdist_group("browser"),
+    pytest.mark.timeout(900),
+]
 HARM = "<img src=x onerror='window.harmed=1'>"
 ACCURACY = Measurement(
     split="test", set="toy", metric="triplet_accuracy", value=0.75, low=0.7, high=0.8
 )
-FOLLOWS_WITHIN_SECONDS = 60
+FOLLOWS_WITHIN_SECONDS = 240
 
 
 def test_promotions_in_mlflow_change_the_answers_and_no_request_fails(
     visitor: Visitor, examples: Path
 ) -> None:
     people = sorted(examples.glob("*.jpg"))[:3]
+    promotion.promote("dln", 1)  # an earlier attempt may have ended with another
+    visitor.site.wait_for_version("dln", 1)
     page = visitor.open()
     for index, photo in enumerate(people):
         give(page, index, photo)

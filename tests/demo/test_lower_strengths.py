@@ -18,7 +18,7 @@ from demo.tabs.transfer import TransferTab
 from demo.tabs.transfer_request import NEUTRAL, OTHERS
 from demo.transfer import BAD, ExpressionTransfer
 from demo.visitor_files import visitor_folder
-from tests.browser.conftest import browser
+from tests.browser.conftest import browser, new_page
 from tests.browser.networks import TinyEncoder
 from tests.demo import lower_strengths
 from tests.demo.fakes import FakeRegistry
@@ -130,8 +130,7 @@ def url() -> Iterator[str]:
 def test_a_click_on_the_offer_moves_the_slider_and_shows_that_result(
     browser: Browser, url: str
 ) -> None:
-    page = browser.new_page()
-    page.goto(url)
+    page = new_page(browser, url)
     page.get_by_role("tab", name="Transfer").click()
     page.get_by_role("checkbox", name="people who agree").check()
     page.locator(".examples:visible button").nth(0).click()

@@ -54,7 +54,7 @@ def test_the_answer_is_about_the_photo_that_is_shown(
         ImageEnhance.Brightness(person).enhance(brightness).save(tmp_path / f"{name}.png")
     page = visitor.open()
     page.get_by_role("tab", name="Emotion").click()
-    assert until(lambda: network.asked)  # the version is checked
+    visitor.site.wait_for_version("emotion", 1)  # it is checked
     network.gate.clear()
     checked = network.asked
     give(page, 0, tmp_path / "dark.png")

@@ -88,7 +88,9 @@ def call(page: Page, number: int, data: list[Any]) -> dict[str, Any]:
 
 def test_a_picture_sent_to_the_page_is_read(page: Page, examples: Path) -> None:
     with next(examples.glob("*.jpg")).open("rb") as picture:
-        (path,) = httpx.post(f"{page.url}/gradio_api/upload", files={"files": picture}).json()
+        (path,) = httpx.post(
+            f"{page.url}/gradio_api/upload", files={"files": picture}, timeout=60
+        ).json()
     sent = FILE | {"path": path}
     for number, event in page.blocks.fns.items():
         if takes_picture(event):

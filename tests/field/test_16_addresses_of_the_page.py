@@ -95,7 +95,7 @@ def test_a_password_is_asked_for_at_every_door() -> None:
             assert visitor.get(path).status_code in (401, 403)
         uploaded = visitor.post("/gradio_api/upload", files={"files": b"picture"})
         assert uploaded.status_code == visitor.call("emotion", []).status_code == 401
-        with httpx.Client(base_url=url, trust_env=False) as client:
+        with httpx.Client(base_url=url, trust_env=False, timeout=60) as client:
             wrong = client.post("/login", data={"username": "Ann", "password": "a"})
             assert wrong.status_code == 400
             client.post("/login", data={"username": "Ann", "password": "a:word"})

@@ -19,7 +19,7 @@ def shown(page: Page, index: int) -> np.ndarray:
     """Return the pixels of one of the visible photos as the page shows it, its face boxed."""
     image = page.locator(".photo:visible").nth(index).locator("img[alt*='one face']")
     expect(image).to_be_visible()
-    answer = httpx.get(image.get_attribute("src") or "")
+    answer = httpx.get(image.get_attribute("src") or "", timeout=60)
     return np.asarray(Image.open(io.BytesIO(answer.content)).convert("RGB"), dtype=int)
 
 

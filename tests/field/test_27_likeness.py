@@ -22,6 +22,8 @@ def test_a_likeness_to_the_driver_above_that_to_the_source_is_warned_of(
     visitor: Visitor, fake: FakeRegistry, examples: Path
 ) -> None:
     people = [examples / f"{name}.jpg" for name in ("sad_01", "smiling_07")]
+    fake.put_transfer(1)  # an earlier attempt may have put another
+    visitor.site.wait_for_version("pix2pixhd", 1)
     page = visitor.open()
     page.get_by_role("tab", name="Transfer").click()
     page.get_by_role("checkbox", name="people who agree").check()

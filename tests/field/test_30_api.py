@@ -26,7 +26,8 @@ EXAMPLES = {
 
 @pytest.fixture(scope="module")
 def client(site: Site) -> Client:
-    return Client(site.page_url, verbose=False, analytics_enabled=False)
+    patient = {"timeout": 60}
+    return Client(site.page_url, verbose=False, analytics_enabled=False, httpx_kwargs=patient)
 
 
 def test_the_examples_in_the_documentation_have_the_keys_of_real_answers(
@@ -50,7 +51,7 @@ def test_the_examples_in_the_documentation_have_the_keys_of_real_answers(
 
 
 def test_the_api_view_shows_types_and_an_example_and_no_mcp(visitor: Visitor, site: Site) -> None:
-    api = httpx.get(f"{site.page_url}/gradio_api/info").json()["named_endpoints"]
+    api = httpx.get(f"{site.page_url}/gradio_api/info", timeout=60).json()["named_endpoints"]
     assert set(api) == set(EXAMPLES)
     for name, endpoint in api.items():
         assert json.dumps(EXAMPLES[name]) in endpoint["description"]

@@ -1,6 +1,7 @@
 """MLflow beside the page: a link straight to each model, and no usage data leaves the machine."""
 
 import re
+from contextlib import suppress
 
 import httpx
 import psutil
@@ -33,15 +34,18 @@ def test_mlflow_sends_no_usage_data(visitor: Visitor) -> None:
     page = visitor.context.new_page()
     page.goto(url)
     expect(page.get_by_text("Model training", exact=True).first).to_be_visible()
-    telemetry = httpx.get(f"{url}/ajax-api/3.0/mlflow/ui-telemetry").json()
+    telemetry = httpx.get(f"{url}/ajax-api/3.0/mlflow/ui-telemetry", timeout=60).json()
     assert telemetry["disable_ui_telemetry"] is True
-    mlflow = [
-        process
-        for process in psutil.Process().children(recursive=True)
-        if "mlflow" in " ".join(process.cmdline())
-    ]
+    mlflow = list(filter(is_mlflow, psutil.Process().children(recursive=True)))
     assert mlflow
     for process in mlflow:
         assert process.environ()["MLFLOW_DISABLE_TELEMETRY"] == "true"
         connected = {each.raddr.ip for each in process.net_connections() if each.raddr}
         assert connected <= {"127.0.0.1"}
+
+
+def is_mlflow(process: psutil.Process) -> bool:
+    """Return False for a process that has ended, such as one of the browser's."""
+    with suppress(psutil.Error):
+        return "mlflow" in " ".join(process.cmdline())
+    return False

@@ -109,7 +109,7 @@ def test_a_client_that_leaves_takes_its_place_in_the_queue_with_it(
 def leave(visitor: Visitor, event: str) -> None:
     """Listen for an answer and hang up before it comes."""
     with (
-        httpx.Client(trust_env=False) as client,
+        httpx.Client(trust_env=False, timeout=60) as client,
         client.stream("GET", f"{visitor.url}/gradio_api/call/compare/{event}") as stream,
     ):
         assert stream.status_code == 200

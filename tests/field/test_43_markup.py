@@ -55,6 +55,7 @@ def test_markup_in_names_and_labels_is_text(
     named = tmp_path / "<img src=x onerror=window.harmed=1>.jpg"
     named.write_text("not a picture")
     page.locator(".photo:visible").get_by_label("Remove Image").click()
+    expect(page.locator("#emotion-answer")).to_contain_text("Add a photo of one or more faces")
     photo.set_input_files(named)
     expect(page.get_by_role("alert")).to_contain_text("is not a picture")
     monkeypatch.setattr(EmotionRecognizer, "recognise", refuse)

@@ -49,10 +49,11 @@ def test_each_learns_how_many_wait_before_and_gets_an_answer(
     network.asked = 0
     visitors = [Visitor(url) for _ in range(VISITORS)]
     event = visitors[0].event_index("compare")
-    joined = [visitor.join(event, question) for visitor in visitors]
-    assert all(answer.status_code == 200 for answer in joined)
     with ThreadPoolExecutor(VISITORS) as pool:
-        heard = [pool.submit(list, visitor.messages()) for visitor in visitors]
+        heard = []
+        for visitor in visitors:
+            assert visitor.join(event, question).status_code == 200
+            heard.append(pool.submit(list, visitor.messages()))
         assert until(lambda: queued(visitors[0]) == VISITORS - AT_A_TIME, 100)
         network.open.set()
         messages = [each.result() for each in heard]
@@ -76,9 +77,10 @@ def test_the_page_shows_how_many_wait_before_a_visitor(
     first = [Visitor(url) for _ in range(AT_A_TIME + 3)]
     event = first[0].event_index("compare")
     with ThreadPoolExecutor(len(first)) as pool:
+        heard = []
         for visitor in first:
             visitor.join(event, question)
-        heard = [pool.submit(list, visitor.messages()) for visitor in first]
+            heard.append(pool.submit(list, visitor.messages()))
         assert until(lambda: queued(first[0]) == 3, 100)
         page = new_page(browser, url)
         page.locator(".examples:visible button").first.click()

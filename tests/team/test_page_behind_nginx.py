@@ -20,6 +20,7 @@ pytestmark = [pytest.mark.xdist_group("team"), pytest.mark.browser, pytest.mark.
 def visitor(browser: Browser, team: Installation) -> Iterator[Visitor]:
     site = Site(f"{team.url}/studio/", MlflowUI(None, taken=0))
     with browser.new_context(ignore_https_errors=True) as context:
+        context.set_default_timeout(TIMEOUT_MS)
         yield Visitor(context, site)
 
 

@@ -102,5 +102,5 @@ def test_a_visitor_can_not_name_another_folder_or_fetch_a_photo_by_its_path(
 ) -> None:
 
     photo = next(searched.glob("dark*"))
-    answer = httpx.get(f"{site.page_url}/gradio_api/file={photo}", trust_env=False)
+    answer = httpx.get(f"{site.page_url}/gradio_api/file={photo}", trust_env=False, timeout=60)
     assert answer.status_code == 403

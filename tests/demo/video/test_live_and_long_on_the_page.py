@@ -66,7 +66,9 @@ def opened(
     """Open a section of a tab, by keyboard."""
     page = visitor.open(width=width, dark=dark)
     page.get_by_role("tab", name=tab).click()
-    page.get_by_role("button", name=section).focus()
+    button = page.get_by_role("button", name=section)
+    button.click(trial=True)  # waits until the tab has come to rest
+    button.focus()
     page.keyboard.press("Enter")
     return page
 
@@ -82,7 +84,7 @@ def press(page: Page, name: str, answer: Locator, text: str) -> None:
 
     An event may end some time after its answer has come.
     """
-    for _ in range(12):
+    for _ in range(6):
         page.get_by_role("button", name=name).click()
         with suppress(AssertionError):
             expect(answer).to_contain_text(text, timeout=20_000)
@@ -91,7 +93,7 @@ def press(page: Page, name: str, answer: Locator, text: str) -> None:
 
 
 def test_the_camera_streams_and_no_frame_is_written_to_disk(visitor: Visitor) -> None:
-    before = list(visitor_folder().path.rglob("*"))
+    before = set(visitor_folder().path.rglob("*"))
     page = opened(visitor, "Live, from the camera")
     page.get_by_role("button", name="Click to Access Webcam").focus()
     page.keyboard.press("Enter")
@@ -104,7 +106,7 @@ def test_the_camera_streams_and_no_frame_is_written_to_disk(visitor: Visitor) ->
     assert sent.value.ok
     assert serious(page) == []
     page.get_by_text("Stop", exact=True).first.click()
-    assert list(visitor_folder().path.rglob("*")) == before
+    assert set(visitor_folder().path.rglob("*")) <= before
 
 
 def test_a_video_becomes_a_plot_and_a_table(
